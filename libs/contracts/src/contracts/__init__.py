@@ -1,0 +1,1 @@
+"""The events and records that Slotwright's parts exchange."""

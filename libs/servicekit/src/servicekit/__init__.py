@@ -1,0 +1,1 @@
+"""What every Slotwright service stands on: settings, logs, errors, HTTP, database, events."""

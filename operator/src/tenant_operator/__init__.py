@@ -1,0 +1,1 @@
+"""Turns Tenant and Plan objects into quotas, Kafka topics and subscriptions."""

@@ -1,0 +1,1 @@
+"""A business's daily figures, from events."""

@@ -1,0 +1,1 @@
+"""A tenant's Stripe customer, subscription, invoices and use."""

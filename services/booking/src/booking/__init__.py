@@ -1,0 +1,1 @@
+"""Availability, holds and appointments that cannot overlap."""

@@ -1,0 +1,1 @@
+"""A business's profile, staff, hours, services and reminder policy."""

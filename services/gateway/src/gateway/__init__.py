@@ -1,0 +1,1 @@
+"""The one way in: tokens, tenant scope, rate limits, routing."""

@@ -1,0 +1,1 @@
+"""The pages: public booking and dashboard, a client of the gateway."""

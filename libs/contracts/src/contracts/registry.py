@@ -1,0 +1,48 @@
+"""Finds an event's model by its CloudEvents type; used by `envelope` and by the schema generator."""
+
+from contracts import auth, billing, booking, business, notification, platform, privacy, scheduler
+from contracts.model import Event
+
+EVENTS: tuple[type[Event], ...] = (
+    platform.TenantChanged,
+    platform.TenantStatusReported,
+    auth.SignupRequested,
+    business.StaffChanged,
+    business.ServiceChanged,
+    business.PolicyChanged,
+    business.ProfileChanged,
+    booking.AppointmentBooked,
+    booking.AppointmentConfirmed,
+    booking.AppointmentRescheduled,
+    booking.AppointmentCancelled,
+    booking.AppointmentCompleted,
+    booking.AppointmentNoShow,
+    booking.ReminderRequested,
+    booking.ReminderWithdrawn,
+    booking.CustomerChanged,
+    scheduler.ReminderDue,
+    notification.MessageSent,
+    notification.MessageFailed,
+    notification.MessageSuppressed,
+    billing.SubscriptionActivated,
+    billing.SubscriptionCanceled,
+    billing.SubscriptionPastDue,
+    billing.SubscriptionChanged,
+    privacy.ErasureRequested,
+    privacy.ErasureAcknowledged,
+    privacy.ErasureCompleted,
+)
+
+_BY_TYPE = {event.TYPE: event for event in EVENTS}
+
+
+class UnknownEventError(LookupError):
+    """No model has this CloudEvents type."""
+
+
+def model_for(event_type: str) -> type[Event]:
+    """The model of a CloudEvents type; raises UnknownEventError."""
+    try:
+        return _BY_TYPE[event_type]
+    except KeyError:
+        raise UnknownEventError(f"unknown event type {event_type!r}") from None

@@ -1,0 +1,87 @@
+"""Every platform topic: its shape, who writes it, who reads it.
+
+The one list from which topics and ACLs are made (the operator in a cluster, the local stack on a laptop) and
+from which the AsyncAPI document is generated. `operator` is a client like the services.
+"""
+
+from dataclasses import dataclass
+
+from contracts.model import Event
+from contracts.registry import EVENTS
+
+WEEK_HOURS = 168
+MAX_COMPACTION_LAG_MS = 24 * 3600 * 1000
+"""An erased person's data leaves the log within this time of its tombstone."""
+
+_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic. `retention_hours` is None for a compacted one, which keeps the last record of each key."""
+
+    name: str
+    publishers: frozenset[str]
+    readers: frozenset[str]
+    partitions: int = 3
+    retention_hours: int | None = WEEK_HOURS
+
+    @property
+    def compacted(self) -> bool:
+        return self.retention_hours is None
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """The event models that travel on it."""
+        return tuple(event for event in EVENTS if self.name == event.TOPIC)
+
+    def config(self) -> dict[str, str]:
+        """Kafka's topic configuration."""
+        if self.retention_hours is None:
+            return {"cleanup.policy": "compact", "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS)}
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * 3600 * 1000)}
+
+
+def _topic(
+    name: str,
+    publishers: tuple[str, ...],
+    readers: tuple[str, ...],
+    *,
+    compacted: bool = False,
+    partitions: int = 3,
+) -> Topic:
+    return Topic(
+        name, frozenset(publishers), frozenset(readers), partitions, None if compacted else WEEK_HOURS
+    )
+
+
+TOPICS: tuple[Topic, ...] = (
+    _topic("platform.tenants.v1", ("operator",), (*_SERVICES, "gateway", "operator"), compacted=True),
+    _topic("platform.tenant-status.v1", _SERVICES, ("operator",), compacted=True),
+    _topic("auth.signup.v1", ("auth",), ("operator",), compacted=True, partitions=1),
+    _topic("business.catalog.v1", ("business",), ("booking", "notification"), compacted=True),
+    _topic("booking.customer.v1", ("booking",), ("notification",), compacted=True),
+    _topic("booking.appointment.v1", ("booking",), ("notification", "analytics", "billing")),
+    _topic("booking.reminder.v1", ("booking",), ("scheduler",)),
+    _topic("scheduler.reminder.v1", ("scheduler",), ("notification",)),
+    _topic("notification.message.v1", ("notification",), ("analytics",)),
+    _topic("billing.subscription.v1", ("billing",), ("operator", "analytics")),
+    _topic("privacy.erasure.v1", _SERVICES, _SERVICES),
+)
+
+BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def dead_letter_topic(consumer: str) -> str:
+    """Where a service's consumers put what they cannot read; only that service writes and reads it."""
+    return f"{consumer}.dlq.v1"
+
+
+def tenant_topic(slug: str) -> str:
+    """The tenant's own copy of its events."""
+    return f"tenant.{slug}.events.v1"
+
+
+def tenant_dead_letter_topic(slug: str) -> str:
+    """Where the tenant's own readers may put what they cannot handle."""
+    return f"tenant.{slug}.dlq.v1"

@@ -44,7 +44,7 @@ class Money(Record):
 class Event(Record):
     """Something that happened to one aggregate.
 
-    `TYPE` is the CloudEvents type, `<context>.<aggregate>.<past tense>.v<n>`; `TOPIC` the one that carries it.
+    `TYPE` is the CloudEvents type, `<context>.<aggregate>.<past tense>.v<n>`; `TOPIC` carries it.
     """
 
     TYPE: ClassVar[str]

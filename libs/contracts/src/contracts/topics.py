@@ -69,12 +69,24 @@ TOPICS: tuple[Topic, ...] = (
     _topic("privacy.erasure.v1", _SERVICES, _SERVICES),
 )
 
-BY_NAME = {topic.name: topic for topic in TOPICS}
-
-
-def dead_letter_topic(consumer: str) -> str:
+def dead_letter_topic(service: str) -> str:
     """Where a service's consumers put what they cannot read; only that service writes and reads it."""
-    return f"{consumer}.dlq.v1"
+    return f"{service}.dlq.v1"
+
+
+DEAD_LETTERS: tuple[Topic, ...] = tuple(
+    Topic(
+        dead_letter_topic(service),
+        frozenset({service}),
+        frozenset({service}),
+        partitions=1,
+        retention_hours=4 * WEEK_HOURS,
+    )
+    for service in _SERVICES
+)
+
+ALL_TOPICS: tuple[Topic, ...] = TOPICS + DEAD_LETTERS
+"""What has to exist before a service starts."""
 
 
 def tenant_topic(slug: str) -> str:

@@ -1,0 +1,227 @@
+"""The consumer loop: reads a topic, puts each event into effect once, commits offsets after the effects.
+
+For each message: parse; in one transaction insert into the inbox and call the handler; then go on. A message that
+cannot be read, or whose handler raises PermanentError, goes to `<service>.dlq.v1` with its original bytes. Any
+other failure is tried again, with backoff and for as long as it takes, because order within a key must hold; the
+partitions are paused meanwhile, so that the group keeps its member. `Consumer.poll` blocks and runs in a thread.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import structlog
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from contracts.envelope import Envelope, MalformedEventError, parse_headers
+from contracts.model import Event
+from servicekit.db import Connection, Database
+from servicekit.dead_letters import DeadLetters
+from servicekit.errors import PermanentError
+from servicekit.faults import reached
+from servicekit.health import Heartbeat
+from servicekit.kafka import consumer
+from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
+from servicekit.settings import KafkaSettings
+from servicekit.tracing import span_from
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Connection, Event, Envelope], Awaitable[None]]
+TombstoneHandler = Callable[[Connection, str, UUID | None], Awaitable[None]]
+"""Called with the record's key and the tenant, for a record whose value is null."""
+
+_BATCH = 200
+_POLL_SECONDS = 0.25
+_MAX_BACKOFF = 30.0
+_INBOX = b"INSERT INTO inbox (consumer, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+
+
+class EventConsumer:
+    """One consumer group of one service; `run` is a loop for servicekit.runtime.
+
+    `name` makes the group `<service>.<name>`. Handlers run in a transaction of the event's tenant, or of a worker
+    when `across_tenants` is set or the event has no tenant. Types without a handler are passed over.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        name: str,
+        db: Database,
+        kafka: KafkaSettings,
+        *,
+        topics: Sequence[str],
+        handlers: Mapping[type[Event], Handler],
+        on_tombstone: TombstoneHandler | None = None,
+        across_tenants: bool = False,
+    ) -> None:
+        self.name = f"{service}.{name}"
+        self._db = db
+        self._kafka = kafka
+        self._topics = list(topics)
+        self._handlers = {event.TYPE: handler for event, handler in handlers.items()}
+        self._on_tombstone = on_tombstone
+        self._across_tenants = across_tenants
+        self._dead_letters = DeadLetters(service, self.name, kafka)
+        self._assigned = False
+
+    async def ready(self) -> str | None:
+        """The readiness check: the group has given this consumer its partitions (or there are none left)."""
+        return None if self._assigned else f"consumer {self.name} has no assignment yet"
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Consumes until told to stop, then leaves the group, so that another takes over at once."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
+        loop = asyncio.get_running_loop()
+        client = consumer(self._kafka, group=self.name, client_id=self.name)
+        try:
+            await loop.run_in_executor(thread, self._subscribe, client)
+            while not stop.is_set():
+                beat.beat()
+                batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
+                done: dict[tuple[str, int], int] = {}
+                for message in batch:
+                    if self._unreadable(message):
+                        continue
+                    if not await self._until_done(message, client, thread, stop, beat):
+                        break
+                    done[message.topic(), message.partition()] = message.offset() + 1
+                if done:
+                    await loop.run_in_executor(thread, self._commit, client, done)
+        finally:
+            await loop.run_in_executor(thread, client.close)
+            thread.shutdown(wait=False)
+
+    def _subscribe(self, client: KafkaConsumer) -> None:
+        def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
+            self._assigned = True
+
+        client.subscribe(self._topics, on_assign=assigned)
+
+    def _unreadable(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        if error.fatal():
+            raise KafkaException(error)
+        # A topic that does not exist yet is made by the operator; the client asks again by itself.
+        if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
+            log.warning("consume", consumer=self.name, reason=error.str())
+        return True
+
+    async def _until_done(
+        self,
+        message: Message,
+        client: KafkaConsumer,
+        thread: ThreadPoolExecutor,
+        stop: asyncio.Event,
+        beat: Heartbeat,
+    ) -> bool:
+        """Handles one message, however often that takes; False when told to stop in between."""
+        attempt = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._handle(message)
+            except Exception as error:
+                attempt += 1
+                EVENT_RETRIES.labels(self.name).inc()
+                pause = min(_MAX_BACKOFF, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+                log.warning(
+                    "event failed, trying again",
+                    consumer=self.name,
+                    topic=message.topic(),
+                    partition=message.partition(),
+                    offset=message.offset(),
+                    attempt=attempt,
+                    retry_in=round(pause, 2),
+                    error=f"{type(error).__name__}: {error}",
+                    exc_info=attempt == 1,
+                )
+                await loop.run_in_executor(thread, _keep_membership, client)
+                beat.beat()
+                try:
+                    await asyncio.wait_for(stop.wait(), pause)
+                except TimeoutError:
+                    continue
+                return False
+            else:
+                if attempt:
+                    await loop.run_in_executor(thread, _resume, client)
+                return True
+
+    async def _handle(self, message: Message) -> None:
+        try:
+            envelope = parse_headers(message.headers(), message.value())
+            event = self._parse(envelope)
+            if event is None and envelope.data is not None:
+                EVENTS_HANDLED.labels(self.name, "skipped").inc()
+                return
+            with span_from(envelope.traceparent, f"consume {envelope.type}"):
+                structlog.contextvars.bind_contextvars(
+                    tenant_id=str(envelope.tenant_id) if envelope.tenant_id else None
+                )
+                outcome = await self._effect(message, envelope, event)
+        except (MalformedEventError, PermanentError) as error:
+            await self._dead_letters.put(message, error)
+            EVENTS_HANDLED.labels(self.name, "dead").inc()
+            log.error(
+                "event went to the dead letters",
+                consumer=self.name,
+                topic=message.topic(),
+                partition=message.partition(),
+                offset=message.offset(),
+                error=str(error),
+            )
+        else:
+            EVENTS_HANDLED.labels(self.name, outcome).inc()
+        finally:
+            structlog.contextvars.unbind_contextvars("tenant_id")
+
+    def _parse(self, envelope: Envelope) -> Event | None:
+        if envelope.data is None or envelope.type not in self._handlers:
+            return None
+        return envelope.event()
+
+    async def _effect(self, message: Message, envelope: Envelope, event: Event | None) -> str:
+        scope = (
+            self._db.worker()
+            if self._across_tenants or envelope.tenant_id is None
+            else self._db.tenant(envelope.tenant_id)
+        )
+        async with scope as conn:
+            cursor = await conn.execute(_INBOX, (self.name, envelope.id))
+            if not cursor.rowcount:
+                return "duplicate"
+            if event is not None:
+                await self._handlers[envelope.type](conn, event, envelope)
+            elif self._on_tombstone is not None:
+                await self._on_tombstone(conn, (message.key() or b"").decode(), envelope.tenant_id)
+            reached("consumer.effect")
+        return "handled"
+
+    def _commit(self, client: KafkaConsumer, done: Mapping[tuple[str, int], int]) -> None:
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in done.items()]
+        try:
+            client.commit(offsets=offsets, asynchronous=False)
+        except (
+            KafkaException
+        ) as error:  # a rebalance took the partition; its new owner's inbox drops the rest
+            log.warning("offsets not committed", consumer=self.name, reason=str(error))
+        for (topic, partition), offset in done.items():
+            _low, high = client.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            CONSUMER_LAG.labels(self.name, topic, str(partition)).set(max(0, high - offset))
+
+
+def _keep_membership(client: KafkaConsumer) -> None:
+    """Polls with everything paused: the group sees a live member while a message is tried again."""
+    client.pause(client.assignment())
+    client.poll(0)
+
+
+def _resume(client: KafkaConsumer) -> None:
+    client.resume(client.assignment())

@@ -1,0 +1,110 @@
+"""The service's own Postgres: a pool, and the two kinds of transaction that there are.
+
+`tenant(tenant_id)` sees one tenant's rows, by row level security; `worker()` is for loops that serve all tenants
+(relay, timers, read models) and sees what a table's worker policy shows. The service layer opens transactions;
+stores take a `Connection` and never commit. The commit happens when the block ends, so before any response.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from servicekit.errors import Unavailable
+from servicekit.settings import DatabaseSettings
+
+Connection = AsyncConnection[DictRow]
+
+_OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
+_SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
+
+
+class Database:
+    """A pool of connections as the service's app role, which owns nothing and cannot bypass RLS."""
+
+    def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
+        self.url = settings.database_url.get_secret_value()
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self.url,
+            min_size=1,
+            max_size=settings.database_pool_size,
+            timeout=5,
+            open=False,
+            name=application,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "options": _OPTIONS,
+                "application_name": application,
+            },
+        )
+
+    async def open(self) -> None:
+        """Starts the pool without waiting for the server: readiness tells when it is there."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction that sees and writes one tenant's rows only.
+
+        Raises Unavailable when no connection can be had in 5 s.
+        """
+        async with self._transaction(str(tenant_id), "") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Connection]:
+        """A transaction across tenants, for loops; never used while a client's request is handled."""
+        async with self._transaction("", "on") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _transaction(self, tenant_id: str, worker: str) -> AsyncIterator[Connection]:
+        try:
+            context = self._pool.connection()
+            conn = await context.__aenter__()
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable("The database cannot be reached at the moment.") from error
+        try:
+            async with conn.transaction():
+                await conn.execute(_SCOPE, (tenant_id, worker))
+                yield conn
+        except BaseException as error:
+            await context.__aexit__(type(error), error, error.__traceback__)
+            raise
+        else:
+            await context.__aexit__(None, None, None)
+
+    async def dedicated(self) -> Connection:
+        """A connection of its own, outside the pool, in autocommit: for session locks. The caller closes it."""
+        return await AsyncConnection.connect(
+            self.url, autocommit=True, row_factory=dict_row, options="-c app.worker=on", connect_timeout=5
+        )
+
+    async def ready(self) -> str | None:
+        """The readiness check: None when the database answers."""
+        try:
+            async with self.worker() as conn:
+                await conn.execute(b"SELECT 1")
+        except (Unavailable, psycopg.Error) as error:
+            return f"database: {type(error.__cause__ or error).__name__}"
+        return None
+
+
+def constraint_of(error: psycopg.Error) -> str | None:
+    """The name of the constraint that an error is about: invariants are known by their names."""
+    return error.diag.constraint_name
+
+
+def affected(cursor: Any) -> bool:
+    """Whether a statement changed any row."""
+    return bool(cursor.rowcount)

@@ -1,0 +1,58 @@
+"""Dead letters: what a consumer could not read, kept with its original bytes and headers plus the failure.
+
+Written by servicekit.consumer to `<service>.dlq.v1`; only that service may write and read the topic. The failure
+travels in `dl_*` headers, so that a re-drive puts the very same message back.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from contracts.topics import dead_letter_topic
+from servicekit.kafka import producer
+from servicekit.settings import KafkaSettings
+
+_MAX_ERROR = 500
+
+
+class DeadLetters:
+    """One consumer's way to its service's dead letters."""
+
+    def __init__(self, service: str, consumer: str, kafka: KafkaSettings) -> None:
+        self._topic = dead_letter_topic(service)
+        self._consumer = consumer
+        self._kafka = kafka
+        self._producer: Producer | None = None
+
+    async def put(self, message: Message, error: Exception) -> None:
+        """Returns once Kafka has acknowledged the dead letter; raises KafkaException when it does not."""
+        await asyncio.to_thread(self._put, message, error)
+
+    def _put(self, message: Message, error: Exception) -> None:
+        if self._producer is None:
+            self._producer = producer(self._kafka, client_id=f"{self._consumer}.dead-letters")
+        failure: list[KafkaError] = []
+
+        def delivered(problem: KafkaError | None, _message: Message) -> None:
+            if problem is not None:
+                failure.append(problem)
+
+        origin = {
+            "dl_consumer": self._consumer,
+            "dl_topic": message.topic(),
+            "dl_partition": str(message.partition()),
+            "dl_offset": str(message.offset()),
+            "dl_error": f"{type(error).__name__}: {error}"[:_MAX_ERROR],
+            "dl_time": datetime.now(UTC).isoformat(),
+        }
+        self._producer.produce(
+            self._topic,
+            key=message.key(),
+            value=message.value(),
+            headers=[*(message.headers() or []), *((name, text.encode()) for name, text in origin.items())],
+            on_delivery=delivered,
+        )
+        self._producer.flush()
+        if failure:
+            raise KafkaException(failure[0])

@@ -1,0 +1,119 @@
+"""Migrations: Alembic revisions of plain SQL, the kit's own tables first, then the service's.
+
+Run by `<service> migrate` as the database's owner, under an advisory lock, so that any number may start at once;
+`migrate --wait` (an init container) waits until the schema is at the heads this code needs. Revisions are
+expand-only within a release: the code before it goes on working (docs/adr/0007).
+"""
+
+import asyncio
+import time
+from importlib import import_module
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+
+from servicekit.errors import SlotwrightError
+from servicekit.settings import DatabaseSettings
+
+log = structlog.get_logger(__name__)
+
+_LOCK_KEY = 0x510_7816
+_HERE = Path(__file__).parent / "migrations"
+
+
+class MigrationError(SlotwrightError):
+    """The schema could not be brought to its heads; the message names the revision."""
+
+
+def _config(service: str) -> Config:
+    own = import_module(f"{service}.migrations")
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option(
+        "version_locations", f"{_HERE / 'versions'}\n{Path(str(own.__path__[0])) / 'versions'}"
+    )
+    return config
+
+
+def run_sql(revision_file: str) -> None:
+    """Executes the `.sql` file beside a revision's `.py`; called by each revision's `upgrade`."""
+    from alembic import op  # noqa: PLC0415 - only usable while Alembic runs a revision
+
+    op.get_bind().exec_driver_sql(Path(revision_file).with_suffix(".sql").read_text("utf-8"))
+
+
+def migrate(service: str, settings: DatabaseSettings) -> None:
+    """Brings the service's database to its heads. Raises MigrationError; a failed revision leaves no trace."""
+    url = settings.migration_database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as guard:
+        guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
+        _grant(guard, f"{service}_app")
+        config = _config(service)
+        engine = sa.create_engine(_sqlalchemy_url(url), poolclass=sa.pool.NullPool)
+        before = _current(engine)
+        try:
+            with engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "heads")
+        except Exception as error:  # whatever a revision raised, the message must name where it stood
+            wanted = set(ScriptDirectory.from_config(config).get_heads()) - before
+            raise MigrationError(
+                f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed "
+                f"and was rolled back: {error}"
+            ) from error
+        log.info("migrated", service=service, heads=sorted(_current(engine)), before=sorted(before))
+
+
+def _grant(connection: psycopg.Connection, app_role: str) -> None:
+    role = sql.Identifier(app_role)
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role))
+    connection.execute(
+        sql.SQL(
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {}"
+        ).format(role)
+    )
+    connection.execute(
+        sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {}").format(role)
+    )
+
+
+def _current(engine: sa.Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def _sqlalchemy_url(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: float = 600) -> None:
+    """Waits until the schema has every revision this code knows; a newer schema is fine (expand-only).
+
+    Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.
+    """
+    wanted = set(ScriptDirectory.from_config(_config(service)).get_heads())
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config(service)).walk_revisions()}
+    deadline = time.monotonic() + limit
+    seen = "nothing yet"
+    while time.monotonic() < deadline:
+        try:
+            url = settings.database_url.get_secret_value()
+            async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
+                cursor = await connection.execute("SELECT version_num FROM alembic_version")
+                heads = {row[0] for row in await cursor.fetchall()}
+            if wanted <= heads or heads - known:
+                return
+            seen = f"revisions {sorted(heads)}"
+        except psycopg.Error as error:
+            seen = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+        log.info("waiting for the schema", service=service, wanted=sorted(wanted), seen=seen)
+        await asyncio.sleep(1)
+    raise MigrationError(f"{service}: the schema did not reach {sorted(wanted)} in {limit:.0f} s; saw {seen}")

@@ -1,0 +1,65 @@
+"""The outbox: events written in the transaction of what they tell, so that neither exists without the other.
+
+Called by service layers; servicekit.relay sends the rows. Order holds within a key, because writers of one
+aggregate lock its row before they write here.
+"""
+
+import zlib
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from contracts.envelope import Envelope
+from contracts.model import Event
+from servicekit.clock import utc_now
+from servicekit.db import Connection
+from servicekit.ids import new_id
+from servicekit.tracing import current_traceparent
+
+SHARDS = 16
+
+_INSERT = b"""
+INSERT INTO outbox (shard, topic, key, headers, payload) VALUES (%s, %s, %s, %s, %s)
+"""
+
+
+def shard_of(key: str) -> int:
+    """The shard that a key's events are relayed by, 0 … 15; the same in every process."""
+    return zlib.crc32(key.encode()) % SHARDS
+
+
+async def publish(conn: Connection, source: str, *events: Event, time: datetime | None = None) -> None:
+    """Writes events, to be relayed in this order; `source` is the service's name."""
+    for event in events:
+        tenant_id: UUID | None = getattr(event, "tenant_id", None)
+        envelope = Envelope(
+            id=str(new_id()),
+            source=f"/slotwright/{source}",
+            type=event.TYPE,
+            time=time or utc_now(),
+            subject=event.key,
+            tenant_id=tenant_id,
+            data=event.model_dump_json().encode(),
+            traceparent=current_traceparent(),
+        )
+        await _insert(conn, event.TOPIC, event.key, envelope)
+
+
+async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:
+    """Writes a tombstone for `key` on the compacted topic of `event`: the last trace is compacted away."""
+    envelope = Envelope(
+        id=str(new_id()),
+        source=f"/slotwright/{source}",
+        type=event.TYPE,
+        time=utc_now(),
+        subject=key,
+        tenant_id=tenant_id,
+        data=None,
+        traceparent=current_traceparent(),
+    )
+    await _insert(conn, event.TOPIC, key, envelope)
+
+
+async def _insert(conn: Connection, topic: str, key: str, envelope: Envelope) -> None:
+    await conn.execute(_INSERT, (shard_of(key), topic, key, Jsonb(envelope.headers()), envelope.data))

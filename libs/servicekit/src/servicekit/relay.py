@@ -1,0 +1,131 @@
+"""The relay: sends the outbox to Kafka and deletes what was acknowledged.
+
+It polls (docs/adr/0002). One relay holds a shard at a time, by an advisory lock of its own connection, so that a
+key's events are never sent by two. A crash between the acknowledgement and the delete sends again; the readers'
+inboxes see to that. A key whose event was refused keeps its later events back until that event has gone.
+"""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from servicekit.db import Connection, Database
+from servicekit.faults import reached
+from servicekit.health import Heartbeat
+from servicekit.kafka import producer
+from servicekit.metrics import OUTBOX_AGE, OUTBOX_FAILED, OUTBOX_RELAYED
+from servicekit.outbox import SHARDS
+from servicekit.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+_LOCK_CLASS = 0x0B0C
+_BATCH = 500
+_BUSY_SECONDS = 0.02
+_IDLE_SECONDS = 0.05
+
+_LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
+_TAKE = b"""
+SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - created_at) AS age
+FROM outbox WHERE shard = ANY(%s) ORDER BY id LIMIT %s
+"""
+_DELETE = b"DELETE FROM outbox WHERE id = ANY(%s)"
+
+
+class Relay:
+    """One service's relay; `run` is a loop for servicekit.runtime."""
+
+    def __init__(self, service: str, db: Database, kafka: KafkaSettings) -> None:
+        self.name = f"{service}.relay"
+        self._db = db
+        self._kafka = kafka
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
+        sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
+        pause = 0.0
+        while not stop.is_set():
+            try:
+                await self._hold(stop, beat, sender)
+                pause = 0.0
+            except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
+                pause = min(5.0, pause * 2 or 0.2)
+                log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
+                beat.beat()
+                await _wait(stop, pause)
+        await asyncio.to_thread(sender.flush, 5)
+
+    async def _hold(self, stop: asyncio.Event, beat: Heartbeat, sender: Producer) -> None:
+        conn = await self._db.dedicated()
+        async with conn:
+            held: list[int] = []
+            while not stop.is_set():
+                beat.beat()
+                if len(held) < SHARDS:
+                    held += await self._acquire(conn, held)
+                sent = await self._relay(conn, sender, held) if held else 0
+                if sent < _BATCH:
+                    await _wait(stop, _BUSY_SECONDS if sent else _IDLE_SECONDS)
+
+    async def _acquire(self, conn: Connection, held: list[int]) -> list[int]:
+        free = [shard for shard in range(SHARDS) if shard not in held]
+        cursor = await conn.execute(_LOCK, (free, _LOCK_CLASS))
+        return [row["shard"] for row in await cursor.fetchall()]
+
+    async def _relay(self, conn: Connection, sender: Producer, held: list[int]) -> int:
+        cursor = await conn.execute(_TAKE, (held, _BATCH))
+        rows = await cursor.fetchall()
+        OUTBOX_AGE.set(float(rows[0]["age"]) if rows else 0)
+        if not rows:
+            return 0
+        acknowledged = await asyncio.to_thread(self._send, sender, rows)
+        reached("relay.produced")
+        if acknowledged:
+            await conn.execute(_DELETE, (acknowledged,))
+        return len(acknowledged)
+
+    def _send(self, sender: Producer, rows: list[dict[str, Any]]) -> list[int]:
+        """Produces the rows and answers the ids that Kafka acknowledged; runs in a thread."""
+        acknowledged: list[int] = []
+        refused: set[str] = set()
+
+        def delivered(row: dict[str, Any]) -> Any:
+            def report(error: KafkaError | None, _message: Message) -> None:
+                if error is None:
+                    acknowledged.append(row["id"])
+                    OUTBOX_RELAYED.labels(row["topic"]).inc()
+                else:
+                    refused.add(row["key"])
+                    OUTBOX_FAILED.inc()
+                    log.warning("event refused", topic=row["topic"], outbox_id=row["id"], reason=error.str())
+
+            return report
+
+        for row in rows:
+            if row["key"] in refused:
+                continue
+            headers = [(name, value.encode()) for name, value in row["headers"].items()]
+            while True:
+                try:
+                    sender.produce(
+                        row["topic"],
+                        key=row["key"],
+                        value=row["payload"],
+                        headers=headers,
+                        on_delivery=delivered(row),
+                    )
+                    break
+                except BufferError:  # the client's queue is full: let deliveries drain it
+                    sender.poll(0.1)
+        sender.flush()
+        return acknowledged
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,71 @@
+"""Settings every service shares, read from `SLOTWRIGHT_*` environment variables; a service derives its own.
+
+Secrets are SecretStr, so that no log line or traceback shows them.
+"""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What every process takes, gateway and web included."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    public_url: str = Field(default="http://127.0.0.1:8080", description="The gateway as a browser sees it.")
+    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces go here; None keeps none.")
+    max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the brokers."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_KAFKA_", extra="ignore", frozen=True)
+
+    bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_location: str | None = None
+    group_prefix: str = Field(default="", description="Put before consumer groups, so that tests run apart.")
+
+    def client_config(self) -> dict[str, str | int | bool]:
+        """The librdkafka configuration that every client of ours starts from."""
+        config: dict[str, str | int | bool] = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL"):
+            config["sasl.mechanism"] = self.sasl_mechanism
+            config["sasl.username"] = self.username or ""
+            config["sasl.password"] = self.password.get_secret_value() if self.password else ""
+        if self.ca_location:
+            config["ssl.ca.location"] = self.ca_location
+        return config
+
+
+class DatabaseSettings(BaseSettings):
+    """How the service reaches its own database; the migration URL is only needed by `migrate`."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
+
+    database_url: SecretStr = SecretStr("")
+    migration_database_url: SecretStr = SecretStr("")
+    database_pool_size: int = Field(default=8, ge=2)
+
+
+class TokenSettings(BaseSettings):
+    """How the service checks tokens: whose they are and where the keys are found."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
+
+    jwks_url: str = "http://127.0.0.1:8001/.well-known/jwks.json"
+    token_issuer: str | None = Field(default=None, description="Defaults to the public URL.")
+    token_audience: str = "slotwright"

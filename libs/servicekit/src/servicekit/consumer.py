@@ -23,7 +23,7 @@ from servicekit.dead_letters import DeadLetters
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
-from servicekit.kafka import consumer
+from servicekit.kafka import Received, consumer, received
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import span_from
@@ -84,12 +84,10 @@ class EventConsumer:
                 beat.beat()
                 batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
                 done: dict[tuple[str, int], int] = {}
-                for message in batch:
-                    if self._unreadable(message):
-                        continue
+                for message in [received(raw) for raw in batch if self._readable(raw)]:
                     if not await self._until_done(message, client, thread, stop, beat):
                         break
-                    done[message.topic(), message.partition()] = message.offset() + 1
+                    done[message.topic, message.partition] = message.offset + 1
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
         finally:
@@ -102,20 +100,20 @@ class EventConsumer:
 
         client.subscribe(self._topics, on_assign=assigned)
 
-    def _unreadable(self, message: Message) -> bool:
+    def _readable(self, message: Message) -> bool:
         error = message.error()
         if error is None:
-            return False
+            return True
         if error.fatal():
             raise KafkaException(error)
         # A topic that does not exist yet is made by the operator; the client asks again by itself.
         if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
             log.warning("consume", consumer=self.name, reason=error.str())
-        return True
+        return False
 
     async def _until_done(
         self,
-        message: Message,
+        message: Received,
         client: KafkaConsumer,
         thread: ThreadPoolExecutor,
         stop: asyncio.Event,
@@ -134,9 +132,9 @@ class EventConsumer:
                 log.warning(
                     "event failed, trying again",
                     consumer=self.name,
-                    topic=message.topic(),
-                    partition=message.partition(),
-                    offset=message.offset(),
+                    topic=message.topic,
+                    partition=message.partition,
+                    offset=message.offset,
                     attempt=attempt,
                     retry_in=round(pause, 2),
                     error=f"{type(error).__name__}: {error}",
@@ -154,9 +152,9 @@ class EventConsumer:
                     await loop.run_in_executor(thread, _resume, client)
                 return True
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, message: Received) -> None:
         try:
-            envelope = parse_headers(message.headers(), message.value())
+            envelope = parse_headers(message.headers, message.value)
             event = self._parse(envelope)
             if event is None and envelope.data is not None:
                 EVENTS_HANDLED.labels(self.name, "skipped").inc()
@@ -172,9 +170,9 @@ class EventConsumer:
             log.error(
                 "event went to the dead letters",
                 consumer=self.name,
-                topic=message.topic(),
-                partition=message.partition(),
-                offset=message.offset(),
+                topic=message.topic,
+                partition=message.partition,
+                offset=message.offset,
                 error=str(error),
             )
         else:
@@ -187,7 +185,7 @@ class EventConsumer:
             return None
         return envelope.event()
 
-    async def _effect(self, message: Message, envelope: Envelope, event: Event | None) -> str:
+    async def _effect(self, message: Received, envelope: Envelope, event: Event | None) -> str:
         scope = (
             self._db.worker()
             if self._across_tenants or envelope.tenant_id is None
@@ -200,7 +198,7 @@ class EventConsumer:
             if event is not None:
                 await self._handlers[envelope.type](conn, event, envelope)
             elif self._on_tombstone is not None:
-                await self._on_tombstone(conn, (message.key() or b"").decode(), envelope.tenant_id)
+                await self._on_tombstone(conn, (message.key or b"").decode(), envelope.tenant_id)
             reached("consumer.effect")
         return "handled"
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.topics import dead_letter_topic
-from servicekit.kafka import producer
+from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
 _MAX_ERROR = 500
@@ -25,11 +25,11 @@ class DeadLetters:
         self._kafka = kafka
         self._producer: Producer | None = None
 
-    async def put(self, message: Message, error: Exception) -> None:
+    async def put(self, message: Received, error: Exception) -> None:
         """Returns once Kafka has acknowledged the dead letter; raises KafkaException when it does not."""
         await asyncio.to_thread(self._put, message, error)
 
-    def _put(self, message: Message, error: Exception) -> None:
+    def _put(self, message: Received, error: Exception) -> None:
         if self._producer is None:
             self._producer = producer(self._kafka, client_id=f"{self._consumer}.dead-letters")
         failure: list[KafkaError] = []
@@ -40,17 +40,17 @@ class DeadLetters:
 
         origin = {
             "dl_consumer": self._consumer,
-            "dl_topic": message.topic(),
-            "dl_partition": str(message.partition()),
-            "dl_offset": str(message.offset()),
+            "dl_topic": message.topic,
+            "dl_partition": str(message.partition),
+            "dl_offset": str(message.offset),
             "dl_error": f"{type(error).__name__}: {error}"[:_MAX_ERROR],
             "dl_time": datetime.now(UTC).isoformat(),
         }
         self._producer.produce(
             self._topic,
-            key=message.key(),
-            value=message.value(),
-            headers=[*(message.headers() or []), *((name, text.encode()) for name, text in origin.items())],
+            key=message.key,
+            value=message.value,
+            headers=[*message.headers, *((name, text.encode()) for name, text in origin.items())],
             on_delivery=delivered,
         )
         self._producer.flush()

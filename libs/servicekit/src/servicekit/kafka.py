@@ -3,14 +3,45 @@
 librdkafka's calls block, so callers run them in a thread of their own. Source: librdkafka CONFIGURATION.md.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from servicekit.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it was read: `value` is None for a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def received(message: Message) -> Received:
+    """The message as plain, typed values; only for one without an error."""
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Received(
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=message.key(),
+        value=message.value(),
+        headers=[
+            (name, value.encode() if isinstance(value, str) else value)
+            for name, value in pairs
+            if value is not None
+        ],
+    )
 
 
 def _on_error(error: KafkaError) -> None:

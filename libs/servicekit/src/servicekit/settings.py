@@ -68,4 +68,4 @@ class TokenSettings(BaseSettings):
 
     jwks_url: str = "http://127.0.0.1:8001/.well-known/jwks.json"
     token_issuer: str | None = Field(default=None, description="Defaults to the public URL.")
-    token_audience: str = "slotwright"
+    token_audience: str = Field(default="slotwright", description="The `aud` claim that is asked for.")

@@ -1,0 +1,65 @@
+"""The app factory: a FastAPI app with health, readiness, metrics, problems and the edge around it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from servicekit.health import Health
+from servicekit.http import problems
+from servicekit.http.edge import EdgeMiddleware
+from servicekit.http.tokens import TokenVerifier
+from servicekit.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    name: str,
+    settings: Settings,
+    health: Health,
+    *,
+    routers: Sequence[APIRouter] = (),
+    service: object | None = None,
+    verifier: TokenVerifier | None = None,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Builds the app. Routes find the service layer at `app.state.service` and tokens' verifier beside it."""
+    app = FastAPI(
+        title=f"Slotwright {name}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    app.state.verifier = verifier
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    _add_probes(app, health)
+    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes)
+    if settings.otlp_endpoint:
+        FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz,metrics")
+    return app
+
+
+def _add_probes(app: FastAPI, health: Health) -> None:
+    async def healthz() -> Response:
+        faults = health.faults()
+        return JSONResponse({"faults": faults}, 503 if faults else 200)
+
+    async def readyz() -> Response:
+        missing = await health.missing()
+        return JSONResponse({"missing": missing}, 503 if missing else 200)
+
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    for path, probe in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        app.add_api_route(path, probe, include_in_schema=False)

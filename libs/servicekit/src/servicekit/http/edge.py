@@ -1,0 +1,110 @@
+"""What happens to every request before and after the app: id, trace, size limit, metrics, access log.
+
+Raw ASGI, so that it costs little and sees the response as it leaves. Used by servicekit.http.app and, as the same
+rules hold there, by the gateway.
+"""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servicekit.errors import PayloadTooLarge
+from servicekit.http.problems import problem_response
+from servicekit.ids import new_id
+from servicekit.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from servicekit.tracing import span_from
+
+log = structlog.get_logger("access")
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class _BodyTooLarge(Exception):
+    """Raised out of `receive` when a streamed body passes the limit."""
+
+
+def request_id_of(headers: Headers) -> str:
+    """The client's X-Request-ID when it is well formed, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(new_id())
+
+
+class EdgeMiddleware:
+    """Outermost around an app."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = request_id_of(headers)
+        scope["slotwright.request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status = 500
+        started = time.perf_counter()
+
+        async def respond(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with span_from(headers.get("traceparent"), f"{scope['method']} {scope['path']}"):
+            try:
+                await self._limited(scope, receive, respond, headers)
+            finally:
+                self._record(scope, status, time.perf_counter() - started)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        limit = self._max_body_bytes
+        read = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                if read > limit:
+                    raise _BodyTooLarge
+            return message
+
+        async def tracked(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        declared = headers.get("content-length", "0")
+        try:
+            if declared.isdigit() and int(declared) > limit:
+                raise _BodyTooLarge
+            await self._app(scope, counted, tracked)
+        except _BodyTooLarge:
+            if started:
+                raise
+            problem = PayloadTooLarge(f"The body may have {limit} bytes at most.")
+            response = problem_response(
+                problem, instance=scope["path"], request_id=scope["slotwright.request_id"]
+            )
+            await response(scope, receive, send)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route: Any = scope.get("route")
+        template = getattr(route, "path", None) or scope.get("slotwright.route", "unmatched")
+        HTTP_REQUESTS.labels(scope["method"], template, str(status)).inc()
+        HTTP_SECONDS.labels(scope["method"], template).observe(seconds)
+        if scope["path"] not in _QUIET:
+            log.info(
+                "request", method=scope["method"], route=template, status=status, ms=round(seconds * 1000, 2)
+            )

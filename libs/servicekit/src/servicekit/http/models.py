@@ -1,0 +1,99 @@
+"""Pydantic types for requests and answers, so that all services refuse the same things in the same words."""
+
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+_CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
+
+
+def _no_control(value: Any) -> Any:
+    if isinstance(value, str):
+        if any(character in _CONTROL for character in value):
+            raise ValueError("must not contain control characters")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be valid Unicode") from None
+    elif isinstance(value, dict):
+        for item in value.values():
+            _no_control(item)
+    elif isinstance(value, list):
+        for item in value:
+            _no_control(item)
+    return value
+
+
+class Body(BaseModel):
+    """A request body or query: unknown fields are refused, and no string holds control characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_control_characters(cls, data: Any) -> Any:
+        return _no_control(data)
+
+
+class Answer(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be an IANA time zone, such as Europe/Lisbon")
+    return value
+
+
+def _email(value: str) -> str:
+    local, separator, domain = value.rpartition("@")
+    labels = domain.split(".")
+    fine = (
+        separator
+        and 0 < len(local) <= 64
+        and len(value) <= 254
+        and not set(value) & set(' \t\r\n,;<>()[]"\\')
+        and "@" not in local
+        and not local.startswith(".")
+        and not local.endswith(".")
+        and ".." not in local
+        and len(labels) >= 2
+        and all(
+            label
+            and len(label) <= 63
+            and not label.startswith("-")
+            and not label.endswith("-")
+            and all(character.isalnum() or character == "-" for character in label)
+            for label in labels
+        )
+    )
+    if not fine:
+        raise ValueError("must be an e-mail address")
+    return f"{local}@{domain.lower()}"
+
+
+def _lowered(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""An IANA zone name."""
+
+EmailAddress = Annotated[str, BeforeValidator(_lowered), AfterValidator(_email)]
+"""An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="BCP 47.")]

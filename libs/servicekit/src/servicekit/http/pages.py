@@ -1,0 +1,75 @@
+"""Cursor pages with RFC 8288 links: `?limit=50&cursor=…`, `Link: <…>; rel="next"`.
+
+A cursor is the last item's sort key, opaque to clients; a page costs the same however deep it lies.
+"""
+
+import base64
+import json
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+
+from servicekit.errors import Invalid
+from servicekit.http.models import Answer
+
+T = TypeVar("T")
+
+MAX_LIMIT = 200
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+def encode_cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).rstrip(b"=").decode()
+
+
+class PageRequest:
+    """What a list route takes: `limit` and the decoded cursor's parts (empty on the first page)."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+        cursor: Annotated[str | None, Query(max_length=500)] = None,
+    ) -> None:
+        self.limit = limit
+        self._request = request
+        self._response = response
+        self.after = self._decode(cursor) if cursor else ()
+
+    @staticmethod
+    def _decode(cursor: str) -> tuple[str, ...]:
+        try:
+            parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        except ValueError:
+            raise Invalid.field("?cursor", "is not a cursor of this list") from None
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise Invalid.field("?cursor", "is not a cursor of this list")
+        return tuple(parts)
+
+    def after_id(self) -> UUID | None:
+        """The cursor of a list sorted by id alone."""
+        if not self.after:
+            return None
+        try:
+            (only,) = self.after
+            return UUID(only)
+        except ValueError:
+            raise Invalid.field("?cursor", "is not a cursor of this list") from None
+
+    def link(self, cursor: str | None) -> str | None:
+        """Sets the `Link` header to the next page and answers the cursor."""
+        if cursor is not None:
+            target = self._request.url.include_query_params(cursor=cursor, limit=self.limit)
+            self._response.headers["Link"] = f'<{target.path}?{target.query}>; rel="next"'
+        return cursor
+
+
+Paging = Annotated[PageRequest, Depends()]

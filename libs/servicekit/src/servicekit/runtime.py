@@ -1,0 +1,202 @@
+"""Starts a service in one of its roles: serve, consume, relay, migrate, all.
+
+Each service's `__main__` calls `main` with its `Service`. Every role answers /healthz, /readyz and /metrics. A loop
+that dies ends the process with exit code 1, after a line that says why, so that whoever supervises starts it anew:
+nothing limps on.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import APIRouter, FastAPI
+from pydantic import ValidationError
+
+from servicekit.db import Database
+from servicekit.health import Health, Heartbeat, ReadinessCheck
+from servicekit.http.app import create_app
+from servicekit.http.tokens import TokenVerifier
+from servicekit.logging import configure_logging
+from servicekit.migrate import MigrationError, migrate, wait_for_schema
+from servicekit.settings import DatabaseSettings, Settings
+from servicekit.tracing import configure_tracing
+
+log = structlog.get_logger(__name__)
+
+_GRACE_SECONDS = 10
+
+
+class Loop(Protocol):
+    """A background loop: turns until `stop` is set, and beats each time it turns."""
+
+    name: str
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service is made of, as its `app.build` wires it.
+
+    `loops` run in every role (keys, in-memory read models), `consumers` in consume and all, `relays` in relay and
+    all; routers only in serve and all. `checks` decide readiness of the roles that serve.
+    """
+
+    routers: Sequence[APIRouter] = ()
+    service: object | None = None
+    verifier: TokenVerifier | None = None
+    database: Database | None = None
+    loops: Sequence[Loop] = ()
+    consumers: Sequence[Loop] = ()
+    relays: Sequence[Loop] = ()
+    checks: Sequence[ReadinessCheck] = ()
+    customize: Callable[[FastAPI], None] | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service's name, its settings, and how its parts are wired."""
+
+    name: str
+    settings: Callable[[], Settings]
+    build: Callable[[Settings], Parts]
+    has_database: bool = True
+
+
+def main(service: Service, argv: Sequence[str] | None = None) -> int:
+    """The command line of a service; answers the exit code."""
+    roles = ["all", "serve", "consume", "relay"] if service.has_database else ["all", "serve"]
+    parser = argparse.ArgumentParser(prog=service.name)
+    commands = parser.add_subparsers(dest="role", required=True)
+    for role in roles:
+        commands.add_parser(role)
+    if service.has_database:
+        commands.add_parser("migrate").add_argument(
+            "--wait", action="store_true", help="wait until the schema is there instead of making it"
+        )
+    arguments = parser.parse_args(argv)
+    try:
+        settings = service.settings()
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in item["loc"]).upper()
+            sys.stderr.write(f"{service.name}: setting SLOTWRIGHT_{name}: {item['msg']}\n")
+        return 2
+    configure_logging(service.name, settings.log_level, settings.log_format)
+    if arguments.role == "migrate":
+        return _migrate(service.name, wait=arguments.wait)
+    configure_tracing(service.name, settings.otlp_endpoint)
+    return uvloop.run(_run(service, settings, arguments.role))
+
+
+def _migrate(name: str, *, wait: bool) -> int:
+    try:
+        if wait:
+            asyncio.run(wait_for_schema(name, DatabaseSettings()))
+        else:
+            migrate(name, DatabaseSettings())
+    except MigrationError as error:
+        log.error("migration failed", error=str(error))
+        return 1
+    return 0
+
+
+async def _run(service: Service, settings: Settings, role: str) -> int:
+    health = Health()
+    parts = service.build(settings)
+    serves = role in {"all", "serve"}
+    loops = [
+        *parts.loops,
+        *(parts.consumers if role in {"all", "consume"} else ()),
+        *(parts.relays if role in {"all", "relay"} else ()),
+    ]
+    if parts.database is not None:
+        health.require(parts.database.ready)
+    for check in parts.checks if serves else ():
+        health.require(check)
+    group = LoopGroup(loops, health)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if parts.database is not None:
+                await parts.database.open()
+                stack.push_async_callback(parts.database.close)
+            await stack.enter_async_context(group.running(server))
+            yield
+
+    app = create_app(
+        service.name,
+        settings,
+        health,
+        routers=parts.routers if serves else (),
+        service=parts.service,
+        verifier=parts.verifier,
+        lifespan=lifespan,
+    )
+    if parts.customize is not None and serves:
+        parts.customize(app)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    await server.serve()
+    return 1 if group.failed or not server.started else 0
+
+
+class LoopGroup:
+    """Runs loops beside a server; the first that dies takes the process down."""
+
+    def __init__(self, loops: Sequence[Loop], health: Health) -> None:
+        self._loops = loops
+        self._health = health
+        self.failed = False
+
+    @asynccontextmanager
+    async def running(self, server: uvicorn.Server) -> AsyncIterator[None]:
+        """Starts the loops; at the end tells them to stop and waits for them."""
+        stop = asyncio.Event()
+        tasks = [
+            asyncio.create_task(
+                self._guard(loop, self._health.heartbeat(loop.name), stop, server), name=loop.name
+            )
+            for loop in self._loops
+        ]
+        try:
+            yield
+        finally:
+            stop.set()
+            if tasks:
+                _done, late = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+                for task in late:
+                    log.warning("loop did not stop in time", loop=task.get_name())
+                    task.cancel()
+
+    async def _guard(self, loop: Loop, beat: Heartbeat, stop: asyncio.Event, server: uvicorn.Server) -> None:
+        try:
+            await loop.run(stop, beat)
+        except Exception as error:
+            log.error("a loop died, stopping the process", loop=loop.name, exc_info=error)
+            beat.end(f"{type(error).__name__}: {error}")
+        else:
+            if stop.is_set():
+                return
+            log.error("a loop ended early, stopping the process", loop=loop.name)
+            beat.end("it returned")
+        self.failed = True
+        server.should_exit = True

@@ -1,4 +1,4 @@
-"""The service's own Postgres: a pool, and the two kinds of transaction that there are.
+"""The service's own Postgres: a pool, and the kinds of transaction that there are.
 
 `tenant(tenant_id)` sees one tenant's rows, by row level security; `worker()` is for loops that serve all tenants
 (relay, timers, read models) and sees what a table's worker policy shows. The service layer opens transactions;
@@ -59,6 +59,12 @@ class Database:
         Raises Unavailable when no connection can be had in 5 s.
         """
         async with self._transaction(str(tenant_id), "") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def public(self) -> AsyncIterator[Connection]:
+        """A transaction that sees no tenant's rows, only who the tenants are: to find one by its slug."""
+        async with self._transaction("", "") as conn:
             yield conn
 
     @asynccontextmanager

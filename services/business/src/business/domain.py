@@ -1,0 +1,100 @@
+"""What a business consists of, and the rules that need no database.
+
+Pure: used by the store (rows become these), the service layer and the routes' answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from itertools import pairwise
+from uuid import UUID
+
+from contracts.booking import Channel
+from contracts.business import Hours, HoursException, Interval, ReminderRule
+
+_MIDNIGHT = time(0)
+
+DEFAULT_REMINDERS: tuple[tuple[int, Channel], ...] = ((24 * 3600, Channel.EMAIL), (3600, Channel.EMAIL))
+"""A new business's reminder policy: offsets in seconds before the start, and the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    version: int
+    display_name: str
+    description: str
+    contact_email: str | None
+    contact_phone: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    staff_id: UUID
+    version: int
+    name: str
+    email: str | None
+    timezone: str
+    weekly_hours: tuple[Hours, ...]
+    exceptions: tuple[HoursException, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOffer:
+    """A service in the catalog. Minutes, days, and minor units of the business's currency."""
+
+    service_id: UUID
+    version: int
+    name: str
+    description: str
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    slot_step_minutes: int
+    minimum_notice_minutes: int
+    booking_window_days: int
+    cancellation_window_minutes: int
+    capacity: int
+    requires_confirmation: bool
+    price_amount: int
+    staff_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderPolicy:
+    version: int
+    rules: tuple[ReminderRule, ...]
+
+
+def interval_fault(intervals: Sequence[Interval | Hours]) -> str | None:
+    """Why these intervals of one day cannot stand together, or None.
+
+    `closes` must lie behind `opens`, where 00:00 as `closes` is the day's end; intervals may touch, not overlap.
+    """
+    spans = sorted((item.opens, item.closes) for item in intervals)
+    for opens, closes in spans:
+        if closes != _MIDNIGHT and closes <= opens:
+            return f"{opens:%H:%M}–{closes:%H:%M} ends before it begins"
+    for (_, closes), (opens, _) in pairwise(spans):
+        if closes == _MIDNIGHT or opens < closes:
+            return f"the interval that opens at {opens:%H:%M} overlaps the one before it"
+    return None
+
+
+def weekly_hours_fault(hours: Sequence[Hours]) -> str | None:
+    """Why these weekly hours cannot stand, or None."""
+    for weekday in sorted({item.weekday for item in hours}):
+        fault = interval_fault([item for item in hours if item.weekday == weekday])
+        if fault:
+            return f"weekday {weekday}: {fault}"
+    return None
+
+
+def with_exception(
+    exceptions: Sequence[HoursException], day: date, intervals: Sequence[Interval] | None
+) -> tuple[HoursException, ...]:
+    """The exceptions with one day's replaced, or removed when `intervals` is None; by date."""
+    others = [item for item in exceptions if item.date != day]
+    if intervals is not None:
+        others.append(HoursException(date=day, intervals=list(intervals)))
+    return tuple(sorted(others, key=lambda item: item.date))

@@ -1,0 +1,172 @@
+"""Staff members, their weekly hours and the exceptions to them."""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, Field
+
+from business.domain import StaffMember, interval_fault, weekly_hours_fault
+from business.routes.deps import Business
+from contracts.business import Hours, HoursException, Interval
+from servicekit.http.headers import Idempotency, IfMatch, etag, respond
+from servicekit.http.models import Answer, Body, EmailAddress, Name, TimeZone
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import Member, Owner
+
+router = APIRouter(tags=["staff"])
+
+
+class IntervalBody(Body):
+    opens: dt.time = Field(examples=["09:00"])
+    closes: dt.time = Field(examples=["17:00"], description="00:00 is the end of the day.")
+
+
+class HoursBody(IntervalBody):
+    weekday: int = Field(ge=0, le=6, description="0 is Monday.")
+
+
+def _weekly(value: list[HoursBody]) -> list[HoursBody]:
+    if fault := weekly_hours_fault(_hours(value)):
+        raise ValueError(fault)
+    return value
+
+
+def _daily(value: list[IntervalBody]) -> list[IntervalBody]:
+    if fault := interval_fault(_intervals(value)):
+        raise ValueError(fault)
+    return value
+
+
+WeeklyHours = Annotated[list[HoursBody], Field(max_length=70), AfterValidator(_weekly)]
+
+
+def _hours(items: list[HoursBody]) -> list[Hours]:
+    return [Hours(weekday=item.weekday, opens=item.opens, closes=item.closes) for item in items]
+
+
+def _intervals(items: list[IntervalBody]) -> list[Interval]:
+    return [Interval(opens=item.opens, closes=item.closes) for item in items]
+
+
+class NewStaff(Body):
+    name: Name
+    email: EmailAddress | None = None
+    timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
+    weekly_hours: WeeklyHours = Field(default_factory=list)
+
+
+class StaffEdit(Body):
+    name: Name | None = None
+    email: EmailAddress | None = None
+    timezone: TimeZone | None = None
+
+
+class WeeklyHoursBody(Body):
+    weekly_hours: WeeklyHours
+
+
+class ExceptionBody(Body):
+    intervals: Annotated[list[IntervalBody], Field(max_length=10), AfterValidator(_daily)] = Field(
+        description="The hours of that date; none means closed."
+    )
+
+
+class StaffAnswer(Answer):
+    id: UUID
+    version: int
+    name: str
+    email: str | None
+    timezone: str
+    weekly_hours: list[Hours]
+    exceptions: list[HoursException]
+
+
+def _answer(member: StaffMember) -> StaffAnswer:
+    return StaffAnswer(
+        id=member.staff_id,
+        version=member.version,
+        name=member.name,
+        email=member.email,
+        timezone=member.timezone,
+        weekly_hours=list(member.weekly_hours),
+        exceptions=list(member.exceptions),
+    )
+
+
+def _tagged(member: StaffMember, response: Response) -> StaffAnswer:
+    response.headers["ETag"] = etag(member.version)
+    return _answer(member)
+
+
+@router.post("/v1/staff", status_code=201, response_model=StaffAnswer)
+async def add_staff(body: NewStaff, who: Owner, key: Idempotency, business: Business) -> Response:
+    outcome = await business.add_staff(
+        who.tenant_id, key, body.name, body.email, body.timezone, _hours(body.weekly_hours), _answer
+    )
+    return respond(outcome)
+
+
+@router.get("/v1/staff")
+async def list_staff(who: Member, paging: Paging, business: Business) -> Page[StaffAnswer]:
+    members = await business.staff_page(who.tenant_id, paging.after_id(), paging.limit + 1)
+    more = len(members) > paging.limit
+    members = members[: paging.limit]
+    cursor = encode_cursor(str(members[-1].staff_id)) if more else None
+    return Page(items=[_answer(member) for member in members], next_cursor=paging.link(cursor))
+
+
+@router.get("/v1/staff/{staff_id}")
+async def read_staff(staff_id: UUID, who: Member, business: Business, response: Response) -> StaffAnswer:
+    return _tagged(await business.staff_member(who.tenant_id, staff_id), response)
+
+
+@router.patch("/v1/staff/{staff_id}")
+async def edit_staff(
+    staff_id: UUID, body: StaffEdit, who: Owner, version: IfMatch, business: Business, response: Response
+) -> StaffAnswer:
+    fields = body.model_dump(exclude_unset=True)
+    required = {name: value for name, value in fields.items() if value is not None or name == "email"}
+    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, **required), response)
+
+
+@router.delete("/v1/staff/{staff_id}", status_code=204)
+async def delete_staff(staff_id: UUID, who: Owner, business: Business) -> None:
+    await business.delete_staff(who.tenant_id, staff_id)
+
+
+@router.get("/v1/staff/{staff_id}/hours")
+async def read_hours(staff_id: UUID, who: Member, business: Business, response: Response) -> list[Hours]:
+    return _tagged(await business.staff_member(who.tenant_id, staff_id), response).weekly_hours
+
+
+@router.put("/v1/staff/{staff_id}/hours")
+async def set_hours(
+    staff_id: UUID,
+    body: WeeklyHoursBody,
+    who: Owner,
+    version: IfMatch,
+    business: Business,
+    response: Response,
+) -> StaffAnswer:
+    hours = tuple(_hours(body.weekly_hours))
+    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, weekly_hours=hours), response)
+
+
+@router.get("/v1/staff/{staff_id}/exceptions")
+async def list_exceptions(staff_id: UUID, who: Member, business: Business) -> list[HoursException]:
+    return list((await business.staff_member(who.tenant_id, staff_id)).exceptions)
+
+
+@router.put("/v1/staff/{staff_id}/exceptions/{day}")
+async def set_exception(
+    staff_id: UUID, day: dt.date, body: ExceptionBody, who: Owner, business: Business, response: Response
+) -> StaffAnswer:
+    member = await business.set_exception(who.tenant_id, staff_id, day, _intervals(body.intervals))
+    return _tagged(member, response)
+
+
+@router.delete("/v1/staff/{staff_id}/exceptions/{day}", status_code=204)
+async def delete_exception(staff_id: UUID, day: dt.date, who: Owner, business: Business) -> None:
+    await business.set_exception(who.tenant_id, staff_id, day, None)

@@ -1,0 +1,7 @@
+"""business has no settings of its own beyond those that every service has."""
+
+from servicekit.settings import Settings
+
+
+class BusinessSettings(Settings):
+    """See servicekit.settings."""

@@ -69,6 +69,7 @@ TOPICS: tuple[Topic, ...] = (
     _topic("privacy.erasure.v1", _SERVICES, _SERVICES),
 )
 
+
 def dead_letter_topic(service: str) -> str:
     """Where a service's consumers put what they cannot read; only that service writes and reads it."""
     return f"{service}.dlq.v1"

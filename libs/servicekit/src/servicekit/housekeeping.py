@@ -1,11 +1,9 @@
 """Removes what has served its time: inbox rows past the topics' retention, idempotency answers past a day."""
 
-import asyncio
-
 import structlog
 
 from servicekit.db import Database
-from servicekit.health import Heartbeat
+from servicekit.periodic import Periodic
 
 log = structlog.get_logger(__name__)
 
@@ -17,23 +15,16 @@ DELETE FROM inbox WHERE (consumer, event_id) IN (
 _IDEMPOTENCY = b"DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'"
 
 
-class Housekeeping:
+class Housekeeping(Periodic):
     """One loop a service."""
 
     def __init__(self, service: str, db: Database) -> None:
-        self.name = f"{service}.housekeeping"
+        super().__init__(f"{service}.housekeeping", every=_EVERY_SECONDS)
         self._db = db
 
-    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        beat.limit = 3 * _EVERY_SECONDS
-        while not stop.is_set():
-            beat.beat()
-            async with self._db.worker() as conn:
-                inbox = (await conn.execute(_INBOX)).rowcount
-                answers = (await conn.execute(_IDEMPOTENCY)).rowcount
-            if inbox or answers:
-                log.info("housekeeping", inbox=inbox, idempotency=answers)
-            try:
-                await asyncio.wait_for(stop.wait(), _EVERY_SECONDS)
-            except TimeoutError:
-                continue
+    async def turn(self) -> None:
+        async with self._db.worker() as conn:
+            inbox = (await conn.execute(_INBOX)).rowcount
+            answers = (await conn.execute(_IDEMPOTENCY)).rowcount
+        if inbox or answers:
+            log.info("housekeeping", inbox=inbox, idempotency=answers)

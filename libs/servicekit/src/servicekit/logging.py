@@ -15,6 +15,10 @@ from opentelemetry import trace
 
 _SECRET = re.compile(r"(password|secret|token|authorization|api_?key|cookie|dsn|database_url)", re.IGNORECASE)
 _MASK = "***"
+# Without local variables, which structlog shows by default: a frame may hold a password or a token.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def _mask(value: Any, *, name: str = "") -> Any:
@@ -50,9 +54,13 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
         mask_secrets,
     ]
     renderer: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from contracts.envelope import Envelope
 from contracts.model import Event
+from contracts.platform import TenantChanged
 from servicekit.clock import utc_now
 from servicekit.db import Connection
 from servicekit.ids import new_id
@@ -29,8 +30,17 @@ def shard_of(key: str) -> int:
     return zlib.crc32(key.encode()) % SHARDS
 
 
-async def publish(conn: Connection, source: str, *events: Event, time: datetime | None = None) -> None:
-    """Writes events, to be relayed in this order; `source` is the service's name."""
+async def publish(
+    conn: Connection,
+    source: str,
+    *events: Event,
+    time: datetime | None = None,
+    copy_to: TenantChanged | None = None,
+) -> None:
+    """Writes events, to be relayed in this order; `source` is the service's name.
+
+    With `copy_to` the same events, ids and all, go to that tenant's own stream as well, if it has one.
+    """
     for event in events:
         tenant_id: UUID | None = getattr(event, "tenant_id", None)
         envelope = Envelope(
@@ -44,6 +54,8 @@ async def publish(conn: Connection, source: str, *events: Event, time: datetime 
             traceparent=current_traceparent(),
         )
         await _insert(conn, event.TOPIC, event.key, envelope)
+        if copy_to is not None and copy_to.event_stream.enabled:
+            await _insert(conn, copy_to.event_stream.topic, event.key, envelope)
 
 
 async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:

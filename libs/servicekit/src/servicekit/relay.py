@@ -2,10 +2,12 @@
 
 It polls (docs/adr/0002). One relay holds a shard at a time, by an advisory lock of its own connection, so that a
 key's events are never sent by two. A crash between the acknowledgement and the delete sends again; the readers'
-inboxes see to that. A key whose event was refused keeps its later events back until that event has gone.
+inboxes see to that. An event that Kafka refuses (its topic is gone, say) keeps its topic's later events back: the
+topic is left alone for a while, and the others go on.
 """
 
 import asyncio
+import time
 from typing import Any
 
 import psycopg
@@ -26,11 +28,12 @@ _LOCK_CLASS = 0x0B0C
 _BATCH = 500
 _BUSY_SECONDS = 0.02
 _IDLE_SECONDS = 0.05
+_REFUSED_SECONDS = 10.0
 
 _LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
 _TAKE = b"""
 SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - created_at) AS age
-FROM outbox WHERE shard = ANY(%s) ORDER BY id LIMIT %s
+FROM outbox WHERE shard = ANY(%s) AND topic <> ALL(%s) ORDER BY id LIMIT %s
 """
 _DELETE = b"DELETE FROM outbox WHERE id = ANY(%s)"
 
@@ -42,6 +45,7 @@ class Relay:
         self.name = f"{service}.relay"
         self._db = db
         self._kafka = kafka
+        self._left_alone: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
@@ -76,7 +80,9 @@ class Relay:
         return [row["shard"] for row in await cursor.fetchall()]
 
     async def _relay(self, conn: Connection, sender: Producer, held: list[int]) -> int:
-        cursor = await conn.execute(_TAKE, (held, _BATCH))
+        now = time.monotonic()
+        self._left_alone = {topic: until for topic, until in self._left_alone.items() if until > now}
+        cursor = await conn.execute(_TAKE, (held, list(self._left_alone), _BATCH))
         rows = await cursor.fetchall()
         OUTBOX_AGE.set(float(rows[0]["age"]) if rows else 0)
         if not rows:
@@ -90,7 +96,7 @@ class Relay:
     def _send(self, sender: Producer, rows: list[dict[str, Any]]) -> list[int]:
         """Produces the rows and answers the ids that Kafka acknowledged; runs in a thread."""
         acknowledged: list[int] = []
-        refused: set[str] = set()
+        refused: set[str] = set()  # topics
 
         def delivered(row: dict[str, Any]) -> Any:
             def report(error: KafkaError | None, _message: Message) -> None:
@@ -98,14 +104,15 @@ class Relay:
                     acknowledged.append(row["id"])
                     OUTBOX_RELAYED.labels(row["topic"]).inc()
                 else:
-                    refused.add(row["key"])
+                    refused.add(row["topic"])
+                    self._left_alone[row["topic"]] = time.monotonic() + _REFUSED_SECONDS
                     OUTBOX_FAILED.inc()
                     log.warning("event refused", topic=row["topic"], outbox_id=row["id"], reason=error.str())
 
             return report
 
         for row in rows:
-            if row["key"] in refused:
+            if row["topic"] in refused:
                 continue
             headers = [(name, value.encode()) for name, value in row["headers"].items()]
             while True:

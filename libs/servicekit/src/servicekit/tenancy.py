@@ -5,11 +5,9 @@ transaction. Deletion archives or erases every table that has a `tenant_id`, fou
 table cannot be forgotten.
 """
 
-import asyncio
 from graphlib import TopologicalSorter
 from uuid import UUID
 
-import structlog
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -28,10 +26,8 @@ from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
-from servicekit.health import Heartbeat
+from servicekit.periodic import Periodic
 from servicekit.settings import KafkaSettings
-
-log = structlog.get_logger(__name__)
 
 _UPSERT = b"""
 INSERT INTO tenants (tenant_id, slug, generation, state, record)
@@ -224,30 +220,23 @@ async def _tables_children_first(conn: Connection) -> list[str]:
     return parents_first[::-1]
 
 
-class UsageReporter:
+class UsageReporter(Periodic):
     """Answers again for tenants whose use has changed: a loop, about every second."""
 
     def __init__(
         self, component: Component, db: Database, *, clock: Clock = utc_now, every: float = 1
     ) -> None:
-        self.name = f"{component.value}.usage"
+        super().__init__(f"{component.value}.usage", every=every)
         self._component = component
         self._db = db
         self._clock = clock
-        self._every = every
 
-    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        while not stop.is_set():
-            beat.beat()
-            async with self._db.worker() as conn:
-                cursor = await conn.execute(_UNREPORTED)
-                changed = [row["tenant_id"] for row in await cursor.fetchall()]
-            for tenant_id in changed:
-                await self.report(tenant_id)
-            try:
-                await asyncio.wait_for(stop.wait(), self._every)
-            except TimeoutError:
-                continue
+    async def turn(self) -> None:
+        async with self._db.worker() as conn:
+            cursor = await conn.execute(_UNREPORTED)
+            changed = [row["tenant_id"] for row in await cursor.fetchall()]
+        for tenant_id in changed:
+            await self.report(tenant_id)
 
     async def report(self, tenant_id: UUID) -> None:
         """Answers again for one tenant, if it was answered for before."""

@@ -1,0 +1,54 @@
+"""Wires booking: the one place that knows every part. Run by `booking.__main__`, and by tests."""
+
+from booking.catalog import CatalogFollower
+from booking.consumers import BookingHooks, catalog_consumer
+from booking.routes import ROUTERS
+from booking.service import BookingService
+from booking.settings import BookingSettings
+from booking.workers import HoldSweeper
+from contracts.platform import Component
+from servicekit.db import Database
+from servicekit.housekeeping import Housekeeping
+from servicekit.http.tokens import RemoteKeys, TokenVerifier
+from servicekit.links import AppointmentLinks
+from servicekit.relay import Relay
+from servicekit.runtime import Parts, Service
+from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
+from servicekit.tenancy import TenantFollower
+
+
+def build(settings: Settings) -> Parts:
+    """Makes the parts from the environment's settings."""
+    assert isinstance(settings, BookingSettings)  # noqa: S101 - SERVICE says so
+    kafka = KafkaSettings()
+    tokens = TokenSettings()
+    db = Database(DatabaseSettings(), application="booking")
+    keys = RemoteKeys(tokens)
+    tenants = TenantFollower(Component.BOOKING, db, kafka, BookingHooks())
+    service = BookingService(
+        db,
+        links=AppointmentLinks(settings.link_key),
+        public_url=settings.public_url,
+        hold_seconds=settings.hold_seconds,
+    )
+    return Parts(
+        routers=ROUTERS,
+        service=service,
+        verifier=TokenVerifier(
+            keys, issuer=tokens.token_issuer or settings.public_url, audience=tokens.token_audience
+        ),
+        database=db,
+        loops=[keys],
+        consumers=[
+            tenants.consumer,
+            tenants.reporter,
+            catalog_consumer(db, kafka, CatalogFollower()),
+            HoldSweeper(db),
+            Housekeeping("booking", db),
+        ],
+        relays=[Relay("booking", db, kafka)],
+        checks=[keys.ready],
+    )
+
+
+SERVICE = Service("booking", BookingSettings, build)

@@ -1,0 +1,36 @@
+"""Wall-clock times to instants, across daylight saving.
+
+The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
+first. Source: PEP 495. Pure; used by booking.availability.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    """The UTC instant of a wall time on a local date."""
+    local = datetime.combine(day, wall.replace(fold=0), zone)
+    instant = local.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return instant
+    # In a gap, fold=0 takes the offset before it, fold=1 the one after: the gap is as long as they differ, and
+    # it ends where the offset changes. The two instants enclose that moment.
+    low = local.replace(fold=1).astimezone(UTC)
+    high = instant
+    after = high.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        middle = middle.replace(microsecond=0)
+        if middle in {low, high}:
+            break
+        if middle.astimezone(zone).utcoffset() == after:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants at which a local date begins and the next begins."""
+    return instant_of(day, time(0), zone), instant_of(day + timedelta(days=1), time(0), zone)

@@ -1,0 +1,1 @@
+"""booking's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

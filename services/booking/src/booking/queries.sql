@@ -1,0 +1,190 @@
+-- booking's statements; see servicekit.queries. Row level security limits each to the transaction's tenant.
+
+-- name: save_resource
+INSERT INTO resource (tenant_id, resource_id, version, deleted, name, timezone, weekly_hours, exceptions)
+VALUES (%(tenant_id)s, %(resource_id)s, %(version)s, %(deleted)s, %(name)s, %(timezone)s, %(weekly_hours)s,
+    %(exceptions)s)
+ON CONFLICT (tenant_id, resource_id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
+    name = excluded.name, timezone = excluded.timezone, weekly_hours = excluded.weekly_hours,
+    exceptions = excluded.exceptions
+WHERE resource.version < excluded.version
+
+-- name: save_offer
+INSERT INTO offer (tenant_id, service_id, version, deleted, name, duration, buffer_before, buffer_after,
+    slot_step, minimum_notice, booking_window, cancellation_window, capacity, requires_confirmation,
+    price_amount, currency, resource_ids)
+VALUES (%(tenant_id)s, %(service_id)s, %(version)s, %(deleted)s, %(name)s, %(duration)s, %(buffer_before)s,
+    %(buffer_after)s, %(slot_step)s, %(minimum_notice)s, %(booking_window)s, %(cancellation_window)s,
+    %(capacity)s, %(requires_confirmation)s, %(price_amount)s, %(currency)s, %(resource_ids)s)
+ON CONFLICT (tenant_id, service_id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
+    name = excluded.name, duration = excluded.duration, buffer_before = excluded.buffer_before,
+    buffer_after = excluded.buffer_after, slot_step = excluded.slot_step,
+    minimum_notice = excluded.minimum_notice, booking_window = excluded.booking_window,
+    cancellation_window = excluded.cancellation_window, capacity = excluded.capacity,
+    requires_confirmation = excluded.requires_confirmation, price_amount = excluded.price_amount,
+    currency = excluded.currency, resource_ids = excluded.resource_ids
+WHERE offer.version < excluded.version
+
+-- name: save_policy
+-- No row when a newer policy is known already.
+INSERT INTO reminder_policy (tenant_id, version, rules) VALUES (%(tenant_id)s, %(version)s, %(rules)s)
+ON CONFLICT (tenant_id) DO UPDATE SET version = excluded.version, rules = excluded.rules
+WHERE reminder_policy.version < excluded.version
+
+-- name: offer
+SELECT service_id, name, duration, buffer_before, buffer_after, slot_step, minimum_notice, booking_window,
+    cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids
+FROM offer WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s AND NOT deleted
+
+-- name: resources
+SELECT resource_id, name, timezone, weekly_hours, exceptions FROM resource
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND NOT deleted
+ORDER BY resource_id
+
+-- name: lock_resources
+-- In the order of their ids: all writers of a resource's time queue here, and no two wait for each other.
+SELECT resource_id, name, timezone, weekly_hours, exceptions FROM resource
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
+ORDER BY resource_id FOR NO KEY UPDATE
+
+-- name: rules
+SELECT rules FROM reminder_policy WHERE tenant_id = %(tenant_id)s
+
+-- name: release_expired
+-- Holds in the way that have run out; the sweeper would come for them anyway.
+UPDATE allocation SET state = 'released'
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND state = 'held'
+    AND held_until <= %(now)s
+
+-- name: busy
+-- Busy ranges of some resources, one row a session.
+SELECT resource_id, session_id, lower(during) AS starts, upper(during) AS ends, count(*)::int AS places
+FROM allocation
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
+    AND during && tstzrange(%(begin)s, %(end)s)
+    AND (state = 'confirmed' OR state = 'held' AND held_until > %(now)s)
+    AND appointment_id IS DISTINCT FROM %(but)s
+GROUP BY resource_id, session_id, during
+
+-- name: loads
+-- How many appointments each resource has on the day: the least busy one is taken.
+SELECT resource_id, count(*)::int AS load FROM allocation
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
+    AND during && tstzrange(%(begin)s, %(end)s) AND state IN ('held', 'confirmed')
+GROUP BY resource_id
+
+-- name: allocate
+-- No row when the time is taken: the constraint decides, not what was read before.
+INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, place, during, state,
+    appointment_id, hold_id, held_until)
+SELECT %(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(session_id)s, place,
+    tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s
+FROM (
+    SELECT p AS place FROM generate_series(0, %(capacity)s - 1) AS p
+    WHERE NOT EXISTS (
+        SELECT FROM allocation a
+        WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = %(resource_id)s AND a.lane = 0
+            AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
+    ORDER BY p LIMIT 1) AS free
+ON CONFLICT DO NOTHING
+RETURNING allocation_id
+
+-- name: release_appointment
+UPDATE allocation SET state = 'released'
+WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s AND state = 'confirmed'
+
+-- name: take_over_hold
+-- The held place becomes the appointment's; no row when the hold has run out or was used.
+UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
+    held_until = NULL
+WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held' AND held_until > %(now)s
+RETURNING resource_id
+
+-- name: add_hold
+INSERT INTO hold (tenant_id, hold_id, service_id, resource_id, starts_at, expires_at)
+VALUES (%(tenant_id)s, %(hold_id)s, %(service_id)s, %(resource_id)s, %(starts_at)s, %(expires_at)s)
+
+-- name: hold
+SELECT hold_id, service_id, resource_id, starts_at, expires_at FROM hold
+WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
+
+-- name: delete_hold
+DELETE FROM hold WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
+
+-- name: sweep_allocations
+-- By the worker, across tenants.
+UPDATE allocation SET state = 'released' WHERE state = 'held' AND held_until <= %(now)s
+
+-- name: sweep_holds
+DELETE FROM hold WHERE expires_at <= %(now)s
+
+-- name: add_customer
+-- The same person (address, number and name alike) keeps its row and gives its consent anew.
+INSERT INTO customer (tenant_id, customer_id, name, email, phone, locale, consent_email, consent_sms)
+VALUES (%(tenant_id)s, %(customer_id)s, %(name)s, %(email)s, %(phone)s, %(locale)s, %(consent_email)s,
+    %(consent_sms)s)
+ON CONFLICT (tenant_id, lower(coalesce(email, '')), coalesce(phone, ''), name) DO UPDATE
+SET locale = excluded.locale, consent_email = excluded.consent_email, consent_sms = excluded.consent_sms,
+    version = customer.version + 1
+RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms
+
+-- name: customer
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
+
+-- name: customers_page
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
+WHERE tenant_id = %(tenant_id)s AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
+ORDER BY customer_id LIMIT %(limit)s
+
+-- name: add_appointment
+INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
+    ends_at, timezone, price_amount, currency, source, notes, created_at)
+VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resource_ids)s, %(customer_id)s,
+    %(starts_at)s, %(ends_at)s, %(timezone)s, %(price_amount)s, %(currency)s, %(source)s, %(notes)s,
+    %(created_at)s)
+
+-- name: appointment
+SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
+    price_amount, currency, source, notes, created_at
+FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
+
+-- name: lock_appointment
+-- Changes of one appointment go one after another, and so do their events.
+SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
+    price_amount, currency, source, notes, created_at
+FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
+
+-- name: update_appointment
+UPDATE appointment SET status = %(status)s, resource_ids = %(resource_ids)s, starts_at = %(starts_at)s,
+    ends_at = %(ends_at)s, version = version + 1, updated_at = now()
+WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
+
+-- name: appointments_page
+SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
+    price_amount, currency, source, notes, created_at
+FROM appointment
+WHERE tenant_id = %(tenant_id)s
+    AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)
+    AND (%(end)s::timestamptz IS NULL OR starts_at < %(end)s)
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+    AND (%(resource_id)s::uuid IS NULL OR %(resource_id)s = ANY(resource_ids))
+    AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
+ORDER BY starts_at, appointment_id LIMIT %(limit)s
+
+-- name: future_confirmed
+-- What a changed reminder policy concerns.
+SELECT appointment_id FROM appointment
+WHERE tenant_id = %(tenant_id)s AND status = 'confirmed' AND starts_at > %(now)s
+ORDER BY appointment_id
+
+-- name: reminders
+SELECT reminder_id, rule_id, channel, due_at FROM reminder
+WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s ORDER BY due_at, reminder_id
+
+-- name: add_reminder
+INSERT INTO reminder (tenant_id, reminder_id, appointment_id, rule_id, channel, due_at)
+VALUES (%(tenant_id)s, %(reminder_id)s, %(appointment_id)s, %(rule_id)s, %(channel)s, %(due_at)s)
+
+-- name: delete_reminders
+DELETE FROM reminder WHERE tenant_id = %(tenant_id)s AND reminder_id = ANY(%(reminder_ids)s)

@@ -1,0 +1,139 @@
+"""booking's appointments, customers and reminders: functions that take a connection and never commit.
+
+Called by the service layer. What takes a resource's time is in booking.allocations, the catalog in booking.catalog.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from booking.domain import Appointment, Customer, Reminder, Status
+from contracts.booking import Channel, Consent
+from servicekit.db import Connection
+from servicekit.queries import Queries
+
+SQL = Queries("booking")
+
+
+def _appointment(row: dict[str, Any]) -> Appointment:
+    return Appointment(**row | {"status": Status(row["status"]), "resource_ids": tuple(row["resource_ids"])})
+
+
+def _customer(row: dict[str, Any]) -> Customer:
+    consent = Consent(email=row.pop("consent_email"), sms=row.pop("consent_sms"))
+    return Customer(**row, consent=consent)
+
+
+async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer) -> Customer:
+    """Adds the customer, or answers the same person's row with its consent renewed."""
+    values = {
+        "tenant_id": tenant_id,
+        "customer_id": customer.customer_id,
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone,
+        "locale": customer.locale,
+        "consent_email": customer.consent.email,
+        "consent_sms": customer.consent.sms,
+    }
+    row = await (await conn.execute(SQL.add_customer, values)).fetchone()
+    assert row is not None  # noqa: S101 - the statement inserts or updates
+    return _customer(row)
+
+
+async def customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
+    values = {"tenant_id": tenant_id, "customer_id": customer_id}
+    row = await (await conn.execute(SQL.customer, values)).fetchone()
+    return _customer(row) if row else None
+
+
+async def customers_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
+    values = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    return [_customer(row) for row in await (await conn.execute(SQL.customers_page, values)).fetchall()]
+
+
+async def add_appointment(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
+    values = asdict(appointment) | {
+        "tenant_id": tenant_id,
+        "status": appointment.status.value,
+        "resource_ids": list(appointment.resource_ids),
+    }
+    await conn.execute(SQL.add_appointment, values)
+
+
+async def appointment(
+    conn: Connection, tenant_id: UUID, appointment_id: UUID, *, lock: bool = False
+) -> Appointment | None:
+    """The appointment, locked until the transaction's end when asked."""
+    values = {"tenant_id": tenant_id, "appointment_id": appointment_id}
+    row = await (await conn.execute(SQL.lock_appointment if lock else SQL.appointment, values)).fetchone()
+    return _appointment(row) if row else None
+
+
+async def update_appointment(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
+    """Writes status, resources and times of a locked appointment; the row's version rises by one."""
+    values = {
+        "tenant_id": tenant_id,
+        "appointment_id": appointment.appointment_id,
+        "status": appointment.status.value,
+        "resource_ids": list(appointment.resource_ids),
+        "starts_at": appointment.starts_at,
+        "ends_at": appointment.ends_at,
+    }
+    await conn.execute(SQL.update_appointment, values)
+
+
+async def appointments_page(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    begin: datetime | None,
+    end: datetime | None,
+    status: Status | None,
+    resource_id: UUID | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Appointment]:
+    """Appointments by start; `begin` inclusive, `end` exclusive, behind `after`."""
+    values = {
+        "tenant_id": tenant_id,
+        "begin": begin,
+        "end": end,
+        "status": status.value if status else None,
+        "resource_id": resource_id,
+        "after_time": after[0] if after else None,
+        "after_id": after[1] if after else None,
+        "limit": limit,
+    }
+    return [_appointment(row) for row in await (await conn.execute(SQL.appointments_page, values)).fetchall()]
+
+
+async def future_confirmed(conn: Connection, tenant_id: UUID, now: datetime) -> list[UUID]:
+    """Ids of confirmed appointments that have not begun."""
+    rows = await (await conn.execute(SQL.future_confirmed, {"tenant_id": tenant_id, "now": now})).fetchall()
+    return [row["appointment_id"] for row in rows]
+
+
+async def reminders(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> list[Reminder]:
+    """What the scheduler was asked for, for this appointment."""
+    values = {"tenant_id": tenant_id, "appointment_id": appointment_id}
+    rows = await (await conn.execute(SQL.reminders, values)).fetchall()
+    return [Reminder(**row | {"channel": Channel(row["channel"])}) for row in rows]
+
+
+async def add_reminders(
+    conn: Connection, tenant_id: UUID, appointment_id: UUID, wanted: Sequence[Reminder]
+) -> None:
+    for reminder in wanted:
+        values = asdict(reminder) | {
+            "tenant_id": tenant_id,
+            "appointment_id": appointment_id,
+            "channel": reminder.channel.value,
+        }
+        await conn.execute(SQL.add_reminder, values)
+
+
+async def delete_reminders(conn: Connection, tenant_id: UUID, reminder_ids: Sequence[UUID]) -> None:
+    await conn.execute(SQL.delete_reminders, {"tenant_id": tenant_id, "reminder_ids": list(reminder_ids)})

@@ -62,9 +62,11 @@ class CatalogFollower:
         return bool((await conn.execute(SQL.save_policy, values)).rowcount)
 
 
-async def offer(conn: Connection, tenant_id: UUID, service_id: UUID) -> Offer | None:
-    """A service that can be booked; None when it is unknown or no longer offered."""
-    values = {"tenant_id": tenant_id, "service_id": service_id}
+async def offer(
+    conn: Connection, tenant_id: UUID, service_id: UUID, *, deleted_too: bool = False
+) -> Offer | None:
+    """A service that can be booked; None when it is unknown or, unless asked for, no longer offered."""
+    values = {"tenant_id": tenant_id, "service_id": service_id, "deleted_too": deleted_too}
     row = await (await conn.execute(SQL.offer, values)).fetchone()
     return Offer(**row | {"resource_ids": tuple(row["resource_ids"])}) if row else None
 

@@ -34,7 +34,8 @@ WHERE reminder_policy.version < excluded.version
 -- name: offer
 SELECT service_id, name, duration, buffer_before, buffer_after, slot_step, minimum_notice, booking_window,
     cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids
-FROM offer WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s AND NOT deleted
+FROM offer WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s
+    AND (%(deleted_too)s OR NOT deleted)
 
 -- name: resources
 SELECT resource_id, name, timezone, weekly_hours, exceptions FROM resource
@@ -131,6 +132,10 @@ RETURNING customer_id, version, name, email, phone, locale, consent_email, conse
 -- name: customer
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
+
+-- name: customers
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
+WHERE tenant_id = %(tenant_id)s AND customer_id = ANY(%(customer_ids)s)
 
 -- name: customers_page
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer

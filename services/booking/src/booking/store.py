@@ -49,6 +49,13 @@ async def customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Cust
     return _customer(row) if row else None
 
 
+async def customers(conn: Connection, tenant_id: UUID, customer_ids: Sequence[UUID]) -> dict[UUID, Customer]:
+    """Those customers, by id."""
+    values = {"tenant_id": tenant_id, "customer_ids": list(customer_ids)}
+    rows = await (await conn.execute(SQL.customers, values)).fetchall()
+    return {row["customer_id"]: _customer(row) for row in rows}
+
+
 async def customers_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
     values = {"tenant_id": tenant_id, "after": after, "limit": limit}
     return [_customer(row) for row in await (await conn.execute(SQL.customers_page, values)).fetchall()]

@@ -1,0 +1,180 @@
+"""What befalls an appointment after it was made: moved, cancelled, confirmed, settled; in the caller's transaction.
+
+Called by the service layer. Each change locks the appointment, so that its versions and its events come in order,
+and repeating a change that has happened answers what stands.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from booking import allocations, catalog, events, placing, reminders, store
+from booking.allocations import Holder
+from booking.domain import OPEN, Appointment, Offer, Status
+from booking.errors import AppointmentClosed, TooLateToChange
+from contracts.booking import (
+    AppointmentCancelled,
+    AppointmentCompleted,
+    AppointmentConfirmed,
+    AppointmentEvent,
+    AppointmentNoShow,
+    AppointmentRescheduled,
+)
+from contracts.platform import TenantChanged
+from servicekit import outbox
+from servicekit.db import Connection
+from servicekit.errors import Invalid, NotFound
+
+By = Literal["customer", "staff"]
+
+_SETTLED: dict[Status, Callable[..., AppointmentEvent]] = {
+    Status.CONFIRMED: AppointmentConfirmed,
+    Status.COMPLETED: AppointmentCompleted,
+    Status.NO_SHOW: AppointmentNoShow,
+}
+
+
+def changeable_until(appointment: Appointment, offer: Offer, now: datetime) -> datetime | None:
+    """Until when a customer may change it online; None when that is past, or it is closed."""
+    until = appointment.starts_at - offer.cancellation_window
+    return until if appointment.status in OPEN and now < until else None
+
+
+async def reschedule(
+    conn: Connection,
+    tenant: TenantChanged,
+    appointment_id: UUID,
+    starts_at: datetime,
+    staff_id: UUID | None,
+    by: By,
+    now: datetime,
+) -> Appointment:
+    """Moves an appointment to another start, to `staff_id` or, without one, to the same person where they are free.
+
+    A pending appointment stays pending. Raises NotFound, AppointmentClosed, TooLateToChange, SlotTaken, Invalid.
+    """
+    tenant_id = tenant.tenant_id
+    present = await _locked(conn, tenant_id, appointment_id)
+    if starts_at == present.starts_at and (staff_id is None or present.resource_ids == (staff_id,)):
+        return present
+    offer = await _changeable(conn, tenant_id, present, by, now)
+    if staff_id is not None and staff_id not in offer.resource_ids:
+        raise Invalid.field("/staff_id", "does not perform this service")
+    placing.require_bookable(offer, starts_at, now, by_staff=by == "staff")
+    wanted = [staff_id] if staff_id is not None else list(offer.resource_ids)
+    locked = await allocations.resources(conn, tenant_id, [*wanted, *present.resource_ids], lock=True)
+    free = await placing.require_free(
+        conn,
+        tenant_id,
+        offer,
+        [resource for resource in locked if resource.resource_id in wanted],
+        starts_at,
+        now,
+        but=appointment_id,
+    )
+    free.sort(key=lambda resource: resource.resource_id not in present.resource_ids)
+    await allocations.release(conn, tenant_id, appointment_id)
+    for resource in free:
+        holder = Holder(appointment_id=appointment_id)
+        if await allocations.allocate(conn, tenant_id, offer, resource.resource_id, starts_at, holder):
+            break
+    else:
+        raise placing.slot_taken()
+    moved = replace(
+        present,
+        version=present.version + 1,
+        resource_ids=(resource.resource_id,),
+        starts_at=starts_at,
+        ends_at=starts_at + offer.duration,
+    )
+    await _write(
+        conn,
+        tenant,
+        moved,
+        now,
+        AppointmentRescheduled,
+        previous_starts_at=present.starts_at,
+        rescheduled_by=by,
+    )
+    await reminders.align(conn, tenant_id, moved, "rescheduled", now)
+    return moved
+
+
+async def cancel(
+    conn: Connection, tenant: TenantChanged, appointment_id: UUID, by: By, now: datetime
+) -> Appointment:
+    """Gives the time back and withdraws the reminders. Raises NotFound, AppointmentClosed, TooLateToChange."""
+    present = await _locked(conn, tenant.tenant_id, appointment_id)
+    if present.status is Status.CANCELLED:
+        return present
+    await _changeable(conn, tenant.tenant_id, present, by, now, deleted_too=True)
+    cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED)
+    await allocations.release(conn, tenant.tenant_id, appointment_id)
+    await _write(conn, tenant, cancelled, now, AppointmentCancelled, cancelled_by=by)
+    await reminders.align(conn, tenant.tenant_id, cancelled, "cancelled", now)
+    return cancelled
+
+
+async def settle(
+    conn: Connection, tenant: TenantChanged, appointment_id: UUID, status: Status, now: datetime
+) -> Appointment:
+    """Confirms a pending appointment; or, once it has begun, says that it took place or that nobody came.
+
+    Raises NotFound, AppointmentClosed.
+    """
+    present = await _locked(conn, tenant.tenant_id, appointment_id)
+    if present.status is status:
+        return present
+    if status is Status.CONFIRMED:
+        if present.status is not Status.PENDING:
+            raise AppointmentClosed(f"It is {present.status.value}, so it cannot be confirmed.")
+    elif present.status is not Status.CONFIRMED:
+        raise AppointmentClosed(f"It is {present.status.value}; only a confirmed appointment can be settled.")
+    elif now < present.starts_at:
+        raise AppointmentClosed("It has not begun yet.")
+    settled = replace(present, version=present.version + 1, status=status)
+    await _write(conn, tenant, settled, now, _SETTLED[status])
+    await reminders.align(conn, tenant.tenant_id, settled, "completed", now)
+    return settled
+
+
+async def _locked(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> Appointment:
+    present = await store.appointment(conn, tenant_id, appointment_id, lock=True)
+    if present is None:
+        raise NotFound("There is no such appointment.")
+    return present
+
+
+async def _changeable(
+    conn: Connection,
+    tenant_id: UUID,
+    appointment: Appointment,
+    by: By,
+    now: datetime,
+    *,
+    deleted_too: bool = False,
+) -> Offer:
+    """The appointment's offer, when it may be changed now by that person."""
+    if appointment.status not in OPEN:
+        raise AppointmentClosed(f"The appointment is {appointment.status.value}.")
+    offer = await catalog.offer(conn, tenant_id, appointment.service_id, deleted_too=deleted_too)
+    if offer is None:
+        raise AppointmentClosed("This service is no longer offered; the appointment can only be cancelled.")
+    if by == "customer" and changeable_until(appointment, offer, now) is None:
+        raise TooLateToChange("It is too late to change this online. Please contact the business.")
+    return offer
+
+
+async def _write(
+    conn: Connection,
+    tenant: TenantChanged,
+    appointment: Appointment,
+    now: datetime,
+    event: Callable[..., AppointmentEvent],
+    **told: Any,
+) -> None:
+    await store.update_appointment(conn, tenant.tenant_id, appointment)
+    fields = events.appointment_fields(tenant.tenant_id, appointment, now)
+    await outbox.publish(conn, "booking", event(**fields, **told), time=now, copy_to=tenant)

@@ -1,0 +1,231 @@
+"""Placing new appointments and holds, inside the caller's transaction.
+
+Called by the service layer. The order is always the same (DESIGN §5): lock the resources, see who is free, take the
+time (the constraint has the last word), then write what follows from it. The plan's count comes last, because its
+row is every booking's of the business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from booking import allocations, catalog, events, reminders, store
+from booking.allocations import Holder
+from booking.availability import bookable
+from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.errors import HoldExpired, SlotTaken
+from contracts.booking import AppointmentBooked, Consent
+from contracts.platform import TenantChanged
+from servicekit import outbox, usage
+from servicekit.db import Connection
+from servicekit.errors import Invalid
+from servicekit.ids import new_id
+
+_STAFF_AHEAD = timedelta(days=731)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """A slot to be kept; without `staff_id` whoever is free and least busy."""
+
+    service_id: UUID
+    staff_id: UUID | None
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRequest:
+    """A slot to be booked, and for whom. `locale` and `timezone` default to the business's.
+
+    A booking by staff need not keep to the service's notice and booking window.
+    """
+
+    service_id: UUID
+    staff_id: UUID | None
+    starts_at: datetime
+    name: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+    consent: Consent
+    timezone: str | None
+    hold_id: UUID | None
+    source: Literal["public", "staff"]
+    notes: str = ""
+
+
+async def hold(
+    conn: Connection, tenant_id: UUID, wanted: HoldRequest, now: datetime, *, lasts: timedelta
+) -> tuple[Hold, Offer]:
+    """Keeps a slot until `now + lasts`. Raises SlotTaken, Invalid."""
+    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    require_bookable(offer, wanted.starts_at, now, by_staff=False)
+    hold_id = new_id()
+    expires_at = now + lasts
+    resource_id = await take(
+        conn,
+        tenant_id,
+        offer,
+        [wanted.staff_id] if wanted.staff_id else offer.resource_ids,
+        wanted.starts_at,
+        Holder(hold_id=hold_id, held_until=expires_at),
+        now,
+    )
+    kept = Hold(hold_id, offer.service_id, resource_id, wanted.starts_at, expires_at)
+    await allocations.add_hold(conn, tenant_id, kept)
+    return kept, offer
+
+
+async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime) -> Appointment:
+    """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
+    tenant_id = tenant.tenant_id
+    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    appointment_id = new_id()
+    if wanted.hold_id is None:
+        require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
+        resource_id = await take(
+            conn,
+            tenant_id,
+            offer,
+            [wanted.staff_id] if wanted.staff_id else offer.resource_ids,
+            wanted.starts_at,
+            Holder(appointment_id=appointment_id),
+            now,
+        )
+    else:
+        resource_id = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
+    customer = await store.add_customer(
+        conn,
+        tenant_id,
+        Customer(
+            customer_id=new_id(),
+            version=1,
+            name=wanted.name,
+            email=wanted.email,
+            phone=wanted.phone,
+            locale=wanted.locale or tenant.locale,
+            consent=wanted.consent,
+        ),
+    )
+    pending = offer.requires_confirmation and wanted.source == "public"
+    appointment = Appointment(
+        appointment_id=appointment_id,
+        version=1,
+        status=Status.PENDING if pending else Status.CONFIRMED,
+        service_id=offer.service_id,
+        resource_ids=(resource_id,),
+        customer_id=customer.customer_id,
+        starts_at=wanted.starts_at,
+        ends_at=wanted.starts_at + offer.duration,
+        timezone=wanted.timezone or tenant.timezone,
+        price_amount=offer.price_amount,
+        currency=offer.currency,
+        source=wanted.source,
+        notes=wanted.notes,
+        created_at=now,
+    )
+    await store.add_appointment(conn, tenant_id, appointment)
+    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, customer), time=now)
+    await outbox.publish(
+        conn,
+        "booking",
+        AppointmentBooked(
+            **events.appointment_fields(tenant_id, appointment, now),
+            source=wanted.source,
+            confirmed=not pending,
+        ),
+        time=now,
+        copy_to=tenant,
+    )
+    await reminders.align(conn, tenant_id, appointment, "rescheduled", now)
+    await usage.consume(conn, tenant, "bookings_per_month", now)
+    return appointment
+
+
+async def take(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    resource_ids: Sequence[UUID],
+    starts_at: datetime,
+    holder: Holder,
+    now: datetime,
+) -> UUID:
+    """Takes one of the resources at `starts_at`: the least busy that is free. Raises SlotTaken, Invalid."""
+    locked = await allocations.resources(conn, tenant_id, resource_ids, lock=True)
+    free = await require_free(conn, tenant_id, offer, locked, starts_at, now)
+    for resource in free:
+        if await allocations.allocate(conn, tenant_id, offer, resource.resource_id, starts_at, holder):
+            return resource.resource_id
+    raise slot_taken()
+
+
+async def require_free(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    locked: Sequence[Resource],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    but: UUID | None = None,
+) -> list[Resource]:
+    """Those of the locked resources that are free then, least busy first.
+
+    Raises Invalid when nobody works then, SlotTaken when all who do are taken. `but` is an appointment that is
+    being moved.
+    """
+    working, free = await allocations.candidates(conn, tenant_id, offer, locked, starts_at, now, but=but)
+    if not working:
+        raise Invalid.field("/starts_at", "is not a time at which this service is offered")
+    if not free:
+        raise slot_taken()
+    return free
+
+
+def slot_taken() -> SlotTaken:
+    """The answer to whoever came second."""
+    return SlotTaken("This time has just been taken. Choose another one.")
+
+
+def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:
+    """Raises Invalid for a start in the past, or one that the offer's notice and window do not allow."""
+    fault = bookable(offer, starts_at, now)
+    if by_staff and now < starts_at <= now + _STAFF_AHEAD:
+        fault = None
+    if fault is not None:
+        raise Invalid.field("/starts_at", fault)
+
+
+async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
+    offer = await catalog.offer(conn, tenant_id, service_id)
+    if offer is None:
+        raise Invalid.field("/service_id", "is not a service of this business")
+    if staff_id is not None and staff_id not in offer.resource_ids:
+        raise Invalid.field("/staff_id", "does not perform this service")
+    return offer
+
+
+async def _take_over(
+    conn: Connection,
+    tenant_id: UUID,
+    wanted: BookingRequest,
+    hold_id: UUID,
+    appointment_id: UUID,
+    now: datetime,
+) -> UUID:
+    """Turns a hold into the appointment's time. Raises HoldExpired, and Invalid when it is for something else."""
+    held = await allocations.hold(conn, tenant_id, hold_id)
+    if held is None:
+        raise HoldExpired("The hold has run out. Choose a time again.")
+    if held.service_id != wanted.service_id or held.starts_at != wanted.starts_at:
+        raise Invalid.field("/hold_id", "is a hold of another service or time")
+    if wanted.staff_id not in {None, held.resource_id}:
+        raise Invalid.field("/hold_id", "is a hold of another staff member")
+    await allocations.resources(conn, tenant_id, [held.resource_id], lock=True)
+    resource_id = await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now)
+    if resource_id is None:
+        raise HoldExpired("The hold has run out. Choose a time again.")
+    return resource_id

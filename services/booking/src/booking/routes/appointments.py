@@ -1,0 +1,116 @@
+"""The business's day: its appointments, and what is done with them."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, Field
+
+from booking.domain import Appointment, Customer, Status
+from booking.routes.deps import Booking
+from booking.routes.models import AppointmentAnswer, BookedAnswer, BookingBody, MoveBody
+from servicekit.errors import Invalid
+from servicekit.http.headers import Idempotency, IfMatch, etag, respond
+from servicekit.http.models import Text
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import Member
+
+router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
+
+
+class StaffBookingBody(BookingBody):
+    notes: Text = Field(default="", description="For the business's eyes.")
+
+
+def _tagged(found: tuple[Appointment, Customer], response: Response) -> AppointmentAnswer:
+    response.headers["ETag"] = etag(found[0].version)
+    return AppointmentAnswer.of(*found)
+
+
+def _after(cursor: tuple[str, ...]) -> tuple[datetime, UUID] | None:
+    if not cursor:
+        return None
+    try:
+        at, appointment_id = cursor
+        after = datetime.fromisoformat(at), UUID(appointment_id)
+    except ValueError:
+        raise Invalid.field("?cursor", "is not a cursor of this list") from None
+    if after[0].tzinfo is None:
+        raise Invalid.field("?cursor", "is not a cursor of this list")
+    return after
+
+
+@router.post("", status_code=201, response_model=BookedAnswer)
+async def book(body: StaffBookingBody, who: Member, key: Idempotency, booking: Booking) -> Response:
+    wanted = body.request("staff", notes=body.notes)
+    return respond(await booking.book(who.tenant_id, key, wanted, BookedAnswer.of))
+
+
+@router.get("")
+async def list_appointments(
+    who: Member,
+    paging: Paging,
+    booking: Booking,
+    begin: Annotated[AwareDatetime | None, Query(alias="from", description="Starts at or after.")] = None,
+    end: Annotated[AwareDatetime | None, Query(alias="to", description="Starts before.")] = None,
+    status: Status | None = None,
+    staff: UUID | None = None,
+) -> Page[AppointmentAnswer]:
+    found = await booking.appointments(
+        who.tenant_id,
+        begin=begin,
+        end=end,
+        status=status,
+        staff_id=staff,
+        after=_after(paging.after),
+        limit=paging.limit + 1,
+    )
+    more = len(found) > paging.limit
+    found = found[: paging.limit]
+    cursor = None
+    if more:
+        last = found[-1][0]
+        cursor = encode_cursor(last.starts_at.isoformat(), str(last.appointment_id))
+    return Page(items=[AppointmentAnswer.of(*item) for item in found], next_cursor=paging.link(cursor))
+
+
+@router.get("/{appointment_id}")
+async def read(appointment_id: UUID, who: Member, booking: Booking, response: Response) -> AppointmentAnswer:
+    return _tagged(await booking.appointment(who.tenant_id, appointment_id), response)
+
+
+@router.patch("/{appointment_id}")
+async def reschedule(
+    appointment_id: UUID, body: MoveBody, who: Member, version: IfMatch, booking: Booking, response: Response
+) -> AppointmentAnswer:
+    found = await booking.reschedule(who.tenant_id, appointment_id, version, body.starts_at, body.staff_id)
+    return _tagged(found, response)
+
+
+@router.post("/{appointment_id}/cancel")
+async def cancel(
+    appointment_id: UUID, who: Member, booking: Booking, response: Response
+) -> AppointmentAnswer:
+    return _tagged(await booking.cancel(who.tenant_id, appointment_id), response)
+
+
+@router.post("/{appointment_id}/confirm")
+async def confirm(
+    appointment_id: UUID, who: Member, booking: Booking, response: Response
+) -> AppointmentAnswer:
+    return _tagged(await booking.settle(who.tenant_id, appointment_id, Status.CONFIRMED), response)
+
+
+@router.post("/{appointment_id}/complete")
+async def complete(
+    appointment_id: UUID, who: Member, booking: Booking, response: Response
+) -> AppointmentAnswer:
+    return _tagged(await booking.settle(who.tenant_id, appointment_id, Status.COMPLETED), response)
+
+
+@router.post("/{appointment_id}/no-show")
+async def no_show(
+    appointment_id: UUID, who: Member, booking: Booking, response: Response
+) -> AppointmentAnswer:
+    return _tagged(await booking.settle(who.tenant_id, appointment_id, Status.NO_SHOW), response)

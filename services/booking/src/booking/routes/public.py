@@ -1,0 +1,92 @@
+"""What anyone may do with a business, without an account: see free times, keep one, book one."""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from booking.domain import Hold, Offer
+from booking.placing import HoldRequest
+from booking.routes.deps import Booking, PublicBusiness
+from booking.routes.models import BookedAnswer, BookingBody, SlotBody
+from servicekit.http.headers import Idempotency, respond
+from servicekit.http.models import Answer, Body, TimeZone
+
+router = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
+
+
+class AvailabilityQuery(Body):
+    service: UUID
+    staff: UUID | None = None
+    first: dt.date = Field(alias="from", description="Local date in the zone.")
+    last: dt.date = Field(alias="to", description="Local date, inclusive; 62 days at most.")
+    timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
+
+
+class SlotAnswer(Answer):
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    staff_ids: list[UUID]
+
+
+class AvailabilityAnswer(Answer):
+    service_id: UUID
+    timezone: str
+    slots: list[SlotAnswer]
+
+
+class PublicBookingBody(BookingBody):
+    hold_id: UUID | None = Field(default=None, description="A hold of this slot, which becomes the booking.")
+
+
+class HoldAnswer(Answer):
+    id: UUID
+    service_id: UUID
+    staff_id: UUID
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    expires_at: dt.datetime
+
+    @classmethod
+    def of(cls, hold: Hold, offer: Offer) -> "HoldAnswer":
+        return cls(
+            id=hold.hold_id,
+            service_id=hold.service_id,
+            staff_id=hold.resource_id,
+            starts_at=hold.starts_at,
+            ends_at=hold.starts_at + offer.duration,
+            expires_at=hold.expires_at,
+        )
+
+
+@router.get("/availability")
+async def availability(
+    query: Annotated[AvailabilityQuery, Query()], business: PublicBusiness, booking: Booking
+) -> AvailabilityAnswer:
+    zone, found = await booking.availability(
+        business, query.service, query.staff, query.first, query.last, query.timezone
+    )
+    return AvailabilityAnswer(
+        service_id=query.service,
+        timezone=zone,
+        slots=[
+            SlotAnswer(starts_at=slot.starts_at, ends_at=slot.ends_at, staff_ids=list(slot.resource_ids))
+            for slot in found
+        ],
+    )
+
+
+@router.post("/holds", status_code=201, response_model=HoldAnswer)
+async def hold(body: SlotBody, key: Idempotency, business: PublicBusiness, booking: Booking) -> Response:
+    wanted = HoldRequest(body.service_id, body.staff_id, body.starts_at)
+    return respond(await booking.hold(business, key, wanted, HoldAnswer.of))
+
+
+@router.post("/appointments", status_code=201, response_model=BookedAnswer)
+async def book(
+    body: PublicBookingBody, key: Idempotency, business: PublicBusiness, booking: Booking
+) -> Response:
+    wanted = body.request("public", hold_id=body.hold_id)
+    return respond(await booking.book(business, key, wanted, BookedAnswer.of))

@@ -1,0 +1,312 @@
+"""The service layer: each method is one transaction, from the lock to the events.
+
+Called by the routes. What happens inside a transaction stands in booking.placing (new bookings and holds) and
+booking.changes (what befalls an appointment later); this module opens the transaction, finds the tenant and says
+who may do what.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from booking import allocations, catalog, changes, placing, store
+from booking.availability import Slot, slots
+from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.localtime import instant_of
+from booking.placing import BookingRequest, HoldRequest
+from contracts.platform import TenantChanged, TenantState
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.errors import Invalid, NotFound, PreconditionFailed
+from servicekit.idempotency import IdempotencyKey, Outcome, once
+from servicekit.links import AppointmentLinks
+from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug
+
+T = TypeVar("T")
+
+MAX_DAYS = 62
+_FURTHEST = timedelta(days=731)
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """An appointment with the link that manages it."""
+
+    appointment: Appointment
+    token: str
+    manage_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What the holder of a link sees of an appointment."""
+
+    tenant: TenantChanged
+    appointment: Appointment
+    offer: Offer
+    staff: Sequence[Resource]
+    changeable_until: datetime | None
+    manage_url: str
+
+
+class BookingService:
+    """What the routes can ask for. `hold_seconds` is how long a hold lasts."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        links: AppointmentLinks,
+        public_url: str,
+        hold_seconds: int,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._db = db
+        self._links = links
+        self._public_url = public_url.rstrip("/")
+        self._hold_for = timedelta(seconds=hold_seconds)
+        self._clock = clock
+
+    async def tenant_id(self, slug: str) -> UUID:
+        """The business that a public route names. Raises NotFound."""
+        async with self._db.public() as conn:
+            return (await tenant_by_slug(conn, slug)).tenant_id
+
+    # new bookings
+
+    async def availability(
+        self,
+        tenant_id: UUID,
+        service_id: UUID,
+        staff_id: UUID | None,
+        first: date,
+        last: date,
+        timezone: str | None,
+    ) -> tuple[str, list[Slot]]:
+        """The zone of the two local dates (the business's by default) and the slots on `first` … `last`.
+
+        None while the business is suspended. Raises NotFound, and Invalid for what is not offered and for more
+        than MAX_DAYS days.
+        """
+        now = self._clock()
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            zone = ZoneInfo(timezone or tenant.timezone)
+            window = _window(first, last, zone, now)
+            offer = await catalog.offer(conn, tenant_id, service_id)
+            if offer is None:
+                raise Invalid.field("?service", "is not a service of this business")
+            if staff_id is not None and staff_id not in offer.resource_ids:
+                raise Invalid.field("?staff", "does not perform this service")
+            if tenant.state is not TenantState.ACTIVE:
+                return zone.key, []
+            resources = await allocations.resources(
+                conn, tenant_id, [staff_id] if staff_id else offer.resource_ids
+            )
+            begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
+            ids = [resource.resource_id for resource in resources]
+            busy = await allocations.busy(conn, tenant_id, ids, begin, end, now)
+        return zone.key, slots(offer, resources, busy, window, now)
+
+    async def hold(
+        self,
+        tenant_id: UUID,
+        key: IdempotencyKey | None,
+        wanted: HoldRequest,
+        answer: Callable[[Hold, Offer], BaseModel],
+    ) -> Outcome:
+        """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
+        async with self._db.tenant(tenant_id) as conn:
+            require_active(await tenant_by_id(conn, tenant_id))
+
+            async def effect() -> BaseModel:
+                return answer(
+                    *await placing.hold(conn, tenant_id, wanted, self._clock(), lasts=self._hold_for)
+                )
+
+            return await once(conn, tenant_id, key, effect)
+
+    async def book(
+        self,
+        tenant_id: UUID,
+        key: IdempotencyKey | None,
+        wanted: BookingRequest,
+        answer: Callable[[Booked], BaseModel],
+    ) -> Outcome:
+        """Books. Raises SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            require_active(tenant)
+
+            async def effect() -> BaseModel:
+                return answer(
+                    self._booked(tenant_id, await placing.book(conn, tenant, wanted, self._clock()))
+                )
+
+            return await once(conn, tenant_id, key, effect)
+
+    def _booked(self, tenant_id: UUID, appointment: Appointment) -> Booked:
+        token = self._links.token(tenant_id, appointment.appointment_id)
+        return Booked(appointment, token, self._manage_url(token))
+
+    def _manage_url(self, token: str) -> str:
+        return f"{self._public_url}/appointments/{token}"
+
+    # by the customer's link
+
+    async def managed(self, token: str) -> Managed:
+        """Raises NotFound for a link that is not one of ours, or whose business has gone."""
+        tenant_id, appointment_id = self._parse(token)
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            appointment = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
+            return await self._view(conn, tenant, appointment, token)
+
+    async def reschedule_by_customer(self, token: str, starts_at: datetime, staff_id: UUID | None) -> Managed:
+        """Raises NotFound, SlotTaken, AppointmentClosed, TooLateToChange, Invalid, TenantSuspended."""
+        tenant_id, appointment_id = self._parse(token)
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            require_active(tenant)
+            moved = await changes.reschedule(
+                conn, tenant, appointment_id, starts_at, staff_id, "customer", self._clock()
+            )
+            return await self._view(conn, tenant, moved, token)
+
+    async def cancel_by_customer(self, token: str) -> Managed:
+        """Raises NotFound, AppointmentClosed, TooLateToChange. Also while the business is suspended."""
+        tenant_id, appointment_id = self._parse(token)
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            cancelled = await changes.cancel(conn, tenant, appointment_id, "customer", self._clock())
+            return await self._view(conn, tenant, cancelled, token)
+
+    def _parse(self, token: str) -> tuple[UUID, UUID]:
+        parsed = self._links.parse(token)
+        if parsed is None:
+            raise NotFound("This link does not lead to an appointment.")
+        return parsed
+
+    async def _view(
+        self, conn: Connection, tenant: TenantChanged, appointment: Appointment, token: str
+    ) -> Managed:
+        offer = _found(
+            await catalog.offer(conn, tenant.tenant_id, appointment.service_id, deleted_too=True), "service"
+        )
+        staff = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
+        until = changes.changeable_until(appointment, offer, self._clock())
+        return Managed(tenant, appointment, offer, staff, until, self._manage_url(token))
+
+    # by the business
+
+    async def appointments(
+        self,
+        tenant_id: UUID,
+        *,
+        begin: datetime | None,
+        end: datetime | None,
+        status: Status | None,
+        staff_id: UUID | None,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> list[tuple[Appointment, Customer]]:
+        """By start, with whose each is; `limit` at most, behind `after`."""
+        async with self._db.tenant(tenant_id) as conn:
+            found = await store.appointments_page(
+                conn,
+                tenant_id,
+                begin=begin,
+                end=end,
+                status=status,
+                resource_id=staff_id,
+                after=after,
+                limit=limit,
+            )
+            people = await store.customers(conn, tenant_id, [item.customer_id for item in found])
+            return [(item, people[item.customer_id]) for item in found]
+
+    async def appointment(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
+        """Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            found = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
+            return await _with_customer(conn, tenant_id, found)
+
+    async def reschedule(
+        self,
+        tenant_id: UUID,
+        appointment_id: UUID,
+        version: int | None,
+        starts_at: datetime,
+        staff_id: UUID | None,
+    ) -> tuple[Appointment, Customer]:
+        """Raises NotFound, PreconditionFailed, SlotTaken, AppointmentClosed, Invalid, TenantSuspended."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            require_active(tenant)
+            present = _found(
+                await store.appointment(conn, tenant_id, appointment_id, lock=True), "appointment"
+            )
+            if version not in {None, present.version}:
+                raise PreconditionFailed("The appointment was changed since you read it; read it again.")
+            moved = await changes.reschedule(
+                conn, tenant, appointment_id, starts_at, staff_id, "staff", self._clock()
+            )
+            return await _with_customer(conn, tenant_id, moved)
+
+    async def cancel(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
+        """Raises NotFound, AppointmentClosed."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            changed = await changes.cancel(conn, tenant, appointment_id, "staff", self._clock())
+            return await _with_customer(conn, tenant_id, changed)
+
+    async def settle(
+        self, tenant_id: UUID, appointment_id: UUID, status: Status
+    ) -> tuple[Appointment, Customer]:
+        """Confirms a pending appointment, or says how a past one ended. Raises NotFound, AppointmentClosed."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            changed = await changes.settle(conn, tenant, appointment_id, status, self._clock())
+            return await _with_customer(conn, tenant_id, changed)
+
+    async def customers_page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
+        """Customers by id, `limit` at most, behind `after`."""
+        async with self._db.tenant(tenant_id) as conn:
+            return await store.customers_page(conn, tenant_id, after, limit)
+
+    async def customer(self, tenant_id: UUID, customer_id: UUID) -> Customer:
+        """Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            return _found(await store.customer(conn, tenant_id, customer_id), "customer")
+
+
+async def _with_customer(
+    conn: Connection, tenant_id: UUID, appointment: Appointment
+) -> tuple[Appointment, Customer]:
+    return appointment, _found(await store.customer(conn, tenant_id, appointment.customer_id), "customer")
+
+
+def _found(item: T | None, what: str) -> T:
+    if item is None:
+        raise NotFound(f"There is no such {what}.")
+    return item
+
+
+def _window(first: date, last: date, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+    """The instants between which the local dates lie; raises Invalid for dates that make no window."""
+    if last < first:
+        raise Invalid.field("?to", "lies before `from`")
+    if (last - first).days >= MAX_DAYS:
+        raise Invalid.field("?to", f"lies too far behind `from`: {MAX_DAYS} days at most")
+    today = now.astimezone(zone).date()
+    if abs((first - today).days) > _FURTHEST.days:
+        raise Invalid.field("?from", "is not within two years of today")
+    return (
+        instant_of(first, datetime.min.time(), zone).astimezone(UTC),
+        instant_of(last + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC),
+    )

@@ -1,0 +1,67 @@
+"""What billing hears: tenants, which become tasks for the worker, and appointments, which it counts.
+
+Stripe is not called here: a consumer's transaction does not wait for another's server.
+"""
+
+from billing import store
+from billing.reconcile import MANUAL
+from contracts.booking import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentCompleted,
+    AppointmentEvent,
+    AppointmentNoShow,
+    AppointmentRescheduled,
+)
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.platform import StatusDetails, TenantChanged
+from servicekit.consumer import EventConsumer, Handler
+from servicekit.db import Connection, Database
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.usage import month_of
+
+_KINDS: dict[type[AppointmentEvent], str] = {
+    AppointmentBooked: "booked",
+    AppointmentRescheduled: "rescheduled",
+    AppointmentCancelled: "cancelled",
+    AppointmentCompleted: "completed",
+    AppointmentNoShow: "no_show",
+}
+
+
+class BillingHooks(TenantHooks):
+    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+
+    async def provision(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        if tenant.billing.mode == "Manual" and await store.account(conn, tenant.tenant_id) is None:
+            return StatusDetails(billing=MANUAL)
+        await store.want(conn, tenant.tenant_id, "reconcile")
+        return None
+
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        if await store.account(conn, tenant.tenant_id) is None and tenant.billing.mode == "Manual":
+            return await archive_or_erase(conn, tenant)
+        await store.want(conn, tenant.tenant_id, "remove")
+        return None
+
+
+def usage_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
+    """Counts what happens to appointments, by month."""
+
+    def counting(kind: str) -> Handler:
+        async def count(conn: Connection, event: Event, _envelope: Envelope) -> None:
+            assert isinstance(event, AppointmentEvent)  # noqa: S101 - the consumer dispatches by type
+            await store.count_appointment(conn, event.tenant_id, month_of(event.occurred_at), kind)
+
+        return count
+
+    return EventConsumer(
+        "billing",
+        "usage",
+        db,
+        kafka,
+        topics=[AppointmentEvent.TOPIC],
+        handlers={event: counting(kind) for event, kind in _KINDS.items()},
+    )

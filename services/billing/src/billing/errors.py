@@ -1,0 +1,39 @@
+"""billing's errors: what Stripe did, as the worker sees it, and the problems that only billing has."""
+
+from servicekit.errors import Conflict, Problem, SlotwrightError
+
+
+class StripeUnavailable(SlotwrightError):
+    """Stripe could not be reached, was busy or failed: trying again may help."""
+
+
+class StripeRefused(SlotwrightError):
+    """Stripe understood and said no. `code` is Stripe's, such as resource_missing."""
+
+    def __init__(self, message: str, code: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CannotProvision(SlotwrightError):
+    """What the Tenant asks for cannot be done until someone changes it. `reason` is a condition's, CamelCase."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotBilledByStripe(Conflict):
+    slug = "billing-manual"
+    title = "This business is not billed through Stripe"
+
+
+class BillingNotReady(Conflict):
+    slug = "billing-not-ready"
+    title = "Billing is still being set up"
+
+
+class RefusedByStripe(Problem):
+    status = 502
+    slug = "stripe-refused"
+    title = "Stripe refused the request"

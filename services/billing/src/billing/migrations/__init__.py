@@ -1,0 +1,1 @@
+"""billing's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

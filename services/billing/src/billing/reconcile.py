@@ -1,0 +1,379 @@
+"""Brings Stripe to what a tenant's record asks for, and the tables to what Stripe holds. Called by the worker.
+
+Level-triggered: whatever the reason (a new tenant, another plan, a webhook, a resync), the same steps are taken,
+each of which looks first at what is there. Stripe is never called inside a transaction; each id is stored as soon
+as it is known, and a crash between a call and its storing is covered by the call's idempotency key and by looking
+for what is there. So a tenant never gets two customers or two subscriptions.
+"""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+
+from billing import store
+from billing.domain import Account, FetchedSubscription, Subscription, current, event_for
+from billing.errors import CannotProvision, StripeRefused
+from billing.stripe_api import StripeApi
+from contracts.platform import (
+    BillingDetails,
+    Component,
+    ComponentState,
+    DeletionPolicy,
+    PlanSnapshot,
+    StatusDetails,
+    TenantChanged,
+)
+from servicekit import outbox
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.faults import reached
+from servicekit.tenancy import archive_or_erase, report, report_deleted
+
+log = structlog.get_logger(__name__)
+
+_COMPONENT = Component.BILLING
+MANUAL = BillingDetails(state="manual")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the plan stands for at Stripe."""
+
+    product_id: str
+    price_id: str
+    plan: PlanSnapshot
+
+
+class Reconciler:
+    """`return_url` is the page that hosted pages lead back to."""
+
+    def __init__(self, db: Database, api: StripeApi, *, return_url: str, clock: Clock = utc_now) -> None:
+        self._db = db
+        self._api = api
+        self._return_url = return_url
+        self._clock = clock
+        self._prices: dict[str, _Wanted] = {}
+
+    async def reconcile(self, tenant: TenantChanged) -> None:
+        """Everything for a tenant that is served; ends with a report when there is news.
+
+        Raises StripeUnavailable, StripeRefused, CannotProvision.
+        """
+        if tenant.billing.mode == "Manual":
+            await self._leave_stripe(tenant)
+            return
+        if not self._api.configured:
+            raise CannotProvision(
+                "StripeNotConfigured",
+                "This installation has no Stripe key; set one, or billing.mode: Manual.",
+            )
+        wanted = await self._price(tenant)
+        reached("billing.price-known")
+        account = await self._customer(tenant)
+        found = await self._subscriptions(tenant, account, wanted)
+        found = await self._cards(tenant, account, found)
+        await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
+        await self._save(tenant, account, wanted, found)
+
+    async def remove(self, tenant: TenantChanged) -> None:
+        """Ends the subscription; erases or archives; answers `deleted`. Raises as `reconcile`."""
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            account = await store.account(conn, tenant.tenant_id)
+        if account is not None and self._api.configured:
+            for item in await self._api.subscriptions(account.customer_id):
+                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
+                    await self._api.cancel(item.stored.subscription_id)
+            reached("billing.subscription-cancelled")
+            found = await self._api.subscriptions(account.customer_id)
+            async with self._db.tenant(tenant.tenant_id) as conn:
+                for item in found:
+                    await _tell(conn, tenant, item.stored, self._clock, copy=False)
+            if tenant.deletion_policy is DeletionPolicy.DELETE and not account.customer_adopted:
+                await self._api.delete_customer(account.customer_id)
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            details = await archive_or_erase(conn, tenant)
+            await report_deleted(conn, _COMPONENT, tenant, details, clock=self._clock)
+
+    async def _leave_stripe(self, tenant: TenantChanged) -> None:
+        """Manual mode: what was subscribed before ends, so that nobody is charged twice."""
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            account = await store.account(conn, tenant.tenant_id)
+        if account is not None and self._api.configured:
+            found = await self._api.subscriptions(account.customer_id)
+            for item in found:
+                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
+                    await self._api.cancel(item.stored.subscription_id)
+            found = await self._api.subscriptions(account.customer_id)
+            async with self._db.tenant(tenant.tenant_id) as conn:
+                for item in found:
+                    await _tell(conn, tenant, item.stored, self._clock)
+                await store.update_account(
+                    conn,
+                    tenant.tenant_id,
+                    product_id=account.product_id,
+                    price_id=account.price_id,
+                    subscription_id=None,
+                    has_payment_method=account.has_payment_method,
+                    payment_url=None,
+                )
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            await report_if_new(conn, tenant, MANUAL, self._clock)
+
+    async def _price(self, tenant: TenantChanged) -> _Wanted:
+        plan = tenant.plan
+        key = plan.model_dump_json()
+        known = self._prices.get(key)
+        if known is not None:
+            return known
+        try:
+            product_id, price_id = await self._api.product_and_price(plan)
+        except StripeRefused as error:
+            raise CannotProvision("PriceRefused", f"The plan {plan.name}: {error}") from error
+        wanted = self._prices[key] = _Wanted(product_id, price_id, plan)
+        return wanted
+
+    def forget_prices(self) -> None:
+        """After Stripe has refused something: what was known of it may be out of date."""
+        self._prices.clear()
+
+    async def _customer(self, tenant: TenantChanged) -> Account:
+        tenant_id, asked = tenant.tenant_id, tenant.billing.customer_id
+        async with self._db.tenant(tenant_id) as conn:
+            account = await store.account(conn, tenant_id)
+        if account is not None and asked not in {None, account.customer_id}:
+            raise CannotProvision(
+                "CustomerConflict",
+                f"This business is billed as {account.customer_id}; billing.customerId cannot become {asked}.",
+            )
+        if account is None:
+            account = await self._link_customer(tenant_id, asked)
+        name, email = tenant.display_name, tenant.owner.email
+        if not account.customer_adopted and (account.customer_name, account.customer_email) != (name, email):
+            await self._api.describe_customer(account.customer_id, name, email)
+            async with self._db.tenant(tenant_id) as conn:
+                await store.describe_customer(conn, tenant_id, name, email)
+        return account
+
+    async def _link_customer(self, tenant_id: UUID, asked: str | None) -> Account:
+        if asked is None:
+            customer_id = await self._api.customer_for(tenant_id)
+        else:
+            customer_id = asked
+            try:
+                await self._api.adopt_customer(tenant_id, asked)
+            except StripeRefused as error:
+                reason = "CustomerTaken" if error.code == "customer_taken" else "CustomerNotFound"
+                raise CannotProvision(reason, f"billing.customerId: {error}") from error
+        reached("billing.customer-made")
+        async with self._db.tenant(tenant_id) as conn:
+            await store.add_account(conn, tenant_id, customer_id, adopted=asked is not None)
+            account = await store.account(conn, tenant_id)
+        reached("billing.customer-stored")
+        assert account is not None  # noqa: S101 - inserted just now
+        return account
+
+    async def _subscriptions(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted
+    ) -> list[FetchedSubscription]:
+        """The tenant's subscriptions once they are as wanted: one that lives, at the plan's price."""
+        tenant_id = tenant.tenant_id
+        found = await self._of_tenant(tenant, account, wanted)
+        present = current(account.subscription_id, found)
+        changed = False
+        for extra in found:  # two checkout pages, both paid
+            if present is not None and extra.stored.live and extra is not present:
+                log.warning("extra subscription cancelled", subscription=extra.stored.subscription_id)
+                await self._api.cancel(extra.stored.subscription_id)
+                changed = True
+        if present is not None and present.stored.live and present.stored.price_id != wanted.price_id:
+            changed = True
+            if present.stored.status == "incomplete":  # Stripe does not reprice what was never paid
+                await self._api.cancel(present.stored.subscription_id)
+                await self._subscribe(tenant, account, wanted, len(found))
+            else:
+                await self._api.change_plan(present, wanted.price_id, tenant.plan.name)
+                reached("billing.plan-changed")
+        if present is None:
+            await self._subscribe(tenant, account, wanted, len(found))
+            changed = True
+        if changed:
+            found = await self._of_tenant(tenant, account, wanted)
+        if (now := current(account.subscription_id, found)) is not None:
+            async with self._db.tenant(tenant_id) as conn:
+                await store.link_subscription(conn, tenant_id, now.stored.subscription_id)
+            reached("billing.subscription-stored")
+        return found
+
+    async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
+        await self._api.subscribe(
+            tenant.tenant_id,
+            account.customer_id,
+            wanted.price_id,
+            tenant.plan.name,
+            tenant.billing.trial_days,
+            nth,
+        )
+        reached("billing.subscription-made")
+
+    async def _of_tenant(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted
+    ) -> list[FetchedSubscription]:
+        """The customer's subscriptions that are the tenant's. An adopted customer's, at this price, becomes so."""
+        found = await self._api.subscriptions(account.customer_id)
+        mine = str(tenant.tenant_id)
+        if account.customer_adopted:
+            for index, item in enumerate(found):
+                if item.tenant_id is None and item.stored.live and item.stored.price_id == wanted.price_id:
+                    await self._api.claim_subscription(item.stored.subscription_id, tenant.tenant_id)
+                    found[index] = replace(item, tenant_id=mine)
+        return [
+            item
+            for item in found
+            if item.tenant_id == mine or item.stored.subscription_id == account.subscription_id
+        ]
+
+    async def _cards(
+        self, tenant: TenantChanged, account: Account, found: list[FetchedSubscription]
+    ) -> list[FetchedSubscription]:
+        """Looks at the open checkout sessions: a card that was given becomes the one that is charged."""
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            sessions = await store.checkouts(conn, tenant.tenant_id)
+        given = False
+        for session in (item for item in sessions if item.state == "open"):
+            state, card = await self._api.completed_checkout(session.session_id)
+            if state == "complete" and session.mode == "setup" and card is not None:
+                await self._api.use_card(account.customer_id, card, found)
+                given = True
+            if state in {"complete", "expired"}:
+                async with self._db.tenant(tenant.tenant_id) as conn:
+                    await store.close_checkout(
+                        conn,
+                        tenant.tenant_id,
+                        session.session_id,
+                        "complete" if state == "complete" else "expired",
+                    )
+        if not given:
+            return found
+        mine = {item.stored.subscription_id for item in found}
+        fetched = await self._api.subscriptions(account.customer_id)
+        return [item for item in fetched if item.stored.subscription_id in mine]
+
+    async def _offer_checkout(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, present: FetchedSubscription | None
+    ) -> None:
+        """The first page on which the owner gives a card; later ones are made when the owner asks."""
+        if present is None or not present.stored.live or present.has_payment_method:
+            return
+        if not wanted.plan.price.amount:
+            return
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            if await store.checkouts(conn, tenant.tenant_id):
+                return
+        session_id, url, expires_at = await self._api.checkout(
+            tenant.tenant_id,
+            account.customer_id,
+            "setup",
+            price_id=wanted.price_id,
+            plan=tenant.plan.name,
+            currency=tenant.plan.price.currency,
+            return_url=self._return_url,
+            key=present.stored.subscription_id,
+        )
+        reached("billing.checkout-made")
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            await store.add_checkout(conn, tenant.tenant_id, session_id, "setup", url, expires_at)
+
+    async def _save(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, found: list[FetchedSubscription]
+    ) -> None:
+        """Stores what was fetched, tells what has changed, and answers the operator: one transaction."""
+        tenant_id = tenant.tenant_id
+        invoices = await self._api.invoices(account.customer_id)
+        now = current(account.subscription_id, found)
+        async with self._db.tenant(tenant_id) as conn:
+            for item in found:
+                plan = item.stored.plan or tenant.plan.name
+                await _tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
+            for invoice in invoices:
+                await store.save_invoice(conn, tenant_id, invoice)
+            await store.update_account(
+                conn,
+                tenant_id,
+                product_id=wanted.product_id,
+                price_id=wanted.price_id,
+                subscription_id=now.stored.subscription_id if now else None,
+                has_payment_method=now.has_payment_method if now else account.has_payment_method,
+                payment_url=now.payment_url if now else None,
+            )
+            details = BillingDetails(
+                customer_id=account.customer_id,
+                subscription_id=now.stored.subscription_id if now else None,
+                state=now.stored.status if now else None,
+                current_period_end=now.stored.current_period_end if now else None,
+                checkout_url=await self._checkout_url(conn, tenant_id, now),
+                product_id=wanted.product_id,
+                price_id=wanted.price_id,
+            )
+            await report_if_new(conn, tenant, details, self._clock)
+
+    async def _checkout_url(
+        self, conn: Connection, tenant_id: UUID, now: FetchedSubscription | None
+    ) -> str | None:
+        """Where the owner can pay or give a card: an open checkout page, else an open invoice's."""
+        for session in await store.checkouts(conn, tenant_id):
+            if session.state == "open" and session.expires_at > self._clock():
+                return session.url
+        return now.payment_url if now else None
+
+
+async def _tell(
+    conn: Connection, tenant: TenantChanged, fetched: Subscription, clock: Clock, *, copy: bool = True
+) -> None:
+    """Stores a fetched subscription and publishes what has changed; with `copy` to the tenant's own stream too."""
+    tenant_id = tenant.tenant_id
+    before = await store.subscription(conn, tenant_id, fetched.subscription_id)
+    fetched = replace(fetched, plan=fetched.plan or (before.plan if before else tenant.plan.name))
+    event = event_for(before, fetched)
+    if event is None:
+        return
+    account = await store.account(conn, tenant_id)
+    await store.save_subscription(conn, tenant_id, fetched)
+    told = event(
+        tenant_id=tenant_id,
+        customer_id=account.customer_id if account else "",
+        subscription_id=fetched.subscription_id,
+        status=fetched.status,
+        plan=fetched.plan,
+        price_id=fetched.price_id,
+        current_period_end=fetched.current_period_end,
+        cancel_at_period_end=fetched.cancel_at_period_end,
+        occurred_at=clock(),
+    )
+    await outbox.publish(conn, _COMPONENT.value, told, copy_to=tenant if copy else None)
+
+
+async def report_if_new(
+    conn: Connection, tenant: TenantChanged, billing: BillingDetails, clock: Clock
+) -> None:
+    """Answers `ready`, unless the same was answered before: a webhook that changed nothing stays quiet."""
+    last = await store.last_status(conn, tenant.tenant_id)
+    if (
+        last is not None
+        and last.generation == tenant.generation
+        and last.state is ComponentState.READY
+        and last.details.billing == billing
+    ):
+        return
+    message = "Billed by hand." if billing.state == "manual" else f"The subscription is {billing.state}."
+    await report(
+        conn,
+        _COMPONENT,
+        tenant.tenant_id,
+        tenant.generation,
+        ComponentState.READY,
+        "Manual" if billing.state == "manual" else "Linked",
+        message,
+        StatusDetails(billing=billing),
+        clock=clock,
+    )

@@ -1,0 +1,18 @@
+"""Stripe's webhooks: the signature is checked over the raw body, the event noted, the work done later."""
+
+from fastapi import APIRouter, Request
+
+from billing.routes.deps import Billing
+from servicekit.http.models import Answer
+
+router = APIRouter(tags=["machines"])
+
+
+class ReceivedAnswer(Answer):
+    received: bool
+
+
+@router.post("/webhooks/stripe")
+async def receive(request: Request, billing: Billing) -> ReceivedAnswer:
+    await billing.receive_webhook(await request.body(), request.headers.get("stripe-signature"))
+    return ReceivedAnswer(received=True)

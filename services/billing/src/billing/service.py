@@ -1,0 +1,188 @@
+"""The service layer: what the routes can ask for. Stripe is called between transactions, never inside one."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import stripe
+from pydantic import BaseModel
+
+from billing import store
+from billing.domain import Account, Checkout, CheckoutMode, Invoice, Subscription
+from billing.errors import (
+    BillingNotReady,
+    NotBilledByStripe,
+    RefusedByStripe,
+    StripeRefused,
+    StripeUnavailable,
+)
+from billing.settings import BillingSettings
+from billing.stripe_api import StripeApi
+from contracts.platform import TenantChanged
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Database
+from servicekit.errors import BadRequest, Unavailable
+from servicekit.faults import reached
+from servicekit.idempotency import IdempotencyKey, Outcome, once
+from servicekit.ids import new_id
+from servicekit.tenants import tenant_by_id
+from servicekit.usage import month_of
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a business stands: its record, and its account and subscription once there are."""
+
+    tenant: TenantChanged
+    account: Account | None
+    subscription: Subscription | None
+    checkout_url: str | None
+
+
+class BillingService:
+    """What the routes can ask for."""
+
+    def __init__(
+        self, db: Database, api: StripeApi, settings: BillingSettings, *, clock: Clock = utc_now
+    ) -> None:
+        self._db = db
+        self._api = api
+        self._clock = clock
+        self._public_url = settings.public_url.rstrip("/")
+        secret = settings.stripe_webhook_secret
+        self._webhook_secret = secret.get_secret_value() if secret else None
+
+    async def standing(self, tenant_id: UUID) -> Standing:
+        """Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            account = await store.account(conn, tenant_id)
+            key = account.subscription_id if account else None
+            subscription = await store.subscription(conn, tenant_id, key) if key else None
+            sessions = await store.checkouts(conn, tenant_id)
+        usable = (item.url for item in sessions if self._usable(item))
+        url = next(usable, account.payment_url if account else None)
+        return Standing(tenant, account, subscription, url)
+
+    def _usable(self, session: Checkout) -> bool:
+        return session.state == "open" and session.expires_at > self._clock()
+
+    async def _billed(self, tenant_id: UUID) -> tuple[Standing, Account]:
+        standing = await self.standing(tenant_id)
+        if standing.tenant.billing.mode != "Stripe":
+            raise NotBilledByStripe(f"{standing.tenant.display_name} is billed by hand.")
+        if standing.account is None or standing.account.price_id is None:
+            raise BillingNotReady("The Stripe customer is still being set up; try again in a moment.")
+        return standing, standing.account
+
+    async def open_checkout(
+        self,
+        tenant_id: UUID,
+        key: IdempotencyKey | None,
+        return_path: str,
+        answer: Callable[[Checkout], BaseModel],
+    ) -> Outcome:
+        """Opens a page to give a card, or to subscribe anew where the subscription has ended.
+
+        Raises NotBilledByStripe, BillingNotReady, Unavailable, RefusedByStripe, IdempotencyMismatch.
+        """
+        standing, account = await self._billed(tenant_id)
+        subscription = standing.subscription
+        mode: CheckoutMode = "setup" if subscription is not None and subscription.live else "subscription"
+        if mode == "subscription":
+            await self._close_others(tenant_id)
+        attempt = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
+        async with _as_problems():
+            session_id, url, expires_at = await self._api.checkout(
+                tenant_id,
+                account.customer_id,
+                mode,
+                price_id=account.price_id or "",
+                plan=standing.tenant.plan.name,
+                currency=standing.tenant.plan.price.currency,
+                return_url=f"{self._public_url}{return_path}",
+                key=attempt,
+            )
+        async with self._db.tenant(tenant_id) as conn:
+
+            async def effect() -> BaseModel:
+                await store.add_checkout(conn, tenant_id, session_id, mode, url, expires_at)
+                return answer(Checkout(session_id, mode, "open", url, expires_at))
+
+            return await once(conn, tenant_id, key, effect)
+
+    async def _close_others(self, tenant_id: UUID) -> None:
+        """Of two pages that subscribe, both could be paid."""
+        async with self._db.tenant(tenant_id) as conn:
+            sessions = await store.checkouts(conn, tenant_id)
+        for session in sessions:
+            if session.mode == "subscription" and self._usable(session):
+                async with _as_problems():
+                    await self._api.expire_checkout(session.session_id)
+
+    async def open_portal(
+        self,
+        tenant_id: UUID,
+        key: IdempotencyKey | None,
+        return_path: str,
+        answer: Callable[[str, str], BaseModel],
+    ) -> Outcome:
+        """Opens Stripe's portal; `answer` gets its id and URL. Raises as open_checkout."""
+        _standing, account = await self._billed(tenant_id)
+        async with _as_problems():
+            session_id, url = await self._api.portal(account.customer_id, f"{self._public_url}{return_path}")
+        async with self._db.tenant(tenant_id) as conn:
+
+            async def effect() -> BaseModel:
+                return answer(session_id, url)
+
+            return await once(conn, tenant_id, key, effect)
+
+    async def invoices(
+        self, tenant_id: UUID, before: tuple[datetime, str] | None, limit: int
+    ) -> list[Invoice]:
+        """Newest first, older than `before`. Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
+            return await store.invoices(conn, tenant_id, before, limit)
+
+    async def usage(self, tenant_id: UUID, month: str | None) -> tuple[TenantChanged, str, dict[str, int]]:
+        """The record with its limits, the month, and what happened to appointments in it. Raises NotFound."""
+        month = month or month_of(self._clock())
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_by_id(conn, tenant_id)
+            return tenant, month, await store.appointment_counts(conn, tenant_id, month)
+
+    async def receive_webhook(self, body: bytes, signature: str | None) -> None:
+        """Takes one of Stripe's events in; the worker fetches what it is about. Raises BadRequest, Unavailable."""
+        if self._webhook_secret is None:
+            raise Unavailable("This installation has no webhook secret.", retry_after=60)
+        try:
+            event = stripe.Webhook.construct_event(body, signature, self._webhook_secret)
+            event_id, kind, thing = str(event.id), str(event.type), event.data.object
+        except (stripe.StripeError, ValueError, AttributeError, KeyError):
+            raise BadRequest("The signature does not fit, or the body is no event of Stripe's.") from None
+        async with self._db.public() as conn:
+            await store.add_event(conn, event_id, kind, _customer_of(thing))
+        reached("billing.event-stored")
+
+
+def _customer_of(thing: Any) -> str | None:
+    """The customer that an event's object is, or is about."""
+    if thing.get("object") == "customer":
+        return str(thing["id"])
+    customer = thing.get("customer")
+    return customer if customer is None or isinstance(customer, str) else str(customer["id"])
+
+
+@asynccontextmanager
+async def _as_problems() -> AsyncIterator[None]:
+    try:
+        yield
+    except StripeUnavailable as error:
+        raise Unavailable("Stripe cannot be reached at the moment.", retry_after=5) from error
+    except StripeRefused as error:
+        raise RefusedByStripe(str(error)) from error

@@ -1,0 +1,18 @@
+"""billing's own settings."""
+
+from pydantic import Field, SecretStr
+
+from servicekit.settings import Settings
+
+
+class BillingSettings(Settings):
+    """Without a key only tenants with billing.mode Manual are served; the others fail with that reason."""
+
+    stripe_api_key: SecretStr | None = None
+    stripe_api_base: str | None = Field(default=None, description="Stripe's own when not set.")
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None, description="Signs webhooks; without it none is accepted."
+    )
+    resync_seconds: int = Field(
+        default=3600, ge=1, description="How old a subscription may get before it is fetched again."
+    )

@@ -1,0 +1,341 @@
+"""Stripe, in billing's words: the calls that billing makes, and what went wrong in two kinds.
+
+Called by the reconciler and the service layer, never inside a transaction. Each creating call takes a key of its
+own making, so that a call repeated after a crash makes nothing twice (docs.stripe.com/api/idempotent_requests; keys
+last 24 hours, which is why callers also look for what is there).
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import stripe
+
+from billing.domain import CheckoutMode, FetchedSubscription, Invoice
+from billing.errors import StripeRefused, StripeUnavailable
+from billing.settings import BillingSettings
+from billing.stripe_objects import PLAN, TENANT, invoice_from, metadata_of, moment, subscription_from
+from contracts.platform import PlanSnapshot
+
+_TIMEOUT_SECONDS = 10
+
+
+class StripeApi:
+    """One client for the process. Raises StripeUnavailable or StripeRefused from every call."""
+
+    def __init__(self, settings: BillingSettings) -> None:
+        key = settings.stripe_api_key
+        self.configured = key is not None
+        self._settings = settings
+        self._made: stripe.StripeClient | None = None
+
+    @property
+    def _client(self) -> stripe.StripeClient:
+        """Made on first use, as its session belongs to the running loop."""
+        if self._made is None:
+            key = self._settings.stripe_api_key
+            base = self._settings.stripe_api_base
+            self._made = stripe.StripeClient(
+                key.get_secret_value() if key else "",
+                base_addresses={"api": base} if base else {},
+                http_client=stripe.AIOHTTPClient(timeout=_TIMEOUT_SECONDS),
+                max_network_retries=1,
+            )
+        return self._made
+
+    # plans
+
+    async def product_and_price(self, plan: PlanSnapshot) -> tuple[str, str]:
+        """The product's and the price's ids for a plan: adopted when it names a price, else found or made."""
+        async with _translated():
+            if plan.stripe_price_id is not None:
+                price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
+                if price.recurring is None or not price.active:
+                    raise StripeRefused(
+                        f"The price {price.id} is not an active recurring one.", "price_unusable"
+                    )
+                return str(price.product), price.id
+            product_id = await self._product(plan)
+            return product_id, await self._price(plan, product_id)
+
+    async def _product(self, plan: PlanSnapshot) -> str:
+        key = f"slotwright_plan_{plan.name}"
+        products = self._client.v1.products
+        try:
+            product = await products.retrieve_async(key)
+        except stripe.InvalidRequestError as error:
+            if error.code != "resource_missing":
+                raise
+        else:
+            if product.name != plan.display_name:
+                await products.update_async(key, {"name": plan.display_name})
+            return key
+        try:
+            await products.create_async({"id": key, "name": plan.display_name, "metadata": {PLAN: plan.name}})
+        except stripe.InvalidRequestError as error:  # another worker was quicker
+            if error.code != "resource_already_exists":
+                raise
+        return key
+
+    async def _price(self, plan: PlanSnapshot, product_id: str) -> str:
+        """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key."""
+        money = plan.price
+        lookup = f"slotwright:{plan.name}:{money.amount}:{money.currency.lower()}:{plan.interval}"
+        prices = self._client.v1.prices
+        found = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
+        if found.data:
+            return found.data[0].id
+        price = await prices.create_async(
+            {
+                "product": product_id,
+                "currency": money.currency.lower(),
+                "unit_amount": money.amount,
+                "recurring": {"interval": plan.interval},
+                "lookup_key": lookup,
+                "nickname": plan.name,
+                "metadata": {PLAN: plan.name},
+            },
+            {"idempotency_key": _key("price", product_id, lookup)},
+        )
+        return price.id
+
+    # customers
+
+    async def customer_for(self, tenant_id: UUID) -> str:
+        """The one customer of a tenant, found by its metadata or made. Their name comes by describe_customer.
+
+        The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more.
+        """
+        async with _translated():
+            found = await self._client.v1.customers.search_async(
+                {"query": f"metadata['{TENANT}']:'{tenant_id}'", "limit": 1}
+            )
+            if found.data:
+                return found.data[0].id
+            made = await self._client.v1.customers.create_async(
+                {"metadata": {TENANT: str(tenant_id)}},
+                {"idempotency_key": _key("customer", str(tenant_id))},
+            )
+            return made.id
+
+    async def adopt_customer(self, tenant_id: UUID, customer_id: str) -> None:
+        """Marks someone's customer as the tenant's. Raises StripeRefused when it is gone or another tenant's."""
+        async with _translated():
+            customer = await self._client.v1.customers.retrieve_async(customer_id)
+            if getattr(customer, "deleted", False):
+                raise StripeRefused(f"The customer {customer_id} is deleted.", "resource_missing")
+            owner = metadata_of(customer).get(TENANT)
+            if owner == str(tenant_id):
+                return
+            if owner is not None:
+                raise StripeRefused(
+                    f"The customer {customer_id} belongs to another business.", "customer_taken"
+                )
+            await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: str(tenant_id)}})
+
+    async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
+        async with _translated():
+            await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})
+
+    async def delete_customer(self, customer_id: str) -> None:
+        """Erases the customer at Stripe; one that is gone already is fine."""
+        async with _translated():
+            try:
+                await self._client.v1.customers.delete_async(customer_id)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+
+    # subscriptions
+
+    async def subscriptions(self, customer_id: str) -> list[FetchedSubscription]:
+        """The customer's newest subscriptions, ended ones too, newest first; none for a customer that is gone."""
+        async with _translated():
+            try:
+                found = await self._client.v1.subscriptions.list_async(
+                    {
+                        "customer": customer_id,
+                        "status": "all",
+                        "limit": 20,
+                        "expand": ["data.customer", "data.latest_invoice"],
+                    }
+                )
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return []
+            return [subscription_from(item) for item in found.data]
+
+    async def subscribe(
+        self, tenant_id: UUID, customer_id: str, price_id: str, plan: str, trial_days: int, nth: int
+    ) -> None:
+        """Makes the customer's `nth` subscription, with a trial when `trial_days` is above 0.
+
+        Without a trial and a card it starts `incomplete`, with an open invoice whose page takes the payment.
+        """
+        params: dict[str, Any] = {
+            "customer": customer_id,
+            "items": [{"price": price_id}],
+            "metadata": {TENANT: str(tenant_id), PLAN: plan},
+            "payment_behavior": "allow_incomplete",
+            "payment_settings": {"save_default_payment_method": "on_subscription"},
+        }
+        if trial_days:
+            params["trial_period_days"] = trial_days
+            params["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
+        key = _key("subscription", str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
+        async with _translated():
+            await self._client.v1.subscriptions.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]  # built up in steps
+
+    async def claim_subscription(self, subscription_id: str, tenant_id: UUID) -> None:
+        """Marks an adopted customer's own subscription as the tenant's."""
+        async with _translated():
+            await self._client.v1.subscriptions.update_async(
+                subscription_id, {"metadata": {TENANT: str(tenant_id)}}
+            )
+
+    async def change_plan(self, subscription: FetchedSubscription, price_id: str, plan: str) -> None:
+        """Moves a subscription to another price now, within its period; Stripe prorates."""
+        async with _translated():
+            await self._client.v1.subscriptions.update_async(
+                subscription.stored.subscription_id,
+                {
+                    "items": [{"id": subscription.item_id, "price": price_id}],
+                    "proration_behavior": "create_prorations",
+                    "metadata": {PLAN: plan},
+                },
+            )
+
+    async def cancel(self, subscription_id: str) -> None:
+        """Ends a subscription now; one that has ended is fine."""
+        async with _translated():
+            try:
+                await self._client.v1.subscriptions.cancel_async(subscription_id)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+
+    async def invoices(self, customer_id: str) -> list[Invoice]:
+        """The customer's last 100 invoices but drafts, newest first; none for a customer that is gone."""
+        async with _translated():
+            try:
+                found = await self._client.v1.invoices.list_async({"customer": customer_id, "limit": 100})
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return []
+            return [invoice_from(item) for item in found.data if item.status not in {None, "draft"}]
+
+    # pages at Stripe
+
+    async def checkout(
+        self,
+        tenant_id: UUID,
+        customer_id: str,
+        mode: CheckoutMode,
+        *,
+        price_id: str,
+        plan: str,
+        currency: str,
+        return_url: str,
+        key: str,
+    ) -> tuple[str, str, datetime]:
+        """Opens a checkout page: id, URL, and when it expires. `setup` takes a card, `subscription` subscribes."""
+        metadata = {TENANT: str(tenant_id), PLAN: plan}
+        params: dict[str, Any] = {
+            "mode": mode,
+            "customer": customer_id,
+            "success_url": _with_query(return_url, "checkout=done"),
+            "cancel_url": _with_query(return_url, "checkout=cancelled"),
+            "client_reference_id": str(tenant_id),
+            "metadata": metadata,
+        }
+        if mode == "setup":
+            params["currency"] = currency.lower()
+        else:
+            params["line_items"] = [{"price": price_id, "quantity": 1}]
+            params["subscription_data"] = {"metadata": metadata}
+        async with _translated():
+            session = await self._client.v1.checkout.sessions.create_async(
+                params,  # type: ignore[arg-type]  # built up in steps
+                {
+                    "idempotency_key": _key(
+                        "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
+                    )
+                },
+            )
+            return session.id, session.url or "", moment(session.expires_at)
+
+    async def completed_checkout(self, session_id: str) -> tuple[str, str | None]:
+        """A session's state (`open`, `complete`, `expired`) and, for a completed setup, its card."""
+        async with _translated():
+            session = await self._client.v1.checkout.sessions.retrieve_async(
+                session_id, {"expand": ["setup_intent"]}
+            )
+            intent = session.setup_intent
+            card = intent.payment_method if isinstance(intent, stripe.SetupIntent) else None
+            return session.status or "open", card.id if isinstance(card, stripe.PaymentMethod) else card
+
+    async def expire_checkout(self, session_id: str) -> None:
+        """Closes an open session; one that is complete or expired is left as it is."""
+        async with _translated():
+            try:
+                await self._client.v1.checkout.sessions.expire_async(session_id)
+            except stripe.InvalidRequestError:
+                return
+
+    async def use_card(self, customer_id: str, card: str, subscriptions: list[FetchedSubscription]) -> None:
+        """Makes a saved card the one that is charged, and pays what is open; Stripe retries a declined charge."""
+        async with _translated():
+            await self._client.v1.customers.update_async(
+                customer_id, {"invoice_settings": {"default_payment_method": card}}
+            )
+            for item in subscriptions:
+                if not item.stored.live:
+                    continue
+                await self._client.v1.subscriptions.update_async(
+                    item.stored.subscription_id, {"default_payment_method": card}
+                )
+                if item.open_invoice_id is not None:
+                    try:
+                        await self._client.v1.invoices.pay_async(
+                            item.open_invoice_id, {"payment_method": card}
+                        )
+                    except (stripe.CardError, stripe.InvalidRequestError):
+                        continue
+
+    async def portal(self, customer_id: str, return_url: str) -> tuple[str, str]:
+        """Opens the billing portal: id and URL."""
+        async with _translated():
+            session = await self._client.v1.billing_portal.sessions.create_async(
+                {"customer": customer_id, "return_url": return_url}
+            )
+            return session.id, session.url
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise StripeUnavailable(type(error).__name__) from error
+    except stripe.StripeError as error:
+        status = error.http_status or 0
+        if status >= 500 or status == 409:
+            raise StripeUnavailable(f"{type(error).__name__} {status}") from error
+        raise StripeRefused(error.user_message or type(error).__name__, error.code) from error
+    except (aiohttp.ClientError, TimeoutError) as error:  # while the answer's body was read
+        raise StripeUnavailable(type(error).__name__) from error
+
+
+def _key(*parts: str) -> str:
+    """An idempotency key of at most 255 characters; the same parts give the same key."""
+    return f"slotwright:{parts[0]}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()}"
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"

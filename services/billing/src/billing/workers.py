@@ -1,0 +1,171 @@
+"""billing's worker: turns webhooks and stale accounts into tasks, and does the tasks at Stripe.
+
+One process at a time works, by an advisory lock of its own connection, which Postgres lets go of when the process
+dies; so another goes on at once where it stopped. A task that fails stays and is tried again with backoff.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable
+
+import psycopg
+import structlog
+
+from billing import store
+from billing.domain import Task
+from billing.errors import CannotProvision, StripeRefused, StripeUnavailable
+from billing.reconcile import Reconciler
+from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged, TenantState
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.errors import Unavailable
+from servicekit.health import Heartbeat
+from servicekit.tenancy import report
+
+log = structlog.get_logger(__name__)
+
+_LOCK_KEY = 0xB111
+_CONCURRENCY = 4
+_TASK_SECONDS = 60
+_POLL_SECONDS = 0.2
+_STALE_SECONDS = 5.0
+_FIRST_BACKOFF = 0.5
+_MAX_BACKOFF = 60.0
+_MAX_REFUSED_BACKOFF = 600.0
+
+
+class BillingWorker:
+    """A loop for servicekit.runtime."""
+
+    name = "billing.worker"
+
+    def __init__(
+        self, db: Database, reconciler: Reconciler, *, resync_seconds: int, clock: Clock = utc_now
+    ) -> None:
+        self._db = db
+        self._reconciler = reconciler
+        self._resync_seconds = resync_seconds
+        self._clock = clock
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Works until told to stop; rides out a lost database with the beat going on."""
+        beat.limit = 2 * _TASK_SECONDS + 10
+        failures = 0
+        while not stop.is_set():
+            beat.beat()
+            try:
+                await self._lead(stop, beat)
+                failures = 0
+            except (Unavailable, psycopg.Error, OSError) as error:
+                failures += 1
+                pause = min(10.0, 0.25 * 2**failures)
+                log.warning("worker interrupted", error=str(error).strip(), retry_in=pause)
+                await _wait(stop, pause)
+
+    async def _lead(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        conn = await self._db.dedicated()
+        async with conn:
+            while not stop.is_set() and not await _locked(conn):
+                beat.beat()
+                await _wait(stop, 1)
+            looked = 0.0
+            loop = asyncio.get_running_loop()
+            while not stop.is_set():
+                beat.beat()
+                await conn.execute(b"SELECT 1")  # the lock lives as long as this connection
+                if loop.time() - looked >= _STALE_SECONDS:
+                    looked = loop.time()
+                    await self._look_for_stale()
+                if not await self.turn():
+                    await _wait(stop, _POLL_SECONDS)
+
+    async def _look_for_stale(self) -> None:
+        async with self._db.worker() as conn:
+            await store.want_stale(conn, self._resync_seconds)
+            await store.forget_events(conn)
+
+    async def turn(self) -> bool:
+        """Takes in webhooks and does the tasks that are due, a few at once; False when there were none."""
+        async with self._db.worker() as conn:
+            await store.want_for_events(conn)
+            tasks = await store.due_tasks(conn, _CONCURRENCY)
+        await asyncio.gather(*(self._attempt(task) for task in tasks))
+        return bool(tasks)
+
+    async def _attempt(self, task: Task) -> None:
+        structlog.contextvars.bind_contextvars(tenant_id=str(task.tenant_id))
+        async with self._db.worker() as conn:
+            tenant = await store.tenant(conn, task.tenant_id)
+        if tenant is None:
+            async with self._db.worker() as conn:
+                await store.finish_task(conn, task)
+            return
+        try:
+            async with asyncio.timeout(_TASK_SECONDS):
+                await self._do(task, tenant)
+        except (StripeUnavailable, TimeoutError) as error:
+            log.warning("Stripe is not there, trying again", attempt=task.attempts + 1, error=str(error))
+            message = "Stripe cannot be reached at the moment; billing goes on trying."
+            await self._failed(task, tenant, "StripeUnavailable", message, _MAX_BACKOFF)
+        except CannotProvision as error:
+            log.warning("tenant cannot be billed", reason=error.reason, error=str(error))
+            await self._failed(task, tenant, error.reason, str(error), _MAX_REFUSED_BACKOFF)
+        except StripeRefused as error:
+            log.warning("Stripe refused", code=error.code, error=str(error))
+            self._reconciler.forget_prices()
+            await self._failed(
+                task, tenant, "StripeRefused", f"Stripe refused: {error}", _MAX_REFUSED_BACKOFF
+            )
+        except (Unavailable, psycopg.Error):
+            raise
+        except Exception as error:
+            log.error("billing task failed", exc_info=error)
+            message = "Something went wrong on our side; billing goes on trying."
+            await self._failed(task, tenant, "BillingError", message, _MAX_REFUSED_BACKOFF)
+
+    async def _do(self, task: Task, tenant: TenantChanged) -> None:
+        doing: Awaitable[None]
+        if task.wanted == "remove" and tenant.state is TenantState.DELETING:
+            doing = self._reconciler.remove(tenant)
+        elif tenant.state is TenantState.DELETING:
+            doing = asyncio.sleep(0)  # deletion came meanwhile, with a task of its own
+        else:
+            doing = self._reconciler.reconcile(tenant)
+        await doing
+        async with self._db.tenant(task.tenant_id) as conn:
+            await store.finish_task(conn, task)
+
+    async def _failed(
+        self, task: Task, tenant: TenantChanged, reason: str, message: str, longest: float
+    ) -> None:
+        pause = min(longest, _FIRST_BACKOFF * 2 ** min(task.attempts, 20)) * random.uniform(0.75, 1)  # noqa: S311 - jitter
+        async with self._db.tenant(task.tenant_id) as conn:
+            await store.postpone_task(conn, task, pause)
+            last = await store.last_status(conn, task.tenant_id)
+            if last is not None and last.generation >= tenant.generation:
+                same = last.reason == reason and last.message == message
+                served = last.state is ComponentState.READY and reason == "StripeUnavailable"
+                if same or served:  # a business that is linked stays so while Stripe is away
+                    return
+            await report(
+                conn,
+                Component.BILLING,
+                task.tenant_id,
+                tenant.generation,
+                ComponentState.FAILED,
+                reason,
+                message,
+                last.details if last is not None else StatusDetails(),
+                clock=self._clock,
+            )
+
+
+async def _locked(conn: Connection) -> bool:
+    row = await (await conn.execute(b"SELECT pg_try_advisory_lock(%s) AS held", (_LOCK_KEY,))).fetchone()
+    return bool(row and row["held"])
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,4 +1,4 @@
-"""Links that are capabilities: whoever holds one may see and change one appointment (docs/adr/0010).
+"""Links that are capabilities: whoever holds one may see and change one appointment (docs/adr/0008).
 
 The token is `(tenant, appointment, MAC)` in URL-safe base64: nothing is stored and nothing secret travels through
 Kafka. booking checks tokens, notification writes them into mails; both hold the key.

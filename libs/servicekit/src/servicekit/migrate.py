@@ -2,7 +2,7 @@
 
 Run by `<service> migrate` as the database's owner, under an advisory lock, so that any number may start at once;
 `migrate --wait` (an init container) waits until the schema is at the heads this code needs. Revisions are
-expand-only within a release: the code before it goes on working (docs/adr/0007).
+expand-only within a release: the code before it goes on working (docs/adr/0009).
 """
 
 import asyncio

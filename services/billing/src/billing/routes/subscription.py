@@ -22,7 +22,7 @@ ReturnPath = Annotated[
     str,
     Field(
         max_length=500,
-        pattern=r"^/(?![/\\])[A-Za-z0-9._~/?=&%-]*$",
+        pattern=r"^/([A-Za-z0-9._~?=&%-][A-Za-z0-9._~/?=&%-]*)?$",
         description="The page of this site to come back to.",
     ),
 ]

@@ -1,0 +1,38 @@
+"""Wires web: the one place that knows every part. Run by `web.__main__`, and by tests."""
+
+from fastapi import FastAPI
+
+from servicekit.runtime import Parts, Service
+from servicekit.settings import Settings
+from web import errors
+from web.cookies import CookieBox
+from web.csrf import FormGuard
+from web.gateway_client import Gateway
+from web.headers import SecurityHeaders
+from web.pages import ROUTERS
+from web.rendering import Assets, Pages
+from web.service import Web
+from web.sessions import Sessions
+from web.settings import WebSettings
+
+
+def build(settings: Settings) -> Parts:
+    """Makes the parts from the environment's settings."""
+    assert isinstance(settings, WebSettings)  # noqa: S101 - SERVICE says so
+    gateway = Gateway(settings.gateway_url, timeout_seconds=settings.gateway_timeout)
+    box = CookieBox(settings.cookie_key.get_secret_value())
+    sessions = Sessions(gateway, box, secure=settings.secure_cookies)
+    guard = FormGuard(box, sessions, secure=settings.secure_cookies)
+    pages = Pages(box, sessions, guard, public_url=settings.public_url)
+
+    def customize(app: FastAPI) -> None:
+        errors.install(app)
+        app.mount("/static", Assets(pages.digests), name="static")
+        app.add_middleware(SecurityHeaders)
+
+    return Parts(
+        routers=ROUTERS, service=Web(gateway, sessions, guard, pages), loops=[gateway], customize=customize
+    )
+
+
+SERVICE = Service("web", WebSettings, build, has_database=False)

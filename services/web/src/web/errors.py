@@ -1,0 +1,90 @@
+"""Every error as a page that says what happened and what to do; installed over servicekit's JSON problems."""
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from servicekit.errors import PayloadTooLarge
+from web.csrf import ForeignForm
+from web.gateway_client import ApiProblem, GatewayDown
+from web.headers import HEADERS
+from web.sessions import SignedOut
+
+log = structlog.get_logger(__name__)
+
+_WORDS = {
+    401: ("Please sign in", "You have to be signed in to see this."),
+    403: ("This is not for you", "Your role does not let you do this."),
+    404: ("There is nothing here", "The address may be mistyped, or what stood here is gone."),
+    405: ("This cannot be done here", "Go back and try it from the page."),
+    429: ("Too many requests", "Wait a moment, then try again."),
+}
+
+
+def _page(request: Request, status: int, title: str, text: str, request_id: str = "") -> Response:
+    own = str(request.scope.get("slotwright.request_id", ""))
+    response: Response = request.app.state.service.pages.render(
+        request, "error.html", status=status, title=title, text=text, request_id=request_id or own
+    )
+    return response
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every error with a page."""
+
+    @app.exception_handler(GatewayDown)
+    async def _down(request: Request, error: GatewayDown) -> Response:
+        response = _page(
+            request,
+            503,
+            "We will be right back",
+            "The booking system does not answer at the moment. Nothing is lost: try again in a few seconds.",
+        )
+        response.headers["Retry-After"] = "5"
+        return response
+
+    @app.exception_handler(SignedOut)
+    async def _signed_out(request: Request, error: SignedOut) -> Response:
+        web = request.app.state.service
+        target = "/login"
+        if request.method == "GET" and request.url.path.startswith("/dashboard"):
+            target = f"/login?next={request.url.path}"
+        request.state.session = None
+        response: Response = web.pages.redirect(request, target)
+        web.sessions.forget(response)
+        return response
+
+    @app.exception_handler(ForeignForm)
+    async def _foreign(request: Request, error: ForeignForm) -> Response:
+        log.warning("form refused", reason=str(error))
+        text = "It was open for too long, or in another browser. Go back, reload the page, and send it again."
+        return _page(request, 403, "This form has expired", text)
+
+    @app.exception_handler(ApiProblem)
+    async def _problem(request: Request, error: ApiProblem) -> Response:
+        title, text = _WORDS.get(error.status, (error.title, error.detail))
+        return _page(request, error.status, title, text, error.request_id)
+
+    @app.exception_handler(PayloadTooLarge)
+    async def _large(request: Request, error: PayloadTooLarge) -> Response:
+        return _page(request, 413, "This is too much", error.detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def _address(request: Request, error: RequestValidationError) -> Response:
+        return _page(request, 404, *_WORDS[404])
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        title, text = _WORDS.get(error.status_code, ("This did not work", str(error.detail)))
+        return _page(request, error.status_code, title, text)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        text = "It is our fault, not yours. Try again, or tell us the id below."
+        response = _page(request, 500, "Something went wrong", text)
+        response.headers.update(HEADERS)  # this one leaves outside the middleware that adds them
+        return response

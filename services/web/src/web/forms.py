@@ -1,0 +1,111 @@
+"""Forms: their values as they came, what is wrong with them, and the API's problems at the right fields.
+
+A page reads a form with `read_form`, and when it or the API finds a fault, renders the same form again with the
+values that were typed and a sentence at each field.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from web.gateway_client import ApiProblem
+
+_WORDS = (
+    (re.compile(r"^Value error, "), ""),
+    (re.compile(r"^String should have at least 1 character$"), "must not be empty"),
+    (re.compile(r"^String should have at least (\d+) characters$"), r"must have at least \1 characters"),
+    (re.compile(r"^String should have at most (\d+) characters$"), r"must have at most \1 characters"),
+    (re.compile(r"^Field required$"), "is needed"),
+    (re.compile(r"^Input should be greater than or equal to (\S+)$"), r"must be at least \1"),
+    (re.compile(r"^Input should be less than or equal to (\S+)$"), r"must be at most \1"),
+    (re.compile(r"^Input should be a valid integer.*"), "must be a whole number"),
+    (re.compile(r"^Input should be a valid UUID.*"), "must be chosen from the list"),
+    (re.compile(r"^Extra inputs are not permitted$"), "is not known here"),
+)
+_PHONE = re.compile(r"phone")
+
+
+@dataclass(slots=True)
+class Form:
+    """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def get(self, name: str, default: str = "") -> str:
+        return self.values.get(name, default)
+
+    def optional(self, name: str) -> str | None:
+        """None when nothing was typed."""
+        return self.values.get(name) or None
+
+    def checked(self, name: str) -> bool:
+        return bool(self.values.get(name))
+
+    def all(self, name: str) -> list[str]:
+        return self.lists.get(name, [])
+
+    def whole(self, name: str, words: str = "must be a whole number") -> int | None:
+        """A whole number; otherwise notes the fault and answers None."""
+        text = self.get(name)
+        if re.fullmatch(r"\d{1,9}", text):
+            return int(text)
+        self.faults[name] = f"This {words}."
+        return None
+
+    def require(self, *names: str) -> None:
+        """Notes a fault for each field that is empty."""
+        for name in names:
+            if not self.get(name):
+                self.faults.setdefault(name, "This is needed.")
+
+    def absorb(self, problem: ApiProblem, fields: Mapping[str, str]) -> None:
+        """Puts an API problem at the fields it is about; `fields` maps JSON pointers to field names."""
+        for pointer, detail in problem.errors.items():
+            name = next((fields[key] for key in _prefixes(pointer) if key in fields), "")
+            self.faults.setdefault(name, in_words(detail, name))
+        if not self.faults:
+            self.faults[""] = problem.detail or f"{problem.title}."
+
+
+def _prefixes(pointer: str) -> list[str]:
+    parts = pointer.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def in_words(detail: str, name: str = "") -> str:
+    """A sentence for a person, out of what a validator says."""
+    if _PHONE.search(name) and "pattern" in detail:
+        return "This must be a number with its country code, such as +351912345678."
+    if "pattern" in detail:
+        return "This has characters that are not allowed here."
+    for pattern, words in _WORDS:
+        detail = pattern.sub(words, detail)
+    if not detail:
+        return "This is not right."
+    if detail[0].islower():
+        detail = f"This {detail}"
+    return detail if detail.endswith((".", "!", "?")) else f"{detail}."
+
+
+def form_of(data: FormData | Mapping[str, Any]) -> Form:
+    """A Form of submitted data; values are stripped, files are ignored."""
+    items = data.multi_items() if isinstance(data, FormData) else list(data.items())
+    form = Form()
+    for name, value in items:
+        if isinstance(value, str):
+            form.values[name] = value if "password" in name else value.strip()
+            form.lists.setdefault(name, []).append(value.strip())
+    return form
+
+
+async def read_form(request: Request) -> Form:
+    """The request's form, once its token is checked. Raises web.csrf.ForeignForm."""
+    form = form_of(await request.form(max_files=0, max_fields=600))
+    request.app.state.service.guard.check(request, form.values.pop("form_token", ""))
+    return form

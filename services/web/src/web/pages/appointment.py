@@ -1,0 +1,89 @@
+"""An appointment by its link: the confirmation after booking, and later moving or cancelling it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from web import times
+from web.forms import read_form
+from web.gateway_client import ApiProblem
+from web.picker import free_week
+from web.service import Site, Web
+
+router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
+
+Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+
+
+async def _appointment(site: Web, token: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await site.gateway.call("GET", f"/v1/public/appointments/{token}")).data
+    return found
+
+
+@router.get("")
+async def show(request: Request, token: Token, site: Site, booked: str | None = None) -> Response:
+    found = await _appointment(site, token)
+    return site.pages.render(
+        request,
+        "appointment/show.html",
+        appointment=found,
+        token=token,
+        booked=bool(booked),
+        zone=times.zone_or(found["timezone"], found["business"]["timezone"]),
+    )
+
+
+@router.post("/cancel")
+async def cancel(request: Request, token: Token, site: Site) -> Response:
+    await read_form(request)
+    try:
+        await site.gateway.call("DELETE", f"/v1/public/appointments/{token}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 409}:
+            raise
+        return site.pages.redirect(request, f"/appointments/{token}", problem.detail, failed=True)
+    return site.pages.redirect(request, f"/appointments/{token}", "Your appointment is cancelled.")
+
+
+@router.get("/reschedule")
+async def choose(
+    request: Request, token: Token, site: Site, date: str | None = None, anyone: str | None = None
+) -> Response:
+    found = await _appointment(site, token)
+    zone = times.zone_or(found["timezone"], found["business"]["timezone"])
+    if found["changeable_until"] is None:
+        return site.pages.redirect(request, f"/appointments/{token}")
+    staff = found["staff"][0] if found["staff"] else None
+    week = await free_week(
+        site.gateway,
+        found["business"]["slug"],
+        service=found["service"]["id"],
+        staff=None if anyone or staff is None else staff["id"],
+        zone=zone,
+        date=date,
+    )
+    return site.pages.render(
+        request,
+        "appointment/reschedule.html",
+        appointment=found,
+        token=token,
+        zone=zone,
+        week=week,
+        anyone=bool(anyone),
+    )
+
+
+@router.post("/reschedule")
+async def reschedule(request: Request, token: Token, site: Site) -> Response:
+    form = await read_form(request)
+    starts_at, _, staff = form.get("slot").partition(" ")
+    body = {"starts_at": starts_at} | ({"staff_id": staff} if staff else {})
+    try:
+        await site.gateway.call("PATCH", f"/v1/public/appointments/{token}", body=body)
+    except ApiProblem as problem:
+        if problem.status not in {403, 409, 422}:
+            raise
+        words = "Please choose a time." if problem.status == 422 else problem.detail
+        return site.pages.redirect(request, f"/appointments/{token}/reschedule", words, failed=True)
+    return site.pages.redirect(request, f"/appointments/{token}", "Your appointment has been moved.")

@@ -1,0 +1,213 @@
+"""The public booking page: choose a service, somebody or anyone, a time; then name, address, consent.
+
+Every step is an address or a form, so that it works without JavaScript; htmx only saves the reload. The chosen time
+is held while its form is filled in.
+"""
+
+import datetime as dt
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web import times
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.picker import free_week, named
+from web.service import Site, Web
+
+router = APIRouter(prefix="/b/{slug}", include_in_schema=False)
+
+Slug = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+_FIELDS = {
+    "/customer/name": "name",
+    "/customer/email": "email",
+    "/customer/phone": "phone",
+    "/consent": "consent_email",
+    "/starts_at": "starts_at",
+}
+_TAKEN = "Somebody else has just taken that time. Please choose another."
+_EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
+
+
+async def _business(site: Web, slug: str) -> dict[str, Any]:
+    business: dict[str, Any] = (await site.gateway.call("GET", f"/v1/public/{slug}")).data
+    return business
+
+
+def _picker(slug: str, form: Form, date: str | None = None) -> str:
+    names = ("service", "staff", "timezone")
+    query = {name: form.get(name) for name in names if form.get(name)} | ({"date": date} if date else {})
+    return f"/b/{slug}?{urlencode(query)}"
+
+
+@router.get("")
+async def choose(
+    request: Request,
+    slug: Slug,
+    site: Site,
+    service: str | None = None,
+    staff: str | None = None,
+    date: str | None = None,
+    timezone: str | None = None,
+) -> Response:
+    business = await _business(site, slug)
+    services = business["services"]
+    offer = named(services, service) or (services[0] if len(services) == 1 else None)
+    zone = times.zone_or(timezone, business["timezone"])
+    people = [item for item in business["staff"] if offer and item["id"] in offer["staff_ids"]]
+    member = named(people, staff)
+    week = None
+    if offer is not None and business["accepts_bookings"]:
+        week = await free_week(
+            site.gateway,
+            slug,
+            service=offer["id"],
+            staff=member["id"] if member else None,
+            zone=zone,
+            date=date,
+        )
+    return site.pages.render(
+        request,
+        "booking/choose.html",
+        business=business,
+        offer=offer,
+        people=people,
+        member=member,
+        zone=zone,
+        week=week,
+        key=str(new_id()),
+    )
+
+
+@router.post("/hold")
+async def keep(request: Request, slug: Slug, site: Site) -> Response:
+    form = await read_form(request)
+    try:
+        starts_at = times.instant(form.get("starts_at"))
+    except ValueError:
+        return site.pages.redirect(request, _picker(slug, form), "Please choose a time.", failed=True)
+    body = {"service_id": form.get("service"), "starts_at": form.get("starts_at")}
+    if form.get("staff"):
+        body["staff_id"] = form.get("staff")
+    try:
+        held = await _hold(site, slug, body, f"{form.get('key') or new_id()}.{int(starts_at.timestamp())}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 409, 422}:
+            raise
+        date = times.local(starts_at, times.zone_or(form.get("timezone"), "UTC")).date().isoformat()
+        words = _TAKEN if problem.status == 409 else problem.detail
+        return site.pages.redirect(request, _picker(slug, form, date), words, failed=True)
+    query = {name: form.get(name) for name in ("service", "staff", "starts_at", "timezone")}
+    query |= {"hold": held["id"], "until": held["expires_at"]}
+    return site.pages.redirect(request, f"/b/{slug}/details?{urlencode(query)}")
+
+
+async def _hold(site: Web, slug: str, body: dict[str, str], key: str) -> dict[str, Any]:
+    """A hold that is live: a key used before (back button, same time again) may answer one that has run out."""
+    path = f"/v1/public/{slug}/holds"
+    held: dict[str, Any] = (await site.gateway.call("POST", path, body=body, idempotency_key=key)).data
+    if times.instant(held["expires_at"]) <= dt.datetime.now(dt.UTC):
+        held = (await site.gateway.call("POST", path, body=body, idempotency_key=str(new_id()))).data
+    return held
+
+
+@router.get("/details")
+async def details(
+    request: Request,
+    slug: Slug,
+    site: Site,
+    service: str = "",
+    staff: str = "",
+    starts_at: str = "",
+    timezone: str = "",
+    hold: str = "",
+    until: str = "",
+) -> Response:
+    values = {"service": service, "staff": staff, "starts_at": starts_at, "timezone": timezone}
+    form = Form(values | {"hold": hold, "until": until})
+    return await _details(request, slug, site, form)
+
+
+async def _details(request: Request, slug: str, site: Web, form: Form, status: int = 200) -> Response:
+    business = await _business(site, slug)
+    offer = named(business["services"], form.get("service"))
+    try:
+        starts_at = times.instant(form.get("starts_at"))
+    except ValueError:
+        offer = None
+    if offer is None:
+        return site.pages.redirect(request, f"/b/{slug}", "Please choose a service and a time.", failed=True)
+    zone = times.zone_or(form.get("timezone"), business["timezone"])
+    return site.pages.render(
+        request,
+        "booking/details.html",
+        status=status,
+        business=business,
+        offer=offer,
+        member=named(business["staff"], form.get("staff")),
+        starts=times.local(starts_at, zone),
+        ends=times.local(starts_at + dt.timedelta(minutes=offer["duration_minutes"]), zone),
+        zone=zone,
+        minutes_left=_minutes_left(form.get("until")),
+        back=_picker(slug, form, times.local(starts_at, zone).date().isoformat()),
+        form=form,
+        key=str(new_id()),
+    )
+
+
+def _minutes_left(until: str) -> int | None:
+    """Whole minutes that the time is still kept for; None when it is not."""
+    try:
+        left = (times.instant(until) - dt.datetime.now(dt.UTC)).total_seconds()
+    except ValueError:
+        return None
+    return max(1, round(left / 60)) if left > 0 else None
+
+
+@router.post("/appointments")
+async def book(request: Request, slug: Slug, site: Site) -> Response:
+    form = await read_form(request)
+    form.require("name", "email")
+    if form.checked("consent_sms") and not form.get("phone"):
+        form.faults["phone"] = "A number is needed for text messages."
+    if form.faults:
+        return await _details(request, slug, site, form, 422)
+    try:
+        answer = await site.gateway.call(
+            "POST",
+            f"/v1/public/{slug}/appointments",
+            body=_booking(form),
+            idempotency_key=form.get("key") or str(new_id()),
+        )
+    except ApiProblem as problem:
+        return await _refused(request, slug, site, form, problem)
+    return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
+
+
+async def _refused(request: Request, slug: str, site: Web, form: Form, problem: ApiProblem) -> Response:
+    if problem.slug == "slot-taken":
+        return site.pages.redirect(request, _picker(slug, form), _TAKEN, failed=True)
+    if problem.slug == "hold-expired":
+        form.values |= {"hold": "", "until": ""}
+        form.faults[""] = _EXPIRED
+        return await _details(request, slug, site, form, 409)
+    if problem.status not in {403, 409, 422}:
+        raise problem
+    form.absorb(problem, _FIELDS)
+    return await _details(request, slug, site, form, problem.status)
+
+
+def _booking(form: Form) -> dict[str, Any]:
+    customer = {name: form.get(name) for name in ("name", "email", "phone") if form.get(name)}
+    body: dict[str, Any] = {
+        "service_id": form.get("service"),
+        "starts_at": form.get("starts_at"),
+        "customer": customer,
+        "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
+    }
+    optional = {"staff_id": "staff", "hold_id": "hold", "timezone": "timezone"}
+    return body | {name: form.get(field) for name, field in optional.items() if form.get(field)}

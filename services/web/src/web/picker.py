@@ -1,0 +1,56 @@
+"""A week of free times, as the booking page and the reschedule page offer them."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from web import times
+from web.gateway_client import Gateway
+
+WEEK = 7
+_LOOK_AHEAD = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Seven local days from `start`. Each day's slots carry their local start; `next_free` lies beyond the week."""
+
+    start: dt.date
+    zone: str
+    days: list[tuple[dt.date, list[dict[str, Any]]]]
+    previous: dt.date | None
+    next: dt.date
+    next_free: dt.date | None
+
+    @property
+    def empty(self) -> bool:
+        return not any(slots for _day, slots in self.days)
+
+
+async def free_week(
+    gateway: Gateway, slug: str, *, service: str, staff: str | None, zone: str, date: str | None
+) -> Week:
+    """Asks for four weeks at once, so that an empty week can say when the next free time is."""
+    today = times.today(zone)
+    start = max(times.day_or(date, today), today)
+    query = {"service": service, "from": start.isoformat(), "timezone": zone}
+    query["to"] = (start + dt.timedelta(days=_LOOK_AHEAD - 1)).isoformat()
+    if staff:
+        query["staff"] = staff
+    answer = await gateway.call("GET", f"/v1/public/{slug}/availability", query=query)
+    found = times.by_day(answer.data["slots"], zone)
+    days = [start + dt.timedelta(days=offset) for offset in range(WEEK)]
+    return Week(
+        start=start,
+        zone=zone,
+        days=[(day, found.get(day, [])) for day in days],
+        previous=max(start - dt.timedelta(days=WEEK), today) if start > today else None,
+        next=start + dt.timedelta(days=WEEK),
+        next_free=next((day for day in sorted(found) if day > days[-1]), None),
+    )
+
+
+def named(items: list[dict[str, Any]], wanted: str | None) -> Mapping[str, Any] | None:
+    """The item with this id."""
+    return next((item for item in items if item["id"] == wanted), None)

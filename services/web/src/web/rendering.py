@@ -1,0 +1,133 @@
+"""Turns templates into answers: autoescaped, never cached by others, with the same frame around every page.
+
+Also serves the static files: their addresses carry a digest of their content, so that browsers may keep them for
+good.
+"""
+
+import hashlib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from web import times
+from web.cookies import CookieBox
+from web.csrf import FormGuard
+from web.sessions import Sessions
+
+STATIC = Path(__file__).parent / "static"
+_NOTICE = "notice"
+_NOTICE_COOKIE = "slotwright_notice"
+_FOREVER = "public, max-age=31536000, immutable"
+_NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND"})
+_NO_DECIMALS_TOO = frozenset({"VUV", "XAF", "XOF", "XPF"})
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+
+
+def money(value: dict[str, Any] | None) -> str:
+    """€25.00, out of minor units; a currency without a sign here is named after the amount."""
+    if value is None:
+        return ""
+    currency = str(value["currency"])
+    whole = currency in _NO_DECIMALS | _NO_DECIMALS_TOO
+    amount = Decimal(int(value["amount"])) if whole else Decimal(int(value["amount"])).scaleb(-2)
+    text = f"{abs(amount):,}" if whole else f"{abs(amount):,.2f}"
+    sign = "−" if amount < 0 else ""
+    return f"{sign}{_SIGNS[currency]}{text}" if currency in _SIGNS else f"{sign}{text} {currency}"
+
+
+def _digests() -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in STATIC.iterdir()
+        if path.is_file()
+    }
+
+
+class Pages:
+    """Renders pages for a request."""
+
+    def __init__(self, box: CookieBox, sessions: Sessions, guard: FormGuard, *, public_url: str) -> None:
+        self._box = box
+        self._sessions = sessions
+        self._guard = guard
+        self._public_url = public_url.rstrip("/")
+        self.digests = _digests()
+        self._templates = Environment(
+            loader=PackageLoader("web"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "money": money,
+            "local": times.local,
+            "long_day": times.long_day,
+            "short_day": times.short_day,
+            "offset_words": times.offset_words,
+        }
+        self._templates.globals |= {"asset": self.asset, "public_url": self._public_url, "DAYS": times.DAYS}
+
+    def asset(self, name: str) -> str:
+        """A static file's address."""
+        return f"/static/{name}?v={self.digests[name]}"
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+        """The page, with what every page needs: session, form token, path."""
+        notice = self._box.unseal(_NOTICE, request.cookies.get(_NOTICE_COOKIE, ""))
+        frame = {
+            "session": self._sessions.read(request),
+            "form_token": self._guard.token(request),
+            "path": request.url.path,
+            "notice": notice,
+        }
+        text = self._templates.get_template(template).render(frame | values)
+        response = self.seal(request, HTMLResponse(text, status))
+        if notice is not None:
+            response.delete_cookie(_NOTICE_COOKIE, path="/", httponly=True, samesite="lax")
+        return response
+
+    def redirect(
+        self, request: Request, target: str, notice: str | None = None, *, failed: bool = False
+    ) -> Response:
+        """See Other: the way every form ends, so that reloading sends nothing twice.
+
+        `notice` is shown once, on the next page.
+        """
+        response = self.seal(request, RedirectResponse(target, 303))
+        if notice:
+            sealed = self._box.seal(_NOTICE, {"text": notice, "failed": failed})
+            response.set_cookie(
+                _NOTICE_COOKIE, sealed, max_age=60, path="/", httponly=True, samesite="lax"
+            )
+        return response
+
+    def seal(self, request: Request, response: Response) -> Response:
+        """Puts a refreshed session and a new form value into the browser."""
+        response.headers["Cache-Control"] = "no-store"
+        self._guard.keep(request, response)
+        session = self._sessions.read(request)
+        if session is not None and getattr(request.state, "session_changed", False):
+            self._sessions.start(response, session)
+        return response
+
+
+class Assets(StaticFiles):
+    """The static files. With the digest of today's content in the address they may be kept for good."""
+
+    def __init__(self, digests: dict[str, str]) -> None:
+        super().__init__(directory=STATIC)
+        self._digests = digests
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        digest = self._digests.get(path, "")
+        right = bool(digest) and scope.get("query_string", b"") == f"v={digest}".encode()
+        response.headers["Cache-Control"] = _FOREVER if right else "no-cache"
+        return response

@@ -1,0 +1,75 @@
+"""Instants as people read them, in a zone; used by the pages and the templates."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def zone_or(name: str | None, default: str) -> str:
+    """The zone's name when it is one, else the default."""
+    return name if name and name in available_timezones() else default
+
+
+def instant(text: str) -> dt.datetime:
+    """An RFC 3339 time. Raises ValueError when it is none or has no offset."""
+    value = dt.datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return value
+
+
+def local(value: str | dt.datetime, zone: str) -> dt.datetime:
+    """The wall-clock time in the zone."""
+    moment = instant(value) if isinstance(value, str) else value
+    return moment.astimezone(ZoneInfo(zone))
+
+
+def today(zone: str) -> dt.date:
+    return dt.datetime.now(ZoneInfo(zone)).date()
+
+
+def day_or(text: str | None, default: dt.date) -> dt.date:
+    """The ISO date, else the default."""
+    try:
+        return dt.date.fromisoformat(text or "")
+    except ValueError:
+        return default
+
+
+def day_bounds(day: dt.date, zone: str, days: int = 1) -> tuple[dt.datetime, dt.datetime]:
+    """The instants at which local days begin and end."""
+    tz = ZoneInfo(zone)
+    begin = dt.datetime.combine(day, dt.time(), tz)
+    end = dt.datetime.combine(day + dt.timedelta(days=days), dt.time(), tz)
+    return begin.astimezone(dt.UTC), end.astimezone(dt.UTC)
+
+
+def long_day(value: dt.date) -> str:
+    """Tuesday, 3 March 2026."""
+    return f"{DAYS[value.weekday()]}, {value.day} {value:%B} {value.year}"
+
+
+def short_day(value: dt.date) -> str:
+    """Tue 3 Mar."""
+    return f"{value:%a} {value.day} {value:%b}"
+
+
+def by_day(slots: Iterable[dict[str, Any]], zone: str) -> dict[dt.date, list[dict[str, Any]]]:
+    """Slots grouped by their local date, each with its local start under `local`."""
+    days: dict[dt.date, list[dict[str, Any]]] = {}
+    for slot in slots:
+        start = local(slot["starts_at"], zone)
+        days.setdefault(start.date(), []).append(slot | {"local": start})
+    return days
+
+
+def offset_words(seconds: int) -> str:
+    """1 day, 90 minutes: how long before an appointment a reminder goes out."""
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % size == 0:
+            count = seconds // size
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    raise ValueError("seconds must be a whole number")

@@ -1,0 +1,237 @@
+"""Slots against a brute-force oracle, and the cases that a person would think of."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from booking.availability import bookable, slots, within_hours
+from booking.domain import Busy, Offer, Resource
+from booking.localtime import day_bounds
+from contracts.business import Hours, HoursException, Interval
+
+ADA = UUID(int=1)
+BEA = UUID(int=2)
+SERVICE = UUID(int=9)
+SOMEBODY = UUID(int=77)
+MINUTE = timedelta(minutes=1)
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def offer(**fields: object) -> Offer:
+    present = Offer(
+        service_id=SERVICE,
+        name="Cut",
+        duration=30 * MINUTE,
+        buffer_before=timedelta(),
+        buffer_after=timedelta(),
+        slot_step=30 * MINUTE,
+        minimum_notice=timedelta(),
+        booking_window=timedelta(days=730),
+        cancellation_window=timedelta(),
+        capacity=1,
+        requires_confirmation=False,
+        price_amount=2500,
+        currency="EUR",
+        resource_ids=(ADA,),
+    )
+    return replace(present, **fields)  # type: ignore[arg-type] # names are checked by replace
+
+
+def works(
+    opens: str,
+    closes: str,
+    *,
+    zone: str = "Europe/Lisbon",
+    who: UUID = ADA,
+    exceptions: Sequence[HoursException] = (),
+) -> Resource:
+    hours = tuple(
+        Hours(weekday=day, opens=time.fromisoformat(opens), closes=time.fromisoformat(closes))
+        for day in range(7)
+    )
+    return Resource(who, "Ada", zone, hours, tuple(exceptions))
+
+
+def taken(
+    begin: datetime, minutes: int, *, who: UUID = ADA, session: UUID = SOMEBODY, places: int = 1
+) -> Busy:
+    return Busy(who, session, begin, begin + minutes * MINUTE, places)
+
+
+def starts(service: Offer, resource: Resource, busy: Sequence[Busy], day: date) -> list[str]:
+    """Local start times offered on a day."""
+    zone = ZoneInfo(resource.timezone)
+    found = slots(service, [resource], busy, day_bounds(day, zone), LONG_AGO)
+    return [slot.starts_at.astimezone(zone).strftime("%H:%M") for slot in found]
+
+
+def test_hours_make_slots() -> None:
+    assert starts(offer(), works("09:00", "11:00"), [], date(2026, 6, 1)) == [
+        "09:00",
+        "09:30",
+        "10:00",
+        "10:30",
+    ]
+
+
+def test_an_appointment_ends_within_the_hours() -> None:
+    assert starts(offer(duration=60 * MINUTE), works("09:00", "10:30"), [], date(2026, 6, 1)) == [
+        "09:00",
+        "09:30",
+    ]
+
+
+def test_what_is_taken_is_not_offered_and_touching_is_no_overlap() -> None:
+    busy = [taken(datetime(2026, 6, 1, 8, 30, tzinfo=UTC), 30)]  # 09:30 in Lisbon
+    assert starts(offer(), works("09:00", "11:00"), busy, date(2026, 6, 1)) == ["09:00", "10:00", "10:30"]
+
+
+def test_buffers_keep_their_distance_from_others_and_reach_beyond_the_hours() -> None:
+    service = offer(buffer_before=10 * MINUTE, buffer_after=10 * MINUTE)
+    busy = [taken(datetime(2026, 6, 1, 9, 0, tzinfo=UTC), 30)]  # 10:00 to 10:30
+    assert starts(service, works("09:00", "12:00"), busy, date(2026, 6, 1)) == ["09:00", "11:00", "11:30"]
+
+
+def test_an_exception_replaces_a_days_hours() -> None:
+    closed = HoursException(date=date(2026, 6, 1), intervals=[])
+    short = HoursException(date=date(2026, 6, 2), intervals=[Interval(opens=time(14), closes=time(15))])
+    ada = works("09:00", "10:00", exceptions=[closed, short])
+    assert starts(offer(), ada, [], date(2026, 6, 1)) == []
+    assert starts(offer(), ada, [], date(2026, 6, 2)) == ["14:00", "14:30"]
+    assert starts(offer(), ada, [], date(2026, 6, 3)) == ["09:00", "09:30"]
+
+
+def test_hours_past_midnight_carry_an_appointment_over_it() -> None:
+    service = offer(duration=120 * MINUTE, slot_step=60 * MINUTE)
+    ada = works("00:00", "00:00")
+    assert starts(service, ada, [], date(2026, 6, 1))[-1] == "23:00"
+
+
+@pytest.mark.parametrize(
+    ("day", "count"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 6, 1), 24)]
+)
+def test_slots_are_spaced_in_elapsed_time_on_the_days_the_clocks_change(day: date, count: int) -> None:
+    service = offer(duration=60 * MINUTE, slot_step=60 * MINUTE)
+    ada = works("00:00", "00:00")
+    found = slots(service, [ada], [], day_bounds(day, ZoneInfo("Europe/Lisbon")), LONG_AGO)
+    assert len(found) == count
+    assert {b.starts_at - a.starts_at for a, b in pairwise(found)} == {timedelta(hours=1)}
+
+
+def test_an_afternoon_stays_an_afternoon_on_the_days_the_clocks_change() -> None:
+    for day in (date(2026, 3, 29), date(2026, 10, 25)):
+        assert starts(offer(), works("14:00", "15:00"), [], day) == ["14:00", "14:30"]
+
+
+def test_a_class_is_offered_until_its_places_are_taken() -> None:
+    yoga = offer(capacity=3)
+    start = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
+    session = yoga.session_id(ADA, start, ADA)
+    ada = works("09:00", "10:00")
+    two = [taken(start, 30, session=session, places=2)]
+    three = [taken(start, 30, session=session, places=3)]
+    assert starts(yoga, ada, two, date(2026, 6, 1)) == ["09:00", "09:30"]
+    assert starts(yoga, ada, three, date(2026, 6, 1)) == ["09:30"]
+
+
+def test_another_session_blocks_a_class() -> None:
+    yoga = offer(capacity=3)
+    busy = [taken(datetime(2026, 6, 1, 8, 0, tzinfo=UTC), 30)]
+    assert starts(yoga, works("09:00", "10:00"), busy, date(2026, 6, 1)) == ["09:30"]
+
+
+def test_a_slot_names_everyone_who_is_free() -> None:
+    busy = [taken(datetime(2026, 6, 1, 8, 0, tzinfo=UTC), 30)]
+    window = day_bounds(date(2026, 6, 1), ZoneInfo("Europe/Lisbon"))
+    staff = [works("09:00", "10:00"), works("09:00", "10:00", who=BEA)]
+    found = slots(offer(resource_ids=(ADA, BEA)), staff, busy, window, LONG_AGO)
+    assert [slot.resource_ids for slot in found] == [(BEA,), (ADA, BEA)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "says"),
+    [
+        ({}, datetime(2026, 5, 31, tzinfo=UTC), "past"),
+        ({"minimum_notice": timedelta(hours=2)}, datetime(2026, 6, 1, 13, tzinfo=UTC), "2 h notice"),
+        ({"booking_window": timedelta(days=7)}, datetime(2026, 6, 9, tzinfo=UTC), "7 days ahead"),
+    ],
+)
+def test_too_early_and_too_late_are_said_in_words(
+    fields: dict[str, object], start: datetime, says: str
+) -> None:
+    fault = bookable(offer(**fields), start, datetime(2026, 6, 1, 12, tzinfo=UTC))
+    assert fault is not None
+    assert says in fault
+
+
+ZONES = ["Europe/Lisbon", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca"]
+DAYS = [
+    date(2026, 3, 29),
+    date(2026, 10, 25),
+    date(2026, 3, 8),
+    date(2026, 11, 1),
+    date(2026, 10, 4),
+    date(2026, 6, 1),
+]
+quarter = st.integers(0, 95)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Offer, Resource, list[Busy], date]:
+    zone = draw(st.sampled_from(ZONES))
+    day = draw(st.sampled_from(DAYS))
+    first = draw(st.integers(0, 90))
+    last = draw(st.integers(first + 1, 95))
+    service = offer(
+        duration=draw(st.sampled_from([15, 30, 45, 60, 90])) * MINUTE,
+        buffer_before=draw(st.sampled_from([0, 5, 15])) * MINUTE,
+        buffer_after=draw(st.sampled_from([0, 5, 30])) * MINUTE,
+        slot_step=draw(st.sampled_from([15, 20, 30])) * MINUTE,
+    )
+    hours = (f"{first // 4:02}:{first % 4 * 15:02}", f"{last // 4:02}:{last % 4 * 15:02}")
+    midnight = day_bounds(day, ZoneInfo(zone))[0].astimezone(UTC)
+    busy = [
+        taken(
+            midnight + draw(quarter) * 15 * MINUTE,
+            draw(st.sampled_from([10, 30, 120])),
+            session=UUID(int=100 + n),
+        )
+        for n in range(draw(st.integers(0, 4)))
+    ]
+    return service, works(*hours, zone=zone), busy, day
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(worlds())
+def test_the_sweep_agrees_with_looking_at_every_minute(
+    world: tuple[Offer, Resource, list[Busy], date],
+) -> None:
+    """The oracle walks each minute of the day by the wall clock and knows nothing of sweeps or sorted ranges."""
+    service, ada, busy, day = world
+    zone = ZoneInfo(ada.timezone)
+    begin, end = (edge.astimezone(UTC) for edge in day_bounds(day, zone))
+    shift = next(item for item in ada.weekly_hours if item.weekday == day.weekday())
+
+    minutes = [begin + n * MINUTE for n in range(int((end - begin) / MINUTE))]
+    opens = next((each for each in minutes if each.astimezone(zone).time() >= shift.opens), end)
+    after = [each for each in minutes if each >= opens]
+    closes = next((each for each in after if each.astimezone(zone).time() >= shift.closes), end)
+    expected = []
+    for moment in after:
+        low, high = moment - service.buffer_before, moment + service.duration + service.buffer_after
+        if (
+            not (moment - opens) % service.slot_step
+            and moment + service.duration <= closes
+            and not any(item.starts < high and low < item.ends for item in busy)
+        ):
+            expected.append(moment)
+    found = [slot.starts_at for slot in slots(service, [ada], busy, (begin, end), LONG_AGO)]
+    assert found == expected
+    assert all(within_hours(ada, service, start) for start in found)

@@ -1,0 +1,44 @@
+# `make help` lists what there is. Needs make and Python 3.11 or newer; everything else is fetched by uv.
+UV_VERSION := 0.13.9
+PYTHON ?= python3
+UV := .tools/bin/uv
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help init fmt lint type test events clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+$(UV): Makefile
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# The stamp is as new as the lock that was synced.
+.venv/.synced: $(UV) uv.lock pyproject.toml
+	$(UV) sync --quiet --frozen --all-packages --all-groups
+	@touch $@
+
+init: .venv/.synced ## Make the virtual environment
+
+fmt: init ## Format the code
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+lint: init type ## Check style, imports between parts, and types
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/lint-imports --no-cache
+
+type: init ## Check types (mypy --strict)
+	$(RUN)/mypy
+
+test: init ## Run the tests
+	$(RUN)/pytest
+
+events: init ## Write docs/events anew from the contracts
+	$(RUN)/python -m contracts docs/events
+
+clean: ## Remove what `init` and the checks made
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

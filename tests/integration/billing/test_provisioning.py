@@ -1,0 +1,220 @@
+"""A tenant's Stripe side comes to be once, whatever happens between the steps."""
+
+import pytest
+from integration.billing.world import PRO, TEAM, World, again, new_tenant, until
+
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot
+
+FAULTS = [
+    "billing.price-known",
+    "billing.customer-made",
+    "billing.customer-stored",
+    "billing.subscription-made",
+    "billing.subscription-stored",
+    "billing.checkout-made",
+]
+
+
+def test_provision_links_customer_price_and_trial(world: World) -> None:
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    (customer,) = world.customers(tenant)
+    (subscription,) = world.subscriptions(tenant)
+    price = subscription["items"]["data"][0]["price"]
+    assert (details.customer_id, details.subscription_id) == (customer["id"], subscription["id"])
+    assert (details.price_id, details.product_id) == (price["id"], price["product"])
+    assert details.state == "trialing"
+    assert details.checkout_url is not None
+    assert customer["name"] == tenant.display_name
+    assert customer["email"] == tenant.owner.email
+    assert price["unit_amount"] == PRO.price.amount
+    assert subscription["trial_end"] - subscription["created"] == 14 * 24 * 3600
+    assert [event.TYPE for event in world.told(tenant.tenant_id)] == ["billing.subscription.activated.v1"]
+
+
+def test_tenants_of_one_plan_share_its_price(world: World) -> None:
+    first, second = new_tenant(), new_tenant()
+    world.publish(first)
+    world.publish(second)
+    prices = {world.status(item, "ready").details.billing.price_id for item in (first, second)}  # type: ignore[union-attr]  # ready has details
+    assert len(prices) == 1
+    assert len(world.objects("price", lookup_key="slotwright:pro:2900:eur:month")) == 1
+
+
+def test_manual_is_ready_without_stripe(world: World) -> None:
+    tenant = new_tenant(billing=BillingSpec(mode="Manual"))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    assert details.state == "manual"
+    assert world.customers(tenant) == []
+    answer = world.post("/v1/billing/checkout-sessions", tenant)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/billing-manual")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_kill_between_two_steps_makes_nothing_twice(world: World, fault: str) -> None:
+    tenant = new_tenant()
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT=fault)
+    world.publish(tenant)
+    assert world.billing.wait() == -9
+    world.start_billing()
+    details = world.status(tenant, "ready").details.billing
+    (customer,) = world.customers(tenant)
+    (subscription,) = world.subscriptions(tenant)
+    assert details is not None
+    assert (details.customer_id, details.subscription_id) == (customer["id"], subscription["id"])
+    assert len(world.objects("checkout.session", customer=customer["id"])) == 1
+
+
+def test_stripe_down_is_told_and_ridden_out(world: World) -> None:
+    tenant = new_tenant()
+    world.stripe.stop()
+    try:
+        world.publish(tenant)
+        failed = world.status(tenant, "failed")
+        assert failed.reason == "StripeUnavailable"
+    finally:
+        world.start_stripe()
+    world.status(tenant, "ready", state="trialing")
+    assert len(world.customers(tenant)) == len(world.subscriptions(tenant)) == 1
+
+
+def test_stripe_failing_in_between_is_ridden_out(world: World) -> None:
+    tenant = new_tenant()
+    world.control("PUT", "/outage", status=500, requests=7)
+    world.provision(tenant)
+    assert len(world.customers(tenant)) == len(world.subscriptions(tenant)) == 1
+
+
+def test_an_outage_does_not_unlink_who_is_linked(world: World) -> None:
+    tenant = new_tenant()
+    world.provision(tenant)
+    world.idle(tenant)
+    before = len(world.statuses(tenant.tenant_id))
+    world.stripe.stop()
+    try:
+        world.rows("UPDATE account SET synced_at = now() - interval '1 day' RETURNING 1")
+        until(
+            lambda: world.rows(
+                "SELECT 1 AS x FROM task WHERE attempts > 0 AND tenant_id = %s", tenant.tenant_id
+            ),
+            "a resync was tried",
+        )
+        assert len(world.statuses(tenant.tenant_id)) == before
+    finally:
+        world.start_stripe()
+
+
+def test_a_customer_is_adopted(world: World) -> None:
+    made = world.call_stripe("POST", "/v1/customers", name="Known already", email="old@riverside.example")
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=made["id"], trial_days=7))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    assert details.customer_id == made["id"]
+    (customer,) = world.customers(tenant)
+    assert (customer["id"], customer["name"]) == (made["id"], "Known already")
+
+    other = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=made["id"]))
+    world.publish(other)
+    assert world.status(other, "failed").reason == "CustomerTaken"
+
+
+def test_an_unknown_customer_or_price_fails_with_a_reason_and_recovers(world: World) -> None:
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id="cus_doesnotexist"))
+    world.publish(tenant)
+    assert world.status(tenant, "failed").reason == "CustomerNotFound"
+
+    plan = PRO.model_copy(update={"stripe_price_id": "price_doesnotexist"})
+    tenant = again(tenant, plan=plan, billing=BillingSpec(mode="Stripe"))
+    world.publish(tenant)
+    assert world.status(tenant, "failed").reason == "PriceRefused"
+
+    tenant = again(tenant, plan=PRO)
+    world.publish(tenant)
+    world.status(tenant, "ready")
+
+
+def test_a_price_is_adopted(world: World) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Own product")
+    price = world.call_stripe(
+        "POST",
+        "/v1/prices",
+        **{"product": product["id"], "currency": "eur", "unit_amount": "100", "recurring[interval]": "month"},
+    )
+    plan = PlanSnapshot.model_validate(PRO.model_dump() | {"name": "own", "stripe_price_id": price["id"]})
+    details = world.provision(new_tenant(plan=plan)).details.billing
+    assert details is not None
+    assert (details.product_id, details.price_id) == (product["id"], price["id"])
+
+
+def test_another_plan_changes_the_price_of_the_same_subscription(world: World) -> None:
+    tenant = new_tenant()
+    linked = world.provision(tenant).details.billing
+    assert linked is not None
+    tenant = again(tenant, plan=TEAM)
+    world.publish(tenant)
+    moved = world.status(tenant, "ready").details.billing
+    assert moved is not None
+    assert moved.subscription_id == linked.subscription_id
+    (subscription,) = world.subscriptions(tenant)
+    assert subscription["items"]["data"][0]["price"]["unit_amount"] == TEAM.price.amount
+    until(lambda: len(world.told(tenant.tenant_id)) == 2, "the change is told")
+    last = world.told(tenant.tenant_id)[-1]
+    assert (last.TYPE, last.plan) == ("billing.subscription.changed.v1", "team")
+
+
+def test_without_a_trial_the_subscription_waits_for_its_first_payment(world: World) -> None:
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe"))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    assert details.state == "incomplete"
+    assert details.checkout_url is not None
+    world.http.post(details.checkout_url, data={"card": "4242424242424242"})
+    world.status(tenant, "ready", state="active")
+    (invoice,) = world.objects("invoice", customer=details.customer_id)
+    assert (invoice["status"], invoice["amount_paid"]) == ("paid", PRO.price.amount)
+
+
+@pytest.mark.parametrize("policy", list(DeletionPolicy))
+def test_deletion_ends_the_subscription(world: World, policy: DeletionPolicy) -> None:
+    tenant = new_tenant()
+    world.provision(tenant)
+    status = world.delete(tenant, policy)
+    (subscription,) = world.subscriptions(tenant)
+    assert subscription["status"] == "canceled"
+    until(
+        lambda: world.told(tenant.tenant_id)[-1].TYPE == "billing.subscription.canceled.v1",
+        "the end is told",
+    )
+    rows = world.rows("SELECT 1 AS x FROM account WHERE tenant_id = %s", tenant.tenant_id)
+    erased = policy is DeletionPolicy.DELETE
+    assert bool(rows) is not erased
+    assert bool(world.customers(tenant)) is not erased
+    counts = status.details.erased if erased else status.details.archived
+    assert counts is not None
+    assert counts["account"] == counts["subscription"] == 1
+
+
+def test_deletion_waits_for_stripe_and_survives_a_kill(world: World) -> None:
+    tenant = new_tenant()
+    world.provision(tenant)
+    world.idle(tenant)
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT="billing.subscription-cancelled")
+    going = again(tenant, state="deleting", deletion_policy=DeletionPolicy.DELETE)
+    world.publish(type(going).model_validate(going.model_dump()))
+    assert world.billing.wait() == -9
+    world.start_billing()
+    world.status(going, "deleted")
+    assert world.rows("SELECT 1 AS x FROM account WHERE tenant_id = %s", tenant.tenant_id) == []
+
+
+def test_from_stripe_to_manual_the_subscription_ends(world: World) -> None:
+    tenant = new_tenant()
+    world.provision(tenant)
+    tenant = again(tenant, billing=BillingSpec(mode="Manual"))
+    world.publish(tenant)
+    world.status(tenant, "ready", state="manual")
+    assert [item["status"] for item in world.subscriptions(tenant)] == ["canceled"]

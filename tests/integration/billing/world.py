@@ -1,0 +1,400 @@
+"""A billing process, a Stripe stand-in and what surrounds them, for the tests beside this file.
+
+The test plays the operator (it writes tenants and reads statuses) and auth (it signs tokens and serves its keys);
+Postgres and Kafka are the real ones that the fixtures give.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+import psycopg
+from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg.rows import dict_row
+
+from contracts.billing import SubscriptionEvent
+from contracts.envelope import Envelope, parse_headers
+from contracts.model import Event, Money
+from contracts.platform import (
+    BillingSpec,
+    DeletionPolicy,
+    EventStreamSpec,
+    Limits,
+    Owner,
+    PlanSnapshot,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from servicekit.kafka import received
+from servicekit.testing.tokens import TokenMinter
+
+T = TypeVar("T")
+
+API_KEY = "sk_test_world"
+WEBHOOK_SECRET = "whsec_world"
+PUBLIC_URL = "http://127.0.0.1:8080"
+PRO = PlanSnapshot(name="pro", display_name="Pro", price=Money(amount=2900, currency="EUR"), interval="month")
+TEAM = PlanSnapshot(
+    name="team", display_name="Team", price=Money(amount=5900, currency="EUR"), interval="month"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
+        time.sleep(0.05)
+
+
+def new_tenant(**fields: Any) -> TenantChanged:
+    """A tenant on the plan Pro, billed by Stripe after a trial of 14 days."""
+    tenant_id = new_id()
+    slug = f"t-{tenant_id.hex[-12:]}"
+    stream = EventStreamSpec(
+        enabled=False, topic=tenant_topic(slug), dead_letter_topic=tenant_dead_letter_topic(slug)
+    )
+    given = {
+        "tenant_id": tenant_id,
+        "slug": slug,
+        "generation": 1,
+        "display_name": "Riverside Barbers",
+        "owner": Owner(email="ada@riverside.example", name="Ada"),
+        "timezone": "Europe/Lisbon",
+        "locale": "en",
+        "currency": "EUR",
+        "plan": PRO,
+        "limits": Limits(bookings_per_month=100),
+        "state": TenantState.ACTIVE,
+        "billing": BillingSpec(mode="Stripe", trial_days=14),
+        "event_stream": stream,
+    }
+    return TenantChanged(**given | fields)
+
+
+def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
+    """The tenant's next generation, with these fields."""
+    return tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
+
+
+@dataclass
+class Child:
+    """A process of ours, with its output in a file."""
+
+    name: str
+    arguments: list[str]
+    env: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **env: str) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.arguments],
+                env=os.environ | self.env | env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+        self.wait()
+
+    def wait(self, seconds: float = 25) -> int:
+        """The exit code."""
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    def tail(self) -> str:
+        return self.log.read_text("utf-8", "replace")[-3000:]
+
+
+@dataclass
+class World:
+    """What a test holds. `database` is a superuser's URL of billing's database."""
+
+    database: str
+    app_database: str
+    kafka: dict[str, str]
+    folder: Path
+    minter: TokenMinter = field(default_factory=lambda: TokenMinter(issuer=PUBLIC_URL))
+
+    def __post_init__(self) -> None:
+        self.port, self.stripe_port, self.group = free_port(), free_port(), f"w{new_id().hex[-8:]}."
+        self._jwks = _serve_jwks(self.minter)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.stripe_url = f"http://127.0.0.1:{self.stripe_port}"
+        self.stripe = Child(
+            "stripe",
+            ["stripe_standin"],
+            {
+                "STRIPE_STANDIN_PORT": str(self.stripe_port),
+                "STRIPE_STANDIN_API_KEY": API_KEY,
+                "STRIPE_STANDIN_WEBHOOK_URL": f"{self.url}/webhooks/stripe",
+                "STRIPE_STANDIN_WEBHOOK_SECRET": WEBHOOK_SECRET,
+                "STRIPE_STANDIN_STATE_FILE": str(self.folder / "stripe.sqlite"),
+            },
+            self.folder / "stripe.log",
+        )
+        self.billing = Child(
+            "billing",
+            ["billing", "all"],
+            {
+                "SLOTWRIGHT_PORT": str(self.port),
+                "SLOTWRIGHT_DATABASE_URL": self.app_database,
+                "SLOTWRIGHT_KAFKA_GROUP_PREFIX": self.group,
+                "SLOTWRIGHT_PUBLIC_URL": PUBLIC_URL,
+                "SLOTWRIGHT_JWKS_URL": f"http://127.0.0.1:{self._jwks.server_port}/jwks.json",
+                "SLOTWRIGHT_STRIPE_API_BASE": self.stripe_url,
+                "SLOTWRIGHT_STRIPE_API_KEY": API_KEY,
+                "SLOTWRIGHT_STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+                **{f"SLOTWRIGHT_KAFKA_{name.upper()}": value for name, value in self.kafka.items()},
+            },
+            self.folder / "billing.log",
+        )
+        self.http = httpx.Client(timeout=10)
+        self._producer = Producer(self._client_config())
+
+    def _client_config(self) -> dict[str, str]:
+        names = {
+            "bootstrap": "bootstrap.servers",
+            "security_protocol": "security.protocol",
+            "sasl_mechanism": "sasl.mechanism",
+            "username": "sasl.username",
+            "password": "sasl.password",
+        }
+        return {names[name]: value for name, value in self.kafka.items()}
+
+    # processes
+
+    def start_stripe(self) -> None:
+        self.stripe.start()
+        until(lambda: self._answers(f"{self.stripe_url}/_standin/health"), "the stand-in answers")
+
+    def start_billing(self, **env: str) -> None:
+        self.billing.start(**env)
+        try:
+            until(
+                lambda: self._answers(f"{self.url}/readyz") or self.billing.process.poll() is not None,  # type: ignore[union-attr]  # started above
+                "billing is ready",
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.billing.tail()}") from None
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self.http.get(url).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        self.http.close()
+        for child in (self.billing, self.stripe):
+            if child.process is not None:
+                child.stop()
+        self._jwks.shutdown()
+        self._jwks.server_close()
+
+    # the operator's side
+
+    def publish(self, event: Event, *, tenant_id: UUID | None = None) -> None:
+        """Writes an event as its publisher would."""
+        envelope = Envelope(
+            id=str(new_id()),
+            source="/slotwright/test",
+            type=event.TYPE,
+            time=utc_now(),
+            subject=event.key,
+            tenant_id=tenant_id or getattr(event, "tenant_id", None),
+            data=event.model_dump_json().encode(),
+        )
+        headers = [(name, value.encode()) for name, value in envelope.headers().items()]
+        self._producer.produce(event.TOPIC, key=event.key, value=envelope.data, headers=headers)
+        assert self._producer.flush(10) == 0
+
+    def statuses(self, tenant_id: UUID) -> list[TenantStatusReported]:
+        """All that billing has answered about a tenant, in order."""
+        read = self.read(TenantStatusReported.TOPIC)
+        return [
+            item
+            for item in read
+            if isinstance(item, TenantStatusReported)
+            and item.tenant_id == tenant_id
+            and item.component == "billing"
+        ]
+
+    def told(self, tenant_id: UUID) -> list[SubscriptionEvent]:
+        """The subscription events about a tenant, in order."""
+        read = self.read(SubscriptionEvent.TOPIC)
+        return [item for item in read if isinstance(item, SubscriptionEvent) and item.tenant_id == tenant_id]
+
+    def status(self, tenant: TenantChanged, answer: str, /, **billing: Any) -> TenantStatusReported:
+        """Waits until billing's last answer for this generation is `answer`, with these billing details."""
+
+        def matches() -> TenantStatusReported | None:
+            last = next(iter(self.statuses(tenant.tenant_id)[::-1]), None)
+            if last is None or last.generation != tenant.generation or last.state != answer:
+                return None
+            details = last.details.billing
+            fits = all(getattr(details, name, None) == value for name, value in billing.items())
+            return last if fits else None
+
+        try:
+            return until(matches, f"status {answer} {billing} of {tenant.tenant_id}", seconds=30)
+        except AssertionError as error:
+            seen = [
+                (item.generation, item.state, item.reason, item.details)
+                for item in self.statuses(tenant.tenant_id)
+            ]
+            raise AssertionError(f"{error}\nseen: {seen}\n{self.billing.tail()}") from None
+
+    def provision(self, tenant: TenantChanged) -> TenantStatusReported:
+        """Announces a tenant and waits until it is linked."""
+        self.publish(tenant)
+        return self.status(tenant, "ready")
+
+    def idle(self, tenant: TenantChanged) -> None:
+        """Waits until nothing is left to do for a tenant: its webhooks are in and what they say is fetched."""
+        until(lambda: self.control("GET", "/webhooks")["waiting"] == 0, "webhooks are delivered")
+        until(
+            lambda: not self.rows("SELECT 1 AS x FROM stripe_event WHERE handled_at IS NULL"),
+            "events are handled",
+        )
+        until(
+            lambda: not self.rows("SELECT 1 AS x FROM task WHERE tenant_id = %s", tenant.tenant_id),
+            "the task is done",
+        )
+
+    def delete(self, tenant: TenantChanged, policy: DeletionPolicy) -> TenantStatusReported:
+        going = again(tenant, state=TenantState.DELETING, deletion_policy=policy)
+        self.publish(going)
+        return self.status(going, "deleted")
+
+    def read(self, topic: str) -> list[Event]:
+        """Everything on a topic, in order within a key."""
+        client = Consumer(
+            self._client_config()
+            | {"group.id": f"read-{new_id()}", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
+        )
+        try:
+            partitions = client.list_topics(topic, 10).topics[topic].partitions
+            ends = {
+                number: client.get_watermark_offsets(TopicPartition(topic, number), 10)[1]
+                for number in partitions
+            }
+            client.assign([TopicPartition(topic, number, 0) for number, end in ends.items() if end])
+            left = {number for number, end in ends.items() if end}
+            found: list[Event] = []
+            stop = time.monotonic() + 10
+            while left and time.monotonic() < stop:
+                for message in client.consume(500, 0.2):
+                    if message.error():
+                        continue
+                    raw = received(message)
+                    if raw.value is not None:
+                        found.append(parse_headers(raw.headers, raw.value).event())
+                at = client.position([TopicPartition(topic, number) for number in left])
+                left -= {item.partition for item in at if item.offset >= ends[item.partition]}
+            return found
+        finally:
+            client.close()
+
+    # a client's side
+
+    def headers(self, tenant: TenantChanged, *, role: str = "owner") -> dict[str, str]:
+        return self.minter.headers(tenant.tenant_id, role=role)
+
+    def get(self, path: str, tenant: TenantChanged, *, role: str = "owner") -> httpx.Response:
+        return self.http.get(f"{self.url}{path}", headers=self.headers(tenant, role=role))
+
+    def post(
+        self, path: str, tenant: TenantChanged, body: Any = None, *, role: str = "owner", **headers: str
+    ) -> httpx.Response:
+        sent = self.headers(tenant, role=role) | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self.http.post(f"{self.url}{path}", headers=sent, json={} if body is None else body)
+
+    # Stripe's side
+
+    def control(self, method: str, path: str, **body: Any) -> Any:
+        answer = self.http.request(method, f"{self.stripe_url}/_standin{path}", json=body or None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def objects(self, kind: str, **where: Any) -> list[dict[str, Any]]:
+        """The stand-in's objects of a kind with these fields."""
+        found: list[dict[str, Any]] = self.control("GET", f"/objects/{kind}")
+        return [item for item in found if all(item.get(name) == value for name, value in where.items())]
+
+    def customers(self, tenant: TenantChanged) -> list[dict[str, Any]]:
+        return [
+            item
+            for item in self.objects("customer")
+            if item["metadata"].get("tenant_id") == str(tenant.tenant_id)
+        ]
+
+    def subscriptions(self, tenant: TenantChanged) -> list[dict[str, Any]]:
+        return [
+            item
+            for item in self.objects("subscription")
+            if item["metadata"].get("tenant_id") == str(tenant.tenant_id)
+        ]
+
+    def call_stripe(self, method: str, path: str, **form: str) -> Any:
+        """Stripe's API itself, as someone at its dashboard would use it."""
+        answer = self.http.request(
+            method, f"{self.stripe_url}{path}", data=form, headers={"Authorization": f"Bearer {API_KEY}"}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of billing's database, past row level security."""
+        with psycopg.connect(self.database, row_factory=dict_row) as conn:
+            return conn.execute(statement, values).fetchall()  # type: ignore[arg-type]  # the tests' own constants
+
+
+def _serve_jwks(minter: TokenMinter) -> ThreadingHTTPServer:
+    body = json.dumps(minter.jwks()).encode()
+
+    class Keys(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

@@ -46,9 +46,7 @@ class FormGuard:
         """Puts a value made for this request into the browser."""
         value = getattr(request.state, "form_value", None)
         if value:
-            response.set_cookie(
-                COOKIE, value, path="/", httponly=True, secure=self._secure, samesite="lax"
-            )
+            response.set_cookie(COOKIE, value, path="/", httponly=True, secure=self._secure, samesite="lax")
 
     def check(self, request: Request, token: str) -> None:
         """Raises ForeignForm."""

@@ -5,7 +5,6 @@ good.
 """
 
 import hashlib
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,13 @@ from starlette.types import Scope
 from web import times
 from web.cookies import CookieBox
 from web.csrf import FormGuard
+from web.money import money
 from web.sessions import Sessions
 
 STATIC = Path(__file__).parent / "static"
 _NOTICE = "notice"
 _NOTICE_COOKIE = "slotwright_notice"
 _FOREVER = "public, max-age=31536000, immutable"
-_NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND"})
-_NO_DECIMALS_TOO = frozenset({"VUV", "XAF", "XOF", "XPF"})
-_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
-
-
-def money(value: dict[str, Any] | None) -> str:
-    """€25.00, out of minor units; a currency without a sign here is named after the amount."""
-    if value is None:
-        return ""
-    currency = str(value["currency"])
-    whole = currency in _NO_DECIMALS | _NO_DECIMALS_TOO
-    amount = Decimal(int(value["amount"])) if whole else Decimal(int(value["amount"])).scaleb(-2)
-    text = f"{abs(amount):,}" if whole else f"{abs(amount):,.2f}"
-    sign = "−" if amount < 0 else ""
-    return f"{sign}{_SIGNS[currency]}{text}" if currency in _SIGNS else f"{sign}{text} {currency}"
 
 
 def _digests() -> dict[str, str]:
@@ -103,9 +88,7 @@ class Pages:
         response = self.seal(request, RedirectResponse(target, 303))
         if notice:
             sealed = self._box.seal(_NOTICE, {"text": notice, "failed": failed})
-            response.set_cookie(
-                _NOTICE_COOKIE, sealed, max_age=60, path="/", httponly=True, samesite="lax"
-            )
+            response.set_cookie(_NOTICE_COOKIE, sealed, max_age=60, path="/", httponly=True, samesite="lax")
         return response
 
     def seal(self, request: Request, response: Response) -> Response:

@@ -12,7 +12,8 @@ class WebSettings(Settings):
         default="http://127.0.0.1:8080", description="The gateway as this process reaches it."
     )
     cookie_key: SecretStr = Field(
-        min_length=32, description="Encrypts session cookies and signs form tokens; the same on every replica."
+        min_length=32,
+        description="Encrypts session cookies and signs form tokens; the same on every replica.",
     )
     gateway_timeout: float = Field(default=10, gt=0, description="Seconds for one request to the gateway.")
 

@@ -1,0 +1,28 @@
+"""Amounts in minor units, as people read and type them; used by the templates and the catalog's form."""
+
+from decimal import Decimal
+from typing import Any
+
+# Stripe's zero-decimal currencies.
+_WHOLE = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA")
+    + ("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+
+
+def decimals(currency: str) -> int:
+    """How many digits of an amount stand after the point, as Stripe counts minor units."""
+    return 0 if currency in _WHOLE else 2
+
+
+def money(value: dict[str, Any] | None) -> str:
+    """€25.00; a currency without a sign here is named after the amount."""
+    if value is None:
+        return ""
+    currency = str(value["currency"])
+    places = decimals(currency)
+    amount = Decimal(int(value["amount"])).scaleb(-places)
+    text = f"{abs(amount):,.{places}f}"
+    minus = "−" if amount < 0 else ""
+    return f"{minus}{_SIGNS[currency]}{text}" if currency in _SIGNS else f"{minus}{text} {currency}"

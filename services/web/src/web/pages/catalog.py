@@ -1,0 +1,156 @@
+"""The services that can be booked: a list, and a form for a new one or an old one."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.money import decimals
+from web.pages.dashboard import everything
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/services", include_in_schema=False)
+
+ServiceId = Annotated[UUID, Path()]
+_NUMBERS = (
+    "duration_minutes",
+    "buffer_before_minutes",
+    "buffer_after_minutes",
+    "slot_step_minutes",
+    "minimum_notice_minutes",
+    "booking_window_days",
+    "cancellation_window_minutes",
+    "capacity",
+)
+_DEFAULTS = {
+    "duration_minutes": "30",
+    "buffer_before_minutes": "0",
+    "buffer_after_minutes": "0",
+    "slot_step_minutes": "15",
+    "minimum_notice_minutes": "60",
+    "booking_window_days": "60",
+    "cancellation_window_minutes": "1440",
+    "capacity": "1",
+}
+_FIELDS = {f"/{name}": name for name in (*_NUMBERS, "name", "description")} | {
+    "/price_amount": "price",
+    "/staff_ids": "staff",
+}
+_CHANGED = (
+    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
+)
+
+
+@router.get("")
+async def listing(request: Request, site: Site) -> Response:
+    services = await everything(request, site, "/v1/services")
+    staff = await everything(request, site, "/v1/staff")
+    names = {item["id"]: item["name"] for item in staff}
+    return site.pages.render(request, "dashboard/services.html", services=services, names=names)
+
+
+async def _page(
+    request: Request, site: Web, form: Form, service_id: UUID | None = None, status: int = 200
+) -> Response:
+    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    return site.pages.render(
+        request,
+        "dashboard/service.html",
+        status=status,
+        form=form,
+        service_id=service_id,
+        staff=await everything(request, site, "/v1/staff"),
+        currency=business["currency"],
+        key=str(new_id()),
+    )
+
+
+@router.get("/new")
+async def new(request: Request, site: Site) -> Response:
+    staff = await everything(request, site, "/v1/staff")
+    return await _page(request, site, Form(dict(_DEFAULTS), {"staff": [item["id"] for item in staff]}))
+
+
+@router.post("/new")
+async def add(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    body = await _body(request, site, form)
+    if form.faults:
+        return await _page(request, site, form, status=422)
+    key = form.get("key") or str(new_id())
+    try:
+        await site.sessions.call(request, "POST", "/v1/services", body=body, idempotency_key=key)
+    except ApiProblem as problem:
+        return await _refused(request, site, form, problem)
+    return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} can be booked now.")
+
+
+@router.get("/{service_id}")
+async def show(request: Request, site: Site, service_id: ServiceId) -> Response:
+    found = (await site.sessions.call(request, "GET", f"/v1/services/{service_id}")).data
+    amount = Decimal(found["price"]["amount"]).scaleb(-decimals(found["price"]["currency"]))
+    values = {name: str(found[name]) for name in (*_NUMBERS, "name", "description", "version")}
+    values |= {"price": str(amount), "requires_confirmation": "yes" if found["requires_confirmation"] else ""}
+    return await _page(request, site, Form(values, {"staff": found["staff_ids"]}), service_id)
+
+
+@router.post("/{service_id}")
+async def replace(request: Request, site: Site, service_id: ServiceId) -> Response:
+    form = await read_form(request)
+    body = await _body(request, site, form)
+    if form.faults:
+        return await _page(request, site, form, service_id, 422)
+    version = f'"v{form.get("version")}"'
+    try:
+        await site.sessions.call(request, "PUT", f"/v1/services/{service_id}", body=body, if_match=version)
+    except ApiProblem as problem:
+        return await _refused(request, site, form, problem, service_id)
+    return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} is saved.")
+
+
+@router.post("/{service_id}/remove")
+async def remove(request: Request, site: Site, service_id: ServiceId) -> Response:
+    await read_form(request)
+    await site.sessions.call(request, "DELETE", f"/v1/services/{service_id}")
+    return site.pages.redirect(request, "/dashboard/services", "Removed. Appointments already booked stay.")
+
+
+async def _refused(
+    request: Request, site: Web, form: Form, problem: ApiProblem, service_id: UUID | None = None
+) -> Response:
+    if problem.status == 412:
+        return site.pages.redirect(request, f"/dashboard/services/{service_id}", _CHANGED, failed=True)
+    if problem.status not in {403, 409, 422}:
+        raise problem
+    form.absorb(problem, _FIELDS)
+    return await _page(request, site, form, service_id, problem.status)
+
+
+async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:
+    """The API's body; faults stand in the form."""
+    form.require("name", "price")
+    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    body: dict[str, Any] = {"name": form.get("name"), "description": form.get("description")}
+    body |= {name: form.whole(name) for name in _NUMBERS}
+    return body | {
+        "requires_confirmation": form.checked("requires_confirmation"),
+        "price_amount": _minor_units(form, str(business["currency"])),
+        "staff_ids": form.all("staff"),
+    }
+
+
+def _minor_units(form: Form, currency: str) -> int | None:
+    places = decimals(currency)
+    try:
+        amount = Decimal(form.get("price").replace(",", ".")).scaleb(places)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if amount.is_finite() and amount >= 0 and amount == amount.to_integral_value():
+        return int(amount)
+    form.faults["price"] = f"This must be an amount such as {'25' if places == 0 else '25.00'}."
+    return None

@@ -1,0 +1,148 @@
+"""The business's day and its list of appointments, with what can be done to each."""
+
+import asyncio
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from web import times
+from web.forms import read_form
+from web.gateway_client import ApiProblem
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+STATUSES = ("pending", "confirmed", "completed", "no-show", "cancelled")
+_DONE = {
+    "confirm": "The appointment is confirmed.",
+    "complete": "Marked as completed.",
+    "no-show": "Noted: the customer did not come.",
+    "cancel": "The appointment is cancelled and the customer is told.",
+}
+_BACK = re.compile(r"^/dashboard(/appointments)?(\?[A-Za-z0-9_=&%:.+-]*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The business's profile, and names of its services and staff by id."""
+
+    business: Mapping[str, Any]
+    services: Mapping[str, str]
+    staff: Mapping[str, str]
+
+
+async def names(request: Request, site: Web) -> Names:
+    """What every appointment list needs to speak of names instead of ids."""
+    business, services, staff = await asyncio.gather(
+        site.sessions.call(request, "GET", "/v1/business"),
+        everything(request, site, "/v1/services"),
+        everything(request, site, "/v1/staff"),
+    )
+    return Names(
+        business.data,
+        {item["id"]: item["name"] for item in services},
+        {item["id"]: item["name"] for item in staff},
+    )
+
+
+async def everything(
+    request: Request, site: Web, path: str, query: Mapping[str, str] | None = None, *, pages: int = 10
+) -> list[dict[str, Any]]:
+    """All items of a list, page by page, up to `pages` of 200."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(pages):
+        asked = dict(query or {}) | {"limit": "200"} | ({"cursor": cursor} if cursor else {})
+        answer = (await site.sessions.call(request, "GET", path, query=asked)).data
+        items += answer["items"]
+        cursor = answer.get("next_cursor")
+        if cursor is None:
+            break
+    return items
+
+
+@router.get("")
+async def day(request: Request, site: Site, date: str | None = None) -> Response:
+    # One call first: it refreshes the session once, before several go out together.
+    known = await names(request, site)
+    zone = known.business["timezone"]
+    today = times.today(zone)
+    shown = times.day_or(date, today)
+    begin, end = times.day_bounds(shown, zone)
+    query = {"from": begin.isoformat(), "to": end.isoformat()}
+    items = await everything(request, site, "/v1/appointments", query)
+    return site.pages.render(
+        request,
+        "dashboard/day.html",
+        known=known,
+        zone=zone,
+        today=today,
+        day=shown,
+        previous=shown - dt.timedelta(days=1),
+        next=shown + dt.timedelta(days=1),
+        items=items,
+        now=dt.datetime.now(dt.UTC),
+        open=sum(item["status"] in {"pending", "confirmed"} for item in items),
+    )
+
+
+@router.get("/appointments")
+async def listing(
+    request: Request,
+    site: Site,
+    status: str = "",
+    date: str = "",
+    staff: str = "",
+    cursor: str = "",
+) -> Response:
+    known = await names(request, site)
+    zone = known.business["timezone"]
+    start = times.day_or(date, times.today(zone))
+    query = {"from": times.day_bounds(start, zone)[0].isoformat(), "limit": "50"}
+    chosen = {"date": start.isoformat()}
+    if status in STATUSES:
+        query["status"] = chosen["status"] = status
+    if staff in known.staff:
+        query["staff"] = chosen["staff"] = staff
+    if cursor:
+        query["cursor"] = cursor
+    answer = (await site.sessions.call(request, "GET", "/v1/appointments", query=query)).data
+    following = answer.get("next_cursor")
+    return site.pages.render(
+        request,
+        "dashboard/appointments.html",
+        known=known,
+        zone=zone,
+        items=answer["items"],
+        now=dt.datetime.now(dt.UTC),
+        start=start,
+        wanted=status,
+        staff=staff,
+        statuses=STATUSES,
+        more=f"/dashboard/appointments?{urlencode(chosen | {'cursor': following})}" if following else None,
+    )
+
+
+@router.post("/appointments/{appointment_id}/{action}")
+async def act(
+    request: Request,
+    site: Site,
+    appointment_id: Annotated[UUID, Path()],
+    action: Literal["confirm", "complete", "no-show", "cancel"],
+) -> Response:
+    form = await read_form(request)
+    back = form.get("back") if _BACK.fullmatch(form.get("back")) else "/dashboard"
+    try:
+        await site.sessions.call(request, "POST", f"/v1/appointments/{appointment_id}/{action}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 404, 409, 412, 422}:
+            raise
+        return site.pages.redirect(request, back, problem.detail, failed=True)
+    return site.pages.redirect(request, back, _DONE[action])

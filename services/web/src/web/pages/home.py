@@ -1,0 +1,90 @@
+"""The front page with the sign-up form, and the page that waits until the new business is there."""
+
+import re
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.service import Site, Web
+
+router = APIRouter(include_in_schema=False)
+
+CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
+ZONES = sorted(
+    name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
+)
+_FIELDS = {
+    "/display_name": "display_name",
+    "/slug": "slug",
+    "/owner/name": "name",
+    "/owner/email": "email",
+    "/owner_name": "name",
+    "/owner_email": "email",
+    "/name": "name",
+    "/email": "email",
+    "/timezone": "timezone",
+    "/currency": "currency",
+}
+_DONE = frozenset({"completed", "ready", "created", "active"})
+_FAILED = frozenset({"failed", "rejected"})
+
+
+def _home(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+    return site.pages.render(
+        request, "home.html", status=status, form=form, key=str(new_id()), zones=ZONES, currencies=CURRENCIES
+    )
+
+
+@router.get("/")
+async def home(request: Request, site: Site) -> Response:
+    return _home(request, site, Form())
+
+
+@router.post("/signup")
+async def sign_up(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    form.require("display_name", "name", "email")
+    form.values["slug"] = form.get("slug") or slug_of(form.get("display_name"))
+    if form.faults:
+        return _home(request, site, form, 422)
+    body: dict[str, Any] = {
+        "display_name": form.get("display_name"),
+        "slug": form.get("slug"),
+        "name": form.get("name"),
+        "email": form.get("email"),
+        "timezone": form.get("timezone") or "UTC",
+        "currency": form.get("currency") or "EUR",
+    }
+    key = form.get("key") or str(new_id())
+    try:
+        answer = await site.gateway.call("POST", "/v1/signups", body=body, idempotency_key=key)
+    except ApiProblem as problem:
+        if problem.status not in {400, 409, 422}:
+            raise
+        form.absorb(problem, _FIELDS)
+        return _home(request, site, form, problem.status)
+    return site.pages.redirect(request, f"/signup/{answer.data['id']}")
+
+
+@router.get("/signup/{signup_id}")
+async def progress(request: Request, site: Site, signup_id: Annotated[UUID, Path()]) -> Response:
+    signup = (await site.gateway.call("GET", f"/v1/signups/{signup_id}")).data
+    state = str(signup.get("state") or signup.get("status") or "")
+    return site.pages.render(
+        request,
+        "signup.html",
+        signup=signup,
+        done=state in _DONE,
+        failed=state in _FAILED,
+    )
+
+
+def slug_of(name: str) -> str:
+    """An address made of a name: lower case, letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-")

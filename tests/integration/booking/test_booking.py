@@ -1,0 +1,227 @@
+"""Booking over HTTP on a real Postgres: nobody is booked twice, a replay books once, bad input leaves nothing."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.platform import Limits, TenantState
+from integration.booking.world import Shop, World, tomorrow_noon, wish
+from support.tenants import new_tenant
+
+CLIENTS = 32
+
+
+def together(world: World, shop: Shop, bodies: list[dict[str, Any]]) -> list[httpx.Response]:
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        return list(pool.map(lambda body: world.post(shop, body), bodies))
+
+
+def allocated(world: World, shop: Shop) -> list[dict[str, Any]]:
+    return world.rows(
+        "SELECT * FROM allocation WHERE tenant_id = %s AND state <> 'released'", shop.tenant.tenant_id
+    )
+
+
+async def test_of_32_clients_for_one_slot_exactly_one_wins(world: World) -> None:
+    shop = await world.shop()
+    answers = together(world, shop, [wish(shop, tomorrow_noon())] * CLIENTS)
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLIENTS - 1}
+    for answer in answers:
+        if answer.status_code == 409:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["type"].endswith("/problems/slot-taken")
+    assert len(allocated(world, shop)) == 1
+    booked = world.rows("SELECT * FROM appointment WHERE tenant_id = %s", shop.tenant.tenant_id)
+    assert len(booked) == 1
+
+
+async def test_of_32_overlapping_wishes_no_two_that_overlap_are_granted(world: World) -> None:
+    """Starts 15 minutes apart, each 30 minutes long, for two people."""
+    shop = await world.shop(staff=2)
+    wishes = [wish(shop, tomorrow_noon() + timedelta(minutes=15 * (n % 8))) for n in range(CLIENTS)]
+    answers = together(world, shop, wishes)
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    taken = allocated(world, shop)
+    assert len(taken) == sum(answer.status_code == 201 for answer in answers)
+    overlaps = world.rows(
+        "SELECT 1 FROM allocation a JOIN allocation b USING (tenant_id, resource_id)"
+        " WHERE tenant_id = %s AND a.allocation_id < b.allocation_id AND a.during && b.during"
+        " AND a.state <> 'released' AND b.state <> 'released'",
+        shop.tenant.tenant_id,
+    )
+    assert overlaps == []
+
+
+async def test_a_class_takes_as_many_as_it_has_places(world: World) -> None:
+    shop = await world.shop(capacity=10)
+    answers = together(world, shop, [wish(shop, tomorrow_noon())] * CLIENTS)
+    assert Counter(answer.status_code for answer in answers) == {201: 10, 409: CLIENTS - 10}
+
+
+async def test_the_last_booking_of_the_plan_is_granted_once(world: World) -> None:
+    shop = await world.shop(tenant=new_tenant(limits=Limits(bookings_per_month=5)))
+    wishes = [wish(shop, tomorrow_noon() + timedelta(minutes=30 * n)) for n in range(16)]
+    answers = together(world, shop, wishes)
+    assert Counter(answer.status_code for answer in answers) == {201: 5, 403: 11}
+    refused = next(answer for answer in answers if answer.status_code == 403).json()
+    assert refused["type"].endswith("/problems/quota-exceeded")
+    assert (refused["limit"], refused["used"], refused["plan"]) == (5, 5, "pro")
+    assert len(allocated(world, shop)) == 5
+
+
+async def test_a_replay_books_once_and_answers_the_same(world: World) -> None:
+    shop = await world.shop()
+    body = wish(shop, tomorrow_noon())
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: world.post(shop, body, key="one"), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert sum(answer.headers.get("idempotent-replayed") == "true" for answer in answers) == 7
+    assert len(allocated(world, shop)) == 1
+    other = world.post(shop, wish(shop, tomorrow_noon() + timedelta(hours=1)), key="one")
+    assert other.status_code == 422
+    assert other.json()["type"].endswith("/problems/idempotency-key-reused")
+
+
+async def test_a_booking_tells_appointment_customer_and_reminder(world: World) -> None:
+    shop = await world.shop()
+    assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
+    told = world.rows(
+        "SELECT headers->>'ce_type' AS type FROM outbox WHERE key LIKE %s ORDER BY id",
+        f"{shop.tenant.tenant_id}/%",
+    )
+    assert [row["type"] for row in told] == [
+        "booking.customer.changed.v1",
+        "booking.appointment.booked.v1",
+        "booking.reminder.requested.v1",
+    ]
+
+
+async def test_availability_no_longer_offers_what_is_booked(world: World) -> None:
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    path = f"/v1/public/{shop.tenant.slug}/availability"
+    query = {"service": str(shop.service_id), "from": f"{noon:%F}", "to": f"{noon:%F}", "timezone": "UTC"}
+
+    def starts() -> set[str]:
+        answer = world.call("GET", path, params=query)
+        assert answer.status_code == 200, answer.text
+        return {slot["starts_at"][11:16] for slot in answer.json()["slots"]}
+
+    before = starts()
+    assert world.post(shop, wish(shop, noon)).status_code == 201
+    assert before - starts() == {"11:45", "12:00", "12:15"}
+
+
+async def test_a_held_slot_can_only_be_booked_with_the_hold(world: World) -> None:
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    slot = {"service_id": str(shop.service_id), "starts_at": noon.isoformat()}
+    held = world.call("POST", f"/v1/public/{shop.tenant.slug}/holds", json=slot)
+    assert held.status_code == 201, held.text
+    assert world.post(shop, wish(shop, noon)).status_code == 409
+    mine = world.post(shop, wish(shop, noon, hold_id=held.json()["id"]))
+    assert mine.status_code == 201, mine.text
+    again = world.post(shop, wish(shop, noon, hold_id=held.json()["id"]))
+    assert again.json()["type"].endswith("/problems/hold-expired")
+
+
+async def test_a_customer_moves_and_cancels_by_the_link(world: World) -> None:
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    token = world.post(shop, wish(shop, noon)).json()["token"]
+    path = f"/v1/public/appointments/{token}"
+    later = {"starts_at": (noon + timedelta(hours=2)).isoformat()}
+    moved = world.call("PATCH", path, json=later)
+    assert (moved.status_code, moved.json()["version"]) == (200, 2), moved.text
+    assert world.call("PATCH", path, json=later).json()["version"] == 2  # repeating changes nothing
+    assert world.post(shop, wish(shop, noon)).status_code == 201  # the old time is free again
+    assert "SEQUENCE:1" in world.call("GET", f"{path}.ics").text
+    assert world.call("DELETE", path).json()["status"] == "cancelled"
+    assert world.call("DELETE", path).status_code == 200
+    assert world.call("PATCH", path, json=later).status_code == 409
+    told = world.rows(
+        "SELECT headers->>'ce_type' AS type FROM outbox WHERE key = %s ORDER BY id",
+        f"{shop.tenant.tenant_id}/{moved.json()['id']}",
+    )
+    assert [row["type"].removeprefix("booking.").removesuffix(".v1") for row in told] == [
+        "appointment.booked",
+        "reminder.requested",
+        "appointment.rescheduled",
+        "reminder.withdrawn",
+        "reminder.requested",
+        "appointment.cancelled",
+        "reminder.withdrawn",
+    ]
+
+
+@pytest.mark.parametrize("token", ["x", "A" * 67, "appointments", "AAAA.ics"])
+async def test_a_forged_link_leads_nowhere(world: World, token: str) -> None:
+    assert world.call("GET", f"/v1/public/appointments/{token}").status_code == 404
+
+
+async def test_another_businesss_appointment_does_not_exist_for_this_one(world: World) -> None:
+    ours, theirs = await world.shop(), await world.shop()
+    appointment = world.post(theirs, wish(theirs, tomorrow_noon())).json()["id"]
+    for method, path in [
+        ("GET", f"/v1/appointments/{appointment}"),
+        ("POST", f"/v1/appointments/{appointment}/cancel"),
+        ("POST", f"/v1/appointments/{appointment}/confirm"),
+    ]:
+        assert world.call(method, path, ours).status_code == 404
+        assert world.call(method, path).status_code == 401
+    assert world.call("GET", "/v1/appointments", ours).json()["items"] == []
+    assert len(world.call("GET", "/v1/appointments", theirs).json()["items"]) == 1
+    assert world.call("GET", "/v1/customers", ours).json()["items"] == []
+    foreign = world.post(ours, wish(ours, tomorrow_noon(), service_id=str(theirs.service_id)))
+    assert foreign.status_code == 422
+    assert foreign.json()["errors"][0]["pointer"] == "/service_id"
+
+
+async def test_a_suspended_business_can_be_read_but_takes_no_bookings(world: World) -> None:
+    shop = await world.shop(tenant=new_tenant(state=TenantState.SUSPENDED))
+    refused = world.post(shop, wish(shop, tomorrow_noon()))
+    assert refused.status_code == 403
+    assert refused.json()["type"].endswith("/problems/tenant-suspended")
+    assert world.call("GET", "/v1/appointments", shop).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"colour": "red"}, "/colour"),
+        ({"starts_at": "2020-01-01T12:00:00Z"}, "/starts_at"),
+        ({"starts_at": "9999-12-31T23:59:59Z"}, "/starts_at"),
+        ({"starts_at": "2030-01-01T12:00:00"}, "/starts_at"),
+        ({"starts_at": ["now"]}, "/starts_at"),
+        ({"service_id": "cut"}, "/service_id"),
+        ({"staff_id": "00000000-0000-0000-0000-000000000001"}, "/staff_id"),
+        ({"timezone": "Mars/Olympus"}, "/timezone"),
+        ({"customer": {"name": "Bea", "email": "no address"}}, "/customer/email"),
+        ({"customer": {"name": "", "email": "bea@customer.example"}}, "/customer/name"),
+        ({"customer": {"name": "B", "email": "b@c.example", "phone": "12"}}, "/customer/phone"),
+        ({"consent": {"email": "maybe"}}, "/consent/email"),
+    ],
+)
+async def test_bad_input_is_named_and_leaves_nothing(
+    world: World, change: dict[str, Any], pointer: str
+) -> None:
+    shop = await world.shop()
+    answer = world.post(shop, wish(shop, tomorrow_noon()) | change)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]], answer.text
+    assert world.rows("SELECT 1 FROM outbox WHERE key LIKE %s", f"{shop.tenant.tenant_id}/%") == []
+    for table in ("appointment", "allocation", "customer"):
+        assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", shop.tenant.tenant_id) == []
+
+
+async def test_a_body_over_a_mebibyte_and_an_unknown_business_are_refused(world: World) -> None:
+    shop = await world.shop()
+    body = wish(shop, tomorrow_noon(), customer={"name": "x" * 2_000_000, "email": "b@c.example"})
+    assert world.post(shop, body).status_code == 413
+    assert world.call("GET", "/v1/public/nobody/availability").status_code in {404, 422}

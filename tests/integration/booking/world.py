@@ -1,0 +1,128 @@
+"""A booking process on a real Postgres, a business with a catalog, and a client, for the tests beside this file.
+
+The catalog is written by the code that the catalog consumer calls.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+
+from booking.catalog import CatalogFollower
+from contracts.booking import Channel
+from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.model import Money
+from contracts.platform import TenantChanged
+from servicekit.db import Database
+from servicekit.ids import new_id
+from servicekit.testing.tokens import TokenMinter
+from support.databases import ServiceDatabase
+from support.tenants import know, new_tenant
+
+ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
+
+
+@dataclass
+class Shop:
+    """One business in booking's database."""
+
+    tenant: TenantChanged
+    staff: list[UUID]
+    service_id: UUID
+
+
+@dataclass
+class World:
+    url: str
+    database: ServiceDatabase
+    minter: TokenMinter
+    http: httpx.Client
+
+    async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **service: Any) -> Shop:
+        """A new business whose staff work around the clock; `service` overrides fields of its one service."""
+        shop = Shop(tenant or new_tenant(), [new_id() for _ in range(staff)], new_id())
+        tenant_id = shop.tenant.tenant_id
+        db = Database(self.database.settings, application="test")
+        await db.open()
+        try:
+            await know(db, shop.tenant)
+            async with db.tenant(tenant_id) as conn:
+                follower = CatalogFollower()
+                for staff_id in shop.staff:
+                    await follower.staff_changed(
+                        conn,
+                        StaffChanged(
+                            tenant_id=tenant_id,
+                            staff_id=staff_id,
+                            version=1,
+                            deleted=False,
+                            name="Ada",
+                            timezone="Europe/Lisbon",
+                            weekly_hours=ALL_DAY,
+                            exceptions=[],
+                        ),
+                    )
+                fields: dict[str, Any] = {
+                    "tenant_id": tenant_id,
+                    "service_id": shop.service_id,
+                    "version": 1,
+                    "deleted": False,
+                    "name": "Cut",
+                    "description": "",
+                    "duration_minutes": 30,
+                    "buffer_before_minutes": 0,
+                    "buffer_after_minutes": 0,
+                    "slot_step_minutes": 15,
+                    "minimum_notice_minutes": 0,
+                    "booking_window_days": 60,
+                    "cancellation_window_minutes": 0,
+                    "capacity": 1,
+                    "requires_confirmation": False,
+                    "price": Money(amount=2500, currency="EUR"),
+                    "staff_ids": shop.staff,
+                }
+                await follower.service_changed(conn, ServiceChanged(**fields | service))
+                rule = ReminderRule(rule_id=new_id(), offset_seconds=3600, channel=Channel.EMAIL)
+                await follower.policy_changed(
+                    conn, PolicyChanged(tenant_id=tenant_id, version=1, rules=[rule])
+                )
+        finally:
+            await db.close()
+        return shop
+
+    def post(self, shop: Shop, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:
+        """Books publicly."""
+        headers = {"Idempotency-Key": key} if key else {}
+        path = f"/v1/public/{shop.tenant.slug}/appointments"
+        return self.http.post(f"{self.url}{path}", json=body, headers=headers)
+
+    def call(self, method: str, path: str, shop: Shop | None = None, **sent: Any) -> httpx.Response:
+        """Any request; as the shop's owner when one is named."""
+        headers = self.minter.headers(shop.tenant.tenant_id) if shop else {}
+        return self.http.request(
+            method, f"{self.url}{path}", headers=headers | sent.pop("headers", {}), **sent
+        )
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows, past row level security."""
+        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
+            return conn.execute(statement.encode(), values).fetchall()
+
+
+def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:
+    """The body of a public booking."""
+    body = {
+        "service_id": str(shop.service_id),
+        "starts_at": starts_at.isoformat(),
+        "customer": {"name": "Bea", "email": "bea@customer.example"},
+        "consent": {"email": True},
+    }
+    return body | fields
+
+
+def tomorrow_noon() -> datetime:
+    return datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -1,0 +1,65 @@
+"""One PostgreSQL for the session; each test that asks gets a database of its own, cloned from a migrated template.
+
+Used by tests/conftest.py.
+"""
+
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from devstack.postgres import Postgres, create_database, create_roles
+from servicekit.migrate import migrate
+from servicekit.settings import DatabaseSettings
+
+
+@dataclass(frozen=True)
+class ServiceDatabase:
+    """How the service reaches its database, and how a test looks into it past row level security."""
+
+    settings: DatabaseSettings
+    admin_url: str
+
+
+class Databases:
+    """Makes databases; `close` ends the server and removes its files."""
+
+    def __init__(self) -> None:
+        # Not pytest's own folder: another user, as which the server may run, cannot enter that.
+        self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
+        self._home.chmod(0o711)
+        self._server = Postgres(
+            self._home / "postgres", settings={"fsync": "off", "synchronous_commit": "off"}
+        )
+        self._server.start()
+        self._passwords: dict[str, str] = {}
+        self._made = 0
+
+    def for_service(self, service: str) -> ServiceDatabase:
+        """A fresh database of the service, at its newest schema."""
+        if service not in self._passwords:
+            self._passwords[service] = secrets.token_urlsafe(16)
+            create_roles(self._server.url(), service, self._passwords[service])
+            create_database(self._server.url(), service, f"{service}_template")
+            migrate(service, self._settings(service, f"{service}_template"))
+        self._made += 1
+        name = f"{service}_{self._made}"
+        create_database(self._server.url(), service, name, template=f"{service}_template")
+        return ServiceDatabase(self._settings(service, name), self._server.url(name))
+
+    def _settings(self, service: str, name: str) -> DatabaseSettings:
+        password = self._passwords[service]
+        return DatabaseSettings(
+            database_url=SecretStr(self._server.url(name, user=f"{service}_app", password=password)),
+            migration_database_url=SecretStr(
+                self._server.url(name, user=f"{service}_owner", password=password)
+            ),
+            database_pool_size=16,
+        )
+
+    def close(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self._home)

@@ -1,0 +1,107 @@
+"""Runs a service as the process it is, and gives it what it asks for: a database, auth's keys, settings.
+
+Used by integration tests; a process that does not come up fails the test with its last lines.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from servicekit.testing.tokens import TokenMinter
+
+_READY_SECONDS = 30
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Running:
+    """A process that answers at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """SIGKILL: no cleanup of any kind."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+@contextmanager
+def run_service(name: str, role: str, folder: Path, **env: str) -> Iterator[Running]:
+    """The service in one of its roles, ready; `env` without the prefix SLOTWRIGHT_. Ended by SIGTERM."""
+    port = free_port()
+    log = folder / f"{name}-{port}.log"
+    settings = {f"SLOTWRIGHT_{key.upper()}": value for key, value in env.items()}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", name, role],
+            env=os.environ | settings | {"SLOTWRIGHT_PORT": str(port)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    running = Running(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _until_ready(name, running)
+        yield running
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(15)
+
+
+def _until_ready(name: str, running: Running) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    last = "no answer"
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            answer = httpx.get(f"{running.url}/readyz", timeout=2)
+        except httpx.TransportError as error:
+            last = str(error)
+        else:
+            if answer.status_code == 200:
+                return
+            last = answer.text
+        time.sleep(0.05)
+    raise AssertionError(f"{name} did not become ready: {last}\n{running.log.read_text('utf-8')[-3000:]}")
+
+
+@contextmanager
+def served_keys(minter: TokenMinter) -> Iterator[str]:
+    """Serves the minter's public key as auth does; gives the JWKS URL."""
+    body = json.dumps(minter.jwks()).encode()
+
+    class Keys(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json"
+    finally:
+        server.shutdown()
+        server.server_close()

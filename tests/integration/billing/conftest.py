@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from integration.billing.world import World
 
 
@@ -19,3 +20,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(autouse=True)
+def _restored(world: World) -> Iterator[None]:
+    """A test that fails half way leaves the next one a whole world."""
+    yield
+    world.restore()

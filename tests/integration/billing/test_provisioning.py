@@ -1,9 +1,9 @@
 """A tenant's Stripe side comes to be once, whatever happens between the steps."""
 
 import pytest
-from integration.billing.world import PRO, TEAM, World, again, new_tenant, until
 
-from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantState
+from integration.billing.world import PRO, TEAM, World, again, new_tenant, until
 
 FAULTS = [
     "billing.price-known",
@@ -66,6 +66,18 @@ def test_a_kill_between_two_steps_makes_nothing_twice(world: World, fault: str) 
     assert details is not None
     assert (details.customer_id, details.subscription_id) == (customer["id"], subscription["id"])
     assert len(world.objects("checkout.session", customer=customer["id"])) == 1
+
+
+def test_a_kill_is_resumed_days_later_with_the_same_customer(world: World) -> None:
+    tenant = new_tenant()
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-made")
+    world.publish(tenant)
+    assert world.billing.wait() == -9
+    world.control("POST", "/clock/advance", days=2)  # Stripe has forgotten the idempotency key
+    world.start_billing()
+    world.status(tenant, "ready")
+    assert len(world.customers(tenant)) == 1
 
 
 def test_stripe_down_is_told_and_ridden_out(world: World) -> None:
@@ -203,8 +215,8 @@ def test_deletion_waits_for_stripe_and_survives_a_kill(world: World) -> None:
     world.idle(tenant)
     world.billing.stop()
     world.start_billing(SLOTWRIGHT_FAULT="billing.subscription-cancelled")
-    going = again(tenant, state="deleting", deletion_policy=DeletionPolicy.DELETE)
-    world.publish(type(going).model_validate(going.model_dump()))
+    going = again(tenant, state=TenantState.DELETING, deletion_policy=DeletionPolicy.DELETE)
+    world.publish(going)
     assert world.billing.wait() == -9
     world.start_billing()
     world.status(going, "deleted")

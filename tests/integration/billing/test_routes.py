@@ -3,10 +3,10 @@
 from uuid import uuid4
 
 import pytest
-from integration.billing.world import PRO, World, new_tenant, until
 
 from contracts.booking import AppointmentBooked, AppointmentCancelled
 from contracts.platform import BillingSpec, TenantChanged
+from integration.billing.world import PRO, World, new_tenant, until
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 

@@ -214,6 +214,14 @@ class World:
         except httpx.TransportError:
             return False
 
+    def restore(self) -> None:
+        """Starts what a test has left stopped, and ends its mischief."""
+        for child, start in ((self.stripe, self.start_stripe), (self.billing, self.start_billing)):
+            if child.process is None or child.process.poll() is not None:
+                start()
+        self.control("PUT", "/webhooks/mischief")
+        self.control("DELETE", "/outage")
+
     def close(self) -> None:
         self.http.close()
         for child in (self.billing, self.stripe):
@@ -345,7 +353,9 @@ class World:
     # Stripe's side
 
     def control(self, method: str, path: str, **body: Any) -> Any:
-        answer = self.http.request(method, f"{self.stripe_url}/_standin{path}", json=body or None)
+        answer = self.http.request(
+            method, f"{self.stripe_url}/_standin{path}", json=None if method == "GET" else body
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 

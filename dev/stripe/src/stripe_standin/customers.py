@@ -21,6 +21,8 @@ from stripe_standin.requests import (
 )
 from stripe_standin.store import Object, new_id
 
+_INDEX_SECONDS = 60
+"""Source: docs.stripe.com/search#data-freshness."""
 _CLAUSE = re.compile(
     r"""^\s*(?:(?P<field>email|name)|metadata\[(?P<q>['"])(?P<key>[^'"]+)(?P=q)\])\s*:\s*(['"])(?P<value>.*)\4\s*$"""
 )
@@ -160,7 +162,7 @@ def list_(call: Call) -> Object:
 
 
 def search(call: Call) -> Object:
-    """Clauses of equality joined by AND; Stripe's other operators are refused."""
+    """Clauses of equality joined by AND; Stripe's other operators are refused. The index is a minute behind."""
     params = call.read(CustomerSearch)
     wanted: list[tuple[str, str, str]] = []
     for clause in re.split(r"\s+AND\s+", params.query):
@@ -170,7 +172,7 @@ def search(call: Call) -> Object:
         wanted.append((match["field"] or "", match["key"] or "", match["value"]))
 
     def matches(customer: Object) -> bool:
-        return all(
+        return customer["created"] <= call.world.now - _INDEX_SECONDS and all(
             (customer[field] if field else customer["metadata"].get(key)) == value
             for field, key, value in wanted
         )

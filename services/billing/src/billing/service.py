@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import stripe
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from billing import store
 from billing.domain import Account, Checkout, CheckoutMode, Invoice, Subscription
@@ -161,21 +161,35 @@ class BillingService:
         if self._webhook_secret is None:
             raise Unavailable("This installation has no webhook secret.", retry_after=60)
         try:
-            event = stripe.Webhook.construct_event(body, signature, self._webhook_secret)
-            event_id, kind, thing = str(event.id), str(event.type), event.data.object
-        except (stripe.StripeError, ValueError, AttributeError, KeyError):
+            stripe.WebhookSignature.verify_header(
+                body, signature, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
+            )
+            event = _Event.model_validate_json(body)
+        except (stripe.StripeError, ValueError):
             raise BadRequest("The signature does not fit, or the body is no event of Stripe's.") from None
         async with self._db.public() as conn:
-            await store.add_event(conn, event_id, kind, _customer_of(thing))
+            await store.add_event(conn, event.id, event.type, _customer_of(event.data.object))
         reached("billing.event-stored")
 
 
-def _customer_of(thing: Any) -> str | None:
+class _EventData(BaseModel):
+    object: dict[str, Any]
+
+
+class _Event(BaseModel):
+    """What is read of one of Stripe's events: whom it is about. The rest is fetched."""
+
+    id: Annotated[str, Field(min_length=1, max_length=255)]
+    type: Annotated[str, Field(min_length=1, max_length=255)]
+    data: _EventData
+
+
+def _customer_of(thing: dict[str, Any]) -> str | None:
     """The customer that an event's object is, or is about."""
-    if thing.get("object") == "customer":
-        return str(thing["id"])
-    customer = thing.get("customer")
-    return customer if customer is None or isinstance(customer, str) else str(customer["id"])
+    customer = thing.get("id") if thing.get("object") == "customer" else thing.get("customer")
+    if isinstance(customer, dict):
+        customer = customer.get("id")
+    return customer if isinstance(customer, str) else None
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ last 24 hours, which is why callers also look for what is there).
 """
 
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -32,6 +33,7 @@ class StripeApi:
         self.configured = key is not None
         self._settings = settings
         self._made: stripe.StripeClient | None = None
+        logging.getLogger("stripe").setLevel(logging.WARNING)  # it logs each call, with customers' ids
 
     @property
     def _client(self) -> stripe.StripeClient:

@@ -24,8 +24,8 @@ def _maybe(seconds: int | None) -> datetime | None:
 
 def metadata_of(thing: Any) -> Mapping[str, str]:
     """An object's metadata; empty when it has none."""
-    found = thing.get("metadata")
-    return dict(found.items()) if found else {}
+    found = thing["metadata"] if "metadata" in thing else None  # noqa: SIM401 - Stripe's objects have no `get`
+    return found.to_dict() if isinstance(found, stripe.StripeObject) else dict(found or {})
 
 
 def subscription_from(item: stripe.Subscription) -> FetchedSubscription:

@@ -1,0 +1,73 @@
+"""Limits on tries, in Postgres, so that they hold across processes and restarts.
+
+A try is counted before it is made, and given back if it turns out to be a good one: however many come at once, no
+more than the limit get through. Buckets hold no address in clear. Called by the service modules.
+"""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from auth import store
+from auth.errors import TooManyAttempts
+from servicekit.clock import Clock
+from servicekit.db import Connection
+
+_IPV6_NETWORK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` tries of a bucket within the window that its first try opens."""
+
+    bucket: str
+    most: int
+
+
+def by_account(what: str, email: str, most: int) -> Limit:
+    """Tries on one e-mail address, whoever makes them."""
+    digest = hashlib.sha256(email.casefold().encode()).hexdigest()
+    return Limit(f"{what}:account:{digest}", most)
+
+
+def by_address(what: str, address: str, most: int) -> Limit:
+    """Tries from one network address; for IPv6 its /64, which is what one household or server has."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return Limit(f"{what}:address:unknown", most)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        mapped = parsed.ipv4_mapped
+        parsed = mapped or ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False).network_address
+    return Limit(f"{what}:address:{parsed}", most)
+
+
+class Attempts:
+    """Counts and refuses."""
+
+    def __init__(self, *, window_seconds: int, clock: Clock) -> None:
+        self._window = timedelta(seconds=window_seconds)
+        self._clock = clock
+
+    async def count(self, conn: Connection, *limits: Limit) -> None:
+        """Counts one try of each. Raises TooManyAttempts, with nothing counted, when any is past its limit."""
+        now = self._clock()
+        for limit in sorted(limits, key=lambda item: item.bucket):  # one order, so that no two deadlock
+            count, ends_at = await store.count_attempt(conn, limit.bucket, now, now + self._window)
+            if count > limit.most:
+                raise TooManyAttempts(ends_at, now)
+
+    async def allows(self, conn: Connection, limit: Limit) -> bool:
+        """Counts one try; False when it is past its limit."""
+        now = self._clock()
+        count, _ = await store.count_attempt(conn, limit.bucket, now, now + self._window)
+        return count <= limit.most
+
+    async def good(self, conn: Connection, account: Limit, address: Limit) -> None:
+        """It was a good one: the account starts afresh, the address gets its try back."""
+        for limit in sorted((account, address), key=lambda item: item.bucket):
+            if limit is account:
+                await store.forget_attempts(conn, limit.bucket)
+            else:
+                await store.give_back_attempt(conn, limit.bucket)

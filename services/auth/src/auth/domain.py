@@ -1,0 +1,225 @@
+"""What auth is about, and the rules that need no database: roles, passwords, who signs with which key.
+
+Pure: used by the store (rows become these), the service modules and the routes.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+PLATFORM = UUID(int=0)
+"""The tenant of rows that are no business's: idempotency answers of sign-ups, mail that resets a password."""
+
+PASSWORD_MIN = 10
+PASSWORD_MAX = 256
+_MIN_DISTINCT = 5
+_MIN_PART = 4
+_OFTEN_USED = frozenset(
+    """
+    1234567890 0123456789 12345678910 123456789a 1q2w3e4r5t qwertyuiop qwerty1234 qwerty12345 qwerty123456 asdfghjkl1
+    password12 password123 password1234 passw0rd123 p@ssw0rd123 iloveyou123 letmein1234 welcome123 welcome1234
+    administrator changeme123 baseball123 football123 superman123 sunshine123 princess123 abcdefghij abcd123456
+    a1b2c3d4e5 zaq12wsx34 slotwright slotwright1 slotwright123 correcthorsebatterystaple
+    """.split()
+)
+
+
+class Role(StrEnum):
+    """What a member may do at a business; `admin` is the platform's own people."""
+
+    OWNER = "owner"
+    STAFF = "staff"
+    ADMIN = "admin"
+
+
+class InvitationState(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    WITHDRAWN = "withdrawn"
+
+
+class SignupState(StrEnum):
+    REQUESTED = "requested"
+    PROVISIONED = "provisioned"
+    FAILED = "failed"
+
+
+class SessionEnd(StrEnum):
+    """Why a session ended before its time."""
+
+    SIGNED_OUT = "signed-out"
+    TOKEN_REUSED = "token-reused"  # noqa: S105 - a reason
+    PASSWORD_SET = "password-set"  # noqa: S105 - a reason
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    user_id: UUID
+    email: str
+    name: str
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A user's place at a business that exists and is not being deleted."""
+
+    tenant_id: UUID
+    slug: str
+    display_name: str
+    role: Role
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`invited_by` is None for the owner that the Tenant object names; `refused` is what the mail server said."""
+
+    tenant_id: UUID
+    invitation_id: UUID
+    email: str
+    name: str
+    role: Role
+    state: InvitationState
+    invited_by: UUID | None
+    created_at: datetime
+    sent_at: datetime | None
+    expires_at: datetime | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    session_id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    session_id: UUID
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signup:
+    signup_id: UUID
+    state: SignupState
+    message: str
+    slug: str
+    owner_email: str
+    business_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail to send: an invitation's, or a password reset's for whoever has `reset_email`."""
+
+    tenant_id: UUID
+    mail_id: UUID
+    invitation_id: UUID | None
+    reset_email: str | None
+    attempts: int
+    created_at: datetime
+
+
+def normalised(password: str) -> str:
+    """The form that is hashed: NFKC, so that the same keys give the same password everywhere (NIST SP 800-63B)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def password_fault(password: str, *about: str) -> str | None:
+    """Why this password is not taken, or None. `about` are the user's address and name.
+
+    Length counts, composition does not (NIST SP 800-63B §3.1.1.2).
+    """
+    given = normalised(password)
+    if len(given) < PASSWORD_MIN:
+        return f"must have at least {PASSWORD_MIN} characters"
+    if len(given) > PASSWORD_MAX:
+        return f"must have at most {PASSWORD_MAX} characters"
+    folded = given.casefold()
+    if folded in _OFTEN_USED or len(set(folded)) < _MIN_DISTINCT:
+        return "is too easy to guess; take a longer or less usual one"
+    for text in about:
+        whole = text.casefold()
+        if folded == whole or any(
+            len(part) >= _MIN_PART and part in folded and len(folded) - len(part) < _MIN_PART
+            for part in (whole, whole.partition("@")[0])
+        ):
+            return "must not be your name or address"
+    return None
+
+
+class Refresh(StrEnum):
+    """What presenting a refresh token leads to."""
+
+    ROTATE = "rotate"
+    REFUSE = "refuse"
+    END_FAMILY = "end-family"
+
+
+def refresh_outcome(token: RefreshToken, session: Session, now: datetime) -> Refresh:
+    """Source: RFC 9700 §4.14.2. A used token that comes back means that two hold it; neither may go on."""
+    if session.ended_at is not None or session.expires_at <= now:
+        return Refresh.REFUSE
+    if token.used_at is not None:
+        return Refresh.END_FAMILY
+    return Refresh.REFUSE if token.expires_at <= now else Refresh.ROTATE
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTimes:
+    """How signing keys follow each other.
+
+    A new key is published `overlap` before it signs, so that every verifier has it by then; it signs for
+    `rotation`; once the next one signs it stays published for `linger`, until its last token has expired.
+    """
+
+    rotation: timedelta
+    overlap: timedelta
+    linger: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key as it is stored, the private half sealed."""
+
+    kid: str
+    sealed: bytes
+    signs_from: datetime
+
+
+K = TypeVar("K", bound=SigningKey)
+
+
+def signer(keys: Sequence[K], now: datetime) -> K | None:
+    """The key that signs now: the newest whose time has come. None when there is none."""
+    current = [key for key in keys if key.signs_from <= now]
+    return max(current, key=lambda key: key.signs_from, default=None)
+
+
+def next_key_signs_from(keys: Sequence[SigningKey], now: datetime, times: KeyTimes) -> datetime | None:
+    """When a key that has to be made now would start to sign; None while none is needed."""
+    newest = max((key.signs_from for key in keys), default=None)
+    if newest is None:
+        return now
+    return now + times.overlap if newest + times.rotation <= now + times.overlap else None
+
+
+def outlived(keys: Sequence[K], now: datetime, times: KeyTimes) -> list[K]:
+    """Keys that nothing valid is signed with any more."""
+    ordered = sorted(keys, key=lambda key: key.signs_from)
+    return [
+        key
+        for key, successor in zip(ordered, ordered[1:], strict=False)
+        if successor.signs_from + times.linger <= now
+    ]

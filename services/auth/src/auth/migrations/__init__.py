@@ -1,0 +1,1 @@
+"""auth's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

@@ -1,0 +1,75 @@
+"""auth's own settings."""
+
+import base64
+import binascii
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from auth.domain import KeyTimes
+from servicekit.settings import Settings
+
+
+def _key_bytes(value: SecretStr) -> bytes:
+    text = value.get_secret_value()
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _thirty_two_bytes(value: SecretStr) -> SecretStr:
+    try:
+        length = len(_key_bytes(value))
+    except (binascii.Error, ValueError):
+        raise ValueError("must be base64url") from None
+    if length != 32:
+        raise ValueError(f"must be base64url of 32 bytes, not of {length}")
+    return value
+
+
+class AuthSettings(Settings):
+    """Times are in seconds where the name does not say otherwise. Limits are tries within a window."""
+
+    encryption_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(
+        description="base64url of 32 bytes; seals the signing keys at rest."
+    )
+    access_token_seconds: int = Field(default=600, ge=5, le=3600)
+    refresh_token_days: int = Field(default=30, ge=1, description="A session unused for so long ends.")
+    session_days: int = Field(default=90, ge=1, description="A session ends after this, used or not.")
+    invitation_days: int = Field(default=7, ge=1)
+    reset_minutes: int = Field(default=60, ge=1)
+    signing_key_days: int = Field(default=30, ge=1, description="How long one key signs.")
+    signing_key_overlap_seconds: int = Field(
+        default=900, ge=0, description="How long a new key is published before it signs."
+    )
+    signup_minutes: int = Field(
+        default=60, ge=1, description="A sign-up that has led to nothing by then failed."
+    )
+
+    attempt_window_seconds: int = Field(default=900, ge=1)
+    failed_logins_per_account: int = Field(default=10, ge=1)
+    failed_logins_per_address: int = Field(default=100, ge=1)
+    signups_per_address: int = Field(default=30, ge=1)
+    resets_per_address: int = Field(default=30, ge=1)
+    resets_per_account: int = Field(default=3, ge=1)
+    invitations_per_business: int = Field(default=50, ge=1)
+    proxies: int = Field(
+        default=1,
+        ge=0,
+        description="How many proxies of ours append to X-Forwarded-For before a request gets here: the gateway, "
+        "and an ingress before it, if any. 0 ignores the header.",
+    )
+    mail_lease_seconds: int = Field(
+        default=30, ge=1, description="A mail whose sender died is tried again after this."
+    )
+
+    def sealing_key(self) -> bytes:
+        """The encryption key's 32 bytes."""
+        return _key_bytes(self.encryption_key)
+
+    def key_times(self) -> KeyTimes:
+        """How signing keys follow each other."""
+        return KeyTimes(
+            rotation=timedelta(days=self.signing_key_days),
+            overlap=timedelta(seconds=self.signing_key_overlap_seconds),
+            linger=timedelta(seconds=self.access_token_seconds + 60),
+        )

@@ -1,7 +1,7 @@
 """The business's own subscription: its plan, what it uses of it, its invoices, and the ways to pay.
 
-Paying and changing the card happen on Stripe's pages. The form that asks for one ends on a page that leads there by a
-link, since the Content-Security-Policy keeps forms, and where they redirect to, on this site.
+Paying and changing the card happen on Stripe's pages. The form that asks for one ends on a page that leads there by
+a link, since the Content-Security-Policy keeps forms, and where they redirect to, on this site.
 """
 
 from typing import Literal
@@ -31,7 +31,7 @@ async def billing(request: Request, site: Site) -> Response:
         "dashboard/billing.html",
         zone=business["timezone"],
         subscription=subscription,
-        usage=usage,
+        usage=[item for item in usage["metrics"] if item["used"] is not None],
         invoices=invoices["items"],
         key=str(new_id()),
     )

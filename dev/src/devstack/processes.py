@@ -1,0 +1,19 @@
+"""What every process that the local stack starts needs: a free port, and to end when its parent does."""
+
+import ctypes
+import signal
+import socket
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Runs in the child, before it becomes its program: SIGINT when the parent dies, however it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,46 @@
+"""One Kafka for the session, with every platform topic and, for each service, the user and ACLs of the real stack.
+
+Used by tests/conftest.py. Topics are shared by all tests: a test looks for its own tenants' records.
+"""
+
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from devstack.kafka import Kafka, create_topics, create_user
+
+
+class Broker:
+    """A running broker; `close` ends it and removes its files."""
+
+    def __init__(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
+        self._kafka = Kafka(self._home / "kafka")
+        self._kafka.start()
+        self._admin = AdminClient(dict(self._kafka.client_config()))
+        create_topics(self._admin)
+        self._passwords: dict[str, str] = {}
+
+    def super_user(self) -> dict[str, str]:
+        """librdkafka's configuration for the test itself."""
+        return self._kafka.client_config()
+
+    def service_env(self, service: str) -> dict[str, str]:
+        """The settings KAFKA_* of a service, as its own user, whose rights end at the list of topics."""
+        if service not in self._passwords:
+            self._passwords[service] = secrets.token_urlsafe(16)
+            create_user(self._admin, service, self._passwords[service], any_group=True)
+        return {
+            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self._kafka.port}",
+            "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_USERNAME": service,
+            "KAFKA_PASSWORD": self._passwords[service],
+        }
+
+    def close(self) -> None:
+        self._kafka.stop()
+        shutil.rmtree(self._home)

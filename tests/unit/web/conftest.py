@@ -1,84 +1,13 @@
-"""web in this process, and in front of it an HTTP server that speaks the gateway's protocol from a script.
+"""A browser of web's pages, and the scripted gateway behind them; see support.web_site."""
 
-The script exists for what a real gateway does not do on demand: refuse with a chosen problem, rotate a refresh
-token while two requests race, go away. Its answers are built from the services' own answer models, so that they
-cannot drift from what the services say. The way through real services is tested in tests/integration/web.
-"""
-
-import json
-import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from aiohttp import web as aio
 from aiohttp.test_utils import TestServer
 
-from servicekit.health import Health
-from servicekit.http.app import create_app
-from web.app import build
-from web.service import Web
-from web.settings import WebSettings
-
-KEY = "a cookie key of more than thirty-two characters"
-
-
-@dataclass
-class Call:
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any
-
-
-Answer = tuple[int, Any] | Callable[[Call], tuple[int, Any]]
-
-
-@dataclass
-class Script:
-    """What the gateway answers, by `METHOD /path`; what it was asked stands in `calls`."""
-
-    answers: dict[str, Answer] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    url: str = ""
-
-    def on(self, route: str, data: Any, status: int = 200) -> None:
-        self.answers[route] = data if callable(data) else (status, data)
-
-    def refuse(self, route: str, status: int, slug: str, detail: str, **errors: str) -> None:
-        """A problem; `errors` maps pointers, with `__` for `/`, to details."""
-        body = {
-            "type": f"/problems/{slug}",
-            "title": slug,
-            "status": status,
-            "detail": detail,
-            "request_id": "r-1",
-        }
-        body["errors"] = [{"pointer": f"/{k.replace('__', '/')}", "detail": v} for k, v in errors.items()]
-        self.answers[route] = (status, body)
-
-    def asked(self, route: str) -> list[Call]:
-        return [call for call in self.calls if f"{call.method} {call.path}" == route]
-
-    async def handle(self, request: aio.Request) -> aio.Response:
-        raw = await request.read()
-        call = Call(
-            request.method,
-            request.path,
-            dict(request.query),
-            {name.lower(): value for name, value in request.headers.items()},
-            json.loads(raw) if raw else None,
-        )
-        self.calls.append(call)
-        answer = self.answers.get(f"{call.method} {call.path}", (404, {"title": "There is no such thing"}))
-        status, data = answer(call) if callable(answer) else answer
-        kind = "application/problem+json" if status >= 400 else "application/json"
-        return aio.Response(
-            status=status, body=b"" if data is None else json.dumps(data).encode(), content_type=kind
-        )
+from support.web_site import Browser, Script, site
 
 
 @pytest.fixture
@@ -91,32 +20,6 @@ async def gateway() -> AsyncIterator[Script]:
     script.url = str(server.make_url("")).rstrip("/")
     yield script
     await server.close()
-
-
-class Browser(httpx.AsyncClient):
-    """A client that keeps cookies and sends forms with the token that the page had."""
-
-    async def submit(self, page: str, action: str, data: dict[str, Any] | None = None) -> httpx.Response:
-        """Loads `page` and posts to `action` with the page's form token and hidden fields of that form."""
-        response = await self.get(page)
-        assert response.status_code < 400, response.text
-        form = next(
-            part
-            for part in re.findall(r"<form.*?</form>", response.text, re.S)
-            if f'action="{action}"' in part
-        )
-        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
-        return await self.post(action, data=dict(hidden) | (data or {}))
-
-
-def site(script_url: str, *, public_url: str = "http://slotwright.test") -> tuple[Any, Web]:
-    settings = WebSettings(gateway_url=script_url, cookie_key=KEY, public_url=public_url, gateway_timeout=3)
-    parts = build(settings)
-    assert isinstance(parts.service, Web)
-    app = create_app("web", settings, Health(), routers=parts.routers, service=parts.service)
-    assert parts.customize is not None
-    parts.customize(app)
-    return app, parts.service
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The front page with the sign-up form, and the page that waits until the new business is there."""
 
 import re
+import unicodedata
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -86,5 +87,6 @@ async def progress(request: Request, site: Site, signup_id: Annotated[UUID, Path
 
 
 def slug_of(name: str) -> str:
-    """An address made of a name: lower case, letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-")
+    """An address made of a name: lower case, letters without their accents, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:63].rstrip("-")

@@ -12,6 +12,7 @@ from web.forms import Form, in_words, read_form
 from web.gateway_client import ApiProblem
 from web.pages.dashboard import everything
 from web.service import Site, Web
+from web.times import day_or
 
 router = APIRouter(prefix="/dashboard/staff", include_in_schema=False)
 
@@ -172,7 +173,9 @@ async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response
 @router.post("/{staff_id}/exceptions")
 async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
-    form.require("date")
+    date = day_or(form.get("date"), dt.date.min)
+    if date == dt.date.min:
+        form.faults["date"] = "This must be a date."
     intervals = []
     if form.get("opens") and form.get("closes"):
         intervals = [{"opens": form.get("opens"), "closes": form.get("closes")}]
@@ -180,7 +183,7 @@ async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Resp
         form.faults["opens"] = "Both times are needed; leave both empty for a day off."
     if form.faults:
         return await _page(request, site, staff_id, exception=form, status=422)
-    path = f"/v1/staff/{staff_id}/exceptions/{form.get('date')}"
+    path = f"/v1/staff/{staff_id}/exceptions/{date.isoformat()}"
     try:
         await site.sessions.call(request, "PUT", path, body={"intervals": intervals})
     except ApiProblem as problem:

@@ -1,0 +1,261 @@
+"""The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from support import web_samples as samples
+from support.web_site import Browser, Script
+
+LISBON = ZoneInfo(samples.ZONE)
+NINE = dt.datetime.combine(dt.datetime.now(LISBON).date() + dt.timedelta(days=3), dt.time(9), LISBON)
+BUSINESS = "GET /v1/public/riverside"
+FREE = "GET /v1/public/riverside/availability"
+HOLDS = "POST /v1/public/riverside/holds"
+BOOK = "POST /v1/public/riverside/appointments"
+PICKER = f"/b/riverside?service={samples.SERVICE}"
+DETAILS = {"name": "Lin Chen", "email": "lin@example.com", "consent_email": "yes"}
+
+
+def open_for_booking(gateway: Script) -> None:
+    gateway.on(BUSINESS, samples.business())
+    gateway.on(FREE, samples.availability(NINE, NINE + dt.timedelta(minutes=15)))
+    gateway.on(HOLDS, samples.hold(NINE), 201)
+    gateway.on(BOOK, samples.booked(NINE), 201)
+    gateway.on(f"GET /v1/public/appointments/{samples.TOKEN}", samples.managed(NINE))
+
+
+def details_page(*, hold: str = str(samples.HOLD), starts: dt.datetime = NINE) -> str:
+    query = f"service={samples.SERVICE}&staff=&starts_at={starts.isoformat().replace('+', '%2B')}"
+    return f"/b/riverside/details?{query}&timezone={samples.ZONE}&hold={hold}&until=2099-01-01T00:00:00Z"
+
+
+async def test_services_are_offered_before_times(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get("/b/riverside")
+    assert page.status_code == 200
+    assert "Haircut" in page.text
+    assert "€25.00" in page.text
+    assert gateway.asked(FREE) == []
+
+
+async def test_names_from_the_api_are_escaped(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(PICKER)
+    assert "Grace &lt;b&gt;Hopper" in page.text
+    assert "<b>Hopper" not in page.text
+
+
+async def test_times_are_asked_and_shown_in_the_business_zone(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(PICKER)
+    asked = gateway.asked(FREE)[0].query
+    assert asked["timezone"] == samples.ZONE
+    assert asked["from"] == dt.datetime.now(LISBON).date().isoformat()
+    assert ">09:00</time>" in page.text
+    assert ">09:15</time>" in page.text
+
+
+async def test_times_are_shown_in_the_viewers_zone_when_asked(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(f"{PICKER}&timezone=Asia/Tokyo")
+    expected = NINE.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M")
+    assert f">{expected}</time>" in page.text
+    assert gateway.asked(FREE)[0].query["timezone"] == "Asia/Tokyo"
+
+
+async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    await browser.get(f"{PICKER}&timezone=Mars/Olympus")
+    assert gateway.asked(FREE)[0].query["timezone"] == samples.ZONE
+
+
+async def test_a_past_date_starts_today(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    await browser.get(f"{PICKER}&date=1999-01-01")
+    assert gateway.asked(FREE)[0].query["from"] == dt.datetime.now(LISBON).date().isoformat()
+
+
+async def test_an_empty_week_names_the_next_free_day(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    later = NINE + dt.timedelta(days=10)
+    gateway.on(FREE, samples.availability(later))
+    page = await browser.get(PICKER)
+    assert "No free times" in page.text
+    assert f"date={later.date().isoformat()}" in page.text
+
+
+async def test_a_business_that_takes_no_bookings_says_so(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.on(BUSINESS, samples.business(accepts_bookings=False))
+    page = await browser.get(PICKER)
+    assert "does not take bookings" in page.text
+    assert gateway.asked(FREE) == []
+
+
+async def test_an_unknown_business_is_a_page(gateway: Script, browser: Browser) -> None:
+    page = await browser.get("/b/nowhere")
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+    assert (await browser.get("/b/Not_A_Slug")).status_code == 404
+
+
+async def test_a_time_is_held_and_then_booked_with_it(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    held = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert held.status_code == 303
+    asked = gateway.asked(HOLDS)[0]
+    assert asked.body == {"service_id": str(samples.SERVICE), "starts_at": NINE.isoformat()}
+    assert asked.headers["idempotency-key"]
+
+    details = held.headers["location"]
+    assert "kept for you for 5 minutes" in (await browser.get(details)).text
+    booked = await browser.submit(details, "/b/riverside/appointments", DETAILS)
+    assert booked.status_code == 303
+    assert booked.headers["location"] == f"/appointments/{samples.TOKEN}?booked=1"
+    asked = gateway.asked(BOOK)[0]
+    assert asked.body == {
+        "service_id": str(samples.SERVICE),
+        "starts_at": NINE.isoformat(),
+        "customer": {"name": "Lin Chen", "email": "lin@example.com"},
+        "consent": {"email": True, "sms": False},
+        "hold_id": str(samples.HOLD),
+        "timezone": samples.ZONE,
+    }
+    page = await browser.get(booked.headers["location"])
+    assert "You are booked" in page.text
+    assert f"http://slotwright.test/appointments/{samples.TOKEN}" in page.text
+
+
+async def test_a_form_sent_twice_has_one_key_and_a_new_form_another(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    page = (await browser.get(details_page())).text
+    import re
+
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)) | DETAILS
+    await browser.post("/b/riverside/appointments", data=fields)
+    await browser.post("/b/riverside/appointments", data=fields)
+    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    first, second, third = (call.headers["idempotency-key"] for call in gateway.asked(BOOK))
+    assert first == second
+    assert third != first
+
+
+async def test_a_hold_that_has_run_out_is_taken_anew(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    answers = [samples.hold(NINE, minutes=-1), samples.hold(NINE)]
+    gateway.on(HOLDS, lambda call: (201, answers.pop(0)))
+    held = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert held.status_code == 303
+    first, second = gateway.asked(HOLDS)
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+
+
+async def test_a_time_taken_meanwhile_leads_back_to_what_is_free(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(HOLDS, 409, "slot-taken", "This time is taken.")
+    answer = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/b/riverside?service=")
+    assert f"date={NINE.date().isoformat()}" in answer.headers["location"]
+    page = await browser.get(answer.headers["location"])
+    assert "has just taken that time" in page.text
+    again = await browser.get(answer.headers["location"])
+    assert "has just taken that time" not in again.text, "a notice is shown once"
+
+
+async def test_slot_taken_at_booking_leads_back_too(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 409, "slot-taken", "This time is taken.")
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.headers["location"].startswith("/b/riverside?")
+
+
+async def test_an_expired_hold_keeps_what_was_typed(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 409, "hold-expired", "The hold has expired.")
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.status_code == 409
+    assert 'value="Lin Chen"' in answer.text
+    assert str(samples.HOLD) not in answer.text
+
+
+async def test_what_is_missing_is_said_at_its_field(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    answer = await browser.submit(
+        details_page(), "/b/riverside/appointments", {"name": "", "email": "x", "consent_sms": "yes"}
+    )
+    assert answer.status_code == 422
+    assert 'id="name-fault">This is needed.' in answer.text
+    assert 'id="phone-fault">A number is needed' in answer.text
+    assert gateway.asked(BOOK) == []
+
+
+async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(
+        BOOK,
+        422,
+        "invalid",
+        "…",
+        customer__email="Value error, must be an e-mail address",
+        customer__phone="String should match pattern '^x$'",
+    )
+    answer = await browser.submit(
+        details_page(), "/b/riverside/appointments", DETAILS | {"email": "<nope>", "phone": "123"}
+    )
+    assert answer.status_code == 422
+    assert 'id="email-fault">This must be an e-mail address.' in answer.text
+    assert "with its country code" in answer.text
+    assert "&lt;nope&gt;" in answer.text
+    assert 'aria-invalid="true"' in answer.text
+
+
+async def test_a_quota_is_said_in_words(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 403, "quota-exceeded", "This business takes no more bookings this month.")
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.status_code == 403
+    assert "takes no more bookings this month" in answer.text
+
+
+async def test_a_time_that_is_none_leads_back(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    for starts_at in ("soon", "2030-01-01T09:00:00", ""):
+        answer = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": starts_at})
+        assert answer.status_code == 303
+    assert gateway.asked(HOLDS) == []
+    assert (await browser.get("/b/riverside/details?service=x&starts_at=y")).status_code == 303
+
+
+async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    path = f"/v1/public{link}"
+    gateway.on(f"PATCH {path}", samples.managed(NINE))
+    gateway.on(f"DELETE {path}", samples.managed(NINE, status="cancelled", changeable_until=None))
+    moved = await browser.submit(f"{link}/reschedule", f"{link}/reschedule", {"slot": NINE.isoformat()})
+    assert moved.headers["location"] == link
+    assert gateway.asked(f"PATCH {path}")[0].body == {"starts_at": NINE.isoformat()}
+    assert "has been moved" in (await browser.get(link)).text
+    cancelled = await browser.submit(link, f"{link}/cancel")
+    assert cancelled.headers["location"] == link
+    assert len(gateway.asked(f"DELETE {path}")) == 1
+
+
+async def test_a_refused_change_says_why(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    gateway.refuse(f"DELETE /v1/public{link}", 403, "cancellation-window", "It is too late to cancel online.")
+    await browser.submit(link, f"{link}/cancel")
+    assert "too late to cancel online" in (await browser.get(link)).text
+
+
+async def test_what_can_no_longer_be_changed_offers_no_change(gateway: Script, browser: Browser) -> None:
+    link = f"/appointments/{samples.TOKEN}"
+    gateway.on(f"GET /v1/public{link}", samples.managed(NINE, changeable_until=None))
+    page = await browser.get(link)
+    assert "can no longer be changed here" in page.text
+    assert "/cancel" not in page.text
+    assert (await browser.get(f"{link}/reschedule")).status_code == 303

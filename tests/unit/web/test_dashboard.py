@@ -1,0 +1,275 @@
+"""The dashboard: what is asked of the API, with which version, and what a form says when it is refused."""
+
+import datetime as dt
+from dataclasses import asdict
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from support import web_samples as samples
+from support.web_site import KEY, Browser, Script
+from web.cookies import CookieBox
+from web.pages.figures import bars
+from web.sessions import COOKIE, session_from
+
+LISBON = ZoneInfo(samples.ZONE)
+TODAY = dt.datetime.now(LISBON).date()
+NOON = dt.datetime.combine(TODAY, dt.time(12), LISBON)
+MEMBER = f"/dashboard/staff/{samples.ADA}"
+OFFER = f"/dashboard/services/{samples.SERVICE}"
+
+
+@pytest.fixture(autouse=True)
+def signed_in(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/business", samples.profile())
+    gateway.on("GET /v1/services", samples.page(samples.service()))
+    gateway.on(
+        "GET /v1/staff", samples.page(samples.member(), samples.member(id=samples.GRACE, name="Grace"))
+    )
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(NOON)))
+    gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member())
+    gateway.on(f"GET /v1/services/{samples.SERVICE}", samples.service())
+    gateway.on("GET /v1/reminder-policy", samples.policy(86400, 5400))
+    session = asdict(session_from(samples.tokens()))
+    browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")
+
+
+async def test_a_day_is_the_businesss_local_day(gateway: Script, browser: Browser) -> None:
+    page = await browser.get("/dashboard?date=2030-03-31")
+    asked = gateway.asked("GET /v1/appointments")[0].query
+    assert asked["from"] == "2030-03-31T00:00:00+00:00"
+    assert asked["to"] == "2030-03-31T23:00:00+00:00", "the day on which the clocks go forward has 23 hours"
+    assert "Lin &lt;Chen&gt;" in page.text
+    assert ">12:00</time>" in page.text
+    assert "Haircut" in page.text
+
+
+async def test_all_pages_of_a_day_are_shown(gateway: Script, browser: Browser) -> None:
+    pages = [samples.page(samples.appointment(NOON), cursor="c1"), samples.page(samples.appointment(NOON))]
+    gateway.on("GET /v1/appointments", lambda call: (200, pages.pop(0)))
+    page = await browser.get("/dashboard")
+    assert page.text.count('class="who"') == 2
+    assert gateway.asked("GET /v1/appointments")[1].query["cursor"] == "c1"
+
+
+@pytest.mark.parametrize("action", ["confirm", "complete", "no-show", "cancel"])
+async def test_an_appointment_is_acted_on(gateway: Script, browser: Browser, action: str) -> None:
+    status = "pending" if action == "confirm" else "confirmed"
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(past, status=status)))
+    route = f"POST /v1/appointments/{samples.APPOINTMENT}/{action}"
+    gateway.on(route, samples.appointment(NOON))
+    answer = await browser.submit("/dashboard", f"/dashboard/appointments/{samples.APPOINTMENT}/{action}")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/dashboard"
+    assert len(gateway.asked(route)) == 1
+
+
+async def test_one_comes_back_to_our_pages_only(gateway: Script, browser: Browser) -> None:
+    gateway.on(f"POST /v1/appointments/{samples.APPOINTMENT}/cancel", samples.appointment(NOON))
+    action = f"/dashboard/appointments/{samples.APPOINTMENT}/cancel"
+    for back, expected in [
+        ("https://evil.example", "/dashboard"),
+        ("//evil.example", "/dashboard"),
+        ("/dashboard?date=2030-01-01", "/dashboard?date=2030-01-01"),
+    ]:
+        answer = await browser.submit("/dashboard", action, {"back": back})
+        assert answer.headers["location"] == expected
+
+
+async def test_a_refused_action_says_why(gateway: Script, browser: Browser) -> None:
+    route = f"POST /v1/appointments/{samples.APPOINTMENT}/cancel"
+    gateway.refuse(route, 409, "appointment-closed", "The appointment is over.")
+    await browser.submit("/dashboard", f"/dashboard/appointments/{samples.APPOINTMENT}/cancel")
+    assert "The appointment is over." in (await browser.get("/dashboard")).text
+
+
+async def test_the_list_is_filtered_and_paged(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(NOON), cursor="next+page"))
+    page = await browser.get(f"/dashboard/appointments?status=confirmed&staff={samples.ADA}&date=2030-01-01")
+    asked = gateway.asked("GET /v1/appointments")[0].query
+    assert asked == {
+        "from": "2030-01-01T00:00:00+00:00",
+        "limit": "50",
+        "status": "confirmed",
+        "staff": str(samples.ADA),
+    }
+    assert "cursor=next%2Bpage" in page.text
+    await browser.get("/dashboard/appointments?status=eaten&staff=x")
+    assert "status" not in gateway.asked("GET /v1/appointments")[1].query
+
+
+async def test_hours_are_shown_and_saved_with_the_version_read(gateway: Script, browser: Browser) -> None:
+    route = f"PUT /v1/staff/{samples.ADA}/hours"
+    gateway.on(route, samples.member())
+    page = await browser.get(MEMBER)
+    assert 'name="opens-0-0" value="09:00"' in page.text
+    assert 'name="closes-4-1" value="17:00"' in page.text
+    hours = {"opens-2-0": "08:00", "closes-2-0": "12:30", "opens-6-0": "20:00", "closes-6-0": "00:00"}
+    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", hours)
+    assert answer.headers["location"] == MEMBER
+    (asked,) = gateway.asked(route)
+    assert asked.headers["if-match"] == '"v4"'
+    assert asked.body == {
+        "weekly_hours": [
+            {"weekday": 2, "opens": "08:00", "closes": "12:30"},
+            {"weekday": 6, "opens": "20:00", "closes": "00:00"},
+        ]
+    }
+
+
+async def test_half_a_stretch_is_said_at_its_day(gateway: Script, browser: Browser) -> None:
+    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {"opens-2-0": "08:00"})
+    assert answer.status_code == 422
+    assert 'id="day-2-fault">Both times are needed.' in answer.text
+    assert 'name="opens-2-0" value="08:00"' in answer.text
+
+
+async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, browser: Browser) -> None:
+    gateway.refuse(f"PUT /v1/staff/{samples.ADA}/hours", 412, "precondition-failed", "It was changed.")
+    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {})
+    assert answer.status_code == 303
+    assert "Somebody changed it" in (await browser.get(MEMBER)).text
+
+
+async def test_a_day_off_is_set_and_taken_back(gateway: Script, browser: Browser) -> None:
+    gateway.on(f"PUT /v1/staff/{samples.ADA}/exceptions/2030-05-01", samples.member())
+    gateway.on(f"DELETE /v1/staff/{samples.ADA}/exceptions/2030-12-25", None, 204)
+    await browser.submit(MEMBER, f"{MEMBER}/exceptions", {"date": "2030-05-01", "opens": "", "closes": ""})
+    (asked,) = gateway.asked(f"PUT /v1/staff/{samples.ADA}/exceptions/2030-05-01")
+    assert asked.body == {"intervals": []}
+    answer = await browser.submit(MEMBER, f"{MEMBER}/exceptions/2030-12-25/remove")
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("date", ["../../business", "tomorrow", "2030-02-30"])
+async def test_a_date_that_is_none_never_reaches_the_api(
+    gateway: Script, browser: Browser, date: str
+) -> None:
+    answer = await browser.submit(MEMBER, f"{MEMBER}/exceptions", {"date": date})
+    assert answer.status_code == 422
+    assert 'id="date-fault"' in answer.text
+    assert not [call for call in gateway.calls if call.method == "PUT"]
+
+
+async def test_a_member_is_added_with_one_key(gateway: Script, browser: Browser) -> None:
+    gateway.on("POST /v1/staff", samples.member(), 201)
+    fields = {"name": "Ada", "email": "", "office_hours": "yes"}
+    answer = await browser.submit("/dashboard/staff", "/dashboard/staff", fields)
+    assert answer.headers["location"] == MEMBER
+    (asked,) = gateway.asked("POST /v1/staff")
+    assert asked.headers["idempotency-key"]
+    assert [item["weekday"] for item in asked.body["weekly_hours"]] == [0, 1, 2, 3, 4]
+
+
+async def test_a_quota_is_said_where_the_member_was_added(gateway: Script, browser: Browser) -> None:
+    gateway.refuse("POST /v1/staff", 403, "quota-exceeded", "The plan has room for 3 staff.")
+    answer = await browser.submit("/dashboard/staff", "/dashboard/staff", {"name": "Ada"})
+    assert answer.status_code == 403
+    assert "The plan has room for 3 staff." in answer.text
+    assert 'value="Ada"' in answer.text
+
+
+async def test_a_service_is_shown_and_saved_in_its_currency(gateway: Script, browser: Browser) -> None:
+    route = f"PUT /v1/services/{samples.SERVICE}"
+    gateway.on(route, samples.service())
+    page = await browser.get(OFFER)
+    assert 'value="25.00"' in page.text
+    fields = {name: str(value) for name, value in samples.service().items() if isinstance(value, int | str)}
+    fields |= {"price": "27,50", "staff": str(samples.ADA)}
+    fields.pop("requires_confirmation")
+    answer = await browser.submit(OFFER, OFFER, fields)
+    assert answer.headers["location"] == "/dashboard/services", answer.text
+    (asked,) = gateway.asked(route)
+    assert asked.headers["if-match"] == '"v3"'
+    assert asked.body["price_amount"] == 2750
+    assert asked.body["staff_ids"] == [str(samples.ADA)]
+    assert asked.body["requires_confirmation"] is False
+
+
+async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser: Browser) -> None:
+    page = "/dashboard/services/new"
+    answer = await browser.submit(
+        page, page, {"name": "", "price": "lots", "duration_minutes": "half an hour"}
+    )
+    assert answer.status_code == 422
+    assert 'id="name-fault">This is needed.' in answer.text
+    assert 'id="price-fault">This must be an amount such as 25.00.' in answer.text
+    assert 'id="duration_minutes-fault">This must be a whole number.' in answer.text
+
+
+async def test_reminders_are_shown_in_the_largest_unit_and_saved(gateway: Script, browser: Browser) -> None:
+    gateway.on("PUT /v1/reminder-policy", samples.policy())
+    page = await browser.get("/dashboard/reminders")
+    assert "1 day, 90 minutes ahead" in page.text
+    rows = {
+        "amount-0": "2",
+        "unit-0": "days",
+        "channel-0": "email",
+        "amount-1": "",
+        "amount-2": "30",
+        "unit-2": "minutes",
+        "channel-2": "sms",
+    }
+    answer = await browser.submit("/dashboard/reminders", "/dashboard/reminders", rows)
+    assert answer.status_code == 303
+    (asked,) = gateway.asked("PUT /v1/reminder-policy")
+    assert asked.headers["if-match"] == '"v2"'
+    assert asked.body == {
+        "rules": [
+            {"offset_seconds": 172800, "channel": "email"},
+            {"offset_seconds": 1800, "channel": "sms"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("amount", ["0", "soon", "-1", "1.5"])
+async def test_a_reminder_without_a_whole_time_is_refused(
+    gateway: Script, browser: Browser, amount: str
+) -> None:
+    answer = await browser.submit("/dashboard/reminders", "/dashboard/reminders", {"amount-0": amount})
+    assert answer.status_code == 422
+    assert 'id="amount-0-fault"' in answer.text
+
+
+async def test_paying_leads_to_stripe_by_a_link(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/billing/subscription", samples.subscription())
+    gateway.on("GET /v1/usage", samples.usage())
+    gateway.on("GET /v1/billing/invoices", samples.page())
+    gateway.on("POST /v1/billing/checkout-sessions", {"url": "https://pay.example/c/1", "id": "cs_1"}, 201)
+    page = await browser.get("/dashboard/billing")
+    assert "42 of 500" in page.text
+    answer = await browser.submit("/dashboard/billing", "/dashboard/billing/checkout")
+    assert answer.status_code == 200
+    assert 'href="https://pay.example/c/1"' in answer.text
+    (asked,) = gateway.asked("POST /v1/billing/checkout-sessions")
+    assert asked.body == {"return_path": "/dashboard/billing"}
+
+
+async def test_a_payment_page_that_is_no_web_address_is_not_shown(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/billing/subscription", samples.subscription())
+    gateway.on("GET /v1/usage", samples.usage())
+    gateway.on("GET /v1/billing/invoices", samples.page())
+    gateway.on("POST /v1/billing/portal-sessions", {"url": "javascript:alert(1)", "id": "x"}, 201)
+    answer = await browser.submit("/dashboard/billing", "/dashboard/billing/portal")
+    assert answer.status_code == 500
+    assert "javascript:" not in answer.text
+
+
+async def test_staff_see_no_owners_forms(gateway: Script, browser: Browser) -> None:
+    session = asdict(session_from(samples.tokens())) | {"role": "staff"}
+    browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")
+    assert "Save the hours" not in (await browser.get(MEMBER)).text
+    assert "/dashboard/billing" not in (await browser.get("/dashboard")).text
+
+
+def test_bars_stand_within_the_chart() -> None:
+    days = [
+        {"date": "2030-01-01", "booked": 9, "cancelled": 3},
+        {"date": "2030-01-02", "booked": 0, "cancelled": 0},
+    ]
+    first, second = bars(days)
+    assert first.height + first.lost <= 160
+    assert second.height == 0
+    assert first.x + first.width < second.x
+    assert bars([]) == []

@@ -1,0 +1,194 @@
+"""What holds for every page: headers, forms from elsewhere, errors, static files, and no inline script."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support import web_samples as samples
+from support.web_site import KEY, Browser, Script, site
+from web.cookies import CookieBox
+from web.forms import in_words
+from web.money import money
+from web.rendering import STATIC
+
+TEMPLATES = STATIC.parent / "templates"
+PAGES = ["/", "/login", "/forgot-password", "/set-password", "/nothing"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_guarded(browser: Browser, path: str) -> None:
+    answer = await browser.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_nothing_comes_from_elsewhere(browser: Browser, path: str) -> None:
+    page = (await browser.get(path)).text
+    for address in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert address.startswith(("/", "#")), address
+
+
+def test_no_template_has_inline_script_or_style() -> None:
+    for path in TEMPLATES.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<script(?![^>]*src=)", text), path
+        assert not re.search(r"\son[a-z]+=|\sstyle=|<style|javascript:", text), path
+
+
+def test_every_form_that_posts_carries_a_token() -> None:
+    for path in TEMPLATES.rglob("*.html"):
+        for form in re.findall(
+            r"<form[^>]*method=\"post\".*?</form>", path.read_text(encoding="utf-8"), re.S
+        ):
+            assert "guard(form_token)" in form or 'name="form_token"' in form, path
+
+
+async def test_every_field_has_a_label(gateway: Script, browser: Browser) -> None:
+    for path in ["/", "/login", "/forgot-password", "/set-password"]:
+        page = (await browser.get(path)).text
+        labelled = set(re.findall(r'<label for="([^"]+)"', page))
+        for field in re.findall(r"<(?:input|select|textarea)[^>]*>", page):
+            if 'type="hidden"' not in field:
+                match = re.search(r'id="([^"]+)"', field)
+                assert match, field
+                assert match[1] in labelled, field
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/login", "/logout", "/signup", "/set-password", "/b/riverside/hold", "/b/riverside/appointments"],
+)
+async def test_a_form_without_our_token_is_refused(gateway: Script, browser: Browser, path: str) -> None:
+    await browser.get("/login")
+    for data in ({}, {"form_token": "forged"}, {"form_token": ""}):
+        answer = await browser.post(path, data=data)
+        assert answer.status_code == 403
+        assert "This form has expired" in answer.text
+    assert gateway.calls == []
+
+
+async def test_a_token_of_another_browser_is_refused(gateway: Script, browser: Browser) -> None:
+    page = (await browser.get("/login")).text
+    token = re.search(r'name="form_token" value="([^"]+)"', page)
+    assert token
+    browser.cookies.clear()
+    await browser.get("/login")
+    answer = await browser.post("/login", data={"form_token": token[1], "email": "a@b.c", "password": "x"})
+    assert answer.status_code == 403
+
+
+async def test_a_form_that_another_site_sends_is_refused(gateway: Script, browser: Browser) -> None:
+    page = (await browser.get("/login")).text
+    token = re.search(r'name="form_token" value="([^"]+)"', page)
+    assert token
+    for origin in ("cross-site", "same-site"):
+        answer = await browser.post(
+            "/login", data={"form_token": token[1]}, headers={"sec-fetch-site": origin}
+        )
+        assert answer.status_code == 403
+
+
+async def test_a_gateway_that_is_gone_gets_a_page() -> None:
+    app, service = site("http://127.0.0.1:1")
+    await service.gateway.open()
+    async with Browser(transport=httpx.ASGITransport(app=app), base_url="http://slotwright.test") as browser:
+        answer = await browser.get("/b/riverside")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        assert "We will be right back" in answer.text
+        assert (await browser.get("/login")).status_code == 200, "pages that need no API are there"
+        assert (await browser.get("/healthz")).status_code == 200
+    await service.gateway.close()
+
+
+async def test_what_nobody_expected_gets_a_page_with_its_id(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/public/riverside", {"unexpected": "shape"})
+    answer = await browser.get("/b/riverside", headers={"x-request-id": "test-request-1"})
+    assert answer.status_code == 500
+    assert "test-request-1" in answer.text
+    assert "unexpected" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+async def test_static_files_are_kept_for_good_only_under_their_digest(browser: Browser) -> None:
+    page = (await browser.get("/")).text
+    address = re.search(r'href="(/static/style\.css\?v=[0-9a-f]+)"', page)
+    assert address
+    answer = await browser.get(address[1])
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert (await browser.get("/static/style.css")).headers["cache-control"] == "no-cache"
+    assert (await browser.get("/static/style.css?v=0")).headers["cache-control"] == "no-cache"
+    assert (await browser.get("/static/../settings.py")).status_code == 404
+
+
+async def test_a_request_id_and_the_visitors_own_cookies_stay_apart(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on("GET /v1/public/riverside", samples.business())
+    await browser.get("/b/riverside", headers={"x-request-id": "test-request-2"})
+    (call,) = gateway.calls
+    assert call.headers["x-request-id"] == "test-request-2"
+    assert "cookie" not in call.headers
+    assert "authorization" not in call.headers
+
+
+async def test_signing_up_makes_an_address_of_the_name(gateway: Script, browser: Browser) -> None:
+    signup = "00000000-0000-0000-0000-000000000042"
+    gateway.on("POST /v1/signups", {"id": signup}, 202)
+    fields = {"display_name": "Café Olé & Co.", "name": "Ada", "email": "ada@example.com", "slug": ""}
+    answer = await browser.submit("/", "/signup", fields)
+    assert answer.headers["location"] == f"/signup/{signup}"
+    asked = gateway.asked("POST /v1/signups")[0]
+    assert asked.body["slug"] == "cafe-ole-co"
+    assert asked.headers["idempotency-key"]
+
+
+def test_a_sealed_value_opens_with_its_key_only() -> None:
+    sealed = CookieBox(KEY).seal("session", {"a": 1})
+    assert CookieBox(KEY).unseal("session", sealed) == {"a": 1}
+    assert CookieBox(KEY + "!").unseal("session", sealed) is None
+    assert CookieBox(KEY).unseal("session", sealed[:-4] + "AAAA") is None
+    with pytest.raises(ValueError, match="32"):
+        CookieBox("short")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"amount": 2500, "currency": "EUR"}, "€25.00"),
+        ({"amount": 123456789, "currency": "USD"}, "$1,234,567.89"),
+        ({"amount": 3000, "currency": "JPY"}, "3,000 JPY"),
+        ({"amount": -500, "currency": "CHF"}, "−5.00 CHF"),
+        (None, ""),
+    ],
+)
+def test_amounts_are_read_in_their_currency(value: dict[str, object] | None, words: str) -> None:
+    assert money(value) == words
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("Value error, must be an e-mail address", "This must be an e-mail address."),
+        ("Field required", "This is needed."),
+        ("Input should be less than or equal to 1440", "This must be at most 1440."),
+        ("The slug is taken.", "The slug is taken."),
+        ("", "This is not right."),
+    ],
+)
+def test_validators_words_become_sentences(detail: str, words: str) -> None:
+    assert in_words(detail) == words
+
+
+def test_vendored_files_say_whose_they_are() -> None:
+    assert (Path(STATIC) / "htmx.LICENSE.txt").exists()

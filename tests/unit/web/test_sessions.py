@@ -1,0 +1,195 @@
+"""Signing in, what the browser gets of it, and refreshing: once, however many requests race."""
+
+import asyncio
+import time
+from dataclasses import asdict
+
+import httpx
+import pytest
+
+from support import web_samples as samples
+from support.web_site import KEY, Browser, Call, Script, site
+from web.cookies import CookieBox
+from web.sessions import COOKIE, session_from
+
+LOGIN = {"email": "ada@riverside.example", "password": "  correct horse  "}
+REFRESH = "POST /v1/sessions/refresh"
+
+
+def a_day(gateway: Script) -> None:
+    gateway.on("POST /v1/sessions", samples.tokens())
+    gateway.on("GET /v1/business", samples.profile())
+    gateway.on("GET /v1/services", samples.page(samples.service()))
+    gateway.on("GET /v1/staff", samples.page(samples.member()))
+    gateway.on("GET /v1/appointments", samples.page())
+
+
+def give_session(browser: Browser, **changes: object) -> None:
+    session = asdict(session_from(samples.tokens())) | changes
+    browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")
+
+
+async def test_signing_in_leads_to_the_dashboard(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    answer = await browser.submit("/login", "/login", LOGIN)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/dashboard"
+    assert gateway.asked("POST /v1/sessions")[0].body == LOGIN, "a password is sent as it was typed"
+    assert (await browser.get("/dashboard")).status_code == 200
+    assert gateway.asked("GET /v1/business")[0].headers["authorization"] == "Bearer access-1"
+
+
+async def test_the_cookie_shows_no_token_and_no_script_reads_it(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    answer = await browser.submit("/login", "/login", LOGIN)
+    cookie = next(item for item in answer.headers.get_list("set-cookie") if item.startswith(COOKIE))
+    assert "access-1" not in cookie
+    assert "refresh-1" not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Secure" not in cookie
+
+
+async def test_cookies_are_kept_to_tls_where_there_is_tls(gateway: Script) -> None:
+    gateway.on("POST /v1/sessions", samples.tokens())
+    app, service = site(gateway.url, public_url="https://slotwright.test")
+    await service.gateway.open()
+    async with Browser(transport=httpx.ASGITransport(app=app), base_url="https://slotwright.test") as browser:
+        answer = await browser.submit("/login", "/login", LOGIN)
+        for cookie in answer.headers.get_list("set-cookie"):
+            assert "Secure" in cookie
+    await service.gateway.close()
+
+
+async def test_wrong_passwords_are_told_without_telling_which(gateway: Script, browser: Browser) -> None:
+    gateway.refuse("POST /v1/sessions", 401, "unauthorized", "No such user.")
+    answer = await browser.submit("/login", "/login", LOGIN)
+    assert answer.status_code == 422
+    assert "The e-mail or the password is not right." in answer.text
+    assert "horse" not in answer.text, "a password is never sent back"
+
+
+async def test_after_signing_in_one_comes_back_to_ones_page_only_if_it_is_ours(
+    gateway: Script, browser: Browser
+) -> None:
+    a_day(gateway)
+    answer = await browser.submit("/login?next=/dashboard/staff", "/login", LOGIN)
+    assert answer.headers["location"] == "/dashboard/staff"
+    browser.cookies.clear()
+    answer = await browser.submit("/login?next=//evil.example", "/login", LOGIN | {"next": "//evil.example"})
+    assert answer.headers["location"] == "/dashboard"
+
+
+async def test_without_a_session_the_dashboard_asks_to_sign_in(gateway: Script, browser: Browser) -> None:
+    answer = await browser.get("/dashboard/staff")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=/dashboard/staff"
+
+
+@pytest.mark.parametrize("value", ["", "x", "AAAA", "é"])
+async def test_a_forged_cookie_is_no_session(browser: Browser, value: str) -> None:
+    answer = await browser.get("/dashboard", headers=[(b"cookie", f"{COOKIE}={value}".encode())])
+    assert answer.status_code == 303
+
+
+async def test_a_value_sealed_for_something_else_is_no_session(browser: Browser) -> None:
+    sealed = CookieBox(KEY).seal("notice", asdict(session_from(samples.tokens())))
+    browser.cookies.set(COOKIE, sealed, domain="slotwright.test")
+    assert (await browser.get("/dashboard")).status_code == 303
+
+
+async def test_an_old_access_token_is_refreshed_and_kept(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    gateway.on(REFRESH, samples.tokens(access_token="access-2", refresh_token="refresh-2"))
+    give_session(browser, expires_at=time.time() - 1)
+    assert (await browser.get("/dashboard")).status_code == 200
+    assert gateway.asked(REFRESH)[0].body == {"refresh_token": "refresh-1"}
+    assert {call.headers["authorization"] for call in gateway.asked("GET /v1/staff")} == {"Bearer access-2"}
+    assert (await browser.get("/dashboard")).status_code == 200
+    assert len(gateway.asked(REFRESH)) == 1
+
+
+async def test_requests_that_race_refresh_once(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    gateway.on(REFRESH, samples.tokens(access_token="access-2", refresh_token="refresh-2"))
+    give_session(browser, expires_at=time.time() - 1)
+    cookies = dict(browser.cookies)
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    browser.cookies.clear()
+    answers = await asyncio.gather(*(browser.get("/dashboard", headers={"cookie": header}) for _ in range(8)))
+    late = await browser.get("/dashboard", headers={"cookie": header})
+    assert {answer.status_code for answer in [*answers, late]} == {200}
+    assert len(gateway.asked(REFRESH)) == 1, "a refresh token used twice would end the session"
+
+
+async def test_a_token_refused_early_is_refreshed_too(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+
+    def business(call: Call) -> tuple[int, object]:
+        fresh = call.headers["authorization"] == "Bearer access-2"
+        return (200, samples.profile()) if fresh else (401, {"title": "Sign in", "status": 401})
+
+    gateway.on("GET /v1/business", business)
+    gateway.on(REFRESH, samples.tokens(access_token="access-2", refresh_token="refresh-2"))
+    give_session(browser)
+    assert (await browser.get("/dashboard")).status_code == 200
+    assert len(gateway.asked(REFRESH)) == 1
+
+
+async def test_a_session_that_has_ended_leads_to_signing_in(gateway: Script, browser: Browser) -> None:
+    gateway.refuse(REFRESH, 401, "unauthorized", "Used twice.")
+    give_session(browser, expires_at=time.time() - 1)
+    answer = await browser.get("/dashboard/services")
+    assert answer.headers["location"] == "/login?next=/dashboard/services"
+    assert any(item.startswith(f'{COOKIE}=""') for item in answer.headers.get_list("set-cookie"))
+
+
+async def test_a_gateway_that_is_down_does_not_sign_out(gateway: Script, browser: Browser) -> None:
+    gateway.refuse(REFRESH, 503, "unavailable", "auth is not there.")
+    give_session(browser, expires_at=time.time() - 1)
+    answer = await browser.get("/dashboard")
+    assert answer.status_code == 503
+    assert "We will be right back" in answer.text
+    assert not any(item.startswith(COOKIE) for item in answer.headers.get_list("set-cookie"))
+
+
+async def test_signing_out_ends_the_session_at_auth(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    gateway.on(f"DELETE /v1/sessions/{samples.SESSION}", None, 204)
+    give_session(browser)
+    answer = await browser.submit("/dashboard", "/logout")
+    assert answer.status_code == 303
+    assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
+    assert (await browser.get("/dashboard")).status_code == 303
+
+
+async def test_a_password_is_set_with_the_links_token(gateway: Script, browser: Browser) -> None:
+    gateway.on("POST /v1/passwords/reset", None, 204)
+    fields = {"token": "t0ken", "password": "a long sentence", "password_again": "a long sentence"}
+    answer = await browser.submit("/set-password", "/set-password", fields)
+    assert answer.headers["location"] == "/login"
+    assert gateway.asked("POST /v1/passwords/reset")[0].body == {
+        "token": "t0ken",
+        "password": "a long sentence",
+    }
+
+
+async def test_two_passwords_that_differ_are_not_sent(gateway: Script, browser: Browser) -> None:
+    fields = {"token": "t0ken", "password": "a long sentence", "password_again": "another"}
+    answer = await browser.submit("/set-password", "/set-password", fields)
+    assert answer.status_code == 422
+    assert "not the same" in answer.text
+    assert gateway.calls == []
+
+
+async def test_a_weak_password_is_explained_at_its_field(gateway: Script, browser: Browser) -> None:
+    gateway.refuse(
+        "POST /v1/passwords/reset",
+        422,
+        "invalid",
+        "…",
+        password="String should have at least 10 characters",
+    )
+    fields = {"token": "t0ken", "password": "short", "password_again": "short"}
+    answer = await browser.submit("/set-password", "/set-password", fields)
+    assert 'id="password-fault">This must have at least 10 characters.' in answer.text

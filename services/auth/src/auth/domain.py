@@ -3,11 +3,13 @@
 Pure: used by the store (rows become these), the service modules and the routes.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,13 +20,11 @@ PASSWORD_MIN = 10
 PASSWORD_MAX = 256
 _MIN_DISTINCT = 5
 _MIN_PART = 4
-_OFTEN_USED = frozenset(
-    """
-    1234567890 0123456789 12345678910 123456789a 1q2w3e4r5t qwertyuiop qwerty1234 qwerty12345 qwerty123456 asdfghjkl1
-    password12 password123 password1234 passw0rd123 p@ssw0rd123 iloveyou123 letmein1234 welcome123 welcome1234
-    administrator changeme123 baseball123 football123 superman123 sunshine123 princess123 abcdefghij abcd123456
-    a1b2c3d4e5 zaq12wsx34 slotwright slotwright1 slotwright123 correcthorsebatterystaple
-    """.split()
+_OFTEN_USED = re.compile(
+    r"""(0?123456789|12345678910|1q2w3e4r5t|a1b2c3d4e5|abcd|abcdefghij|qwerty|qwertyuiop|asdfghjkl|zaq12wsx|
+    p[a@]ssw[o0]rd|passwort|iloveyou|letmein|welcome|administrator|changeme|baseball|football|superman|sunshine|
+    princess|slotwright|correcthorsebatterystaple)[0-9!.a]*""",
+    re.VERBOSE,
 )
 
 
@@ -147,7 +147,7 @@ def password_fault(password: str, *about: str) -> str | None:
     if len(given) > PASSWORD_MAX:
         return f"must have at most {PASSWORD_MAX} characters"
     folded = given.casefold()
-    if folded in _OFTEN_USED or len(set(folded)) < _MIN_DISTINCT:
+    if _OFTEN_USED.fullmatch(folded) or len(set(folded)) < _MIN_DISTINCT:
         return "is too easy to guess; take a longer or less usual one"
     for text in about:
         whole = text.casefold()
@@ -218,8 +218,4 @@ def next_key_signs_from(keys: Sequence[SigningKey], now: datetime, times: KeyTim
 def outlived(keys: Sequence[K], now: datetime, times: KeyTimes) -> list[K]:
     """Keys that nothing valid is signed with any more."""
     ordered = sorted(keys, key=lambda key: key.signs_from)
-    return [
-        key
-        for key, successor in zip(ordered, ordered[1:], strict=False)
-        if successor.signs_from + times.linger <= now
-    ]
+    return [key for key, successor in pairwise(ordered) if successor.signs_from + times.linger <= now]

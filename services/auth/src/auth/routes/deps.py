@@ -1,0 +1,37 @@
+"""What the handlers are given."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import Field, SecretStr
+
+from auth.service import AuthService
+from servicekit.http.tokens import ADMIN, OWNER, STAFF, Principal, allow
+
+
+def _service(request: Request) -> AuthService:
+    service: AuthService = request.app.state.service
+    return service
+
+
+Auth = Annotated[AuthService, Depends(_service)]
+"""The service layer."""
+
+Anyone = Annotated[Principal, Depends(allow(OWNER, STAFF, ADMIN))]
+"""Anyone who is signed in."""
+
+
+def _client_address(request: Request, auth: Auth) -> str:
+    """The address that the outermost of our own proxies saw; what lies before it anyone may have written."""
+    hops = [hop.strip() for hop in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
+    seen = [hop for hop in hops if hop][-auth.proxies :] if auth.proxies else []
+    if seen:
+        return seen[0]
+    return request.client.host if request.client else "unknown"
+
+
+ClientAddress = Annotated[str, Depends(_client_address)]
+"""Where the request came from, as text."""
+
+GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+"""A password as it was typed; rules about new ones are auth.domain's."""

@@ -1,0 +1,34 @@
+"""What others need to verify tokens: the public keys, and where they are."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from auth.routes.deps import Auth
+from servicekit.http.tokens import ALGORITHM
+
+router = APIRouter(tags=["discovery"])
+
+_CACHE = "public, max-age=300"
+
+
+@router.get("/.well-known/jwks.json")
+async def jwks(auth: Auth, response: Response) -> dict[str, Any]:
+    """RFC 7517. A key stands here before it signs and until its last token has expired."""
+    response.headers["Cache-Control"] = _CACHE
+    return auth.keyring.jwks()
+
+
+@router.get("/.well-known/openid-configuration")
+async def configuration(auth: Auth, response: Response) -> dict[str, Any]:
+    """OpenID Connect Discovery 1.0, as far as it holds here: there is no authorization endpoint."""
+    response.headers["Cache-Control"] = _CACHE
+    return {
+        "issuer": auth.issuer,
+        "jwks_uri": f"{auth.public_url}/.well-known/jwks.json",
+        "token_endpoint": f"{auth.public_url}/v1/sessions",
+        "response_types_supported": ["token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "claims_supported": ["iss", "aud", "sub", "iat", "exp", "sid", "business_id", "role"],
+    }

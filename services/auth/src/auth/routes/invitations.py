@@ -1,0 +1,69 @@
+"""Asking somebody in: only the owner may."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from auth.domain import Invitation, Role
+from auth.routes.deps import Auth
+from servicekit.http.headers import Idempotency, respond
+from servicekit.http.models import Answer, Body, EmailAddress, Name
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import Owner
+
+router = APIRouter(tags=["invitations"])
+
+
+class NewInvitation(Body):
+    email: EmailAddress
+    name: Name
+    role: Literal["owner", "staff"] = "staff"
+
+
+class InvitationAnswer(Answer):
+    id: UUID
+    email: str
+    name: str
+    role: str
+    status: str = Field(description="pending, accepted or withdrawn.")
+    created_at: datetime
+    sent_at: datetime | None
+    expires_at: datetime | None = Field(description="When the last link that was mailed ends.")
+    refused: str | None = Field(description="What the mail server said, if it refused the mail.")
+
+
+def _answer(invitation: Invitation) -> InvitationAnswer:
+    return InvitationAnswer(
+        id=invitation.invitation_id,
+        email=invitation.email,
+        name=invitation.name,
+        role=invitation.role.value,
+        status=invitation.state.value,
+        created_at=invitation.created_at,
+        sent_at=invitation.sent_at,
+        expires_at=invitation.expires_at,
+        refused=invitation.refused,
+    )
+
+
+@router.post("/v1/invitations", status_code=201, response_model=InvitationAnswer)
+async def invite(body: NewInvitation, who: Owner, key: Idempotency, auth: Auth) -> Response:
+    """The mail is on its way when this answers; `sent_at` tells when the server took it."""
+    return respond(await auth.invitations.invite(who, key, body.email, body.name, Role(body.role), _answer))
+
+
+@router.get("/v1/invitations")
+async def list_invitations(who: Owner, paging: Paging, auth: Auth) -> Page[InvitationAnswer]:
+    found = await auth.invitations.page(who.tenant_id, paging.after_id(), paging.limit + 1)
+    more = len(found) > paging.limit
+    found = found[: paging.limit]
+    cursor = encode_cursor(str(found[-1].invitation_id)) if more else None
+    return Page(items=[_answer(item) for item in found], next_cursor=paging.link(cursor))
+
+
+@router.delete("/v1/invitations/{invitation_id}", status_code=204)
+async def withdraw(invitation_id: UUID, who: Owner, auth: Auth) -> None:
+    await auth.invitations.withdraw(who.tenant_id, invitation_id)

@@ -1,0 +1,40 @@
+"""Setting a password by a link from a mail, and asking for such a link."""
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from auth.routes.deps import Auth, ClientAddress, GivenPassword
+from servicekit.http.models import Answer, Body, EmailAddress
+
+router = APIRouter(tags=["passwords"])
+
+
+class ResetRequest(Body):
+    email: EmailAddress
+
+
+class ResetRequestAnswer(Answer):
+    message: str
+
+
+class NewPassword(Body):
+    token: str = Field(min_length=1, max_length=200, description="Of an invitation or of a reset mail.")
+    password: GivenPassword
+
+
+class PasswordAnswer(Answer):
+    email: str = Field(description="What to sign in with.")
+
+
+@router.post("/v1/passwords/reset-requests", status_code=202)
+async def request_reset(body: ResetRequest, address: ClientAddress, auth: Auth) -> ResetRequestAnswer:
+    """The same answer whether anybody has this address or not."""
+    await auth.links.request_reset(body.email, address)
+    return ResetRequestAnswer(message="If somebody here has this address, a mail is on its way to it.")
+
+
+@router.post("/v1/passwords/reset")
+async def set_password(body: NewPassword, auth: Auth) -> PasswordAnswer:
+    """Each link works once, so a repeat changes nothing and is refused."""
+    email = await auth.links.set_password(body.token, body.password.get_secret_value())
+    return PasswordAnswer(email=email)

@@ -1,0 +1,124 @@
+"""Signing in, refreshing, signing out, and who one is."""
+
+from typing import Self
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, model_validator
+
+from auth.domain import Membership
+from auth.routes.deps import Anyone, Auth, ClientAddress, GivenPassword
+from auth.sessions import SignedIn
+from contracts.model import Slug
+from servicekit.http.models import Answer, Body, EmailAddress
+from servicekit.http.tokens import TokenVerifier, bearer_token
+
+router = APIRouter(tags=["sign-in"])
+
+
+class NewSession(Body):
+    """E-mail and password sign in. A business alone, with an access token, opens a session there as well."""
+
+    email: EmailAddress | None = None
+    password: GivenPassword | None = None
+    business: Slug | None = Field(default=None, description="A slug; else the business last signed in to.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.email is None) != (self.password is None):
+            raise ValueError("email and password go together")
+        if self.email is None and self.business is None:
+            raise ValueError("send email and password, or the business to switch to")
+        return self
+
+
+class RefreshBody(Body):
+    refresh_token: str = Field(min_length=1, max_length=200)
+
+
+class BusinessAnswer(Answer):
+    id: UUID
+    slug: str
+    display_name: str
+    role: str
+    suspended: bool
+
+
+class SessionAnswer(Answer):
+    session_id: UUID
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - a scheme's name
+    expires_in: int = Field(description="Seconds until the access token expires.")
+    refresh_token: str = Field(description="For one use.")
+    businesses: list[BusinessAnswer] = Field(description="All of the user's, the session's own first.")
+
+
+class MeAnswer(Answer):
+    id: UUID
+    email: str
+    name: str
+    role: str
+    session_id: UUID
+    business: BusinessAnswer
+    businesses: list[BusinessAnswer]
+
+
+def _business(membership: Membership) -> BusinessAnswer:
+    return BusinessAnswer(
+        id=membership.tenant_id,
+        slug=membership.slug,
+        display_name=membership.display_name,
+        role=membership.role.value,
+        suspended=membership.suspended,
+    )
+
+
+def _answer(signed_in: SignedIn, response: Response) -> SessionAnswer:
+    response.headers["Cache-Control"] = "no-store"  # RFC 6749 §5.1
+    return SessionAnswer(
+        session_id=signed_in.session_id,
+        access_token=signed_in.access_token,
+        expires_in=signed_in.expires_in,
+        refresh_token=signed_in.refresh_token,
+        businesses=[_business(item) for item in signed_in.businesses],
+    )
+
+
+@router.post("/v1/sessions", status_code=201)
+async def sign_in(
+    body: NewSession, request: Request, address: ClientAddress, auth: Auth, response: Response
+) -> SessionAnswer:
+    """Takes no Idempotency-Key: its answer would have to be kept, and with it the tokens."""
+    if body.email is not None and body.password is not None:
+        password = body.password.get_secret_value()
+        signed_in = await auth.sessions.sign_in(body.email, password, body.business, address)
+    else:
+        verifier: TokenVerifier = request.app.state.verifier
+        principal = verifier.verify(bearer_token(request))
+        signed_in = await auth.sessions.switch(principal, str(body.business))
+    return _answer(signed_in, response)
+
+
+@router.post("/v1/sessions/refresh")
+async def refresh(body: RefreshBody, auth: Auth, response: Response) -> SessionAnswer:
+    return _answer(await auth.sessions.refresh(body.refresh_token), response)
+
+
+@router.delete("/v1/sessions/{session_id}", status_code=204)
+async def sign_out(session_id: UUID, who: Anyone, auth: Auth) -> None:
+    await auth.sessions.sign_out(who, session_id)
+
+
+@router.get("/v1/me")
+async def read_me(who: Anyone, auth: Auth) -> MeAnswer:
+    me = await auth.sessions.me(who)
+    businesses = [_business(item) for item in me.businesses]
+    return MeAnswer(
+        id=me.user.user_id,
+        email=me.user.email,
+        name=me.user.name,
+        role=businesses[0].role,
+        session_id=me.session_id,
+        business=businesses[0],
+        businesses=businesses,
+    )

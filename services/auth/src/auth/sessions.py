@@ -1,0 +1,215 @@
+"""Signing in, switching business, refreshing, signing out: each method is one story, in one transaction or two.
+
+Part of auth.service; called by the routes. Passwords are hashed between transactions, never inside one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from auth import store
+from auth.attempts import Attempts, by_account, by_address
+from auth.domain import Membership, Refresh, Session, SessionEnd, User, refresh_outcome
+from auth.errors import InvalidCredentials, NoBusiness, SessionEnded
+from auth.keyring import Keyring
+from auth.opaque import OpaqueToken, TokenKind
+from auth.passwords import Passwords
+from auth.settings import AuthSettings
+from servicekit.clock import Clock
+from servicekit.db import Connection, Database
+from servicekit.errors import NotFound
+from servicekit.http.tokens import Principal
+from servicekit.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a client gets. `businesses` are all of the user's, the session's own first; `expires_in` in seconds."""
+
+    session_id: UUID
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    businesses: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who is signed in; `businesses` as in SignedIn."""
+
+    user: User
+    session_id: UUID
+    businesses: tuple[Membership, ...]
+
+
+class Sessions:
+    """What the routes can ask for about sessions."""
+
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        passwords: Passwords,
+        attempts: Attempts,
+        settings: AuthSettings,
+        *,
+        issuer: str,
+        audience: str,
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._passwords = passwords
+        self._attempts = attempts
+        self._settings = settings
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+
+    async def sign_in(self, email: str, password: str, slug: str | None, address: str) -> SignedIn:
+        """A new session at the business named, else at the one last signed in to.
+
+        Raises InvalidCredentials, which takes as long for an unknown user as for a wrong password; TooManyAttempts;
+        NoBusiness.
+        """
+        account = by_account("login", email, self._settings.failed_logins_per_account)
+        network = by_address("login", address, self._settings.failed_logins_per_address)
+        async with self._db.public() as conn:
+            await self._attempts.count(conn, account, network)
+            user = await store.user_by_email(conn, email)
+        fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not fits:
+            raise InvalidCredentials
+        async with self._db.public() as conn:
+            await self._attempts.good(conn, account, network)
+            if rehashed is not None:
+                await store.rehash_password(conn, user, rehashed)
+            await store.act_as(conn, user.user_id)
+            businesses = await store.memberships(conn, user.user_id)
+        return await self._start(user.user_id, _own_first(businesses, slug=slug))
+
+    async def switch(self, principal: Principal, slug: str) -> SignedIn:
+        """A further session of the same user, at another business. Raises SessionEnded, NoBusiness."""
+        async with self._db.public() as conn:
+            await self._still_going(conn, principal)
+            businesses = await store.memberships(conn, principal.user_id)
+        return await self._start(principal.user_id, _own_first(businesses, slug=slug))
+
+    async def refresh(self, text: str) -> SignedIn:
+        """New tokens for a refresh token, which is used up. Raises SessionEnded.
+
+        A token that was used before ends the session, with every token that came of it.
+        """
+        token = OpaqueToken.parse(text)
+        if token is None or token.kind is not TokenKind.REFRESH:
+            raise SessionEnded
+        async with self._db.tenant(token.tenant_id) as conn:
+            renewed = await self._rotate(conn, token)
+        if renewed is None:  # behind the block, so that the end of a family is committed
+            raise SessionEnded
+        return renewed
+
+    async def _rotate(self, conn: Connection, token: OpaqueToken) -> SignedIn | None:
+        now = self._clock()
+        tenant_id, digest = token.tenant_id, token.digest()
+        found = await store.refresh_token(conn, tenant_id, digest)
+        session = await store.lock_session(conn, tenant_id, found.session_id) if found else None
+        found = await store.refresh_token(conn, tenant_id, digest)  # as it is under the session's lock
+        if found is None or session is None:
+            return None
+        outcome = refresh_outcome(found, session, now)
+        if outcome is Refresh.END_FAMILY:
+            await store.end_session(conn, session.session_id, SessionEnd.TOKEN_REUSED, now)
+            log.warning("refresh token used twice, session ended", session_id=str(session.session_id))
+        if outcome is not Refresh.ROTATE:
+            return None
+        await store.act_as(conn, session.user_id)
+        businesses = await store.memberships(conn, session.user_id)
+        if all(item.tenant_id != tenant_id for item in businesses):
+            return None
+        await store.use_refresh_token(conn, tenant_id, digest, now)
+        text = await self._add_refresh_token(conn, session, now)
+        return self._signed_in(session, _own_first(businesses, tenant_id=tenant_id), text)
+
+    async def sign_out(self, principal: Principal, session_id: UUID) -> None:
+        """Ends one of the user's own sessions; one that has ended is fine. Raises NotFound."""
+        async with self._db.public() as conn:
+            await store.act_as(conn, principal.user_id)
+            if await store.session(conn, session_id) is None:
+                raise NotFound("There is no such session.")
+            await store.end_session(conn, session_id, SessionEnd.SIGNED_OUT, self._clock())
+
+    async def me(self, principal: Principal) -> Me:
+        """Raises SessionEnded, also when the business is being deleted."""
+        async with self._db.public() as conn:
+            await self._still_going(conn, principal)
+            user = await store.user_by_id(conn, principal.user_id)
+            businesses = await store.memberships(conn, principal.user_id)
+        if user is None or all(item.tenant_id != principal.tenant_id for item in businesses):
+            raise SessionEnded
+        return Me(user, principal.session_id, _own_first(businesses, tenant_id=principal.tenant_id))
+
+    async def _still_going(self, conn: Connection, principal: Principal) -> None:
+        """The token has not expired; its session must not have ended either. Names the user to the transaction."""
+        await store.act_as(conn, principal.user_id)
+        session = await store.session(conn, principal.session_id)
+        if session is None or session.ended_at is not None or session.expires_at <= self._clock():
+            raise SessionEnded
+
+    async def _start(self, user_id: UUID, businesses: tuple[Membership, ...]) -> SignedIn:
+        now = self._clock()
+        tenant_id = businesses[0].tenant_id
+        expires_at = now + timedelta(days=self._settings.session_days)
+        session = Session(new_id(), tenant_id, user_id, expires_at, None)
+        try:
+            async with self._db.tenant(tenant_id) as conn:
+                await store.touch_membership(conn, tenant_id, user_id, now)
+                await store.add_session(conn, session, now)
+                text = await self._add_refresh_token(conn, session, now)
+        except psycopg.errors.ForeignKeyViolation:  # the business was erased this very moment
+            raise NoBusiness("This business does not exist any more.") from None
+        return self._signed_in(session, businesses, text)
+
+    async def _add_refresh_token(self, conn: Connection, session: Session, now: datetime) -> str:
+        token = OpaqueToken.new(TokenKind.REFRESH, session.tenant_id)
+        expires_at = min(session.expires_at, now + timedelta(days=self._settings.refresh_token_days))
+        await store.add_refresh_token(conn, session.tenant_id, token.digest(), session.session_id, expires_at)
+        return token.text()
+
+    def _signed_in(
+        self, session: Session, businesses: tuple[Membership, ...], refresh_token: str
+    ) -> SignedIn:
+        seconds = self._settings.access_token_seconds
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(session.user_id),
+            "sid": str(session.session_id),
+            "business_id": str(session.tenant_id),
+            "role": businesses[0].role.value,
+        }
+        access_token = self._keyring.sign(claims, lifetime=timedelta(seconds=seconds))
+        return SignedIn(session.session_id, access_token, seconds, refresh_token, businesses)
+
+
+def _own_first(
+    businesses: Sequence[Membership], *, slug: str | None = None, tenant_id: UUID | None = None
+) -> tuple[Membership, ...]:
+    """The businesses with the one asked for first, else as they are. Raises NoBusiness."""
+    wanted = [
+        item
+        for item in businesses
+        if (slug is None or item.slug == slug) and (tenant_id is None or item.tenant_id == tenant_id)
+    ]
+    if not wanted:
+        raise NoBusiness(
+            f"You do not work at {slug!r}." if slug else "You do not work at any business at the moment."
+        )
+    first = wanted[0]
+    return (first, *(item for item in businesses if item is not first))

@@ -110,7 +110,6 @@ def _add_product(
         "package_dimensions": None,
         "shippable": None,
         "tax_code": None,
-        "type": "service",
         "updated": call.world.now,
         "url": None,
     }
@@ -178,7 +177,7 @@ def create_price(call: Call) -> Object:
         "metadata": params.metadata,
         "nickname": params.nickname,
         "product": product["id"],
-        "recurring": recurring.model_dump() | {"trial_period_days": None} if recurring else None,
+        "recurring": recurring.model_dump() if recurring else None,
         "tax_behavior": "unspecified",
         "tiers_mode": None,
         "transform_quantity": None,

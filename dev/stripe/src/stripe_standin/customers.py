@@ -8,6 +8,7 @@ from pydantic import Field
 from stripe_standin import lifecycle
 from stripe_standin.errors import ApiError
 from stripe_standin.requests import (
+    Bare,
     Call,
     ListParams,
     Metadata,
@@ -140,7 +141,7 @@ def retrieve(call: Call) -> Object:
 
 def delete(call: Call) -> Object:
     """Cancels what the customer subscribes to, as Stripe does."""
-    call.read(NoParams)
+    call.read(Bare)
     world = call.world
     customer = living(call)
     for subscription in world.store.all(
@@ -193,5 +194,5 @@ ROUTES = (
     Route("GET", "/v1/customers/search", CustomerSearch, search),
     Route("GET", "/v1/customers/{customer}", NoParams, retrieve),
     Route("POST", "/v1/customers/{customer}", CustomerParams, update),
-    Route("DELETE", "/v1/customers/{customer}", NoParams, delete),
+    Route("DELETE", "/v1/customers/{customer}", Bare, delete),
 )

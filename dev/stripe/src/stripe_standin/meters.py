@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from stripe_standin.errors import ApiError
-from stripe_standin.requests import Call, ListParams, Nested, NoParams, Params, Route, listed
+from stripe_standin.requests import Call, Nested, NoParams, PageParams, Params, Route, listed
 from stripe_standin.store import Object, new_id
 
 _EVENT = "billing.meter_event"
@@ -33,7 +33,7 @@ class MeterCreate(Params):
     value_settings: ValueSettings | None = None
 
 
-class MeterList(ListParams):
+class MeterList(PageParams):
     status: Literal["active", "inactive"] | None = None
 
 
@@ -44,7 +44,7 @@ class MeterEventCreate(Params):
     timestamp: int | None = None
 
 
-class SummaryList(ListParams):
+class SummaryList(PageParams):
     customer: str
     start_time: int
     end_time: int

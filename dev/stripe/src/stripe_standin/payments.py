@@ -1,6 +1,6 @@
 """Cards and setup intents. Cards are only ever given on a hosted page; their last four digits decide their fate."""
 
-from stripe_standin.requests import Call, ListParams, NoParams, Params, Route, listed
+from stripe_standin.requests import Call, NoParams, PageParams, Params, Route, listed
 from stripe_standin.store import Object, new_id
 from stripe_standin.world import World
 
@@ -9,7 +9,7 @@ DECLINED_CARD = "4000000000000341"
 """Stripe's test card that can be saved and declines each charge. Source: docs.stripe.com/testing."""
 
 
-class PaymentMethodList(ListParams):
+class PaymentMethodList(PageParams):
     customer: str | None = None
     type: str | None = None
 

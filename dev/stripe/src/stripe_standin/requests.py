@@ -27,10 +27,14 @@ Text = Annotated[str | None, BeforeValidator(_unset), Field(max_length=5000)]
 Number = Annotated[int | None, BeforeValidator(_unset)]
 
 
-class Params(BaseModel):
+class Bare(BaseModel):
     """Parameters of one route. Fields carry Stripe's names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Params(Bare):
+    """What nearly every route takes: references to expand."""
 
     expand: list[str] = Field(default=[], max_length=20)
 
@@ -41,12 +45,17 @@ class Nested(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ListParams(Params):
+class PageParams(Params):
     """What every list takes."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     starting_after: str | None = None
     ending_before: str | None = None
+
+
+class ListParams(PageParams):
+    """What most lists take."""
+
     created: dict[str, int] | int | None = None
 
 
@@ -54,7 +63,7 @@ class NoParams(Params):
     """A route that takes nothing but `expand`."""
 
 
-P = TypeVar("P", bound=Params)
+P = TypeVar("P", bound=Bare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class Route:
 
     method: str
     path: str
-    params: type[Params]
+    params: type[Bare]
     handler: Handler
 
 
@@ -103,9 +112,9 @@ def parse(model: type[P], raw: dict[str, Any]) -> P:
         raise ApiError(f"Invalid {param}: {first['msg']}", code=code, param=param) from None
 
 
-def listed(things: list[Object], params: ListParams, url: str) -> Object:
+def listed(things: list[Object], params: PageParams, url: str) -> Object:
     """One page of a newest-first list. Raises ApiError when a cursor is not of this list."""
-    created = params.created
+    created = params.created if isinstance(params, ListParams) else None
     if isinstance(created, int):
         things = [thing for thing in things if thing["created"] == created]
     elif created:

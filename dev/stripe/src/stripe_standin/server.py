@@ -17,7 +17,7 @@ from starlette.responses import Response
 from stripe_standin import lifecycle
 from stripe_standin.errors import ApiError
 from stripe_standin.forms import parse_form
-from stripe_standin.requests import Call, Route
+from stripe_standin.requests import Call, Params, Route
 from stripe_standin.settings import API_VERSION
 from stripe_standin.store import new_id
 from stripe_standin.world import World
@@ -97,7 +97,7 @@ class Edge:
             call = Call(self.world, {k: str(v) for k, v in request.path_params.items()}, raw)
             params = call.read(route.params)
             answer = route.handler(call)
-            return 200, self.world.expand(answer, params.expand)
+            return 200, self.world.expand(answer, params.expand if isinstance(params, Params) else [])
         except ApiError as error:
             return error.status, error.body()
 

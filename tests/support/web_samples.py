@@ -4,6 +4,9 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
+from auth.routes.sessions import BusinessAnswer as Membership
+from auth.routes.sessions import SessionAnswer
+from auth.routes.signups import SignupAnswer
 from billing.routes.subscription import PlanAnswer, SubscriptionAnswer
 from billing.routes.usage import AppointmentsAnswer, MetricAnswer, UsageAnswer
 from booking.domain import Status
@@ -223,11 +226,25 @@ def usage() -> dict[str, Any]:
 
 
 def tokens(**changes: Any) -> dict[str, Any]:
-    return {
+    riverside = Membership(
+        id=TENANT, slug="riverside", display_name="Riverside Barbers", role="owner", suspended=False
+    )
+    values: dict[str, Any] = {
+        "session_id": SESSION,
         "access_token": "access-1",
-        "token_type": "Bearer",
         "expires_in": 600,
         "refresh_token": "refresh-1",
-        "session_id": str(SESSION),
-        "businesses": [{"id": str(TENANT), "slug": "riverside", "role": "owner"}],
-    } | changes
+        "businesses": [riverside],
+    }
+    return SessionAnswer(**values | changes).model_dump(mode="json")
+
+
+def signup(signup_id: str, *, status: str = "requested") -> dict[str, Any]:
+    return SignupAnswer(
+        id=UUID(signup_id),
+        status=status,
+        message="The business is being set up.",
+        slug="riverside",
+        business_id=None,
+        created_at=dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+    ).model_dump(mode="json")

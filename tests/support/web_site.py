@@ -46,7 +46,7 @@ class Script:
     def on(self, route: str, data: Any, status: int = 200) -> None:
         self.answers[route] = data if callable(data) else (status, data)
 
-    def refuse(self, route: str, status: int, slug: str, detail: str, **errors: str) -> None:
+    def refuse(self, route: str, status: int, slug: str, detail: str, /, **errors: str) -> None:
         """A problem; `errors` maps pointers, with `__` for `/`, to details."""
         body = {
             "type": f"/problems/{slug}",

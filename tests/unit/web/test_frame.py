@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from auth.routes.signups import NewSignup
 from support import web_samples as samples
 from support.web_site import KEY, Browser, Script, site
 from web.cookies import CookieBox
@@ -144,13 +145,37 @@ async def test_a_request_id_and_the_visitors_own_cookies_stay_apart(
 
 async def test_signing_up_makes_an_address_of_the_name(gateway: Script, browser: Browser) -> None:
     signup = "00000000-0000-0000-0000-000000000042"
-    gateway.on("POST /v1/signups", {"id": signup}, 202)
-    fields = {"display_name": "Café Olé & Co.", "name": "Ada", "email": "ada@example.com", "slug": ""}
+    gateway.on("POST /v1/signups", samples.signup(signup), 202)
+    gateway.on(f"GET /v1/signups/{signup}", samples.signup(signup))
+    fields = {"business_name": "Café Olé & Co.", "name": "Ada", "email": "ada@example.com", "slug": ""}
     answer = await browser.submit("/", "/signup", fields)
     assert answer.headers["location"] == f"/signup/{signup}"
     asked = gateway.asked("POST /v1/signups")[0]
     assert asked.body["slug"] == "cafe-ole-co"
     assert asked.headers["idempotency-key"]
+    NewSignup.model_validate(asked.body)
+    assert "Setting things up" in (await browser.get(f"/signup/{signup}")).text
+    gateway.on(f"GET /v1/signups/{signup}", samples.signup(signup, status="provisioned"))
+    assert "Your page is open" in (await browser.get(f"/signup/{signup}")).text
+    gateway.on(f"GET /v1/signups/{signup}", samples.signup(signup, status="failed"))
+    assert "This did not work" in (await browser.get(f"/signup/{signup}")).text
+
+
+async def test_a_name_that_is_taken_is_said_at_its_field(gateway: Script, browser: Browser) -> None:
+    gateway.refuse("POST /v1/signups", 409, "conflict", "The name is taken.", slug="is taken")
+    fields = {"business_name": "Riverside", "name": "Ada", "email": "ada@example.com"}
+    answer = await browser.submit("/", "/signup", fields)
+    assert answer.status_code == 409
+    assert 'id="slug-fault">This is taken.' in answer.text
+
+
+async def test_limits_count_the_visitor_and_not_web(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/public/riverside", samples.business())
+    await browser.get("/b/riverside", headers={"x-forwarded-for": "203.0.113.9"})
+    await browser.get("/b/riverside")
+    first, second = gateway.calls
+    assert first.headers["x-forwarded-for"] == "203.0.113.9"
+    assert "x-forwarded-for" not in second.headers
 
 
 def test_a_sealed_value_opens_with_its_key_only() -> None:

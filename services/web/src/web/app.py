@@ -8,7 +8,7 @@ from web import errors
 from web.cookies import CookieBox
 from web.csrf import FormGuard
 from web.gateway_client import Gateway
-from web.headers import SecurityHeaders
+from web.headers import Surroundings
 from web.pages import ROUTERS
 from web.rendering import Assets, Pages
 from web.service import Web
@@ -28,11 +28,10 @@ def build(settings: Settings) -> Parts:
     def customize(app: FastAPI) -> None:
         errors.install(app)
         app.mount("/static", Assets(pages.digests), name="static")
-        app.add_middleware(SecurityHeaders)
+        app.add_middleware(Surroundings)
 
-    return Parts(
-        routers=ROUTERS, service=Web(gateway, sessions, guard, pages), loops=[gateway], customize=customize
-    )
+    site = Web(gateway, sessions, guard, pages, settings.signup_plan)
+    return Parts(routers=ROUTERS, service=site, loops=[gateway], customize=customize)
 
 
 SERVICE = Service("web", WebSettings, build, has_database=False)

@@ -16,6 +16,7 @@ import structlog
 from servicekit.errors import SlotwrightError
 from servicekit.health import Heartbeat
 from servicekit.tracing import current_traceparent
+from web.headers import VISITOR
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,7 @@ class Gateway:
             "Idempotency-Key": idempotency_key,
             "If-Match": if_match,
             "X-Request-ID": structlog.contextvars.get_contextvars().get("request_id"),
+            "X-Forwarded-For": VISITOR.get(),
             "traceparent": current_traceparent(),
         }
         headers |= {name: value for name, value in optional.items() if value}

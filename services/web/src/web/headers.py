@@ -1,10 +1,14 @@
-"""Headers on everything that web sends; raw ASGI, wrapped around the app by `web.app`.
+"""Headers around every request: what web sends to browsers, and whose request it is when web asks the gateway.
+
+Raw ASGI, wrapped around the app by `web.app`.
 
 No inline script or style and nothing from another host: what an attacker might get into a page does not run.
 `form-action` stays with this site: pages that lead to Stripe do so by a link.
 """
 
-from starlette.datastructures import MutableHeaders
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = "; ".join(
@@ -30,8 +34,13 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """Adds HEADERS to each response."""
+VISITOR: ContextVar[str | None] = ContextVar("visitor", default=None)
+"""X-Forwarded-For as the gateway gave it, sent back with what web asks on the visitor's behalf: limits on tries to
+sign in count visitors, not web."""
+
+
+class Surroundings:
+    """Adds HEADERS to each response, and remembers whose request it is."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,4 +53,8 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, respond if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        VISITOR.set(Headers(scope=scope).get("x-forwarded-for"))
+        await self._app(scope, receive, respond)

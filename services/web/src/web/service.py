@@ -13,12 +13,13 @@ from web.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The gateway's client, who is signed in, the guard of forms, and the renderer."""
+    """The gateway's client, who is signed in, the guard of forms, the renderer, and the plan of sign-ups."""
 
     gateway: Gateway
     sessions: Sessions
     guard: FormGuard
     pages: Pages
+    signup_plan: str
 
 
 def _web(request: Request) -> Web:

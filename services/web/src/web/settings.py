@@ -15,6 +15,9 @@ class WebSettings(Settings):
         min_length=32,
         description="Encrypts session cookies and signs form tokens; the same on every replica.",
     )
+    signup_plan: str = Field(
+        default="starter", description="The Plan that a sign-up from the front page gets."
+    )
     gateway_timeout: float = Field(default=10, gt=0, description="Seconds for one request to the gateway.")
 
     @property

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -16,24 +16,19 @@ from web.service import Site, Web
 
 router = APIRouter(include_in_schema=False)
 
+_LOCALE = "en"  # what the pages speak
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
 ZONES = sorted(
     name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
 )
 _FIELDS = {
-    "/display_name": "display_name",
+    "/business_name": "business_name",
     "/slug": "slug",
-    "/owner/name": "name",
-    "/owner/email": "email",
-    "/owner_name": "name",
-    "/owner_email": "email",
     "/name": "name",
     "/email": "email",
     "/timezone": "timezone",
     "/currency": "currency",
 }
-_DONE = frozenset({"completed", "ready", "created", "active"})
-_FAILED = frozenset({"failed", "rejected"})
 
 
 def _home(request: Request, site: Web, form: Form, status: int = 200) -> Response:
@@ -50,23 +45,25 @@ async def home(request: Request, site: Site) -> Response:
 @router.post("/signup")
 async def sign_up(request: Request, site: Site) -> Response:
     form = await read_form(request)
-    form.require("display_name", "name", "email")
-    form.values["slug"] = form.get("slug") or slug_of(form.get("display_name"))
+    form.require("business_name", "name", "email")
+    form.values["slug"] = form.get("slug") or slug_of(form.get("business_name"))
     if form.faults:
         return _home(request, site, form, 422)
-    body: dict[str, Any] = {
-        "display_name": form.get("display_name"),
-        "slug": form.get("slug"),
-        "name": form.get("name"),
+    body = {
         "email": form.get("email"),
+        "name": form.get("name"),
+        "business_name": form.get("business_name"),
+        "slug": form.get("slug"),
+        "plan": site.signup_plan,
         "timezone": form.get("timezone") or "UTC",
+        "locale": _LOCALE,
         "currency": form.get("currency") or "EUR",
     }
     key = form.get("key") or str(new_id())
     try:
         answer = await site.gateway.call("POST", "/v1/signups", body=body, idempotency_key=key)
     except ApiProblem as problem:
-        if problem.status not in {400, 409, 422}:
+        if problem.status not in {400, 409, 422, 429}:
             raise
         form.absorb(problem, _FIELDS)
         return _home(request, site, form, problem.status)
@@ -76,13 +73,9 @@ async def sign_up(request: Request, site: Site) -> Response:
 @router.get("/signup/{signup_id}")
 async def progress(request: Request, site: Site, signup_id: Annotated[UUID, Path()]) -> Response:
     signup = (await site.gateway.call("GET", f"/v1/signups/{signup_id}")).data
-    state = str(signup.get("state") or signup.get("status") or "")
+    status = signup["status"]
     return site.pages.render(
-        request,
-        "signup.html",
-        signup=signup,
-        done=state in _DONE,
-        failed=state in _FAILED,
+        request, "signup.html", signup=signup, done=status == "provisioned", failed=status == "failed"
     )
 
 

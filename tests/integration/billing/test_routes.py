@@ -5,36 +5,11 @@ from uuid import uuid4
 import pytest
 
 from contracts.booking import AppointmentBooked, AppointmentCancelled
-from contracts.model import Event
-from contracts.platform import BillingSpec, TenantChanged
-from integration.billing.world import PRO, World, new_tenant, until
-from servicekit.clock import utc_now
-from servicekit.ids import new_id
+from contracts.platform import BillingSpec
+from integration.billing.world import PRO, World, booked, new_tenant, until
 
 READS = ["/v1/billing/subscription", "/v1/billing/invoices", "/v1/usage"]
 OPENS = ["/v1/billing/checkout-sessions", "/v1/billing/portal-sessions"]
-
-
-def _booked(tenant: TenantChanged, kind: type[AppointmentBooked] | type[AppointmentCancelled]) -> Event:
-    now = utc_now()
-    extra = (
-        {"source": "public", "confirmed": True} if kind is AppointmentBooked else {"cancelled_by": "staff"}
-    )
-    return kind.model_validate(
-        {
-            "tenant_id": tenant.tenant_id,
-            "appointment_id": new_id(),
-            "version": 1,
-            "service_id": new_id(),
-            "staff_ids": [new_id()],
-            "customer_id": new_id(),
-            "starts_at": now,
-            "ends_at": now,
-            "timezone": "UTC",
-            "occurred_at": now,
-            **extra,
-        }
-    )
 
 
 def test_a_card_given_at_checkout_is_the_one_that_is_charged(world: World) -> None:
@@ -131,8 +106,8 @@ def test_usage_counts_events_once_by_month_and_tenant(world: World) -> None:
     for item in (tenant, other):
         world.provision(item)
     for _ in range(3):
-        world.publish(_booked(tenant, AppointmentBooked))
-    world.publish(_booked(tenant, AppointmentCancelled))
+        world.publish(booked(tenant, AppointmentBooked))
+    world.publish(booked(tenant, AppointmentCancelled))
 
     def counted() -> bool:
         shown = world.get("/v1/usage", tenant).json()["appointments"]

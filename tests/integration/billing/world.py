@@ -25,6 +25,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg.rows import dict_row
 
 from contracts.billing import SubscriptionEvent
+from contracts.booking import AppointmentBooked, AppointmentCancelled
 from contracts.envelope import Envelope, parse_headers
 from contracts.model import Event, Money
 from contracts.platform import (
@@ -101,6 +102,29 @@ def new_tenant(**fields: Any) -> TenantChanged:
 def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
     """The tenant's next generation, with these fields."""
     return tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
+
+
+def booked(tenant: TenantChanged, kind: type[AppointmentBooked] | type[AppointmentCancelled]) -> Event:
+    """An appointment event of that kind, about an appointment of its own."""
+    now = utc_now()
+    extra = (
+        {"source": "public", "confirmed": True} if kind is AppointmentBooked else {"cancelled_by": "staff"}
+    )
+    return kind.model_validate(
+        {
+            "tenant_id": tenant.tenant_id,
+            "appointment_id": new_id(),
+            "version": 1,
+            "service_id": new_id(),
+            "staff_ids": [new_id()],
+            "customer_id": new_id(),
+            "starts_at": now,
+            "ends_at": now,
+            "timezone": "UTC",
+            "occurred_at": now,
+            **extra,
+        }
+    )
 
 
 @dataclass

@@ -200,6 +200,7 @@ class EventConsumer:
             elif self._on_tombstone is not None:
                 await self._on_tombstone(conn, (message.key or b"").decode(), envelope.tenant_id)
             reached("consumer.effect")
+        reached("consumer.committed")
         return "handled"
 
     def _commit(self, client: KafkaConsumer, done: Mapping[tuple[str, int], int]) -> None:

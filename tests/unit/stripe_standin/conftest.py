@@ -45,8 +45,10 @@ class Api:
         }
         if method == "POST":
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-            return self.http.request(method, path, content=encoded, headers=sent)
-        return self.http.request(method, f"{path}?{encoded}" if encoded else path, headers=sent)
+            posted: Response = self.http.request(method, path, content=encoded, headers=sent)
+            return posted
+        answer: Response = self.http.request(method, f"{path}?{encoded}" if encoded else path, headers=sent)
+        return answer
 
     def get(self, path: str, **params: Any) -> Any:
         return self._done(self.call("GET", path, params))

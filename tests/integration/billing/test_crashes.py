@@ -1,7 +1,7 @@
 """What a crash of a consumer or of the relay leaves behind: nothing lost, nothing counted twice.
 
 The process is killed by SIGKILL at a named point (servicekit.faults) that every service's consumers and relay have.
-Each test takes about 20 s: Kafka waits for the killed consumer's session to end before it gives its partitions away.
+Each test takes about 20 s: Kafka waits for the killed consumer's session to end before it gives its partitions on.
 """
 
 import signal

@@ -62,7 +62,8 @@ class MailSender(Periodic):
         async with self._db.worker() as conn:
             claimed = await queue_store.claim_mail(conn, now, lease_ends, _BATCH)
             outgoing = [item for mail in claimed if (item := await self._prepare(conn, mail))]
-        reached("auth.mail-claimed")
+        if outgoing:
+            reached("auth.mail-claimed")
         await asyncio.gather(*(self._send(item) for item in outgoing))
 
     async def _prepare(self, conn: Connection, mail: Mail) -> _Outgoing | None:

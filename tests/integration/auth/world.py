@@ -1,0 +1,275 @@
+"""An auth process on real parts (Postgres, Kafka, SMTP), businesses, people and a client, for the tests here.
+
+The test plays the operator: it announces tenants and looks at what auth answers. A person gets in the way people
+do: invited by mail, with the link that came.
+"""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import httpx
+import psycopg
+from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg.rows import dict_row
+
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.platform import DeletionPolicy, Owner, TenantChanged, TenantState
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from support.broker import Broker
+from support.databases import ServiceDatabase
+from support.processes import Running, run_service
+from support.tenants import new_tenant
+
+T = TypeVar("T")
+
+PASSWORD = "a green bicycle"
+PUBLIC_URL = "http://127.0.0.1:8080"
+ENCRYPTION_KEY = "A" * 43
+_LINK = re.compile(re.escape(PUBLIC_URL) + r"/set-password#token=(\S+)")
+
+
+class Mailpit(Protocol):
+    """What these tests need of the fixture `mailpit`: a real SMTP server with an API."""
+
+    @property
+    def smtp_port(self) -> int: ...
+    @property
+    def url(self) -> str: ...
+
+
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
+        time.sleep(0.05)
+
+
+@dataclass
+class Person:
+    """Somebody with a password, signed in at one business."""
+
+    email: str
+    session: dict[str, Any]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.session['access_token']}"}
+
+
+@dataclass
+class World:
+    database: ServiceDatabase
+    broker: Broker
+    mailpit: Mailpit
+    folder: Path
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self._producer = Producer(self.broker.super_user())
+        self._group = f"w{new_id().hex[-8:]}."
+
+    @contextmanager
+    def running(self, role: str = "all", **env: str) -> Iterator[Running]:
+        """auth, as its own user at Postgres and Kafka; `env` overrides."""
+        settings = {
+            "database_url": self.database.settings.database_url.get_secret_value(),
+            "database_pool_size": "8",
+            "encryption_key": ENCRYPTION_KEY,
+            "public_url": PUBLIC_URL,
+            "smtp_port": str(self.mailpit.smtp_port),
+            "kafka_group_prefix": self._group,
+            "mail_lease_seconds": "1",
+            "invitations_per_business": "5",
+        }
+        with run_service(
+            "auth", role, self.folder, **settings | self.broker.service_env("auth") | env
+        ) as service:
+            self.url = service.url
+            yield service
+
+    # a client's side
+
+    def call(
+        self, method: str, path: str, person: Person | None = None, *, address: str = "", **options: Any
+    ) -> httpx.Response:
+        """A request from an address of its own, unless `address` names one."""
+        sent = {"X-Forwarded-For": address or f"10.{secrets.randbelow(250)}.{secrets.randbelow(250)}.7"}
+        sent |= options.pop("headers", {}) | (person.headers if person else {})
+        return self.http.request(method, f"{self.url}{path}", headers=sent, **options)
+
+    def post(
+        self,
+        path: str,
+        body: Any,
+        person: Person | None = None,
+        *,
+        key: str | None = None,
+        address: str = "",
+    ) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.call("POST", path, person, json=body, headers=headers, address=address)
+
+    def sign_in(self, email: str, *, password: str = PASSWORD, business: str | None = None) -> Person:
+        body = {"email": email, "password": password} | ({"business": business} if business else {})
+        answer = self.post("/v1/sessions", body)
+        assert answer.status_code == 201, answer.text
+        return Person(email, answer.json())
+
+    def refresh(self, refresh_token: str) -> httpx.Response:
+        return self.post("/v1/sessions/refresh", {"refresh_token": refresh_token})
+
+    def set_password(self, token: str, password: str = PASSWORD) -> httpx.Response:
+        return self.post("/v1/passwords/reset", {"token": token, "password": password})
+
+    # the operator's side
+
+    def announce(self, tenant: TenantChanged) -> None:
+        self.publish(tenant)
+
+    def publish(self, event: Event) -> None:
+        """Writes an event as its publisher would."""
+        envelope = Envelope(
+            id=str(new_id()),
+            source="/slotwright/test",
+            type=event.TYPE,
+            time=utc_now(),
+            subject=event.key,
+            tenant_id=getattr(event, "tenant_id", None),
+            data=event.model_dump_json().encode(),
+        )
+        headers = [(name, value.encode()) for name, value in envelope.headers().items()]
+        self._producer.produce(event.TOPIC, key=event.key, value=envelope.data, headers=headers)
+        assert self._producer.flush(10) == 0
+
+    def status(self, tenant: TenantChanged, reason: str) -> dict[str, Any]:
+        """Waits until auth's last answer about this generation has the reason."""
+
+        def matches() -> dict[str, Any] | None:
+            rows = self.rows("SELECT status FROM tenant_status WHERE tenant_id = %s", tenant.tenant_id)
+            status: dict[str, Any] | None = rows[0]["status"] if rows else None
+            fits = status and status["generation"] == tenant.generation and status["reason"] == reason
+            return status if fits else None
+
+        return until(matches, f"{reason} told about {tenant.tenant_id}")
+
+    def business(self, *, email: str | None = None, **fields: Any) -> tuple[TenantChanged, Person]:
+        """A business with its owner, who has accepted and is signed in."""
+        email = email or new_email()
+        tenant = new_tenant(owner=Owner(email=email, name="Ada"), **fields)
+        self.announce(tenant)
+        self.accept(email)
+        return tenant, self.sign_in(email, business=tenant.slug)
+
+    def colleague(self, owner: Person, *, email: str | None = None, role: str = "staff") -> Person:
+        """Somebody invited by the owner, who has accepted and is signed in there."""
+        email = email or new_email()
+        invited = self.post("/v1/invitations", {"email": email, "name": "Bo", "role": role}, owner)
+        assert invited.status_code == 201, invited.text
+        self.accept(email)
+        return self.sign_in(email, business=owner.session["businesses"][0]["slug"])
+
+    def change(self, tenant: TenantChanged, **fields: Any) -> TenantChanged:
+        """Announces the tenant's next generation."""
+        changed = tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
+        self.announce(changed)
+        return changed
+
+    def delete(self, tenant: TenantChanged, policy: DeletionPolicy) -> dict[str, Any]:
+        going = self.change(tenant, state=TenantState.DELETING, deletion_policy=policy)
+        reason = "Erased" if policy is DeletionPolicy.DELETE else "Archived"
+        return self.status(going, reason)
+
+    # mail
+
+    def mails(self, email: str) -> list[dict[str, Any]]:
+        """The mails to an address, the oldest first, whole."""
+        found = self.http.get(
+            f"{self.mailpit.url}/api/v1/search", params={"query": f'to:"{email}"', "limit": 50}
+        )
+        ids = [item["ID"] for item in found.json()["messages"]]
+        return [self.http.get(f"{self.mailpit.url}/api/v1/message/{id_}").json() for id_ in reversed(ids)]
+
+    def links(self, email: str, *, count: int = 1) -> list[str]:
+        """The tokens in the mails to an address, once there are `count`."""
+        mails = until(lambda: len(found := self.mails(email)) >= count and found, f"{count} mails to {email}")
+        assert mails
+        return [match[1] for mail in mails if (match := _LINK.search(mail["Text"]))]
+
+    def accept(self, email: str) -> None:
+        """Follows the last link that came to an address."""
+        answer = self.set_password(self.links(email)[-1])
+        assert answer.status_code == 200, answer.text
+
+    # behind the scenes
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of auth's database, past row level security."""
+        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
+            return conn.execute(statement.encode(), values).fetchall()
+
+    def records(self, topic: str, key: str) -> list[dict[str, Any] | None]:
+        """What stands on a topic under a key, in order; None for a tombstone."""
+        client = Consumer(self.broker.super_user() | {"group.id": f"read-{new_id()}"})
+        try:
+            found: list[dict[str, Any] | None] = []
+            for number in client.list_topics(topic, 10).topics[topic].partitions:
+                _low, end = client.get_watermark_offsets(TopicPartition(topic, number), 10)
+                client.assign([TopicPartition(topic, number, 0)])
+                at = 0
+                while at < end:
+                    for message in client.consume(500, 0.5):
+                        assert message.error() is None
+                        at = message.offset() + 1
+                        if message.key() == key.encode():
+                            value = message.value()
+                            found.append(json.loads(value) if value else None)
+            return found
+        finally:
+            client.close()
+
+
+def new_email() -> str:
+    return f"p{secrets.token_hex(6)}@riverside.example"
+
+
+def wish(**fields: Any) -> dict[str, Any]:
+    """A good sign-up."""
+    return {
+        "email": new_email(),
+        "name": "Ada",
+        "business_name": "Riverside Barbers",
+        "slug": f"s-{secrets.token_hex(6)}",
+        "plan": "pro",
+        "timezone": "Europe/Lisbon",
+        "locale": "en",
+        "currency": "EUR",
+    } | fields
+
+
+def tenant_of(signup: dict[str, Any]) -> TenantChanged:
+    """The tenant that the operator makes of a sign-up."""
+    return new_tenant(
+        slug=signup["slug"],
+        display_name=signup["business_name"],
+        owner=Owner(email=signup["email"], name=signup["name"]),
+    )
+
+
+def user_id(person: Person, world: World) -> UUID:
+    return UUID(world.call("GET", "/v1/me", person).json()["id"])

@@ -1,0 +1,201 @@
+"""The operator's model: a Tenant and a Plan as their objects say, and what was observed around a tenant.
+
+Everything here is an immutable value. `parse_tenant` and `parse_plan` read the API server's JSON; `reconcile` and
+`status` work on nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel, to_snake
+
+from contracts.model import Money
+from contracts.platform import Component, DeletionPolicy, Limits, Owner, TenantChanged, TenantStatusReported
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
+
+GROUP = "slotwright.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = f"{GROUP}/deprovision"
+PAUSED = f"{GROUP}/paused"
+ABANDON = f"{GROUP}/abandon"
+SIGNUP = f"{GROUP}/signup"
+
+DEFAULT_RETENTION_HOURS = 168
+
+
+class _Spec(BaseModel):
+    """Part of an object: camelCase on the wire, and fields of a newer version are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+def _snake_keys(value: Any) -> Any:
+    return {to_snake(name): item for name, item in value.items()} if isinstance(value, dict) else value
+
+
+SpecLimits = Annotated[Limits, BeforeValidator(_snake_keys)]
+
+
+class StreamSpec(_Spec):
+    """A field that is None was not said: the tenant's comes before the plan's, and that before the default."""
+
+    enabled: bool | None = None
+    retention_hours: int | None = None
+    partitions: int | None = None
+
+
+class PriceSpec(_Spec):
+    amount: int
+    currency: str
+    interval: Literal["month", "year"] = "month"
+    stripe_price_id: str | None = None
+
+    @property
+    def money(self) -> Money:
+        return Money(amount=self.amount, currency=self.currency)
+
+
+class PlanSpec(_Spec):
+    display_name: str
+    price: PriceSpec
+    limits: SpecLimits = Limits()
+    features: dict[str, bool] = Field(default_factory=dict)
+    event_stream: StreamSpec = StreamSpec()
+
+
+class BillingSpec(_Spec):
+    mode: Literal["Stripe", "Manual"] = "Stripe"
+    customer_id: str | None = None
+    trial_days: int = 0
+
+
+class TenantSpec(_Spec):
+    display_name: str
+    owner: Owner
+    plan: str
+    timezone: str
+    locale: str = "en"
+    currency: str
+    suspended: bool = False
+    limits: SpecLimits = Limits()
+    event_stream: StreamSpec = StreamSpec()
+    billing: BillingSpec = BillingSpec()
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+
+
+@dataclass(frozen=True, slots=True)
+class PlanObject:
+    """`status` is as it was last written; `generation` that of the spec."""
+
+    name: str
+    generation: int
+    spec: PlanSpec
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantObject:
+    """`status` is as it was last written, with the API server's names."""
+
+    name: str
+    uid: UUID
+    generation: int
+    spec: TenantSpec
+    status: Mapping[str, Any]
+    finalizers: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    deleted_at: datetime | None = None
+
+    @property
+    def paused(self) -> bool:
+        return self.annotations.get(PAUSED) == "true"
+
+    @property
+    def abandoned(self) -> bool:
+        return self.annotations.get(ABANDON) == "true"
+
+    @property
+    def conditions(self) -> Mapping[str, Mapping[str, Any]]:
+        """The conditions last written, by type."""
+        return {item["type"]: item for item in self.status.get("conditions", ())}
+
+
+def parse_plan(body: Mapping[str, Any]) -> PlanObject:
+    """Raises ValueError for an object that the CRD's schema does not allow."""
+    metadata = body["metadata"]
+    return PlanObject(
+        name=metadata["name"],
+        generation=metadata.get("generation", 1),
+        spec=PlanSpec.model_validate(body["spec"]),
+        status=body.get("status") or {},
+    )
+
+
+def parse_tenant(body: Mapping[str, Any]) -> TenantObject:
+    """Raises ValueError for an object that the CRD's schema does not allow."""
+    metadata = body["metadata"]
+    deleted = metadata.get("deletionTimestamp")
+    return TenantObject(
+        name=metadata["name"],
+        uid=UUID(metadata["uid"]),
+        generation=metadata.get("generation", 1),
+        spec=TenantSpec.model_validate(body["spec"]),
+        status=body.get("status") or {},
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        annotations=metadata.get("annotations") or {},
+        deleted_at=datetime.fromisoformat(deleted) if deleted else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    partitions: int
+    retention_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What exists of a tenant's own topics and of the access to them; `topics` by name."""
+
+    topics: Mapping[str, TopicState] = field(default_factory=dict)
+    user: bool = False
+    access: bool = False
+    secret: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not (self.topics or self.user or self.access or self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything around one tenant: its record on the topic, the components' answers, its stream, the time."""
+
+    now: datetime
+    public_url: str
+    published: TenantChanged | None = None
+    answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
+    stream: StreamState = StreamState()
+
+
+@dataclass(frozen=True, slots=True)
+class WantedStream:
+    """A tenant's own topics as they have to be."""
+
+    slug: str
+    tenant_id: UUID
+    partitions: int
+    retention_hours: int
+
+    @property
+    def topics(self) -> tuple[str, str]:
+        """The topic of events, then that of dead letters."""
+        return tenant_topic(self.slug), tenant_dead_letter_topic(self.slug)

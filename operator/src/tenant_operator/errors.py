@@ -1,0 +1,31 @@
+"""What can go wrong in an action, with the reason that stands in the conditions; every one is tried again."""
+
+
+class ActionFailedError(Exception):
+    """`reason` is CamelCase; the text is a sentence that names what to look at."""
+
+    reason = "ActionFailed"
+
+
+class KafkaFailedError(ActionFailedError):
+    """Kafka is away or refused."""
+
+    reason = "KafkaUnavailable"
+
+
+class ClusterFailedError(ActionFailedError):
+    """The API server is away or refused."""
+
+    reason = "ApiServerUnavailable"
+
+
+class ConflictError(ClusterFailedError):
+    """The object has changed since it was read, or exists already."""
+
+    reason = "Conflict"
+
+
+class RefusedError(ClusterFailedError):
+    """The API server's rules do not allow the object; its text says which."""
+
+    reason = "Refused"

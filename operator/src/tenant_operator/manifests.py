@@ -1,0 +1,107 @@
+"""The objects that the operator makes, as pure functions of what they stand for.
+
+Called by `controller` and `signups`; nothing here talks to anything.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.auth import SignupRequested
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from tenant_operator.domain import API_VERSION, SIGNUP, TenantObject
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OPERATOR = "slotwright-operator"
+TENANT_LABEL = "slotwright.io/tenant"
+MECHANISM = "SCRAM-SHA-512"
+
+
+def secret_name(slug: str) -> str:
+    return f"tenant-{slug}-kafka"
+
+
+def kafka_user(slug: str) -> str:
+    return f"tenant-{slug}"
+
+
+def group_prefix(slug: str) -> str:
+    """What a business's consumer groups begin with. The dot keeps `river` out of `riverside`."""
+    return f"tenant.{slug}."
+
+
+def credentials_secret(
+    slug: str, tenant_id: str, namespace: str, password: str, *, bootstrap: str, protocol: str
+) -> dict[str, Any]:
+    """The Secret with which a business reads its own events."""
+    values = {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": protocol,
+        "sasl.mechanism": MECHANISM,
+        "sasl.username": kafka_user(slug),
+        "sasl.password": password,
+        "group.id.prefix": group_prefix(slug),
+        "topic": tenant_topic(slug),
+        "dead-letter-topic": tenant_dead_letter_topic(slug),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": secret_name(slug),
+            "namespace": namespace,
+            "labels": {MANAGED_BY: OPERATOR, TENANT_LABEL: slug},
+            "annotations": {"slotwright.io/tenant-id": tenant_id},
+        },
+        "type": "Opaque",
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
+    }
+
+
+def password_in(secret: Mapping[str, Any]) -> str | None:
+    """The password that a credentials Secret holds; None when somebody took it out."""
+    value = (secret.get("data") or {}).get("sasl.password")
+    return base64.b64decode(value).decode() if value else None
+
+
+def tenant_of_signup(signup: SignupRequested) -> dict[str, Any]:
+    """The Tenant object that a sign-up asks for."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Tenant",
+        "metadata": {
+            "name": signup.slug,
+            "labels": {MANAGED_BY: OPERATOR},
+            "annotations": {SIGNUP: str(signup.signup_id)},
+        },
+        "spec": {
+            "displayName": signup.display_name,
+            "owner": {"email": signup.owner_email, "name": signup.owner_name},
+            "plan": signup.plan,
+            "timezone": signup.timezone,
+            "locale": signup.locale,
+            "currency": signup.currency,
+        },
+    }
+
+
+def event(tenant: TenantObject, name: str, kind: str, reason: str, message: str, now: str) -> dict[str, Any]:
+    """An Event about a Tenant, `kind` Normal or Warning. Those of cluster-scoped objects stand in `default`."""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": "default"},
+        "eventTime": now,
+        "reportingController": "slotwright.io/operator",
+        "reportingInstance": OPERATOR,
+        "action": "Reconcile",
+        "type": kind,
+        "reason": reason,
+        "note": message[:1024],
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": "Tenant",
+            "name": tenant.name,
+            "uid": str(tenant.uid),
+        },
+    }

@@ -1,0 +1,222 @@
+"""The operator's two compacted topics: its own records of tenants, and the components' answers.
+
+On start both are read back to their ends; that is all the memory the operator has. After that only answers are
+followed, because the operator is the one writer of records and knows what it wrote. Used by `controller`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from contracts.envelope import Envelope, MalformedEventError, parse_headers
+from contracts.model import Event, record_key
+from contracts.platform import Component, TenantChanged, TenantStatusReported
+from servicekit.health import Heartbeat
+from servicekit.ids import new_id
+from servicekit.kafka import Received, consumer, producer, received
+from servicekit.settings import KafkaSettings
+from servicekit.tracing import current_traceparent
+from tenant_operator.errors import KafkaFailedError
+from tenant_operator.metrics import MALFORMED
+
+log = structlog.get_logger(__name__)
+
+_SOURCE = "/slotwright/operator"
+_BATCH = 1000
+_POLL_SECONDS = 0.25
+_ACKNOWLEDGE_SECONDS = 35.0
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+class Records:
+    """A loop for the runtime that keeps both topics in memory. `on_answer` is called with the tenant's id."""
+
+    name = "operator.records"
+
+    def __init__(self, kafka: KafkaSettings, on_answer: Callable[[UUID], None]) -> None:
+        self._kafka = kafka
+        self._on_answer = on_answer
+        self._published: dict[UUID, TenantChanged] = {}
+        self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
+        self._producer: Producer | None = None
+        self.caught_up = asyncio.Event()
+
+    def published(self, tenant_id: UUID) -> TenantChanged | None:
+        """The record that services have, or None."""
+        return self._published.get(tenant_id)
+
+    def answers(self, tenant_id: UUID) -> Mapping[Component, TenantStatusReported]:
+        """The last answer of each component."""
+        return dict(self._answers.get(tenant_id, {}))
+
+    def tenants(self) -> set[UUID]:
+        """Every tenant that has a record."""
+        return set(self._published)
+
+    async def ready(self) -> str | None:
+        return (
+            None
+            if self.caught_up.is_set()
+            else "the topics of tenants and their statuses are being read back"
+        )
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Reads both topics to the end, then follows the answers until told to stop."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
+        loop = asyncio.get_running_loop()
+        client = consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
+        try:
+            self._producer = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
+            unread: set[tuple[str, int]] = set()
+            while not unread and not stop.is_set():
+                beat.beat()
+                unread = await loop.run_in_executor(thread, self._assign, client)
+            while not stop.is_set():
+                beat.beat()
+                batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
+                for message in batch:
+                    self._take(message, unread)
+                if not unread and not self.caught_up.is_set():
+                    await loop.run_in_executor(thread, self._drop_records, client)
+                    log.info("topics read back", tenants=len(self._published))
+                    self.caught_up.set()
+        finally:
+            await loop.run_in_executor(thread, client.close)
+            thread.shutdown(wait=False)
+
+    async def publish(self, record: TenantChanged) -> None:
+        """Publishes a tenant's record; returns when Kafka has acknowledged it. Raises KafkaFailedError."""
+        await self._send(TenantChanged, record.tenant_id, {record.key: record.model_dump_json().encode()})
+        self._published[record.tenant_id] = record
+
+    async def forget(self, tenant_id: UUID) -> None:
+        """Tombstones for the components' answers, then for the record. Raises KafkaFailedError."""
+        answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
+        await self._send(TenantStatusReported, tenant_id, answers)
+        await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
+        self._published.pop(tenant_id, None)
+        self._answers.pop(tenant_id, None)
+
+    def _assign(self, client: Consumer) -> set[tuple[str, int]]:
+        """Starts at the beginning of every partition of both topics; answers them, none if Kafka is away."""
+        found: list[TopicPartition] = []
+        for topic in (TenantChanged.TOPIC, TenantStatusReported.TOPIC):
+            try:
+                metadata = client.list_topics(topic, timeout=5).topics[topic]
+            except KafkaException as error:
+                log.warning("waiting for Kafka", reason=str(error))
+                return set()
+            if metadata.error is not None or not metadata.partitions:
+                log.warning("waiting for a topic", topic=topic)
+                client.poll(_LOOK_AGAIN_SECONDS)
+                return set()
+            found += [TopicPartition(topic, number, 0) for number in metadata.partitions]
+        client.assign(found)
+        return {(item.topic, item.partition) for item in found}
+
+    def _drop_records(self, client: Consumer) -> None:
+        mine = [item for item in client.assignment() if item.topic == TenantChanged.TOPIC]
+        client.incremental_unassign(mine)
+
+    def _take(self, message: Message, unread: set[tuple[str, int]]) -> None:
+        error = message.error()
+        if error is None:
+            self._apply(received(message))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            unread.discard((message.topic() or "", message.partition() or 0))
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("consume", reason=error.str())
+
+    def _apply(self, message: Received) -> None:
+        key = (message.key or b"").decode("utf-8", "replace")
+        try:
+            tenant_id, event = _read(message, key)
+        except (MalformedEventError, ValueError) as error:
+            MALFORMED.labels(message.topic).inc()
+            log.error(
+                "message cannot be read",
+                topic=message.topic,
+                partition=message.partition,
+                offset=message.offset,
+                error=str(error),
+            )
+            return
+        if message.topic == TenantChanged.TOPIC and not self.caught_up.is_set():
+            if isinstance(event, TenantChanged):
+                self._published[tenant_id] = event
+            else:
+                self._published.pop(tenant_id, None)
+        elif message.topic == TenantStatusReported.TOPIC:
+            self._answered(tenant_id, key, event)
+
+    def _answered(self, tenant_id: UUID, key: str, event: Event | None) -> None:
+        answers = self._answers.setdefault(tenant_id, {})
+        if isinstance(event, TenantStatusReported):
+            answers[event.component] = event
+        else:
+            component = key.partition("/")[2]
+            answers.pop(Component(component), None)
+        if not answers:
+            del self._answers[tenant_id]
+        if self.caught_up.is_set():
+            self._on_answer(tenant_id)
+
+    async def _send(self, event: type[Event], tenant_id: UUID, values: Mapping[str, bytes | None]) -> None:
+        sender = self._producer
+        if sender is None:
+            raise KafkaFailedError("Kafka has not been reached yet.")
+        if values:
+            messages = [(key, _envelope(event, tenant_id, key, value)) for key, value in values.items()]
+            await asyncio.to_thread(_produce, sender, event.TOPIC, messages)
+
+
+def _read(message: Received, key: str) -> tuple[UUID, Event | None]:
+    if message.value is None:
+        return UUID(key.partition("/")[0]), None
+    event = parse_headers(message.headers, message.value).event()
+    if not isinstance(event, TenantChanged | TenantStatusReported):
+        raise MalformedEventError(f"type {event.TYPE} does not belong on {message.topic}")
+    return event.tenant_id, event
+
+
+def _envelope(event: type[Event], tenant_id: UUID, key: str, data: bytes | None) -> Envelope:
+    return Envelope(
+        id=str(new_id()),
+        source=_SOURCE,
+        type=event.TYPE,
+        time=datetime.now(UTC),
+        subject=key,
+        tenant_id=tenant_id,
+        data=data,
+        traceparent=current_traceparent(),
+    )
+
+
+def _produce(sender: Producer, topic: str, messages: Iterable[tuple[str, Envelope]]) -> None:
+    """Produces and waits for the acknowledgements; runs in a thread."""
+    failures: list[str] = []
+    pending = 0
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        nonlocal pending
+        pending -= 1
+        if error is not None:
+            failures.append(error.str())
+
+    try:
+        for key, envelope in messages:
+            headers = [(name, value.encode()) for name, value in envelope.headers().items()]
+            sender.produce(topic, key=key, value=envelope.data, headers=headers, on_delivery=delivered)
+            pending += 1
+    except (BufferError, KafkaException) as error:
+        raise KafkaFailedError(f"Kafka did not take a message for {topic}: {error}.") from error
+    sender.flush(_ACKNOWLEDGE_SECONDS)
+    if failures or pending:
+        raise KafkaFailedError(f"Kafka did not take a message for {topic}: {(failures or ['no answer'])[0]}.")

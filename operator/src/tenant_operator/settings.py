@@ -1,0 +1,20 @@
+"""The operator's own settings; those of Kafka are servicekit.settings.KafkaSettings."""
+
+from pydantic import Field
+
+from servicekit.settings import Settings
+
+
+class OperatorSettings(Settings):
+    namespace: str = Field(default="slotwright", description="Where Secrets and the Lease stand.")
+    concurrency: int = Field(default=16, ge=1, description="Objects that are reconciled at once.")
+    resync_seconds: float = Field(
+        default=300, gt=0, description="How often everything is listed and compared anew."
+    )
+    usage_seconds: float = Field(
+        default=10, ge=0, description="A status in which only the use has changed is not written more often."
+    )
+    tenant_kafka_bootstrap: str | None = Field(
+        default=None,
+        description="What businesses' Secrets name as the brokers; the operator's own when not set.",
+    )

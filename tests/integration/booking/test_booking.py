@@ -123,11 +123,28 @@ async def test_a_held_slot_can_only_be_booked_with_the_hold(world: World) -> Non
     slot = {"service_id": str(shop.service_id), "starts_at": noon.isoformat()}
     held = world.call("POST", f"/v1/public/{shop.tenant.slug}/holds", json=slot)
     assert held.status_code == 201, held.text
+    query = {"service": str(shop.service_id), "from": f"{noon:%F}", "to": f"{noon:%F}", "timezone": "UTC"}
+    offered = world.call("GET", f"/v1/public/{shop.tenant.slug}/availability", params=query).json()["slots"]
+    assert "12:00" not in {offer["starts_at"][11:16] for offer in offered}
     assert world.post(shop, wish(shop, noon)).status_code == 409
     mine = world.post(shop, wish(shop, noon, hold_id=held.json()["id"]))
     assert mine.status_code == 201, mine.text
     again = world.post(shop, wish(shop, noon, hold_id=held.json()["id"]))
     assert again.json()["type"].endswith("/problems/hold-expired")
+
+
+async def test_a_held_time_is_neither_offered_nor_given_to_the_one_who_has_it(world: World) -> None:
+    shop = await world.shop(staff=2)
+    noon = tomorrow_noon()
+    slot = {"service_id": str(shop.service_id), "starts_at": noon.isoformat()}
+    path = f"/v1/public/{shop.tenant.slug}"
+    held = {world.call("POST", f"{path}/holds", json=slot).json()["staff_id"] for _ in shop.staff}
+    assert held == {str(staff_id) for staff_id in shop.staff}
+    day = noon.date().isoformat()
+    query = {"service": str(shop.service_id), "from": day, "to": day, "timezone": "UTC"}
+    offered = world.call("GET", f"{path}/availability", params=query).json()["slots"]
+    assert offered
+    assert noon.isoformat().replace("+00:00", "Z") not in {item["starts_at"] for item in offered}
 
 
 async def test_a_customer_moves_and_cancels_by_the_link(world: World) -> None:

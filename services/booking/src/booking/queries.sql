@@ -64,7 +64,8 @@ FROM allocation
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
     AND during && tstzrange(%(begin)s, %(end)s)
     AND (state = 'confirmed' OR state = 'held' AND held_until > %(now)s)
-    AND appointment_id IS DISTINCT FROM %(but)s
+    -- A hold has no appointment: without `but` it must not be taken for the one to leave out.
+    AND (%(but)s::uuid IS NULL OR appointment_id IS DISTINCT FROM %(but)s)
 GROUP BY resource_id, session_id, during
 
 -- name: loads

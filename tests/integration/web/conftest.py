@@ -1,0 +1,156 @@
+"""web, the gateway, business and booking as processes, with real Postgres and Kafka between them.
+
+The test plays the operator (it writes the tenant) and auth (it signs tokens and serves its keys). A dashboard's
+session is sealed with the key that web was given, as after a login.
+"""
+
+import importlib.util
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from contracts.envelope import Envelope
+from contracts.platform import TenantChanged
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import Databases
+from support.processes import run_service, served_keys
+from support.tenants import new_tenant
+from web.cookies import CookieBox
+from web.sessions import COOKIE, Session
+
+T = TypeVar("T")
+
+PUBLIC_URL = "http://127.0.0.1:8080"
+COOKIE_KEY = "the cookie key of the integration tests"
+
+
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (answer := check()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+    return answer
+
+
+@dataclass
+class Site:
+    """What a person's browser reaches, and the way past it for what a test has to know."""
+
+    pages: str
+    minter: TokenMinter
+    booking_admin_url: str
+    producer: Producer
+
+    def open_business(self) -> TenantChanged:
+        """A new tenant, announced as the operator does, and known by the gateway's upstreams."""
+        tenant = new_tenant()
+        envelope = Envelope(
+            id=str(new_id()),
+            source="operator",
+            type=tenant.TYPE,
+            time=utc_now(),
+            subject=tenant.key,
+            tenant_id=tenant.tenant_id,
+            data=tenant.model_dump_json().encode(),
+        )
+        self.producer.produce(
+            tenant.TOPIC, envelope.data, tenant.key.encode(), headers=list(envelope.headers().items())
+        )
+        self.producer.flush(10)
+        with Browser(self.pages) as browser:
+            until(lambda: browser.get(f"/b/{tenant.slug}").status_code == 200, "the booking page")
+        return tenant
+
+    def browser(self, owner_of: TenantChanged | None = None) -> "Browser":
+        """A browser; signed in as an owner when a tenant is given."""
+        browser = Browser(self.pages)
+        if owner_of is not None:
+            session = Session(
+                access_token=self.minter.token(owner_of.tenant_id),
+                refresh_token="none",
+                expires_at=time.time() + 600,
+                session_id=str(new_id()),
+                business_id=str(owner_of.tenant_id),
+                business_slug=owner_of.slug,
+                role="owner",
+            )
+            browser.cookies.set(COOKIE, CookieBox(COOKIE_KEY).seal("session", asdict(session)))
+        return browser
+
+    def appointments(self, tenant: TenantChanged) -> list[str]:
+        """The states of the tenant's appointments, past row level security."""
+        with psycopg.connect(self.booking_admin_url) as conn:
+            statement = b"SELECT status FROM appointment WHERE tenant_id = %s ORDER BY starts_at"
+            return [row[0] for row in conn.execute(statement, (tenant.tenant_id,)).fetchall()]
+
+
+class Browser(httpx.Client):
+    """Keeps cookies, follows redirects, and sends forms as they stand in the page."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url=base_url, follow_redirects=True, timeout=30)
+
+    def submit(self, page: httpx.Response, action: str, data: dict[str, str] | None = None) -> httpx.Response:
+        """Sends the page's form with this action; hidden fields go with it."""
+        forms = [
+            part for part in re.findall(r"<form.*?</form>", page.text, re.S) if f'action="{action}"' in part
+        ]
+        assert forms, f"no form for {action} in\n{page.text}"
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', forms[0])
+        return self.post(action, data=dict(hidden) | (data or {}))
+
+
+@pytest.fixture(scope="module")
+def site(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """All four processes, ready."""
+    if importlib.util.find_spec("gateway.app") is None:
+        pytest.skip("the gateway is not built yet")
+    folder = Path(tmp_path_factory.mktemp("web"))
+    minter = TokenMinter(issuer=PUBLIC_URL)
+    with ExitStack() as stack:
+        jwks = stack.enter_context(served_keys(minter))
+        upstreams: dict[str, str] = {}
+        booking_admin_url = ""
+        for name in ("business", "booking"):
+            database = databases.for_service(name)
+            booking_admin_url = database.admin_url
+            env = {
+                "database_url": database.settings.database_url.get_secret_value(),
+                "jwks_url": jwks,
+                "link_key": "k" * 40,
+                "public_url": PUBLIC_URL,
+            }
+            running = stack.enter_context(run_service(name, "all", folder, **env, **broker.service_env(name)))
+            upstreams[name] = running.url
+        gateway = stack.enter_context(
+            run_service(
+                "gateway",
+                "all",
+                folder,
+                jwks_url=jwks,
+                public_url=PUBLIC_URL,
+                upstreams=json.dumps(upstreams),
+                **broker.service_env("gateway"),
+            )
+        )
+        web = stack.enter_context(
+            run_service(
+                "web", "all", folder, gateway_url=gateway.url, cookie_key=COOKIE_KEY, public_url=PUBLIC_URL
+            )
+        )
+        yield Site(web.url, minter, booking_admin_url, Producer(broker.super_user()))

@@ -1,0 +1,170 @@
+"""A business sets itself up and a customer books, moves and cancels, through the pages alone."""
+
+import datetime as dt
+import re
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from contracts.platform import TenantChanged
+from integration.web.conftest import Browser, Site, until
+
+LISBON = ZoneInfo("Europe/Lisbon")
+SERVICE = {
+    "name": "Haircut",
+    "duration_minutes": "30",
+    "buffer_before_minutes": "0",
+    "buffer_after_minutes": "0",
+    "slot_step_minutes": "30",
+    "minimum_notice_minutes": "0",
+    "booking_window_days": "60",
+    "cancellation_window_minutes": "0",
+    "capacity": "1",
+    "price": "25.00",
+}
+CUSTOMER = {"name": "Bea <Bond>", "email": "bea@customer.example", "consent_email": "yes"}
+
+
+def set_up(site: Site, tenant: TenantChanged) -> tuple[str, str]:
+    """Adds Ada, who works on every day, and a haircut; (staff id, service id) once they can be booked."""
+    with site.browser(owner_of=tenant) as owner:
+        added = owner.submit(owner.get("/dashboard/staff"), "/dashboard/staff", {"name": "Ada"})
+        assert added.status_code == 200, added.text
+        member = added.url.path
+        hours = {f"{end}-{day}-0": "00:00" for day in range(7) for end in ("opens", "closes")}
+        saved = owner.submit(added, f"{member}/hours", hours)
+        assert "The hours are saved." in saved.text, saved.text
+        staff_id = member.rsplit("/", 1)[1]
+        new = "/dashboard/services/new"
+        done = owner.submit(owner.get(new), new, SERVICE | {"staff": staff_id})
+        assert "Haircut can be booked now." in done.text, done.text
+        service = re.search(r"/dashboard/services/([0-9a-f-]{36})", done.text)
+        assert service
+        service_id = service[1]
+        tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+        address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
+
+        def offered() -> bool:
+            page = owner.get(address)
+            return page.status_code == 200 and 'name="starts_at"' in page.text
+
+        until(offered, "free times on the booking page")
+    return staff_id, service_id
+
+
+def slots(page: httpx.Response) -> list[str]:
+    return re.findall(r'name="(?:starts_at|slot)" value="([^"]+)"', page.text)
+
+
+def book(browser: Browser, tenant: TenantChanged, service_id: str, number: int = 0) -> httpx.Response:
+    """Books the nth time of tomorrow; answers the confirmation page."""
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    picker = browser.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+    starts_at = slots(picker)[number]
+    details = browser.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": starts_at})
+    assert "This time is kept for you" in details.text, details.text
+    return browser.submit(details, f"/b/{tenant.slug}/appointments", CUSTOMER)
+
+
+def test_a_business_is_set_up_and_a_customer_books_moves_and_cancels(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    with site.browser() as customer:
+        confirmed = book(customer, tenant, service_id)
+        assert "You are booked" in confirmed.text, confirmed.text
+        link = confirmed.url.path
+        assert f"{link}</a>" in confirmed.text
+        assert site.appointments(tenant) == ["confirmed"]
+
+        choice = customer.get(f"{link}/reschedule")
+        moved = customer.submit(choice, f"{link}/reschedule", {"slot": slots(choice)[-1]})
+        assert "has been moved" in moved.text, moved.text
+
+        cancelled = customer.submit(customer.get(link), f"{link}/cancel")
+        assert "is cancelled" in cancelled.text, cancelled.text
+        assert site.appointments(tenant) == ["cancelled"]
+
+
+def test_of_two_who_want_the_same_time_one_is_shown_what_is_left(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
+    with site.browser() as first, site.browser() as second:
+        pages = first.get(address), second.get(address)
+        wanted = slots(pages[0])[0]
+        held = first.submit(pages[0], f"/b/{tenant.slug}/hold", {"starts_at": wanted})
+        assert "kept for you" in held.text
+        late = second.submit(pages[1], f"/b/{tenant.slug}/hold", {"starts_at": wanted})
+        assert "has just taken that time" in late.text, late.text
+        assert wanted not in slots(late)
+
+
+def test_a_form_sent_twice_books_once(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    with site.browser() as customer:
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+        details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
+        answers = [customer.submit(details, f"/b/{tenant.slug}/appointments", CUSTOMER) for _ in range(2)]
+    assert answers[0].url.path == answers[1].url.path
+    assert site.appointments(tenant) == ["confirmed"]
+
+
+def test_what_the_api_refuses_stands_at_its_field(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    with site.browser() as customer:
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+        details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
+        wrong = CUSTOMER | {"email": "not an address", "phone": "12"}
+        answer = customer.submit(details, f"/b/{tenant.slug}/appointments", wrong)
+        assert answer.status_code == 422
+        assert 'id="email-fault">This must be an e-mail address.' in answer.text, answer.text
+        assert 'id="phone-fault">This must be a number with its country code' in answer.text
+        fixed = customer.submit(answer, f"/b/{tenant.slug}/appointments", CUSTOMER)
+        assert "You are booked" in fixed.text
+
+
+def test_the_owner_sees_the_day_and_cancels(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    with site.browser() as customer:
+        book(customer, tenant, service_id)
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    with site.browser(owner_of=tenant) as owner:
+        day = owner.get(f"/dashboard?date={tomorrow.isoformat()}")
+        assert "Bea &lt;Bond&gt;" in day.text
+        action = re.search(r'action="(/dashboard/appointments/[0-9a-f-]+/cancel)"', day.text)
+        assert action
+        done = owner.submit(day, action[1])
+        assert "The appointment is cancelled" in done.text
+        listed = owner.get("/dashboard/appointments?status=cancelled")
+        assert "Bea &lt;Bond&gt;" in listed.text
+
+
+def test_reminders_and_dates_are_kept(site: Site) -> None:
+    tenant = site.open_business()
+    staff_id, service_id = set_up(site, tenant)
+    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
+    with site.browser(owner_of=tenant) as owner:
+        page = owner.get("/dashboard/reminders")
+        rows = {"amount-0": "1", "unit-0": "days", "amount-1": "90", "unit-1": "minutes"}
+        assert "1 day, 90 minutes ahead" in owner.submit(page, "/dashboard/reminders", rows).text
+        member = f"/dashboard/staff/{staff_id}"
+        off = owner.submit(owner.get(member), f"{member}/exceptions", {"date": tomorrow.isoformat()})
+        assert "day off" in off.text
+        address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
+        heading = f'id="day-{tomorrow.isoformat()}"'
+        until(lambda: heading not in owner.get(address).text, "no times on the day off")
+
+
+def test_one_business_sees_nothing_of_another(site: Site) -> None:
+    mine, other = site.open_business(), site.open_business()
+    staff_id, service_id = set_up(site, other)
+    with site.browser(owner_of=mine) as owner:
+        assert owner.get(f"/dashboard/staff/{staff_id}").status_code == 404
+        assert owner.get(f"/dashboard/services/{service_id}").status_code == 404
+        assert "Ada" not in owner.get("/dashboard/staff").text

@@ -6,6 +6,7 @@ import pytest
 
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
+from support.mail import Mailpit
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,19 @@ def databases() -> Iterator[Databases]:
 def broker() -> Iterator[Broker]:
     """The session's Kafka."""
     made = Broker()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def mailpit() -> Iterator[Mailpit]:
+    """The session's SMTP server."""
+    program = Mailpit.program()
+    if program is None:
+        pytest.skip("Mailpit is not on PATH, and the local stack does not build it yet")
+    made = Mailpit(program)
     try:
         yield made
     finally:

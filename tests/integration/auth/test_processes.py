@@ -1,0 +1,219 @@
+"""What survives: mail through crashes and outages, signing keys through restarts and rotation."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from auth.keyring import Keyring, Seal, new_key
+from auth.queue_store import add_signing_key
+from auth.settings import AuthSettings
+from auth.workers import AuthHousekeeping
+from contracts.platform import Owner
+from integration.auth.world import ENCRYPTION_KEY, Mailpit, World, new_email, until, wish
+from servicekit.clock import utc_now
+from servicekit.db import Database
+from support.broker import Broker
+from support.databases import Databases
+from support.processes import free_port
+from support.tenants import new_tenant
+
+SETTINGS = AuthSettings.model_validate({"encryption_key": ENCRYPTION_KEY})
+
+
+@pytest.fixture
+def world(
+    databases: Databases, broker: Broker, mailpit: Mailpit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A database of its own for each test, and no process yet."""
+    made = World(databases.for_service("auth"), broker, mailpit, tmp_path_factory.mktemp("auth"))
+    yield made
+    made.http.close()
+
+
+def _owned() -> Any:
+    return new_tenant(owner=Owner(email=new_email(), name="Ada"))
+
+
+def test_killed_before_the_mail_is_sent_it_is_sent_once(world: World) -> None:
+    tenant = _owned()
+    with world.running(fault="auth.mail-claimed") as process:
+        world.announce(tenant)
+        assert process.process.wait(20) == -9
+    assert world.mails(tenant.owner.email) == []
+    with world.running():
+        world.status(tenant, "OwnerInvited")
+        assert len(world.mails(tenant.owner.email)) == 1
+        world.accept(tenant.owner.email)
+
+
+def test_killed_after_the_mail_is_sent_both_copies_are_one_message_and_both_links_work(world: World) -> None:
+    tenant = _owned()
+    with world.running(fault="auth.mail-sent") as process:
+        world.announce(tenant)
+        assert process.process.wait(20) == -9
+    with world.running():
+        world.status(tenant, "OwnerInvited")
+        first, second = world.mails(tenant.owner.email)
+        assert first["MessageID"] == second["MessageID"]
+        old, new = world.links(tenant.owner.email, count=2)
+        assert old != new
+        assert world.set_password(old).status_code == 200
+        assert world.set_password(new).status_code == 422
+
+
+def test_mail_waits_for_a_server_that_is_away(world: World) -> None:
+    tenant = _owned()
+    with world.running(smtp_port=str(free_port())):
+        world.announce(tenant)
+        status = world.status(tenant, "OwnerInvitationQueued")
+        assert (status["state"], status["details"]["owner_invited"]) == ("ready", False)
+        until(lambda: world.rows("SELECT 1 AS x FROM mail WHERE attempts > 1"), "it was tried twice")
+    with world.running():
+        world.status(tenant, "OwnerInvited")
+        until(lambda: not world.rows("SELECT 1 FROM mail"), "the queue is empty")
+        assert len(world.mails(tenant.owner.email)) == 1
+
+
+def test_keys_outlive_a_restart_and_two_processes_share_them(world: World) -> None:
+    with world.running():
+        _, owner = world.business()
+        first_url = world.url
+        with world.running("serve"):
+            assert world.url != first_url
+            assert world.call("GET", "/v1/me", owner).status_code == 200
+            assert world.refresh(owner.session["refresh_token"]).status_code == 200
+    with world.running():
+        assert world.call("GET", "/v1/me", owner).status_code == 200
+    assert len(world.rows("SELECT 1 FROM signing_key")) == 1
+
+
+def _kids(world: World) -> list[str]:
+    return [key["kid"] for key in world.call("GET", "/.well-known/jwks.json").json()["keys"]]
+
+
+def _rotate(world: World, *arguments: str) -> None:
+    environment = {
+        "SLOTWRIGHT_DATABASE_URL": world.database.settings.database_url.get_secret_value(),
+        "SLOTWRIGHT_ENCRYPTION_KEY": ENCRYPTION_KEY,
+    }
+    command = [sys.executable, "-m", "auth", "rotate-keys", *arguments]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ENCRYPTION_KEY not in done.stdout + done.stderr
+
+
+def test_a_rotated_key_is_published_before_it_signs_and_an_old_token_stays_good(world: World) -> None:
+    with world.running():
+        _, owner = world.business()
+        (old,) = _kids(world)
+        _rotate(world)
+    with world.running():
+        old_again, new = sorted(_kids(world), key=lambda kid: kid != old)
+        assert old_again == old
+        fresh = world.refresh(owner.session["refresh_token"]).json()
+        assert jwt.get_unverified_header(fresh["access_token"])["kid"] == old
+        world.rows(
+            "UPDATE signing_key SET signs_from = now() - interval '1 second' WHERE kid = %s RETURNING 1", new
+        )
+    with world.running():
+        fresh = world.refresh(fresh["refresh_token"]).json()
+        assert jwt.get_unverified_header(fresh["access_token"])["kid"] == new
+        assert world.call("GET", "/v1/me", owner).status_code == 200, "signed with the old one"
+        world.rows("UPDATE signing_key SET signs_from = signs_from - interval '1 hour' RETURNING 1 AS x")
+    with world.running():
+        assert _kids(world) == [new]
+
+
+def test_a_key_that_leaked_is_withdrawn_at_once(world: World) -> None:
+    with world.running():
+        _, owner = world.business()
+        (old,) = _kids(world)
+    _rotate(world, "--now")
+    with world.running():
+        assert old not in _kids(world)
+        assert world.call("GET", "/v1/me", owner).status_code == 503
+        assert world.refresh(owner.session["refresh_token"]).status_code == 200
+
+
+def test_another_encryption_key_stops_the_process_with_a_line_that_says_so(world: World) -> None:
+    with world.running():
+        pass
+    with pytest.raises(AssertionError, match="another SLOTWRIGHT_ENCRYPTION_KEY"):
+        with world.running(encryption_key="B" * 43):
+            pass
+
+
+def test_a_missing_encryption_key_is_one_line(world: World) -> None:
+    environment = {name: value for name, value in os.environ.items() if "ENCRYPTION_KEY" not in name}
+    command = [sys.executable, "-m", "auth", "serve"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "auth: setting SLOTWRIGHT_ENCRYPTION_KEY: Field required\n"
+
+
+async def test_a_key_is_followed_by_the_next_as_its_time_comes(world: World) -> None:
+    now = utc_now()
+    seal = Seal(SETTINGS.sealing_key())
+    db = Database(world.database.settings, application="test")
+    await db.open()
+    try:
+        async with db.public() as conn:
+            await add_signing_key(conn, new_key(seal, now - timedelta(days=30)))
+        at = now
+        ring = Keyring(db, seal, SETTINGS.key_times(), clock=lambda: at)
+        other = Keyring(db, seal, SETTINGS.key_times(), clock=lambda: at)
+        await ring.turn()
+        await other.turn()
+        old, new = (key["kid"] for key in ring.jwks()["keys"])
+        assert ring.jwks() == other.jwks()
+        claims = {"sub": "ada"}
+        for passed, kid, published in [
+            (timedelta(0), old, {old, new}),
+            (timedelta(minutes=15), new, {old, new}),
+            (timedelta(minutes=30), new, {new}),
+        ]:
+            at = now + passed
+            await ring.turn()
+            assert jwt.get_unverified_header(ring.sign(claims, lifetime=timedelta(minutes=10)))["kid"] == kid
+            assert {key["kid"] for key in ring.jwks()["keys"]} == published
+    finally:
+        await db.close()
+
+
+async def test_housekeeping_drops_what_has_served_its_time(world: World) -> None:
+    with world.running():
+        _, owner = world.business()
+        ended = owner.session["session_id"]
+        kept = world.sign_in(owner.email).session["session_id"]
+        forgotten = world.post("/v1/signups", wish()).json()["id"]
+    world.rows(
+        "UPDATE session SET ended_at = now() - interval '8 days' WHERE session_id = %s RETURNING 1", ended
+    )
+    db = Database(world.database.settings, application="test")
+    await db.open()
+    try:
+        await AuthHousekeeping(db, SETTINGS).turn()
+        assert [row["session_id"] for row in world.rows("SELECT session_id::text FROM session")] == [kept]
+        assert [row["s"] for row in world.rows("SELECT session_id::text AS s FROM refresh_token")] == [kept]
+        assert world.rows("SELECT state FROM signup") == [{"state": "requested"}]
+
+        later = utc_now() + timedelta(hours=2)
+        await AuthHousekeeping(db, SETTINGS, clock=lambda: later).turn()
+        assert world.rows("SELECT state FROM signup") == [{"state": "failed"}]
+        buried = world.rows("SELECT payload FROM outbox WHERE key = %s ORDER BY id", forgotten)
+        assert buried[-1]["payload"] is None
+        assert world.rows("SELECT 1 FROM attempt") == []
+
+        much_later = utc_now() + timedelta(days=100)
+        await AuthHousekeeping(db, SETTINGS, clock=lambda: much_later).turn()
+        assert world.rows("SELECT 1 FROM session") == world.rows("SELECT 1 FROM signup") == []
+        assert world.rows("SELECT 1 FROM invitation_link") == world.rows("SELECT 1 FROM refresh_token") == []
+        assert len(world.rows("SELECT 1 FROM membership")) == 1
+    finally:
+        await db.close()

@@ -150,6 +150,8 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # uvicorn would believe X-Forwarded-For of any peer on this machine; who needs it reads it by its own rule.
+        proxy_headers=False,
         date_header=True,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="on",

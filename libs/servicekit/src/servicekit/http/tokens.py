@@ -5,7 +5,7 @@ with an unknown `kid` asks the loop to hurry and gets a 503 that says when to co
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -111,16 +111,7 @@ class TokenVerifier:
 
     def verify(self, token: str) -> Principal:
         """Raises Unauthorized, or Unavailable when the key is not known yet."""
-        claims = self.claims(token)
-        try:
-            return Principal(
-                user_id=UUID(claims["sub"]),
-                tenant_id=UUID(claims["business_id"]),
-                role=str(claims["role"]),
-                session_id=UUID(claims["sid"]),
-            )
-        except (KeyError, ValueError, AttributeError):
-            raise _refused("The token lacks a claim.") from None
+        return principal_of(self.claims(token))
 
     def claims(self, token: str) -> dict[str, Any]:
         """The verified claims. Raises as `verify`."""
@@ -147,6 +138,19 @@ class TokenVerifier:
             raise _refused("The token has expired; refresh it.") from None
         except jwt.PyJWTError:
             raise _refused("The token is not valid.") from None
+
+
+def principal_of(claims: Mapping[str, Any]) -> Principal:
+    """The Principal of verified claims. Raises Unauthorized."""
+    try:
+        return Principal(
+            user_id=UUID(claims["sub"]),
+            tenant_id=UUID(claims["business_id"]),
+            role=str(claims["role"]),
+            session_id=UUID(claims["sid"]),
+        )
+    except (KeyError, ValueError, AttributeError):
+        raise _refused("The token lacks a claim.") from None
 
 
 def _refused(detail: str) -> Unauthorized:

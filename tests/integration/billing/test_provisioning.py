@@ -52,13 +52,17 @@ def test_manual_is_ready_without_stripe(world: World) -> None:
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/billing-manual")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_kill_between_two_steps_makes_nothing_twice(world: World, fault: str) -> None:
+@pytest.mark.slow
+def test_a_kill_after_every_step_makes_nothing_twice(world: World) -> None:
+    """Killed after each step in turn; each start of the process takes some seconds."""
     tenant = new_tenant()
     world.billing.stop()
-    world.start_billing(SLOTWRIGHT_FAULT=fault)
+    world.start_billing(SLOTWRIGHT_FAULT=FAULTS[0])
     world.publish(tenant)
     assert world.billing.wait() == -9
+    for fault in FAULTS[1:]:
+        world.start_billing(SLOTWRIGHT_FAULT=fault)
+        assert world.billing.wait() == -9, fault
     world.start_billing()
     details = world.status(tenant, "ready").details.billing
     (customer,) = world.customers(tenant)
@@ -68,7 +72,9 @@ def test_a_kill_between_two_steps_makes_nothing_twice(world: World, fault: str) 
     assert len(world.objects("checkout.session", customer=customer["id"])) == 1
 
 
+@pytest.mark.slow
 def test_a_kill_is_resumed_days_later_with_the_same_customer(world: World) -> None:
+    """Kafka waits for the killed process's session to end before the next one hears of the tenant."""
     tenant = new_tenant()
     world.billing.stop()
     world.start_billing(SLOTWRIGHT_FAULT="billing.customer-made")
@@ -80,7 +86,9 @@ def test_a_kill_is_resumed_days_later_with_the_same_customer(world: World) -> No
     assert len(world.customers(tenant)) == 1
 
 
+@pytest.mark.slow
 def test_stripe_down_is_told_and_ridden_out(world: World) -> None:
+    """Backoff, while the stand-in is away."""
     tenant = new_tenant()
     world.stripe.stop()
     try:
@@ -117,6 +125,23 @@ def test_an_outage_does_not_unlink_who_is_linked(world: World) -> None:
         assert len(world.statuses(tenant.tenant_id)) == before
     finally:
         world.start_stripe()
+
+
+@pytest.mark.slow
+def test_without_a_key_stripe_tenants_fail_and_manual_ones_are_served(world: World) -> None:
+    """Starts billing twice."""
+    tenant, manual = new_tenant(), new_tenant(billing=BillingSpec(mode="Manual"))
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_STRIPE_API_KEY="", SLOTWRIGHT_STRIPE_WEBHOOK_SECRET="")
+    world.publish(tenant)
+    world.publish(manual)
+    assert world.status(tenant, "failed").reason == "StripeNotConfigured"
+    world.status(manual, "ready", state="manual")
+    assert world.http.post(f"{world.url}/webhooks/stripe", content="{}").status_code == 503
+    world.billing.stop()
+    world.start_billing()
+    world.publish(again(tenant))
+    world.status(again(tenant), "ready")
 
 
 def test_a_customer_is_adopted(world: World) -> None:

@@ -1,6 +1,6 @@
 """billing's own settings."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from servicekit.settings import Settings
 
@@ -16,3 +16,8 @@ class BillingSettings(Settings):
     resync_seconds: int = Field(
         default=3600, ge=1, description="How old a subscription may get before it is fetched again."
     )
+
+    @field_validator("stripe_api_key", "stripe_api_base", "stripe_webhook_secret", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value

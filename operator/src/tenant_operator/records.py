@@ -212,7 +212,9 @@ def _produce(sender: Producer, topic: str, messages: Iterable[tuple[str, Envelop
 
     try:
         for key, envelope in messages:
-            headers = [(name, value.encode()) for name, value in envelope.headers().items()]
+            headers: list[tuple[str, str | bytes | None]] = [
+                (name, value.encode()) for name, value in envelope.headers().items()
+            ]
             sender.produce(topic, key=key, value=envelope.data, headers=headers, on_delivery=delivered)
             pending += 1
     except (BufferError, KafkaException) as error:

@@ -370,3 +370,27 @@ def _merged(
 
 def _text(moment: datetime) -> str:
     return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def only_use_differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Nothing but the counts of use has changed."""
+    counts = {"usage", "bookings"}
+    return before != after and all(
+        before.get(name) == after.get(name) for name in (set(before) | set(after)) - counts
+    )
+
+
+def transition(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[Literal["Normal", "Warning"], str, str] | None:
+    """The Event that a change of status deserves: kind, reason, message; None when Ready says the same."""
+    old, new = _ready(before), _ready(after)
+    if new is None or (old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])):
+        return None
+    stuck = any(item["type"] == STALLED and item["status"] == "True" for item in after["conditions"])
+    bad = stuck or (new["status"] == "False" and new["reason"] not in {"Provisioning", "Deleting"})
+    return "Warning" if bad else "Normal", new["reason"], new["message"]
+
+
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((item for item in status.get("conditions", ()) if item["type"] == READY), None)

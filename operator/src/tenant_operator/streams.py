@@ -82,7 +82,7 @@ class Streams:
 
     def _client(self) -> AdminClient:
         if self._admin is None:
-            self._admin = AdminClient(self._kafka.client_config() | {"client.id": "operator.streams"})
+            self._admin = AdminClient({**self._kafka.client_config(), "client.id": "operator.streams"})
         return self._admin
 
     def _prepare(self) -> None:
@@ -168,7 +168,7 @@ class Streams:
         _settle(admin.alter_user_scram_credentials([user]))
         if not state.access:
             _settle(admin.create_acls(_rules(stream.slug)))
-        made = {name: wanted for name in missing}
+        made = dict.fromkeys(missing, wanted)
         kept = {
             name: TopicState(max(topic.partitions, stream.partitions), stream.retention_hours)
             for name, topic in topics.items()
@@ -177,16 +177,7 @@ class Streams:
 
     def _drop(self, slug: str) -> None:
         admin = self._client()
-        every = AclBindingFilter(
-            ResourceType.ANY,
-            None,
-            ResourcePatternType.ANY,
-            f"User:{kafka_user(slug)}",
-            None,
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        _settle(admin.delete_acls([every]))
+        _settle(admin.delete_acls([_any_acl(f"User:{kafka_user(slug)}")]))
         user = UserScramCredentialDeletion(kafka_user(slug), ScramMechanism.SCRAM_SHA_512)
         _settle(admin.alter_user_scram_credentials([user]), allow=_GONE)
         _settle(admin.delete_topics([tenant_topic(slug), tenant_dead_letter_topic(slug)]), allow=_GONE)
@@ -241,11 +232,21 @@ def _users(admin: AdminClient) -> set[str]:
 
 
 def _acls(admin: AdminClient) -> list[AclBinding]:
-    every = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
-    )
-    found: list[AclBinding] = _settle({"acls": admin.describe_acls(every)})["acls"]
+    found: list[AclBinding] = _settle({"acls": admin.describe_acls(_any_acl(None))})["acls"]
     return found
+
+
+def _any_acl(principal: str | None) -> AclBindingFilter:
+    """Every rule of a principal, or of all."""
+    return AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type] # None is any name, as librdkafka has it; the annotation forgets it
+        ResourcePatternType.ANY,
+        principal,  # type: ignore[arg-type] # the same
+        None,  # type: ignore[arg-type] # the same
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
 
 
 def _settle(answers: Mapping[Any, "Future[Any]"], *, allow: frozenset[int] = frozenset()) -> dict[Any, Any]:

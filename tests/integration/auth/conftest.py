@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.auth.world import Mailpit, World
+from integration.auth.world import World
 from support.broker import Broker
 from support.databases import Databases
+from support.mail import Mailpit
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ from auth.queue_store import add_signing_key
 from auth.settings import AuthSettings
 from auth.workers import AuthHousekeeping
 from contracts.platform import Owner
-from integration.auth.world import ENCRYPTION_KEY, Mailpit, World, new_email, until, wish
+from integration.auth.world import ENCRYPTION_KEY, World, new_email, until, wish
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from support.broker import Broker
 from support.databases import Databases
+from support.mail import Mailpit
 from support.processes import free_port
 from support.tenants import new_tenant
 
@@ -144,9 +145,9 @@ def test_a_key_that_leaked_is_withdrawn_at_once(world: World) -> None:
 def test_another_encryption_key_stops_the_process_with_a_line_that_says_so(world: World) -> None:
     with world.running():
         pass
-    with pytest.raises(AssertionError, match="another SLOTWRIGHT_ENCRYPTION_KEY"):
-        with world.running(encryption_key="B" * 43):
-            pass
+    wrong = world.running(encryption_key="B" * 43)
+    with pytest.raises(AssertionError, match="another SLOTWRIGHT_ENCRYPTION_KEY"), wrong:
+        pass
 
 
 def test_a_missing_encryption_key_is_one_line(world: World) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -26,6 +26,7 @@ from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import ServiceDatabase
+from support.mail import Mailpit
 from support.processes import Running, run_service
 from support.tenants import new_tenant
 
@@ -35,15 +36,6 @@ PASSWORD = "a green bicycle"
 PUBLIC_URL = "http://127.0.0.1:8080"
 ENCRYPTION_KEY = "A" * 43
 _LINK = re.compile(re.escape(PUBLIC_URL) + r"/set-password#token=(\S+)")
-
-
-class Mailpit(Protocol):
-    """What these tests need of the fixture `mailpit`: a real SMTP server with an API."""
-
-    @property
-    def smtp_port(self) -> int: ...
-    @property
-    def url(self) -> str: ...
 
 
 def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:

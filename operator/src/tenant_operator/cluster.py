@@ -1,0 +1,206 @@
+"""The API server as the operator uses it: a few requests, with failures translated once, here.
+
+Objects go in and out as the API's JSON. Used by `controller`, `signups` and `lease`.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes import aio
+
+from tenant_operator.domain import GROUP, VERSION
+from tenant_operator.errors import ClusterFailedError, ConflictError, RefusedError
+from tenant_operator.manifests import MANAGED_BY, OPERATOR
+from tenant_operator.metrics import WRITES
+
+Body = dict[str, Any]
+
+# Generated code whose annotations cover half of it.
+client: Any = aio.client
+config: Any = aio.config
+
+PLURALS = {"Tenant": "tenants", "Plan": "plans"}
+_MERGE_PATCH = "application/merge-patch+json"
+_PAGE = 500
+_SECONDS = 30
+
+
+class Cluster:
+    """A client of one API server. Every method raises ClusterFailedError or one of its kinds."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._api: Any = None
+
+    async def open(self) -> None:
+        """Finds the API server: the pod's service account, else KUBECONFIG or ~/.kube/config."""
+        settings = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            try:
+                await config.load_kube_config(client_configuration=settings)
+            except config.ConfigException as error:
+                raise ClusterFailedError(f"No way to the API server is configured: {error}.") from error
+        self._api = client.ApiClient(configuration=settings)
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()
+
+    async def list_all(self, kind: str) -> tuple[list[Body], int]:
+        """Every Tenant or Plan, read in pages, and the version that the list stands for."""
+        items: list[Body] = []
+        token: str | None = None
+        while True:
+            more = {"_continue": token} if token else {}
+            page = await self._do(
+                self._objects().list_cluster_custom_object(GROUP, VERSION, PLURALS[kind], limit=_PAGE, **more)
+            )
+            items += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, int(page["metadata"]["resourceVersion"])
+
+    async def read(self, kind: str, name: str) -> Body | None:
+        """The object, or None."""
+        found: Body | None = await self._maybe(
+            self._objects().get_cluster_custom_object(GROUP, VERSION, PLURALS[kind], name)
+        )
+        return found
+
+    async def create(self, body: Body) -> Body:
+        """Raises ConflictError when it exists, RefusedError when a rule of the API server forbids it."""
+        return await self._write(
+            "create",
+            self._objects().create_cluster_custom_object(GROUP, VERSION, PLURALS[body["kind"]], body),
+        )
+
+    async def replace_status(self, body: Body, status: Mapping[str, Any]) -> Body:
+        """Writes the status of the object as it was read; raises ConflictError when it has changed since."""
+        whole = {**body, "status": status}
+        name = body["metadata"]["name"]
+        return await self._write(
+            "status",
+            self._objects().replace_cluster_custom_object_status(
+                GROUP, VERSION, PLURALS[body["kind"]], name, whole
+            ),
+        )
+
+    async def set_finalizers(self, body: Body, finalizers: list[str]) -> Body:
+        """Raises ConflictError when the object has changed since it was read."""
+        metadata = body["metadata"]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
+        return await self._write(
+            "finalizers",
+            self._objects().patch_cluster_custom_object(
+                GROUP, VERSION, PLURALS[body["kind"]], metadata["name"], patch, _content_type=_MERGE_PATCH
+            ),
+        )
+
+    async def secret_names(self) -> set[str]:
+        """The names of the credentials Secrets that the operator made."""
+        found = await self._do(
+            self._core().list_namespaced_secret(self._namespace, label_selector=f"{MANAGED_BY}={OPERATOR}")
+        )
+        return {item["metadata"]["name"] for item in self._plain(found)["items"]}
+
+    async def read_secret(self, name: str) -> Body | None:
+        found = await self._maybe(self._core().read_namespaced_secret(name, self._namespace))
+        return self._plain(found) if found is not None else None
+
+    async def put_secret(self, body: Body) -> None:
+        """Creates the Secret, or replaces what stands under its name."""
+        try:
+            await self._write("secret", self._core().create_namespaced_secret(self._namespace, body))
+        except ConflictError:
+            name = body["metadata"]["name"]
+            await self._write("secret", self._core().replace_namespaced_secret(name, self._namespace, body))
+
+    async def delete_secret(self, name: str) -> None:
+        """A Secret that is not there is deleted."""
+        if await self._maybe(self._core().delete_namespaced_secret(name, self._namespace)) is not None:
+            WRITES.labels("secret").inc()
+
+    async def create_event(self, body: Body) -> None:
+        namespace = body["metadata"]["namespace"]
+        await self._write("event", client.EventsV1Api(self._api).create_namespaced_event(namespace, body))
+
+    async def read_lease(self, name: str) -> Body | None:
+        found = await self._maybe(self._leases().read_namespaced_lease(name, self._namespace))
+        return self._plain(found) if found is not None else None
+
+    async def create_lease(self, body: Body) -> Body:
+        return self._plain(
+            await self._write("lease", self._leases().create_namespaced_lease(self._namespace, body))
+        )
+
+    async def replace_lease(self, body: Body) -> Body:
+        """Raises ConflictError when it has changed since it was read."""
+        name = body["metadata"]["name"]
+        return self._plain(
+            await self._write("lease", self._leases().replace_namespaced_lease(name, self._namespace, body))
+        )
+
+    def _objects(self) -> Any:
+        return client.CustomObjectsApi(self._api)
+
+    def _core(self) -> Any:
+        return client.CoreV1Api(self._api)
+
+    def _leases(self) -> Any:
+        return client.CoordinationV1Api(self._api)
+
+    def _plain(self, model: Any) -> Body:
+        """A generated model as the API's JSON."""
+        plain: Body = self._api.sanitize_for_serialization(model)
+        return plain
+
+    async def _write(self, what: str, request: Awaitable[Any]) -> Body:
+        answer: Body = await self._do(request)
+        WRITES.labels(what).inc()
+        return answer
+
+    async def _maybe(self, request: Awaitable[Any]) -> Any:
+        try:
+            return await self._do(request)
+        except _NotFoundError:
+            return None
+
+    async def _do(self, request: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return await request
+        except client.ApiException as error:
+            raise _translated(error) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ClusterFailedError(
+                f"The API server cannot be reached: {str(error) or type(error).__name__}."
+            ) from error
+
+
+class _NotFoundError(ClusterFailedError):
+    """There is no such object."""
+
+
+def _translated(error: Any) -> ClusterFailedError:
+    text = _message(error)
+    if error.status == 404:
+        return _NotFoundError(text)
+    if error.status == 409:
+        return ConflictError(text)
+    if error.status in {400, 403, 422}:
+        return RefusedError(f"The API server refused: {text}")
+    return ClusterFailedError(f"The API server answered {error.status}: {text}")
+
+
+def _message(error: Any) -> str:
+    """The sentence of the API's Status object; never the request."""
+    try:
+        text = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)
+    return str(text)

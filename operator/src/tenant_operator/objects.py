@@ -1,0 +1,56 @@
+"""The Tenant and Plan objects as last seen, from the watch, from lists and from the answers to our own writes.
+
+Keeps the newest of what comes in any order, so that a watch event that lags behind a write of ours does no harm.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tenant_operator.workqueue import Key
+
+Body = dict[str, Any]
+
+
+class Objects:
+    """By kind and name. A body is what the API server sent; nobody changes it."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[Key, Body] = {}
+
+    def get(self, key: Key) -> Body | None:
+        return self._bodies.get(key)
+
+    def of_kind(self, kind: str) -> list[Body]:
+        return [body for key, body in self._bodies.items() if key.kind == kind]
+
+    def put(self, key: Key, body: Body) -> bool:
+        """False when what is known is as new."""
+        known = self._bodies.get(key)
+        if known is not None and _version(body) <= _version(known):
+            return False
+        self._bodies[key] = body
+        return True
+
+    def drop(self, key: Key, uid: str | None = None) -> bool:
+        """False when there is none, or another object under that name by now."""
+        known = self._bodies.get(key)
+        if known is None or (uid is not None and known["metadata"]["uid"] != uid):
+            return False
+        del self._bodies[key]
+        return True
+
+    def replace_all(self, kind: str, bodies: Iterable[Body], version: int) -> set[Key]:
+        """Takes in a whole list as of `version`; answers every key that is there or was."""
+        listed = {Key(kind, body["metadata"]["name"]): body for body in bodies}
+        known = {key for key in self._bodies if key.kind == kind}
+        for key, body in listed.items():
+            self.put(key, body)
+        for key in known - set(listed):
+            if _version(self._bodies[key]) <= version:  # else it is younger than the list
+                del self._bodies[key]
+        return known | set(listed)
+
+
+def _version(body: Body) -> int:
+    """Versions of one resource are ordered as numbers (Kubernetes' KEP-5504)."""
+    return int(body["metadata"]["resourceVersion"])

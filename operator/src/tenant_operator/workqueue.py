@@ -1,0 +1,82 @@
+"""Which objects wait to be reconciled: each once, however often it is asked for, never twice at the same time.
+
+kopf would hold a worker of its own for an object for five seconds after each event (`idle_timeout`), which caps
+an operator at a fifth of its workers a second; here a worker is free as soon as a pass has ended.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from tenant_operator.metrics import QUEUE
+
+
+class Key(NamedTuple):
+    """An object: its kind, Tenant or Plan, and its name."""
+
+    kind: str
+    name: str
+
+
+class WorkQueue:
+    """Runs `work` for each key that is asked for, with at most `concurrency` at once. `work` must not raise."""
+
+    def __init__(self, work: Callable[[Key], Awaitable[None]], *, concurrency: int) -> None:
+        self._work = work
+        self._concurrency = concurrency
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._waiting: set[Key] = set()
+        self._again: set[Key] = set()
+        self._running: dict[Key, float] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+
+    def add(self, key: Key) -> None:
+        """As soon as possible; once more after the pass that runs just now."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+            QUEUE.set(len(self._waiting))
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """After a while, unless it is asked for earlier; the earliest of several counts."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self.add, key)
+
+    def longest(self) -> float:
+        """Seconds that the oldest running pass has taken so far."""
+        return max((time.monotonic() - since for since in self._running.values()), default=0.0)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._concurrency):
+                    group.create_task(self._worker(), name=f"reconcile-{number}")
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            QUEUE.set(len(self._waiting))
+            self._running[key] = time.monotonic()
+            try:
+                await self._work(key)
+            finally:
+                del self._running[key]
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)

@@ -174,20 +174,22 @@ class Controller:
                 self._queue.add(Key("Plan", plan))
 
     async def _pass(self, key: Key) -> None:
-        with structlog.contextvars.bound_contextvars(**{key.kind.lower(): key.name}):
-            with RECONCILE_SECONDS.labels(key.kind).time():
-                try:
-                    await (self._tenant(key) if key.kind == "Tenant" else self._plan(key))
-                except ConflictError:
-                    await self._read_again(key)
-                except ActionFailedError as error:
-                    await self._later(key, error)
-                except Exception as error:
-                    log.error("reconcile failed", exc_info=error)
-                    await self._later(key, _unexpected(error))
-                else:
-                    self._failures.pop(key, None)
-                    RECONCILES.labels(key.kind, "done").inc()
+        with (
+            structlog.contextvars.bound_contextvars(**{key.kind.lower(): key.name}),
+            RECONCILE_SECONDS.labels(key.kind).time(),
+        ):
+            try:
+                await (self._tenant(key) if key.kind == "Tenant" else self._plan(key))
+            except ConflictError:
+                await self._read_again(key)
+            except ActionFailedError as error:
+                await self._later(key, error)
+            except Exception as error:
+                log.error("reconcile failed", exc_info=error)
+                await self._later(key, _unexpected(error))
+            else:
+                self._failures.pop(key, None)
+                RECONCILES.labels(key.kind, "done").inc()
 
     async def _tenant(self, key: Key) -> None:
         for _ in range(_ROUNDS):

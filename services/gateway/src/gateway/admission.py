@@ -1,0 +1,143 @@
+"""Whether a request may go on: token, business, role, and how often. Used by gateway.proxy.
+
+A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
+the business in a bucket of its own: they cannot use up what its staff needs. A token that is refused counts for
+the address as well.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from contracts.platform import TenantChanged, TenantState
+from gateway.addresses import Network, client_address, counted_as
+from gateway.credentials import Credentials
+from gateway.errors import RateLimited
+from gateway.frame import Incoming
+from gateway.metrics import LIMITED
+from gateway.ratelimits import WINDOW_SECONDS, RateLimiter, Verdict
+from gateway.routing import Access
+from gateway.settings import GatewaySettings
+from servicekit.directory import TenantDirectory
+from servicekit.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from servicekit.http.tokens import ADMIN, Principal
+
+
+class Admission:
+    """The checks, in the order in which they cost."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        credentials: Credentials,
+        directory: TenantDirectory,
+        limiter: RateLimiter,
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._directory = directory
+        self._limiter = limiter
+        self._trusted: Sequence[Network] = settings.trusted_proxies
+
+    def address(self, peer: str, headers: Sequence[tuple[bytes, bytes]]) -> str:
+        """The client's address; see gateway.addresses."""
+        hops = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        return client_address(peer, hops.decode("latin-1"), self._trusted)
+
+    async def admit(self, request: Incoming, address: str) -> None:
+        """Raises Unauthorized, Forbidden, NotFound, Unavailable or RateLimited; notes what counted."""
+        routed = request.routed
+        if routed is None:
+            await self._count_address(request, address)
+            raise NotFound("There is nothing at this path.")
+        access = routed.rule.access
+        if access is Access.TOKEN:
+            await self._admit_principal(request, address)
+        elif access is Access.SIGN_IN:
+            limit = self._settings.sign_in_requests_per_minute
+            await self._count(request, "sign-in", counted_as(address), limit)
+        elif access is not Access.MACHINE:
+            await self._count_address(request, address)
+            if routed.slug is not None:
+                await self._admit_visitor(request, routed.slug)
+
+    async def _admit_principal(self, request: Incoming, address: str) -> None:
+        try:
+            principal = self._credentials.principal(
+                request.headers.get(b"authorization", b"").decode("latin-1")
+            )
+        except Unauthorized:
+            await self._count_address(request, address)
+            raise
+        if principal.role == ADMIN:
+            limit = self._settings.admin_requests_per_minute
+            await self._count(request, "admin", str(principal.user_id), limit)
+            return
+        structlog.contextvars.bind_contextvars(tenant_id=str(principal.tenant_id))
+        tenant = self._tenant_of(principal)
+        await self._count_tenant(request, "business", tenant)
+
+    def _tenant_of(self, principal: Principal) -> TenantChanged:
+        tenant = self._directory.tenants.by_id(principal.tenant_id)
+        if tenant is None:
+            if not self._directory.complete:
+                raise Unavailable("The gateway does not know all businesses yet.", retry_after=1)
+            raise NotFound("This business does not exist, or is not ready yet.")
+        if tenant.state is TenantState.DELETING:
+            raise Forbidden(f"{tenant.display_name} is being deleted.")
+        return tenant
+
+    async def _admit_visitor(self, request: Incoming, slug: str) -> None:
+        tenant = self._directory.tenants.by_slug(slug)
+        if tenant is None:
+            # The service that is asked may know a business that is not known here yet.
+            return
+        if tenant.state is TenantState.DELETING:
+            raise NotFound(f"There is no business named {slug!r}.")
+        await self._count_tenant(request, "public", tenant)
+
+    async def _count_tenant(self, request: Incoming, policy: str, tenant: TenantChanged) -> None:
+        limit = tenant.limits.requests_per_minute
+        if limit is None:
+            return
+        verdict = await self._hit(request, policy, str(tenant.tenant_id), limit)
+        if not verdict.allowed:
+            raise _refusal(
+                verdict,
+                f"The plan {tenant.plan.display_name} allows {tenant.display_name} {limit} requests a minute, "
+                f"and {verdict.used} were made.",
+                plan=tenant.plan.name,
+            )
+
+    async def _count_address(self, request: Incoming, address: str) -> None:
+        limit = self._settings.address_requests_per_minute
+        await self._count(request, "address", counted_as(address), limit)
+
+    async def _count(self, request: Incoming, policy: str, who: str, limit: int) -> None:
+        verdict = await self._hit(request, policy, who, limit)
+        if not verdict.allowed:
+            raise _refusal(
+                verdict, f"This is limited to {limit} requests a minute, and {verdict.used} were made."
+            )
+
+    async def _hit(self, request: Incoming, policy: str, who: str, limit: int) -> Verdict:
+        verdict = await self._limiter.hit(policy, who, limit)
+        request.verdicts.append(verdict)
+        if not verdict.allowed:
+            LIMITED.labels(policy).inc()
+        return verdict
+
+
+def _refusal(verdict: Verdict, detail: str, *, plan: str | None = None) -> RateLimited:
+    problem = RateLimited(
+        f"{detail} Try again in {verdict.retry_after} s.",
+        headers={"Retry-After": str(verdict.retry_after)},
+        metric="requests_per_minute",
+        policy=verdict.policy,
+        limit=verdict.limit,
+        used=verdict.used,
+        window_seconds=WINDOW_SECONDS,
+    )
+    if plan is not None:
+        problem.extra["plan"] = plan
+    return problem

@@ -1,0 +1,76 @@
+"""Who is asking: verified tokens, kept by their SHA-256 until they expire.
+
+Used by gateway.proxy. A token is kept as its digest, never as itself. An entry counts only while its key is the
+one that auth publishes: keys are fetched anew every few minutes, and each fetch makes every token be verified once
+more, so that a key that was withdrawn ends its tokens.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from gateway.metrics import TOKEN_CHECKS
+from servicekit.clock import Clock, utc_now
+from servicekit.errors import Problem, Unauthorized
+from servicekit.http.tokens import KeySource, Principal, TokenVerifier, principal_of
+
+_MOST_KEPT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal
+    expires: float
+    kid: str
+    key: Any
+
+
+class Credentials:
+    """Makes Principals of Authorization headers."""
+
+    def __init__(
+        self, verifier: TokenVerifier, keys: KeySource, *, clock: Clock = utc_now, most: int = _MOST_KEPT
+    ) -> None:
+        self._verifier = verifier
+        self._keys = keys
+        self._clock = clock
+        self._most = most
+        self._kept: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    def principal(self, authorization: str) -> Principal:
+        """Raises Unauthorized, or Unavailable when the token's key is not known yet."""
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            TOKEN_CHECKS.labels("missing").inc()
+            raise Unauthorized("Send an access token.", headers={"WWW-Authenticate": "Bearer"})
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        kept = self._kept.get(digest)
+        if kept is not None:
+            if kept.expires > self._clock().timestamp() and self._keys.key(kept.kid) is kept.key:
+                self._kept.move_to_end(digest)
+                TOKEN_CHECKS.labels("kept").inc()
+                return kept.principal
+            del self._kept[digest]
+        verified = self._counted(token)
+        self._kept[digest] = verified
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return verified.principal
+
+    def _verify(self, token: str) -> _Verified:
+        claims = self._verifier.claims(token)
+        kid = jwt.get_unverified_header(token)["kid"]
+        return _Verified(principal_of(claims), float(claims["exp"]), kid, self._keys.key(kid))
+
+    def _counted(self, token: str) -> _Verified:
+        try:
+            verified = self._verify(token)
+        except Problem:
+            TOKEN_CHECKS.labels("refused").inc()
+            raise
+        TOKEN_CHECKS.labels("verified").inc()
+        return verified

@@ -1,0 +1,165 @@
+"""The data path: a request in, through the checks, to its service, and the answer back, both streamed.
+
+Raw ASGI; gateway.app puts it behind the router, for every path that is not the gateway's own. What comes from
+outside goes on as it is, except for the headers of gateway.headers; bodies are never parsed.
+"""
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from gateway.admission import Admission
+from gateway.bodies import RequestBody
+from gateway.cors import PREFLIGHT
+from gateway.errors import BodyTooSlow, MalformedRequest
+from gateway.frame import incoming
+from gateway.headers import back, onward
+from gateway.metrics import UPSTREAM_CUT, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
+from gateway.routing import Access, Rule
+from gateway.settings import GatewaySettings
+from gateway.upstreams import Upstreams
+from servicekit.errors import Problem
+from servicekit.tracing import current_traceparent
+
+log = structlog.get_logger(__name__)
+
+_NO_BODY = frozenset({204, 304})
+_OUTCOMES = {"unavailable": "unreachable", "bad-gateway": "broken", "upstream-timeout": "timeout"}
+
+
+class Proxy:
+    """The ASGI app."""
+
+    def __init__(self, settings: GatewaySettings, admission: Admission, upstreams: Upstreams) -> None:
+        public = urlsplit(settings.public_url)
+        self._admission = admission
+        self._upstreams = upstreams
+        self._answer_timeout = settings.answer_timeout
+        self._host = public.netloc
+        self._scheme = public.scheme
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # No service speaks WebSocket; closing before accepting is a 403 to the client.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        request = incoming(scope)
+        target = _target(scope)
+        if request.preflight:
+            await _answer_preflight(send)
+            return
+        peer = scope["client"][0] if scope.get("client") else ""
+        address = self._admission.address(peer, scope["headers"])
+        await self._admission.admit(request, address)
+        # admit raises when there is no rule.
+        assert request.routed is not None  # noqa: S101
+        await self._forward(request.routed.rule, target, address, scope, receive, send)
+
+    async def _forward(
+        self, rule: Rule, target: str, address: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        page = rule.access is Access.PAGE
+        body = RequestBody(receive, incoming(scope).headers, seconds=self._answer_timeout)
+        added = {
+            "Host": self._host,
+            "X-Request-ID": scope["slotwright.request_id"],
+            "X-Forwarded-For": address,
+            "X-Forwarded-Proto": self._scheme,
+            "X-Forwarded-Host": self._host,
+        }
+        traceparent = current_traceparent()
+        if traceparent:
+            added["traceparent"] = traceparent
+        if body.length:
+            added["Content-Length"] = str(body.length)
+        headers = onward(scope["headers"], added, cookies=page, token=not page)
+        data = await body.data()
+        started = time.perf_counter()
+        try:
+            response = await self._upstreams.send(rule.upstream, scope["method"], target, headers, data)
+        except Problem as problem:
+            # The client's own fault, if there is one, comes first: it is what made sending fail.
+            if body.failure is not None:
+                raise body.failure from None
+            if problem.slug == "upstream-timeout" and not body.finished:
+                raise BodyTooSlow(f"The body did not arrive within {self._answer_timeout:g} s.") from None
+            outcome = _OUTCOMES.get(problem.slug, "broken")
+            UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, outcome).inc()
+            raise
+        UPSTREAM_SECONDS.labels(rule.upstream).observe(time.perf_counter() - started)
+        UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, str(response.status)).inc()
+        async with response:
+            await self._answer(rule, response, body, scope, receive, send)
+
+    async def _answer(
+        self,
+        rule: Rule,
+        response: aiohttp.ClientResponse,
+        body: RequestBody,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        cookies = rule.access is Access.PAGE
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": back(response.raw_headers, cookies=cookies, host=self._host.encode()),
+            }
+        )
+        if scope["method"] == "HEAD" or response.status in _NO_BODY:
+            await send({"type": "http.response.body", "body": b""})
+            return
+        watch: asyncio.Task[None] | None = None
+        if response.content_length is None and body.finished:
+            # An answer without a length may go on for ever, and sending to a client that has left says nothing.
+            watch = asyncio.create_task(_close_when_gone(receive, response))
+        try:
+            more = True
+            while more:
+                chunk = await response.content.readany()
+                more = not response.content.at_eof()
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if watch is None or not watch.done():
+                # Returning with the answer incomplete makes the server end the connection: the client sees the cut.
+                UPSTREAM_CUT.labels(rule.upstream).inc()
+                log.warning(
+                    "upstream broke off", upstream=rule.upstream, error=f"{type(error).__name__}: {error}"
+                )
+        finally:
+            if watch is not None:
+                watch.cancel()
+
+
+async def _close_when_gone(receive: Receive, response: aiohttp.ClientResponse) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    response.close()
+
+
+async def _answer_preflight(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": list(PREFLIGHT)})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _target(scope: Scope) -> str:
+    """The raw path and query, as they came. Raises MalformedRequest for what two readers could take differently."""
+    path: str = scope["path"]
+    if not path.startswith("/"):
+        raise MalformedRequest("The request's target is not a path.")
+    if "\\" in path or any(ord(character) < 0x20 or ord(character) == 0x7F for character in path):
+        raise MalformedRequest("The path holds a control character or a backslash.")
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+        raise MalformedRequest("The path holds a segment that is . or ..")
+    try:
+        raw: str = scope["raw_path"].decode("ascii")
+        query: str = scope["query_string"].decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedRequest("The target holds bytes that are not ASCII; percent-encode them.") from None
+    return f"{raw}?{query}" if query else raw

@@ -1,0 +1,77 @@
+"""The routing table: which service, which access, and what falls through."""
+
+import pytest
+
+from gateway.routing import RULES, UPSTREAMS, Access, route
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "upstream", "access"),
+    [
+        ("GET", "/v1/public/riverside", "business", Access.PUBLIC),
+        ("GET", "/v1/public/riverside/availability", "booking", Access.PUBLIC),
+        ("POST", "/v1/public/riverside/holds", "booking", Access.PUBLIC),
+        ("POST", "/v1/public/riverside/appointments", "booking", Access.PUBLIC),
+        ("DELETE", "/v1/public/appointments/abc.def", "booking", Access.PUBLIC),
+        ("GET", "/v1/public/appointments/abc.def.ics", "booking", Access.PUBLIC),
+        ("POST", "/v1/sessions", "auth", Access.SIGN_IN),
+        ("POST", "/v1/sessions/refresh", "auth", Access.PUBLIC),
+        ("DELETE", "/v1/sessions/0190", "auth", Access.TOKEN),
+        ("POST", "/v1/passwords/reset", "auth", Access.SIGN_IN),
+        ("POST", "/v1/signups", "auth", Access.SIGN_IN),
+        ("GET", "/v1/signups/0190", "auth", Access.PUBLIC),
+        ("GET", "/v1/me", "auth", Access.TOKEN),
+        ("GET", "/v1/staff", "business", Access.TOKEN),
+        ("PUT", "/v1/staff/0190/exceptions/2030-01-01", "business", Access.TOKEN),
+        ("GET", "/v1/appointments", "booking", Access.TOKEN),
+        ("GET", "/v1/customers/0190", "booking", Access.TOKEN),
+        ("GET", "/v1/billing/invoices", "billing", Access.TOKEN),
+        ("GET", "/v1/usage", "billing", Access.TOKEN),
+        ("GET", "/v1/analytics/daily", "analytics", Access.TOKEN),
+        ("GET", "/v1/messages", "notification", Access.TOKEN),
+        ("POST", "/webhooks/stripe", "billing", Access.MACHINE),
+        ("GET", "/.well-known/jwks.json", "auth", Access.PUBLIC),
+        ("GET", "/", "web", Access.PAGE),
+        ("GET", "/b/riverside", "web", Access.PAGE),
+        ("POST", "/appointments/abc.def", "web", Access.PAGE),
+        ("GET", "/v1x", "web", Access.PAGE),
+        ("GET", "/static/style.css", "web", Access.PAGE),
+    ],
+)
+def test_each_path_has_its_service(method: str, path: str, upstream: str, access: Access) -> None:
+    routed = route(method, path)
+    assert routed is not None
+    assert (routed.rule.upstream, routed.rule.access) == (upstream, access)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/unknown"),
+        ("GET", "/v1/staffs"),
+        ("GET", "/v1/public"),
+        ("GET", "/v1//staff"),
+        ("GET", "/webhooks/stripe"),
+        ("POST", "/webhooks/other"),
+        ("GET", "/.well-known/secrets"),
+        ("GET", "/v1/internal\n/v1/staff"),
+    ],
+)
+def test_what_is_not_in_the_table_goes_nowhere(method: str, path: str) -> None:
+    assert route(method, path) is None
+
+
+def test_a_public_path_names_its_business() -> None:
+    for path in ("/v1/public/riverside", "/v1/public/riverside/availability"):
+        routed = route("GET", path)
+        assert routed is not None
+        assert routed.slug == "riverside"
+    managed = route("GET", "/v1/public/appointments/abc")
+    assert managed is not None
+    assert managed.slug is None
+
+
+def test_every_rule_leads_to_a_known_service() -> None:
+    assert {rule.upstream for rule in RULES} <= set(UPSTREAMS)

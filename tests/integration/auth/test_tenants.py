@@ -1,5 +1,10 @@
 """What auth does as tenants come, change and go; and that the same event twice does it once."""
 
+from typing import Any
+
+import psycopg
+import pytest
+
 from contracts.platform import DeletionPolicy, Owner, TenantChanged
 from integration.auth.world import World, new_email, tenant_of, until, wish
 from support.tenants import new_tenant
@@ -101,3 +106,25 @@ def test_an_owner_whom_no_mail_can_reach_is_told_to_the_operator_and_a_correctio
     assert status["details"]["owner_invited"] is False
     changed = world.change(tenant, owner=Owner(email=new_email(), name="Ada"))
     assert world.status(changed, "OwnerInvited")["state"] == "ready"
+
+
+def test_naming_a_user_shows_their_own_memberships_and_sessions_and_nothing_else(world: World) -> None:
+    """The policies `own`, on which signing in rests; asked as the app's role, in no tenant's transaction."""
+    _, owner = world.business()
+    staff = world.colleague(owner)
+    world.business()
+    url = world.database.settings.database_url.get_secret_value()
+    (user,) = world.rows("SELECT user_id FROM users WHERE email = %s", staff.email)
+    with psycopg.connect(url) as conn:
+
+        def seen(table: str) -> list[tuple[Any, ...]]:
+            return conn.execute(f"SELECT * FROM {table}".encode()).fetchall()
+
+        tables = ("membership", "session", "invitation", "invitation_link", "refresh_token", "mail")
+        assert [len(seen(table)) for table in tables] == [0] * 6
+        conn.execute("SELECT set_config('app.user_id', %s, true)", (str(user["user_id"]),))
+        assert [len(seen(table)) for table in tables] == [1, 1, 0, 0, 0, 0]
+        assert seen("membership")[0][1] == seen("session")[0][2] == user["user_id"]
+        forged = "INSERT INTO membership SELECT gen_random_uuid(), gen_random_uuid(), 'owner', now()"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(forged.encode())

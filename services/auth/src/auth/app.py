@@ -49,7 +49,7 @@ def service_of(
         keyring=keyring,
         issuer=issuer,
         public_url=settings.public_url.rstrip("/"),
-        proxies=settings.proxies,
+        behind_gateway=settings.behind_gateway,
     )
 
 

@@ -126,8 +126,13 @@ async def invite_owner(conn: Connection, tenant: TenantChanged, clock: Clock) ->
     return await issue(conn, tenant_id, owner.email, owner.name, Role.OWNER, None, clock)
 
 
-async def report_owner(conn: Connection, tenant: TenantChanged, invitation: Invitation, clock: Clock) -> None:
-    """Tells the operator how far the owner is. `invitation` is locked, so that the last word is the true one."""
+async def report_owner(
+    conn: Connection, tenant: TenantChanged, invitation: Invitation, clock: Clock, *, delayed: bool = False
+) -> None:
+    """Tells the operator how far the owner is; nothing while a first mail is on its way.
+
+    `invitation` is locked, so that the last word is the true one. `delayed`: the mail server could not be reached.
+    """
     accepted = invitation.state is InvitationState.ACCEPTED
     state = ComponentState.READY
     if accepted:
@@ -137,8 +142,11 @@ async def report_owner(conn: Connection, tenant: TenantChanged, invitation: Invi
     elif invitation.refused is not None:
         state, reason = ComponentState.FAILED, "OwnerMailRefused"
         message = f"The owner's invitation cannot be mailed ({invitation.refused}). Correct spec.owner.email."
+    elif delayed:
+        state, reason = ComponentState.FAILED, "MailUnavailable"
+        message = "The mail server cannot take the owner's invitation at the moment; auth goes on trying."
     else:
-        reason, message = "OwnerInvitationQueued", "The owner's invitation waits to be mailed."
+        return
     await report(
         conn,
         Component.AUTH,

@@ -114,12 +114,10 @@ UPDATE invitation SET state = %(state)s WHERE tenant_id = %(tenant_id)s AND invi
 -- name: mark_invitation_sent
 UPDATE invitation SET sent_at = %(now)s, refused = NULL
 WHERE tenant_id = %(tenant_id)s AND invitation_id = %(invitation_id)s
-RETURNING tenant_id, invitation_id, email, name, role, state, invited_by, created_at, sent_at, expires_at, refused
 
 -- name: mark_invitation_refused
 UPDATE invitation SET refused = %(refused)s
 WHERE tenant_id = %(tenant_id)s AND invitation_id = %(invitation_id)s
-RETURNING tenant_id, invitation_id, email, name, role, state, invited_by, created_at, sent_at, expires_at, refused
 
 -- name: pending_invitations_of
 -- Across tenants, for a worker: the invitations of one address.

@@ -14,7 +14,7 @@ from auth.signups import Signups
 
 @dataclass(frozen=True, slots=True)
 class AuthService:
-    """What the routes can ask for. `issuer` is the `iss` of tokens; `proxies` see auth.settings."""
+    """What the routes can ask for. `issuer` is the `iss` of tokens; `behind_gateway`: see auth.settings."""
 
     sessions: Sessions
     invitations: Invitations
@@ -23,4 +23,4 @@ class AuthService:
     keyring: Keyring
     issuer: str
     public_url: str
-    proxies: int
+    behind_gateway: bool

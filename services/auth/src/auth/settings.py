@@ -52,11 +52,9 @@ class AuthSettings(Settings):
     resets_per_address: int = Field(default=30, ge=1)
     resets_per_account: int = Field(default=3, ge=1)
     invitations_per_business: int = Field(default=50, ge=1)
-    proxies: int = Field(
-        default=1,
-        ge=0,
-        description="How many proxies of ours append to X-Forwarded-For before a request gets here: the gateway, "
-        "and an ingress before it, if any. 0 ignores the header.",
+    behind_gateway: bool = Field(
+        default=True,
+        description="Clients are told apart by the X-Forwarded-For that the gateway writes; else by their socket.",
     )
     mail_lease_seconds: int = Field(
         default=30, ge=1, description="A mail whose sender died is tried again after this."

@@ -233,24 +233,16 @@ async def set_invitation_state(conn: Connection, invitation: Invitation, state: 
     await conn.execute(SQL.set_invitation_state, values | {"state": state.value})
 
 
-async def mark_invitation_sent(
-    conn: Connection, tenant_id: UUID, invitation_id: UUID, now: datetime
-) -> Invitation | None:
-    row = await one(conn, SQL.mark_invitation_sent, tenant_id=tenant_id, invitation_id=invitation_id, now=now)
-    return _invitation(row) if row else None
+async def mark_invitation_sent(conn: Connection, tenant_id: UUID, invitation_id: UUID, now: datetime) -> None:
+    values = {"tenant_id": tenant_id, "invitation_id": invitation_id, "now": now}
+    await conn.execute(SQL.mark_invitation_sent, values)
 
 
 async def mark_invitation_refused(
     conn: Connection, tenant_id: UUID, invitation_id: UUID, refused: str
-) -> Invitation | None:
-    row = await one(
-        conn,
-        SQL.mark_invitation_refused,
-        tenant_id=tenant_id,
-        invitation_id=invitation_id,
-        refused=refused,
-    )
-    return _invitation(row) if row else None
+) -> None:
+    values = {"tenant_id": tenant_id, "invitation_id": invitation_id, "refused": refused}
+    await conn.execute(SQL.mark_invitation_refused, values)
 
 
 async def pending_invitations_of(conn: Connection, email: str) -> list[tuple[UUID, UUID]]:

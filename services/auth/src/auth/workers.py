@@ -122,9 +122,8 @@ class MailSender(Periodic):
     async def _sent(self, conn: Connection, mail: Mail) -> None:
         if mail.invitation_id is None:
             return
-        invitation = await store.mark_invitation_sent(conn, mail.tenant_id, mail.invitation_id, self._clock())
-        if invitation is not None and invitation.invited_by is None:
-            await self._report(conn, mail)
+        await store.mark_invitation_sent(conn, mail.tenant_id, mail.invitation_id, self._clock())
+        await self._report(conn, mail)
 
     async def _later(self, mail: Mail, reason: str) -> None:
         now = self._clock()
@@ -140,27 +139,26 @@ class MailSender(Periodic):
         )
         async with self._db.worker() as conn:
             await queue_store.postpone_mail(conn, mail, now + pause)
+            await self._report(conn, mail, delayed=True)
 
     async def _refused(self, mail: Mail, reason: str) -> None:
         async with self._db.worker() as conn:
             await queue_store.delete_mail(conn, mail)
             if mail.invitation_id is None:
                 return
-            invitation = await store.mark_invitation_refused(
-                conn, mail.tenant_id, mail.invitation_id, reason[:200]
-            )
-            if invitation is not None and invitation.invited_by is None:
-                await self._report(conn, mail)
+            await store.mark_invitation_refused(conn, mail.tenant_id, mail.invitation_id, reason[:200])
+            await self._report(conn, mail)
 
-    async def _report(self, conn: Connection, mail: Mail) -> None:
-        """Tells the operator about the owner, unless that invitation is not the last word any more."""
+    async def _report(self, conn: Connection, mail: Mail, *, delayed: bool = False) -> None:
+        """Tells the operator, if the mail is the invitation of the owner that the Tenant names now."""
+        invitation = await store.lock_owner_invitation(conn, mail.tenant_id)
+        if invitation is None or invitation.invitation_id != mail.invitation_id:
+            return
         try:
-            tenant = await tenant_by_id(conn, mail.tenant_id)
+            tenant = await tenant_by_id(conn, mail.tenant_id)  # behind the lock: its newest generation
         except NotFound:
             return
-        invitation = await store.lock_owner_invitation(conn, mail.tenant_id)
-        if invitation is not None and invitation.invitation_id == mail.invitation_id:
-            await report_owner(conn, tenant, invitation, self._clock)
+        await report_owner(conn, tenant, invitation, self._clock, delayed=delayed)
 
 
 class AuthHousekeeping(Periodic):

@@ -22,12 +22,9 @@ Anyone = Annotated[Principal, Depends(allow(OWNER, STAFF, ADMIN))]
 
 
 def _client_address(request: Request, auth: Auth) -> str:
-    """The address that the outermost of our own proxies saw; what lies before it anyone may have written."""
-    hops = [hop.strip() for hop in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
-    seen = [hop for hop in hops if hop][-auth.proxies :] if auth.proxies else []
-    if seen:
-        return seen[0]
-    return request.client.host if request.client else "unknown"
+    """The gateway strips what came in and writes one address; anything before the last comma is not its own."""
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",") if auth.behind_gateway else [""]
+    return hops[-1].strip() or (request.client.host if request.client else "unknown")
 
 
 ClientAddress = Annotated[str, Depends(_client_address)]

@@ -18,6 +18,7 @@ from stripe_standin.requests import (
     listed,
 )
 from stripe_standin.store import Object, new_id
+from stripe_standin.subscription_params import NewItem, TrialSettings
 from stripe_standin.world import World
 
 _DAY = 24 * 3600
@@ -32,7 +33,7 @@ class CheckoutLine(Nested):
 class SubscriptionData(Nested):
     metadata: Metadata = Field(default_factory=dict)
     trial_period_days: Annotated[int | None, Field(ge=1, le=730)] = None
-    trial_settings: subscriptions.TrialSettings | None = None
+    trial_settings: TrialSettings | None = None
     description: str | None = None
 
 
@@ -82,7 +83,7 @@ def create(call: Call) -> Object:
     if params.customer is not None:
         world.store.get("customer", params.customer, param="customer")
     lines = [
-        (subscriptions.NewItem(price=line.price, quantity=line.quantity), f"line_items[{number}][price]")
+        (NewItem(price=line.price, quantity=line.quantity), f"line_items[{number}][price]")
         for number, line in enumerate(params.line_items or ())
     ]
     prices = [(world.store.get("price", item.price, param=param), item) for item, param in lines]
@@ -218,7 +219,7 @@ def _subscribe(
     items = [
         (
             world.store.get("price", line.price),
-            subscriptions.NewItem(price=line.price, quantity=line.quantity),
+            NewItem(price=line.price, quantity=line.quantity),
         )
         for line in params.line_items or ()
     ]

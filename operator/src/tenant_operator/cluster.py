@@ -12,7 +12,7 @@ import aiohttp
 from kubernetes import aio
 
 from tenant_operator.domain import GROUP, VERSION
-from tenant_operator.errors import ClusterFailedError, ConflictError, RefusedError
+from tenant_operator.errors import ClusterFailedError, ConflictError, NotFoundError, RefusedError
 from tenant_operator.manifests import MANAGED_BY, OPERATOR
 from tenant_operator.metrics import WRITES
 
@@ -167,7 +167,7 @@ class Cluster:
     async def _maybe(self, request: Awaitable[Any]) -> Any:
         try:
             return await self._do(request)
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     async def _do(self, request: Awaitable[Any]) -> Any:
@@ -182,14 +182,10 @@ class Cluster:
             ) from error
 
 
-class _NotFoundError(ClusterFailedError):
-    """There is no such object."""
-
-
 def _translated(error: Any) -> ClusterFailedError:
     text = _message(error)
     if error.status == 404:
-        return _NotFoundError(text)
+        return NotFoundError(text)
     if error.status == 409:
         return ConflictError(text)
     if error.status in {400, 403, 422}:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +29,10 @@ from tenant_operator.domain import (
     parse_plan,
     parse_tenant,
 )
-from tenant_operator.errors import ActionFailedError, ConflictError
-from tenant_operator.metrics import ACTIONS, ORPHANS, RECONCILE_SECONDS, RECONCILES
+from tenant_operator.errors import ActionFailedError, ConflictError, NotFoundError
+from tenant_operator.leader import Leader
+from tenant_operator.loops import pause_for, wait_until
+from tenant_operator.metrics import ACTIONS, ORPHANS, RECONCILE_SECONDS, RECONCILES, TENANTS
 from tenant_operator.objects import Body, Objects
 from tenant_operator.reconcile import (
     Action,
@@ -55,6 +58,8 @@ _ROUNDS = 8
 _STUCK_SECONDS = 180.0
 _MAX_BACKOFF = 60.0
 _TICK_SECONDS = 1.0
+# A plan's status counts all its tenants, so their changes are gathered.
+_PLAN_SECONDS = 1.0
 
 
 class Controller:
@@ -63,33 +68,45 @@ class Controller:
     name = "operator.controller"
 
     def __init__(
-        self, settings: OperatorSettings, kafka: KafkaSettings, cluster: Cluster, streams: Streams
+        self,
+        settings: OperatorSettings,
+        kafka: KafkaSettings,
+        cluster: Cluster,
+        streams: Streams,
+        leader: Leader,
     ) -> None:
         self._settings = settings
         self._kafka = kafka
         self._cluster = cluster
         self._streams = streams
-        self.records = Records(kafka, self.answered)
+        self._leader = leader
+        self.records = Records(kafka, self.answered, leader)
         self._objects = Objects()
         self._names: dict[UUID, str] = {}
         self._secrets: set[str] = set()
         self._failures: dict[Key, int] = {}
         self._queue = WorkQueue(self._pass, concurrency=settings.concurrency)
-        self._settled = False
+        self.settled = asyncio.Event()
+        for truth in ("True", "False", "Unknown"):
+            TENANTS.labels(truth).set_function(partial(self._count, truth))
 
     async def ready(self) -> str | None:
-        return None if self._settled else "the operator has not looked at all objects yet"
+        return None if self.settled.is_set() else "the operator has not looked at all objects yet"
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Looks at everything once, then works until told to stop."""
-        await self._start(stop, beat)
+        with self._leader.working():
+            await self._start(stop, beat)
+            await self._work(stop, beat)
+
+    async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         worker = asyncio.create_task(self._queue.run())
         resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
         try:
             while not stop.is_set() and not worker.done():
                 if self._queue.longest() < _STUCK_SECONDS:
                     beat.beat()
-                await _pause(stop, _TICK_SECONDS)
+                await pause_for(stop, _TICK_SECONDS)
                 if asyncio.get_running_loop().time() >= resync:
                     await self._resync()
                     resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
@@ -121,16 +138,17 @@ class Controller:
         while not stop.is_set():
             beat.beat()
             try:
+                await wait_until(self._leader.held, stop, beat)
                 await self._streams.prepare()
-                await _wait_for(self.records.caught_up, stop, beat)
+                await wait_until(self.records.caught_up, stop, beat)
                 await self._look()
             except ActionFailedError as error:
                 failures += 1
-                pause = min(10.0, 0.25 * 2**failures)
-                log.warning("start interrupted", error=str(error), retry_in=pause)
-                await _pause(stop, pause)
+                seconds = min(10.0, 0.25 * 2**failures)
+                log.warning("start interrupted", error=str(error), retry_in=seconds)
+                await pause_for(stop, seconds)
             else:
-                self._settled = True
+                self.settled.set()
                 return
 
     async def _resync(self) -> None:
@@ -171,20 +189,18 @@ class Controller:
                     self._queue.add(Key("Tenant", other["metadata"]["name"]))
         else:
             for plan in {body["spec"].get("plan"), (body.get("status") or {}).get("plan")} - {None}:
-                self._queue.add(Key("Plan", plan))
+                self._queue.add_after(Key("Plan", plan), _PLAN_SECONDS)
 
     async def _pass(self, key: Key) -> None:
-        with (
-            structlog.contextvars.bound_contextvars(**{key.kind.lower(): key.name}),
-            RECONCILE_SECONDS.labels(key.kind).time(),
-        ):
+        named = structlog.contextvars.bound_contextvars(**{key.kind.lower(): key.name})
+        with named, RECONCILE_SECONDS.labels(key.kind).time():
             try:
                 await (self._tenant(key) if key.kind == "Tenant" else self._plan(key))
-            except ConflictError:
+            except (ConflictError, NotFoundError):
                 await self._read_again(key)
             except ActionFailedError as error:
                 await self._later(key, error)
-            except Exception as error:
+            except Exception as error:  # one object's fault must not end the others' loop
                 log.error("reconcile failed", exc_info=error)
                 await self._later(key, _unexpected(error))
             else:
@@ -197,7 +213,6 @@ class Controller:
             if body is None:
                 return
             tenant = parse_tenant(body)
-            structlog.contextvars.bind_contextvars(tenant_id=str(tenant.uid))
             decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
             for action in decision.actions:
                 await self._do(tenant, action)
@@ -221,11 +236,15 @@ class Controller:
         answers = [self.records.answers(UUID(item["metadata"]["uid"])) for item in tenants]
         status = plans.status(plan, len(tenants), answers, datetime.now(UTC))
         if status != plan.status:
-            self._objects.put(key, await self._cluster.replace_status(body, status))
+            self._objects.update(key, await self._cluster.replace_status(body, status))
 
     def _plan_of(self, tenant: TenantObject) -> PlanObject | None:
         body = self._objects.get(Key("Plan", tenant.spec.plan))
         return parse_plan(body) if body is not None else None
+
+    def _count(self, truth: str) -> float:
+        ready = (_ready_status(body) for body in self._objects.of_kind("Tenant"))
+        return float(sum(1 for status in ready if status == truth))
 
     def _observe(self, tenant: TenantObject) -> Observed:
         return Observed(
@@ -264,7 +283,7 @@ class Controller:
         key = Key("Tenant", tenant.name)
         body = self._objects.get(key)
         if body is not None:
-            self._objects.put(key, await self._cluster.set_finalizers(body, finalizers))
+            self._objects.update(key, await self._cluster.set_finalizers(body, finalizers))
 
     async def _put_stream(self, stream: WantedStream) -> None:
         """The Secret first: a password that Kafka knows and nobody holds would be of no use."""
@@ -296,7 +315,8 @@ class Controller:
             if wait > 0:
                 self._queue.add_after(key, wait)
                 return
-        self._objects.put(key, await self._cluster.replace_status(body, decision.status))
+        self._objects.update(key, await self._cluster.replace_status(body, decision.status))
+        self._queue.add_after(Key("Plan", tenant.spec.plan), _PLAN_SECONDS)
         told = transition(tenant.status, decision.status)
         if told is not None:
             log.info("condition", reason=told[1], message=told[2])
@@ -313,17 +333,17 @@ class Controller:
     async def _later(self, key: Key, error: ActionFailedError) -> None:
         """Says in the status what failed, and comes back after a while that grows."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(_MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
+        seconds = min(_MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
         RECONCILES.labels(key.kind, "failed").inc()
-        log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=pause)
-        self._queue.add_after(key, pause)
+        log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=seconds)
+        self._queue.add_after(key, seconds)
         body = self._objects.get(key)
         if key.kind == "Tenant" and body is not None:
             try:
                 tenant = parse_tenant(body)
                 status = failed(tenant, datetime.now(UTC), error.reason, str(error))
                 await self._write(key, tenant, Decision((), status))
-            except ConflictError:
+            except (ConflictError, NotFoundError):
                 await self._read_again(key)
             except (ActionFailedError, ValueError) as second:
                 log.warning("the failure could not be written", error=str(second))
@@ -343,6 +363,12 @@ class Controller:
             self._queue.add(key)
 
 
+def _ready_status(body: Body) -> str:
+    """The status of the Ready condition, Unknown without one."""
+    conditions = (body.get("status") or {}).get("conditions", ())
+    return next((item["status"] for item in conditions if item["type"] == "Ready"), "Unknown")
+
+
 def _age(status: Mapping[str, Any]) -> float:
     """Seconds since the use that the status shows was observed."""
     at = (status.get("usage") or {}).get("observedAt")
@@ -353,16 +379,3 @@ def _unexpected(error: Exception) -> ActionFailedError:
     failure = ActionFailedError(f"An error in the operator, {type(error).__name__}; its log has the details.")
     failure.reason = "OperatorError"
     return failure
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
-
-
-async def _wait_for(event: asyncio.Event, stop: asyncio.Event, beat: Heartbeat) -> None:
-    while not event.is_set() and not stop.is_set():
-        beat.beat()
-        await _pause(event, _TICK_SECONDS)

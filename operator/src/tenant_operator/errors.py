@@ -25,6 +25,12 @@ class ConflictError(ClusterFailedError):
     reason = "Conflict"
 
 
+class NotFoundError(ClusterFailedError):
+    """There is no such object, or none any more."""
+
+    reason = "NotFound"
+
+
 class RefusedError(ClusterFailedError):
     """The API server's rules do not allow the object; its text says which."""
 

@@ -31,6 +31,12 @@ class Objects:
         self._bodies[key] = body
         return True
 
+    def update(self, key: Key, body: Body) -> None:
+        """Takes in the answer to a write of ours, unless the object has gone while we waited for it."""
+        known = self._bodies.get(key)
+        if known is not None and known["metadata"]["uid"] == body["metadata"]["uid"]:
+            self.put(key, body)
+
     def drop(self, key: Key, uid: str | None = None) -> bool:
         """False when there is none, or another object under that name by now."""
         known = self._bodies.get(key)

@@ -22,6 +22,8 @@ from servicekit.kafka import Received, consumer, producer, received
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import current_traceparent
 from tenant_operator.errors import KafkaFailedError
+from tenant_operator.leader import Leader
+from tenant_operator.loops import wait_until
 from tenant_operator.metrics import MALFORMED
 
 log = structlog.get_logger(__name__)
@@ -38,8 +40,9 @@ class Records:
 
     name = "operator.records"
 
-    def __init__(self, kafka: KafkaSettings, on_answer: Callable[[UUID], None]) -> None:
+    def __init__(self, kafka: KafkaSettings, on_answer: Callable[[UUID], None], leader: Leader) -> None:
         self._kafka = kafka
+        self._leader = leader
         self._on_answer = on_answer
         self._published: dict[UUID, TenantChanged] = {}
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
@@ -72,6 +75,8 @@ class Records:
         client = consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
         try:
             self._producer = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
+            # What a predecessor still writes has to be read, too.
+            await wait_until(self._leader.held, stop, beat)
             unread: set[tuple[str, int]] = set()
             while not unread and not stop.is_set():
                 beat.beat()

@@ -123,14 +123,14 @@ class Streams:
         access: dict[str, set[AclBinding]] = defaultdict(set)
         for binding in _acls(admin):
             access[binding.principal].add(binding)
-        slugs = {slug for name in partitions if (slug := _slug_of_topic(name))}
+        slugs = {slug for name in hours if (slug := _slug_of_topic(name))}
         slugs |= {user.removeprefix(_USER_PREFIX) for user in users}
         return {
             slug: StreamState(
                 topics={
                     name: TopicState(partitions[name], hours[name])
                     for name in (tenant_topic(slug), tenant_dead_letter_topic(slug))
-                    if name in partitions
+                    if name in hours
                 },
                 user=kafka_user(slug) in users,
                 access=access[f"User:{kafka_user(slug)}"] >= set(_rules(slug)),
@@ -220,8 +220,13 @@ def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
     if not resources:
         return {}
-    answers = _settle(admin.describe_configs(resources))
-    return {item.name: int(entries["retention.ms"].value) // _HOUR_MS for item, entries in answers.items()}
+    # A topic may have gone since the topics were listed.
+    answers = _settle(admin.describe_configs(resources), allow=_GONE)
+    return {
+        item.name: int(entries["retention.ms"].value) // _HOUR_MS
+        for item, entries in answers.items()
+        if entries is not None
+    }
 
 
 def _users(admin: AdminClient) -> set[str]:

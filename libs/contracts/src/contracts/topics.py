@@ -57,7 +57,8 @@ def _topic(
 
 TOPICS: tuple[Topic, ...] = (
     _topic("platform.tenants.v1", ("operator",), (*_SERVICES, "gateway", "operator"), compacted=True),
-    _topic("platform.tenant-status.v1", _SERVICES, ("operator",), compacted=True),
+    # The operator writes tombstones there, once a tenant is gone.
+    _topic("platform.tenant-status.v1", (*_SERVICES, "operator"), ("operator",), compacted=True),
     _topic("auth.signup.v1", ("auth",), ("operator",), compacted=True, partitions=1),
     _topic("business.catalog.v1", ("business",), ("booking", "notification"), compacted=True),
     _topic("booking.customer.v1", ("booking",), ("notification",), compacted=True),

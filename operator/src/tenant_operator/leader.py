@@ -1,0 +1,144 @@
+"""One operator at a time, by a Lease: records are numbered by their one writer.
+
+A second operator waits. One that cannot renew for as long as the Lease lasts ends its process, since another may
+have begun. On a clean stop the Lease is given back, so that a successor need not wait.
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+
+from servicekit.health import Heartbeat
+from tenant_operator.cluster import Body, Cluster
+from tenant_operator.errors import ClusterFailedError, ConflictError
+from tenant_operator.loops import pause_for
+
+log = structlog.get_logger(__name__)
+
+LEASE = "slotwright-operator"
+LEASE_SECONDS = 15
+_RENEW_SECONDS = 4.0
+_TRY_SECONDS = 1.0
+
+
+class LeaseLostError(Exception):
+    """The Lease could not be renewed in time, or another holds it."""
+
+
+class Leader:
+    """A loop for the runtime that holds the Lease; `held` is set once it does."""
+
+    name = "operator.leader"
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+        self._seen: tuple[str, float] | None = None
+        self._working = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.held = asyncio.Event()
+
+    async def ready(self) -> str | None:
+        return None if self.held.is_set() else "another operator holds the Lease"
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around what must not go on once the Lease is another's: it is given back after the last of them."""
+        self._working += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._idle.set()
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Opens the way to the API server, acquires and renews. Raises LeaseLostError."""
+        await self._cluster.open()
+        try:
+            await self._hold(stop, beat)
+        finally:
+            await self._cluster.close()
+
+    async def _hold(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        renewed = time.monotonic()
+        while not stop.is_set():
+            beat.beat()
+            begun = time.monotonic()
+            try:
+                mine = await self._take()
+            except ClusterFailedError as error:
+                log.warning("lease", error=str(error))
+                mine = False
+            if mine:
+                renewed = begun
+                if not self.held.is_set():
+                    log.info("leading", holder=self._identity)
+                    self.held.set()
+            elif self.held.is_set() and time.monotonic() - renewed > LEASE_SECONDS - _RENEW_SECONDS:
+                raise LeaseLostError("the Lease could not be renewed in time")
+            await pause_for(stop, _RENEW_SECONDS if mine else _TRY_SECONDS)
+        await self._idle.wait()
+        if self.held.is_set():
+            await self._give_back()
+
+    async def _take(self) -> bool:
+        """One attempt to acquire or renew; False when another holds it."""
+        lease = await self._cluster.read_lease(LEASE)
+        if lease is None:
+            await self._cluster.create_lease(self._body({}, transitions=0))
+            return True
+        spec = lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder not in {"", self._identity}:
+            if self.held.is_set():
+                raise LeaseLostError(f"{holder} holds the Lease")
+            if not self._expired(lease, spec.get("leaseDurationSeconds") or LEASE_SECONDS):
+                return False
+        changes = (spec.get("leaseTransitions") or 0) + (holder != self._identity)
+        try:
+            await self._cluster.replace_lease(self._body(lease, transitions=changes))
+        except ConflictError:
+            return False
+        return True
+
+    def _expired(self, lease: Body, seconds: int) -> bool:
+        """By our own clock since we saw its last change, as clocks of two machines need not agree."""
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen is None or self._seen[0] != version:
+            self._seen = version, time.monotonic()
+        return time.monotonic() - self._seen[1] > seconds
+
+    async def _give_back(self) -> None:
+        try:
+            lease = await self._cluster.read_lease(LEASE)
+            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"]["holderIdentity"] = ""
+                await self._cluster.replace_lease(lease)
+        except ClusterFailedError as error:
+            log.warning("the lease could not be given back", error=str(error))
+
+    def _body(self, lease: Body, *, transitions: int) -> Body:
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        before = lease.get("spec") or {}
+        same = before.get("holderIdentity") == self._identity
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": lease.get("metadata") or {"name": LEASE},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "acquireTime": before.get("acquireTime") if same else now,
+                "renewTime": now,
+                "leaseTransitions": transitions,
+            },
+        }

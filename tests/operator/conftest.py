@@ -1,0 +1,46 @@
+"""One API server and one operator for this folder's tests; each test makes plans and tenants of its own."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from support.api_server import PROGRAMS, ApiServer
+from support.broker import Broker
+from support.operator_world import OperatorWorld
+from support.processes import Running
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ApiServer]:
+    """A real API server with the CRDs and the operator's rights."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not on PATH: {', '.join(missing)}")
+    made = ApiServer()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def still_world(
+    api_server: ApiServer, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> OperatorWorld:
+    """API server and Kafka, without an operator."""
+    return OperatorWorld(api_server, broker, tmp_path_factory.mktemp("operator"))
+
+
+@pytest.fixture(scope="module")
+def operator_process(still_world: OperatorWorld) -> Iterator[Running]:
+    """The operator; there is one at a time, as a second waits for the Lease."""
+    with still_world.operator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(still_world: OperatorWorld, operator_process: Running) -> OperatorWorld:
+    """With the operator running."""
+    assert operator_process.process.poll() is None
+    return still_world

@@ -1,0 +1,137 @@
+"""The CRDs at a real API server: what is refused, in which words, and what may not change."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from support.api_server import ROOT, ApiServer
+from support.operator_world import fresh, plan, tenant
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"timezone": "GMT+1"}, "timezone must be an IANA name such as Europe/Lisbon"),
+        ({"timezone": "europe/lisbon"}, "timezone must be an IANA name such as Europe/Lisbon"),
+        ({"currency": "euro"}, "currency must be an ISO 4217 code of three capital letters, such as EUR"),
+        ({"locale": "english (UK)"}, "locale must be a BCP 47 tag such as en or pt-PT"),
+        ({"owner": {"email": "ada", "name": "Ada"}}, "owner.email must be a mail address"),
+        ({"billing": {"customerId": "42"}}, "billing.customerId must be the id of a Stripe customer"),
+        (
+            {"billing": {"mode": "Manual", "customerId": "cus_1"}},
+            "billing.customerId is a customer at Stripe, so billing.mode must be Stripe",
+        ),
+        ({"billing": {"mode": "Manual", "trialDays": 7}}, "billing.trialDays needs billing.mode Stripe"),
+        ({"limits": {"bookingsPerMonth": -1}}, "should be greater than or equal to 0"),
+        ({"eventStream": {"retentionHours": 0}}, "should be greater than or equal to 1"),
+        ({"eventStream": {"partitions": 17}}, "should be less than or equal to 16"),
+        ({"deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
+        ({"plan": None}, "spec.plan: Required value"),
+    ],
+)
+def test_a_bad_tenant_is_refused_in_words(
+    api_server: ApiServer, change: dict[str, Any], sentence: str
+) -> None:
+    answer = api_server.create(tenant(fresh("shop"), "pro", **change))
+    assert answer.status_code == 422, answer.text
+    assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize("name", ["riverside.barbers", "a" * 64])
+def test_a_name_that_is_no_slug_is_refused_in_words(api_server: ApiServer, name: str) -> None:
+    answer = api_server.create(tenant(name, "pro"))
+    assert answer.status_code == 422
+    assert "metadata.name is the business's address in URLs and topics" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"price": {"amount": 1, "currency": "eur"}}, "currency must be an ISO 4217 code"),
+        ({"price": {"amount": -1, "currency": "EUR"}}, "should be greater than or equal to 0"),
+        (
+            {"price": {"amount": 1, "currency": "EUR", "stripePriceId": "prod_1"}},
+            "stripePriceId must be the id of a Stripe price, which begins with price_",
+        ),
+        ({"limits": {"requestsPerMinute": 0}}, "should be greater than or equal to 1"),
+    ],
+)
+def test_a_bad_plan_is_refused_in_words(api_server: ApiServer, change: dict[str, Any], sentence: str) -> None:
+    answer = api_server.create(plan(fresh("plan"), **change))
+    assert answer.status_code == 422, answer.text
+    assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"billing": {"customerId": "cus_2"}}, "spec.billing.customerId cannot change or be taken away"),
+        ({"billing": {"customerId": None}}, "spec.billing.customerId cannot change or be taken away"),
+        ({"billing": None}, "spec.billing.customerId cannot change or be taken away"),
+        ({"currency": "USD"}, "spec.currency cannot change"),
+        ({"eventStream": {"partitions": 1}}, "eventStream.partitions can rise but not fall"),
+    ],
+)
+def test_what_may_not_change(api_server: ApiServer, change: dict[str, Any], sentence: str) -> None:
+    name = fresh("shop")
+    own = {"billing": {"customerId": "cus_1"}, "eventStream": {"partitions": 2}}
+    assert api_server.create(tenant(name, "pro", **own)).status_code == 201
+    answer = api_server.patch("Tenant", name, {"spec": change})
+    assert answer.status_code == 422, answer.text
+    assert sentence in answer.json()["message"]
+
+
+def test_a_customer_can_be_set_later(api_server: ApiServer) -> None:
+    name = fresh("shop")
+    assert api_server.create(tenant(name, "pro")).status_code == 201
+    answer = api_server.patch("Tenant", name, {"spec": {"billing": {"customerId": "cus_1"}}})
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_owners_address_is_sealed_by_the_invitation(api_server: ApiServer) -> None:
+    name = fresh("shop")
+    assert api_server.create(tenant(name, "pro")).status_code == 201
+    other = {"spec": {"owner": {"email": "bo@riverside.example"}}}
+    assert api_server.patch("Tenant", name, other).status_code == 200
+    body = api_server.get("Tenant", name)
+    assert body is not None
+    invited = {
+        "type": "OwnerInvited",
+        "status": "True",
+        "reason": "Invited",
+        "message": "Invited.",
+        "lastTransitionTime": "2026-03-09T10:00:00Z",
+    }
+    with api_server.admin() as client:
+        path = f"/apis/slotwright.io/v1alpha1/tenants/{name}/status"
+        answer = client.put(path, json=body | {"status": {"conditions": [invited]}})
+        assert answer.status_code == 200, answer.text
+    answer = api_server.patch("Tenant", name, {"spec": {"owner": {"email": "ada@riverside.example"}}})
+    assert answer.status_code == 422
+    assert "spec.owner.email cannot change once the owner has been invited" in answer.json()["message"]
+    assert api_server.patch("Tenant", name, {"spec": {"owner": {"name": "Bo"}}}).status_code == 200
+
+
+@pytest.mark.parametrize("sample", ["plan.yaml", "tenant.yaml"])
+def test_the_samples_are_accepted(api_server: ApiServer, sample: str) -> None:
+    for body in yaml.safe_load_all((ROOT / "dev" / "samples" / sample).read_text("utf-8")):
+        body["metadata"]["name"] = fresh(body["metadata"]["name"])
+        answer = api_server.create(body)
+        assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "crds").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_field_is_explained(path: Any) -> None:
+    crd = yaml.safe_load(path.read_text("utf-8"))
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert list(_unexplained(schema, "")) == []
+
+
+def _unexplained(schema: dict[str, Any], at: str) -> Any:
+    for name, field in schema.get("properties", {}).items():
+        if f"{at}.{name}" != ".metadata" and not field.get("description"):
+            yield f"{at}.{name}"
+        yield from _unexplained(field, f"{at}.{name}")
+    if "items" in schema:
+        yield from _unexplained(schema["items"], f"{at}[]")

@@ -1,0 +1,74 @@
+"""Restarts: over settled tenants nothing is written, what came meanwhile is caught up, a kill is mended."""
+
+import httpx
+import pytest
+
+from support.operator_world import OperatorWorld, condition, eventually
+
+
+def _versions(world: OperatorWorld) -> dict[str, str]:
+    """Every object that the operator may write, the Lease apart, with its version."""
+    paths = [
+        "/apis/slotwright.io/v1alpha1/tenants",
+        "/apis/slotwright.io/v1alpha1/plans",
+        "/api/v1/namespaces/slotwright/secrets",
+        "/apis/events.k8s.io/v1/namespaces/default/events",
+    ]
+    return {
+        f"{path}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
+        for path in paths
+        for item in world.api.read(path)["items"]
+    }
+
+
+@pytest.mark.slow
+def test_a_restart_over_settled_tenants_writes_nothing(still_world: OperatorWorld) -> None:
+    """Takes two starts, and the time of two resyncs of 2 s."""
+    world = still_world
+    with world.operator():
+        plan = world.new_plan()
+        names = [world.provisioned(plan) for _ in range(3)]
+        eventually(
+            lambda: ((world.api.get("Plan", plan) or {}).get("status") or {}).get("tenants") == 3,
+            "the plan's count",
+        )
+    versions, ends = _versions(world), world.end_offsets()
+    with world.operator() as running:
+        # Ready means that everything was listed; two resyncs later every object has been looked at again.
+        passes = _passes(running.url)
+        eventually(lambda: _passes(running.url) >= passes + 2 * len(names), "two rounds of passes")
+    assert _versions(world) == versions
+    assert world.end_offsets() == ends
+
+
+@pytest.mark.slow
+def test_answers_given_while_it_was_away_are_read(still_world: OperatorWorld) -> None:
+    """Takes two starts."""
+    world = still_world
+    with world.operator():
+        name = world.new_tenant(world.new_plan())
+        record = world.await_record(world.tenant_id(name))
+    world.answer_all(record)
+    with world.operator():
+        world.await_condition(name, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
+def test_killed_in_the_midst_of_provisioning_it_goes_on(still_world: OperatorWorld) -> None:
+    """Takes as long as the Lease lasts: a killed operator cannot give it back."""
+    world = still_world
+    with world.operator() as running:
+        names = [world.new_tenant(world.new_plan()) for _ in range(3)]
+        running.kill()
+    with world.operator():
+        for name in names:
+            world.answer_all(world.await_record(world.tenant_id(name)))
+        for name in names:
+            body = world.await_condition(name, "Ready", "True")
+            assert condition(body, "TopicsReady")[0] == "True"
+
+
+def _passes(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    wanted = 'slotwright_operator_reconciles_total{kind="Tenant",outcome="done"}'
+    return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(wanted)), 0.0)

@@ -1,0 +1,270 @@
+"""The operator as a process between a real API server and a real Kafka, and the test in the place of the services.
+
+Used by tests/operator. The test answers for the components over the real topic, with the rights of a super user.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.envelope import Envelope, parse_headers
+from contracts.model import record_key
+from contracts.platform import (
+    BillingDetails,
+    Component,
+    ComponentState,
+    StatusDetails,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from servicekit.kafka import received
+from support.api_server import ApiServer, Body
+from support.broker import Broker
+from support.processes import Running, run_service
+
+T = TypeVar("T")
+
+SECONDS = 30.0
+
+
+def eventually(look: Callable[[], T | None], what: str, *, seconds: float = SECONDS) -> T:
+    """The first answer that is neither None nor False; fails naming `what` after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def condition(body: Body | None, kind: str) -> tuple[str, str, str]:
+    """Status, reason and message of a condition; all empty while there is none."""
+    for item in ((body or {}).get("status") or {}).get("conditions", ()):
+        if item["type"] == kind:
+            return item["status"], item["reason"], item["message"]
+    return "", "", ""
+
+
+def plan(name: str, **spec: Any) -> Body:
+    given: Body = {
+        "displayName": "Pro",
+        "price": {"amount": 2900, "currency": "EUR", "interval": "month"},
+        "limits": {"bookingsPerMonth": 2000},
+    }
+    return {
+        "apiVersion": "slotwright.io/v1alpha1",
+        "kind": "Plan",
+        "metadata": {"name": name},
+        "spec": given | spec,
+    }
+
+
+def tenant(name: str, plan_name: str, **spec: Any) -> Body:
+    given: Body = {
+        "displayName": "Riverside Barbers",
+        "owner": {"email": "ada@riverside.example", "name": "Ada"},
+        "plan": plan_name,
+        "timezone": "Europe/Lisbon",
+        "currency": "EUR",
+        "billing": {"mode": "Stripe", "trialDays": 14},
+    }
+    return {
+        "apiVersion": "slotwright.io/v1alpha1",
+        "kind": "Tenant",
+        "metadata": {"name": name},
+        "spec": given | spec,
+    }
+
+
+def fresh(prefix: str) -> str:
+    return f"{prefix}-{uuid4().hex[:10]}"
+
+
+@dataclass
+class OperatorWorld:
+    """What a test of the operator works with; `folder` takes logs and the kubeconfig."""
+
+    api: ApiServer
+    broker: Broker
+    folder: Path
+
+    @contextmanager
+    def operator(self) -> Iterator[Running]:
+        """One operator, ready; a SIGTERM at the end."""
+        env = self.broker.service_env("operator") | {
+            "RESYNC_SECONDS": "2",
+            "USAGE_SECONDS": "0",
+            "PUBLIC_URL": "https://book.example",
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(self.api.kubeconfig(self.folder)))
+            with run_service("tenant_operator", "run", self.folder, **env) as running:
+                yield running
+
+    def new_plan(self, **spec: Any) -> str:
+        name = fresh("plan")
+        assert self.api.create(plan(name, **spec)).status_code == 201
+        return name
+
+    def new_tenant(self, plan_name: str, **spec: Any) -> str:
+        name = fresh("shop")
+        answer = self.api.create(tenant(name, plan_name, **spec))
+        assert answer.status_code == 201, answer.text
+        return name
+
+    def tenant_id(self, name: str) -> UUID:
+        body = self.api.get("Tenant", name)
+        assert body is not None
+        return UUID(body["metadata"]["uid"])
+
+    def record(self, tenant_id: UUID) -> TenantChanged | None:
+        """The tenant's last record on the topic, None for a tombstone or nothing."""
+        found: TenantChanged | None = None
+        for key, value, headers in self.read_topic(TenantChanged.TOPIC):
+            if key == str(tenant_id):
+                event = parse_headers(headers, value).event() if value is not None else None
+                assert event is None or isinstance(event, TenantChanged)
+                found = event
+        return found
+
+    def await_record(self, tenant_id: UUID, state: TenantState = TenantState.ACTIVE) -> TenantChanged:
+        def look() -> TenantChanged | None:
+            record = self.record(tenant_id)
+            return record if record is not None and record.state is state else None
+
+        return eventually(look, f"a record with state {state}")
+
+    def answer(
+        self,
+        record: TenantChanged,
+        component: Component,
+        state: ComponentState = ComponentState.READY,
+        **details: Any,
+    ) -> None:
+        usual: dict[Component, dict[str, Any]] = {
+            Component.AUTH: {"owner_invited": True},
+            Component.BILLING: {"billing": BillingDetails(customer_id="cus_1", state="trialing")},
+        }
+        told = details or usual.get(component, {})
+        status = TenantStatusReported(
+            tenant_id=record.tenant_id,
+            component=component,
+            generation=record.generation,
+            state=state,
+            reason="Provisioned",
+            message=f"{component.value} is done.",
+            details=StatusDetails(**told),
+        )
+        self._produce(
+            TenantStatusReported.TOPIC,
+            record_key(record.tenant_id, component.value),
+            Envelope(
+                id=str(new_id()),
+                source=f"/slotwright/{component.value}",
+                type=status.TYPE,
+                time=utc_now(),
+                subject=status.key,
+                tenant_id=record.tenant_id,
+                data=status.model_dump_json().encode(),
+            ),
+        )
+
+    def answer_all(self, record: TenantChanged, state: ComponentState = ComponentState.READY) -> None:
+        for component in Component:
+            self.answer(record, component, state)
+
+    def provisioned(self, plan_name: str, **spec: Any) -> str:
+        """A new tenant for which every component has answered, and which is Ready."""
+        name = self.new_tenant(plan_name, **spec)
+        self.answer_all(self.await_record(self.tenant_id(name)))
+        self.await_condition(name, "Ready", "True")
+        return name
+
+    def await_condition(self, name: str, kind: str, status: str, reason: str | None = None) -> Body:
+        def look() -> Body | None:
+            body = self.api.get("Tenant", name)
+            said, why, _ = condition(body, kind)
+            return body if said == status and reason in {None, why} else None
+
+        return eventually(look, f"{name}: {kind}={status} {reason or ''}")
+
+    def secret(self, name: str) -> dict[str, str]:
+        body = self.api.read(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
+        return {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
+
+    def client_of(self, secret: dict[str, str]) -> dict[str, Any]:
+        """librdkafka's configuration of a business, from its Secret alone."""
+        names = (
+            "bootstrap.servers",
+            "security.protocol",
+            "sasl.mechanism",
+            "sasl.username",
+            "sasl.password",
+        )
+        return {name: secret[name] for name in names}
+
+    def send(self, topic: str, key: str, envelope: Envelope) -> None:
+        self._produce(topic, key, envelope)
+
+    def topics(self) -> set[str]:
+        return set(AdminClient(dict(self.broker.super_user())).list_topics(timeout=10).topics)
+
+    def end_offsets(self) -> dict[tuple[str, int], int]:
+        """Where each partition of the operator's topics ends."""
+        client = Consumer({**self.broker.super_user(), "group.id": "offsets"})
+        ends = {}
+        for topic in (TenantChanged.TOPIC, TenantStatusReported.TOPIC):
+            for number in client.list_topics(topic, timeout=10).topics[topic].partitions:
+                ends[topic, number] = client.get_watermark_offsets(TopicPartition(topic, number))[1]
+        client.close()
+        return ends
+
+    def read_topic(
+        self, topic: str, config: dict[str, Any] | None = None, group: str = "test"
+    ) -> list[tuple[str, bytes | None, list[tuple[str, bytes]]]]:
+        """Every message on the topic now; raises KafkaException when the user may not read it."""
+        client = Consumer(
+            {**(config or self.broker.super_user()), "group.id": group, "enable.partition.eof": True}
+        )
+        try:
+            metadata = client.list_topics(topic, timeout=10).topics[topic]
+            if metadata.error is not None:
+                raise KafkaException(metadata.error)
+            client.assign([TopicPartition(topic, number, 0) for number in metadata.partitions])
+            open_ends = set(metadata.partitions)
+            found = []
+            while open_ends:
+                message = client.poll(10)
+                assert message is not None, f"{topic} has no end"
+                error = message.error()
+                if error is None:
+                    read = received(message)
+                    found.append(((read.key or b"").decode(), read.value, read.headers))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    open_ends.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+            return found
+        finally:
+            client.close()
+
+    def _produce(self, topic: str, key: str, envelope: Envelope) -> None:
+        sender = Producer({**self.broker.super_user(), "partitioner": "murmur2_random"})
+        headers: list[tuple[str, str | bytes | None]] = [
+            (name, value.encode()) for name, value in envelope.headers().items()
+        ]
+        sender.produce(topic, key=key, value=envelope.data, headers=headers)
+        assert sender.flush(10) == 0

@@ -1,0 +1,315 @@
+"""What the operator decides, by the protocol of docs/tenants.md."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.platform import BillingDetails, Component, ComponentState, TenantState
+from tenant_operator.domain import ABANDON, FINALIZER, PAUSED
+from tenant_operator.reconcile import (
+    AddFinalizer,
+    Announce,
+    DropStream,
+    Forget,
+    Publish,
+    PutStream,
+    RemoveFinalizer,
+    reconcile,
+)
+from tenant_operator.status import only_use_differs, transition
+from unit.operator.surroundings import NOW, Surroundings, plan, tenant
+
+
+def settled() -> Surroundings:
+    world = Surroundings()
+    world.settle()
+    world.answer_all()
+    world.settle()
+    return world
+
+
+def deleting(world: Surroundings) -> None:
+    world.tenant = replace(world.tenant, deleted_at=world.now)
+
+
+def test_at_first_sight_ready_is_unknown_and_nothing_else_is_done() -> None:
+    decision = reconcile(tenant(), plan(), Surroundings().observed())
+    assert decision.actions == ()
+    ready = next(item for item in decision.status["conditions"] if item["type"] == "Ready")
+    assert (ready["status"], ready["observedGeneration"]) == ("Unknown", 1)
+
+
+def test_a_new_tenant_gets_finalizer_stream_and_record_in_this_order() -> None:
+    world = Surroundings()
+    world.settle()
+    assert [type(action) for action in world.done] == [AddFinalizer, PutStream, Publish]
+    assert world.condition("Ready")[:2] == ("False", "Provisioning")
+    assert world.condition("QuotaPublished")[0] == "True"
+    assert world.condition("BusinessRegistered")[2] == (
+        "Waiting for business, booking, scheduler, notification, analytics."
+    )
+
+
+def test_ready_needs_every_component_of_this_generation() -> None:
+    for left_out in Component:
+        world = Surroundings()
+        world.settle()
+        for component in set(Component) - {left_out}:
+            world.answer(component)
+        world.settle()
+        assert world.condition("Ready")[0] == "False", left_out
+        world.answer(left_out)
+        world.settle()
+        assert world.condition("Ready")[:2] == ("True", "Provisioned"), left_out
+
+
+def test_a_settled_tenant_is_left_alone() -> None:
+    world = settled()
+    before = world.writes
+    done = len(world.done)
+    world.now += timedelta(hours=3)
+    world.settle()
+    assert (world.writes, len(world.done)) == (before, done)
+
+
+def test_a_change_of_the_plan_reaches_the_tenant_under_the_next_generation() -> None:
+    world = settled()
+    world.plan = plan(limits={"bookingsPerMonth": 10})
+    world.settle()
+    assert world.published is not None
+    assert (world.published.generation, world.published.limits.bookings_per_month) == (2, 10)
+    assert world.condition("Ready")[:2] == ("False", "Provisioning")
+
+
+def test_own_limits_come_before_the_plans() -> None:
+    world = Surroundings(tenant(limits={"bookingsPerMonth": 5000}))
+    status = world.settle()
+    assert status["entitlements"]["limits"] == {"bookingsPerMonth": 5000, "staff": 25}
+    assert status["bookings"] == "0/5000"
+
+
+@pytest.mark.parametrize(("state", "limit"), [("past_due", 2000), ("canceled", 0), ("unpaid", 0)])
+def test_a_subscription_that_has_ended_allows_no_new_bookings(state: str, limit: int) -> None:
+    world = settled()
+    world.answer(Component.BILLING, billing=BillingDetails(customer_id="cus_1", state=state))
+    world.settle()
+    world.answer_all()
+    world.answer(Component.BILLING, billing=BillingDetails(customer_id="cus_1", state=state))
+    world.settle()
+    assert world.published is not None
+    assert world.published.limits.bookings_per_month == limit
+    assert world.condition("Ready")[:2] == ("True", "SubscriptionEnded" if limit == 0 else "Provisioned")
+
+
+def test_a_missing_plan_stalls_and_its_coming_mends() -> None:
+    world = Surroundings()
+    world.plan = None
+    status = world.settle()
+    assert world.condition("Stalled")[:2] == ("True", "PlanNotFound")
+    assert world.condition("Ready")[2] == (
+        "There is no Plan named pro; create it, or name another in spec.plan."
+    )
+    assert status["observedGeneration"] == 1
+    assert world.published is None
+    world.plan = plan()
+    world.settle()
+    world.answer_all()
+    world.settle()
+    assert world.condition("Ready")[0] == "True"
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_a_zone_that_does_not_exist_stalls() -> None:
+    world = Surroundings(tenant(timezone="Europe/Lisbom"))
+    world.settle()
+    assert world.condition("Stalled")[:2] == ("True", "UnknownTimezone")
+
+
+def test_a_component_that_failed_is_named_with_its_words() -> None:
+    world = Surroundings()
+    world.settle()
+    world.answer_all()
+    world.answer(Component.BILLING, ComponentState.FAILED)
+    world.settle()
+    assert world.condition("Ready") == ("False", "Broken", "billing: billing says so.")
+    assert world.condition("Stalled")[0] == "True"
+    assert world.condition("BillingLinked")[:2] == ("False", "Broken")
+
+
+def test_a_paused_tenant_is_not_touched_and_says_so() -> None:
+    world = settled()
+    done = len(world.done)
+    world.tenant = replace(world.tenant, annotations={PAUSED: "true"}, generation=2)
+    world.plan = plan(limits={"bookingsPerMonth": 1})
+    world.settle()
+    assert len(world.done) == done
+    assert world.condition("Ready")[:2] == ("Unknown", "Paused")
+
+
+def test_suspended_is_told_to_the_services_and_is_a_settled_state() -> None:
+    world = Surroundings(tenant(suspended=True))
+    world.settle()
+    world.answer_all()
+    world.settle()
+    assert world.published is not None
+    assert world.published.state is TenantState.SUSPENDED
+    assert world.condition("Ready")[:2] == ("True", "Suspended")
+
+
+def test_a_stream_goes_only_when_its_writers_know() -> None:
+    world = settled()
+    world.tenant = replace(world.tenant, spec=tenant(eventStream={"enabled": False}).spec, generation=2)
+    world.settle()
+    assert not world.stream.empty
+    world.answer_all()
+    status = world.settle()
+    assert world.stream.empty
+    assert "eventStream" not in status
+    assert world.condition("TopicsReady")[:2] == ("True", "Disabled")
+
+
+def test_numbers_go_on_rising_when_kafka_has_lost_everything() -> None:
+    world = settled()
+    world.plan = plan(limits={"staff": 3})
+    world.settle()
+    world.published = None
+    world.answers = {}
+    world.settle()
+    assert world.published is not None
+    assert world.published.generation == 3
+
+
+def test_deletion_waits_for_each_component_then_removes_all() -> None:
+    world = settled()
+    world.done.clear()
+    deleting(world)
+    world.settle()
+    assert world.published is not None
+    assert world.published.state is TenantState.DELETING
+    for component in set(Component) - {Component.BILLING}:
+        world.answer(component, ComponentState.DELETED)
+    world.settle()
+    assert world.condition("Ready") == ("False", "Deleting", "Deletion waits for billing.")
+    assert FINALIZER in world.tenant.finalizers
+    world.answer(Component.BILLING, ComponentState.DELETED)
+    world.settle()
+    assert [type(action) for action in world.done] == [Publish, DropStream, Forget, RemoveFinalizer]
+
+
+def test_deletion_that_is_late_names_who_is_missing() -> None:
+    world = settled()
+    deleting(world)
+    world.settle()
+    for component in set(Component) - {Component.SCHEDULER}:
+        world.answer(component, ComponentState.DELETED)
+    world.now += timedelta(minutes=11)
+    world.settle()
+    status, reason, message = world.condition("Stalled")
+    assert (status, reason) == ("True", "DeletionOverdue")
+    assert message.startswith("Deletion waits for scheduler.")
+    assert "slotwright.io/abandon=true" in message
+
+
+def test_abandon_lets_go_with_a_report_of_what_is_left() -> None:
+    world = settled()
+    deleting(world)
+    world.settle()
+    world.tenant = replace(world.tenant, annotations={ABANDON: "true"})
+    world.settle()
+    report = next(action for action in world.done if isinstance(action, Announce))
+    assert (report.kind, report.reason) == ("Warning", "Abandoned")
+    assert "auth; business" in report.message
+    assert world.tenant.finalizers == ()
+
+
+def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
+    world = Surroundings(replace(tenant(), finalizers=(FINALIZER,), deleted_at=NOW))
+    world.settle()
+    assert world.done == [RemoveFinalizer()]
+
+
+def test_a_count_of_last_month_is_none_of_this_month() -> None:
+    world = settled()
+    used = {"bookings_per_month": 7, "staff": 3}
+    world.answer(Component.BOOKING, usage=used, usage_observed_at=NOW)
+    assert world.settle()["usage"] == {
+        "bookingsThisMonth": 7,
+        "staff": 3,
+        "observedAt": "2026-03-09T10:00:00Z",
+    }
+    world.now += timedelta(days=31)
+    status = world.settle()
+    assert (status["usage"]["bookingsThisMonth"], status["usage"]["staff"]) == (0, 3)
+
+
+def test_the_same_use_observed_again_changes_nothing() -> None:
+    world = settled()
+    used = {"bookings_per_month": 7}
+    world.answer(Component.BOOKING, usage=used, usage_observed_at=NOW)
+    before = world.settle()
+    world.answer(Component.BOOKING, usage=used, usage_observed_at=NOW + timedelta(minutes=5))
+    assert world.settle() == before
+    world.answer(Component.BOOKING, usage={"bookings_per_month": 8}, usage_observed_at=NOW)
+    after = world.settle()
+    assert only_use_differs(before, after)
+    assert transition(before, after) is None
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from([("answer", part) for part in Component]),
+        st.sampled_from([("fail", part) for part in Component]),
+        st.sampled_from([("old", part) for part in Component]),
+        st.sampled_from([("plan gone", None), ("plan back", None), ("later", None), ("kafka lost", None)]),
+        st.sampled_from([("stream lost", None), ("seen again", None)]),
+    ),
+    max_size=30,
+)
+
+
+@given(steps=STEPS, seed=st.integers(0, 2**32))
+def test_any_order_and_repetition_of_observations_ends_in_the_same_state(
+    steps: list[tuple[str, Component | None]], seed: int
+) -> None:
+    world = Surroundings()
+    world.settle()
+    for what, part in steps:
+        if what == "answer" and part is not None and world.published is not None:
+            world.answer(part)
+        elif what == "fail" and part is not None and world.published is not None:
+            world.answer(part, ComponentState.FAILED)
+        elif what == "old" and part in world.answers:
+            told = world.answers[part]
+            world.answers[part] = told.model_copy(update={"generation": max(0, told.generation - 1)})
+        elif what == "plan gone":
+            world.plan = None
+        elif what == "plan back":
+            world.plan = plan()
+        elif what == "later":
+            world.now += timedelta(minutes=7)
+        elif what == "kafka lost":
+            world.published, world.answers = None, {}
+        elif what == "stream lost":
+            world.stream = type(world.stream)()
+        world.settle()
+    world.plan = plan()
+    world.settle()
+    order = list(Component)
+    random.Random(seed).shuffle(order)  # noqa: S311 - an order, no secret
+    for part in order:
+        world.answer(part)
+        world.settle()
+    end = {kind: item["status"] for kind, item in world.tenant.conditions.items()}
+    fresh = settled()
+    assert end == {kind: item["status"] for kind, item in fresh.tenant.conditions.items()}
+    assert world.published is not None
+    assert fresh.published is not None
+    same = {"generation": 0}
+    assert world.published.model_copy(update=same) == fresh.published.model_copy(update=same)
+    writes = world.writes
+    world.settle()
+    assert world.writes == writes

@@ -1,0 +1,75 @@
+"""What analytics hears: what befalls appointments and reminders, how the subscription stands, who the tenants are.
+
+No figure is counted here. Each event moves one row of the projection forward, in the inbox's transaction, and
+figures are counted from the rows when they are asked for (the query `counts`). Counters kept beside the inbox would
+also stay right under replays, but not when events come late: to take back what an overtaken event has counted, they
+would need these very rows. Nor could counters by day follow a business that changes its time zone. From rows, all
+figures are right again as soon as the last event is in, whatever the order, and a replay of the topics into empty
+tables rebuilds them.
+"""
+
+from analytics import store
+from analytics.domain import STATUSES, says_confirmed
+from contracts.billing import (
+    SubscriptionActivated,
+    SubscriptionCanceled,
+    SubscriptionChanged,
+    SubscriptionEvent,
+    SubscriptionPastDue,
+)
+from contracts.booking import AppointmentBooked, AppointmentEvent
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.notification import MessageEvent, MessageFailed, MessageSent
+from contracts.platform import StatusDetails, TenantChanged
+from servicekit.consumer import EventConsumer, Handler
+from servicekit.db import Connection, Database
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantHooks, archive_or_erase
+
+_REMINDERS: tuple[type[MessageEvent], ...] = (MessageSent, MessageFailed)
+_SUBSCRIPTIONS: tuple[type[SubscriptionEvent], ...] = (
+    SubscriptionActivated,
+    SubscriptionCanceled,
+    SubscriptionPastDue,
+    SubscriptionChanged,
+)
+
+
+class AnalyticsHooks(TenantHooks):
+    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        await store.claim(conn, tenant.tenant_id)
+        return await archive_or_erase(conn, tenant)
+
+
+def figures_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
+    """Keeps the projection that figures are counted from."""
+    handlers: dict[type[Event], Handler] = dict.fromkeys(STATUSES, _appointment)
+    handlers |= dict.fromkeys(_REMINDERS, _reminder)
+    handlers |= dict.fromkeys(_SUBSCRIPTIONS, _subscription)
+    topics = [AppointmentEvent.TOPIC, MessageEvent.TOPIC, SubscriptionEvent.TOPIC]
+    return EventConsumer("analytics", "figures", db, kafka, topics=topics, handlers=handlers)
+
+
+async def _appointment(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, AppointmentEvent)  # noqa: S101 - the consumer dispatches by type
+    if not await store.accepts(conn, event.tenant_id):
+        return
+    booked_at = event.occurred_at if isinstance(event, AppointmentBooked) else None
+    await store.put_appointment(
+        conn, event, STATUSES[type(event)], confirmed=says_confirmed(event), booked_at=booked_at
+    )
+
+
+async def _reminder(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, MessageEvent)  # noqa: S101 - as above
+    if event.kind == "reminder" and await store.accepts(conn, event.tenant_id):
+        await store.put_reminder(conn, event, "sent" if isinstance(event, MessageSent) else "failed")
+
+
+async def _subscription(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, SubscriptionEvent)  # noqa: S101 - as above
+    if await store.accepts(conn, event.tenant_id):
+        await store.put_subscription(conn, event)

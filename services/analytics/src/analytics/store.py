@@ -1,0 +1,92 @@
+"""analytics's tables: functions that take the transaction's connection and never commit.
+
+Called by the service layer and the consumers.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from analytics.domain import Count, Span, Subscription
+from contracts.billing import SubscriptionEvent
+from contracts.booking import AppointmentEvent
+from contracts.notification import MessageEvent
+from servicekit.db import Connection
+from servicekit.queries import Queries
+
+_SQL = Queries("analytics")
+
+
+async def accepts(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether events about the tenant still count; if so, no erasure begins before this transaction ends.
+
+    One that is not known yet counts: its events may come before its record, which travels on another topic.
+    """
+    values = {"tenant_id": tenant_id}
+    await conn.execute(_SQL.share_tenant, values)
+    return await (await conn.execute(_SQL.going, values)).fetchone() is None
+
+
+async def claim(conn: Connection, tenant_id: UUID) -> None:
+    """Waits for the tenant's events under way; later ones wait until this transaction ends."""
+    await conn.execute(_SQL.claim_tenant, {"tenant_id": tenant_id})
+
+
+async def put_appointment(
+    conn: Connection, event: AppointmentEvent, status: str, *, confirmed: bool, booked_at: datetime | None
+) -> None:
+    """Takes over what the event tells, unless a later version has been seen."""
+    values = {
+        "tenant_id": event.tenant_id,
+        "appointment_id": event.appointment_id,
+        "version": event.version,
+        "status": status,
+        "confirmed": confirmed,
+        "starts_at": event.starts_at,
+        "ends_at": event.ends_at,
+        "occurred_at": event.occurred_at,
+        "booked_at": booked_at,
+    }
+    await conn.execute(_SQL.put_appointment, values)
+
+
+async def put_reminder(conn: Connection, event: MessageEvent, outcome: str) -> None:
+    """Keeps what became of a reminder: `sent` or `failed`."""
+    values = {
+        "tenant_id": event.tenant_id,
+        "message_id": event.message_id,
+        "outcome": outcome,
+        "occurred_at": event.occurred_at,
+    }
+    await conn.execute(_SQL.put_reminder, values)
+
+
+async def put_subscription(conn: Connection, event: SubscriptionEvent) -> None:
+    """Takes over what billing tells, unless something later has been told."""
+    values = {
+        "tenant_id": event.tenant_id,
+        "subscription_id": event.subscription_id,
+        "status": event.status,
+        "plan": event.plan,
+        "occurred_at": event.occurred_at,
+    }
+    await conn.execute(_SQL.put_subscription, values)
+
+
+async def subscription(conn: Connection, tenant_id: UUID) -> Subscription | None:
+    """The one told of last; None for a business that was never billed through Stripe."""
+    row = await (await conn.execute(_SQL.subscription, {"tenant_id": tenant_id})).fetchone()
+    return Subscription(**row) if row else None
+
+
+async def counts(conn: Connection, tenant_id: UUID, span: Span, settle_by: datetime) -> list[Count]:
+    """What happened on the span's days; an open appointment that ended before `settle_by` is unsettled."""
+    midnights = span.midnights()
+    values = {
+        "tenant_id": tenant_id,
+        "first": midnights[0],
+        "last": midnights[-1],
+        "midnights": midnights[:-1],
+        "settle_by": settle_by,
+    }
+    rows = await (await conn.execute(_SQL.counts, values)).fetchall()
+    return [Count(**row) for row in rows]

@@ -1,0 +1,88 @@
+"""Writes events as their publishers would, and reads topics whole; for tests of consumers."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from contracts.envelope import Envelope, parse_headers
+from contracts.model import Event
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from servicekit.kafka import Received, received
+
+T = TypeVar("T")
+
+
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
+        time.sleep(0.05)
+
+
+class Topics:
+    """The broker's topics; `client_config` is librdkafka's, of a user who may use them all."""
+
+    def __init__(self, client_config: dict[str, str]) -> None:
+        self._config = client_config
+        self._producer = Producer(client_config | {"partitioner": "murmur2_random"})
+
+    def publish(self, event: Event, *, event_id: str | None = None) -> str:
+        """Writes the event, under that id or one of its own; answers the id once it is on the topic."""
+        envelope = Envelope(
+            id=event_id or str(new_id()),
+            source="/slotwright/test",
+            type=event.TYPE,
+            time=utc_now(),
+            subject=event.key,
+            tenant_id=getattr(event, "tenant_id", None),
+            data=event.model_dump_json().encode(),
+        )
+        headers = {name: value.encode() for name, value in envelope.headers().items()}
+        self.put(event.TOPIC, event.key, envelope.data, headers)
+        return envelope.id
+
+    def put(self, topic: str, key: str, value: bytes | None, headers: dict[str, bytes]) -> None:
+        """Writes any message, a malformed one too."""
+        sent: dict[str, str | bytes | None] = {**headers}
+        self._producer.produce(topic, key=key, value=value, headers=sent)
+        assert self._producer.flush(10) == 0
+
+    def events(self, topic: str) -> list[Event]:
+        """Every event on a topic, in order within a key; tombstones left out."""
+        return [
+            parse_headers(item.headers, item.value).event()
+            for item in self.messages(topic)
+            if item.value is not None
+        ]
+
+    def messages(self, topic: str) -> list[Received]:
+        """Every message on a topic, in order within a partition."""
+        client = Consumer(
+            self._config
+            | {"group.id": f"read-{new_id()}", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
+        )
+        try:
+            partitions = client.list_topics(topic, 10).topics[topic].partitions
+            ends = {
+                number: client.get_watermark_offsets(TopicPartition(topic, number), 10)[1]
+                for number in partitions
+            }
+            left = {number for number, end in ends.items() if end}
+            client.assign([TopicPartition(topic, number, 0) for number in left])
+            found: list[Received] = []
+            stop = time.monotonic() + 10
+            while left and time.monotonic() < stop:
+                found += [received(message) for message in client.consume(500, 0.2) if not message.error()]
+                at = client.position([TopicPartition(topic, number) for number in left])
+                left -= {item.partition for item in at if item.offset >= ends[item.partition]}
+            return found
+        finally:
+            client.close()

@@ -10,7 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    model_validator,
+    field_validator,
 )
 
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
@@ -38,10 +38,10 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _refuse_control_characters(cls, data: Any) -> Any:
-        return _no_control(data)
+    def _refuse_control_characters(cls, value: Any) -> Any:
+        return _no_control(value)
 
 
 class Answer(BaseModel):

@@ -1,5 +1,7 @@
 """Pydantic types for requests and answers, so that all services refuse the same things in the same words."""
 
+import datetime as dt
+import re
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -13,6 +15,8 @@ from pydantic import (
     field_validator,
 )
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
 
 
@@ -87,13 +91,42 @@ def _lowered(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _one_line(value: str) -> str:
+    if len(value.splitlines()) > 1:
+        raise ValueError("must be one line")
+    return value
+
+
+def _written(value: Any, form: re.Pattern[str], example: str) -> Any:
+    """Pydantic alone would take numbers for dates and times, and times with an offset for local ones."""
+    if (isinstance(value, str) and not form.fullmatch(value)) or isinstance(value, int | float):
+        raise ValueError(f"must be written like {example}")
+    return value
+
+
 TimeZone = Annotated[str, AfterValidator(_zone)]
 """An IANA zone name."""
+
+LocalDate = Annotated[
+    dt.date,
+    BeforeValidator(lambda value: _written(value, _DATE, "2026-03-29")),
+    Field(ge=dt.date(2000, 1, 1), le=dt.date(2099, 12, 31)),
+]
+"""A calendar date, where the business is; within years of which every clock change can be reckoned with."""
+
+LocalTime = Annotated[dt.time, BeforeValidator(lambda value: _written(value, _TIME, "09:30"))]
+"""A time of day on the wall where the business is, without an offset."""
 
 EmailAddress = Annotated[str, BeforeValidator(_lowered), AfterValidator(_email)]
 """An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    AfterValidator(_one_line),
+]
+"""One line, as names stand in the subjects of mails."""
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="BCP 47.")]

@@ -1,39 +1,26 @@
 """A business's figures by its local day, for all who work there. What each means: analytics.domain."""
 
 import datetime as dt
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from analytics.domain import DEFAULT_DAYS, MAX_DAYS
 from analytics.routes.deps import Analytics
-from servicekit.http.models import Answer, Body
+from servicekit.http.models import Answer, Body, LocalDate
 from servicekit.http.tokens import OWNER, Member
 
 router = APIRouter(tags=["analytics"])
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _date_only(value: Any) -> Any:
-    """Pydantic would take a time or a number of seconds for a date, too."""
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError("must be a date, such as 2026-03-29")
-    return value
-
-
-Day = Annotated[dt.date, BeforeValidator(_date_only), Field(ge=dt.date(2000, 1, 1), le=dt.date(2099, 12, 31))]
 
 
 class DaysQuery(Body):
     """Which days."""
 
-    first: Day | None = Field(
+    first: LocalDate | None = Field(
         default=None, alias="from", description=f"The first day; without it, {DEFAULT_DAYS} days up to `to`."
     )
-    last: Day | None = Field(
+    last: LocalDate | None = Field(
         default=None,
         alias="to",
         description=f"The last day, included; {MAX_DAYS} days at most. Without it, the business's today.",

@@ -14,6 +14,9 @@ from contracts.business import Hours, HoursException, Interval, ReminderRule
 
 _MIDNIGHT = time(0)
 
+MAX_EXCEPTIONS = 500
+"""Of one staff member: the event that tells of them all has to fit into one message of Kafka's."""
+
 DEFAULT_REMINDERS: tuple[tuple[int, Channel], ...] = ((24 * 3600, Channel.EMAIL), (3600, Channel.EMAIL))
 """A new business's reminder policy: offsets in seconds before the start, and the channel."""
 

@@ -12,7 +12,14 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from business import events, store
-from business.domain import Profile, ReminderPolicy, ServiceOffer, StaffMember, with_exception
+from business.domain import (
+    MAX_EXCEPTIONS,
+    Profile,
+    ReminderPolicy,
+    ServiceOffer,
+    StaffMember,
+    with_exception,
+)
 from contracts.booking import Channel
 from contracts.business import Hours, Interval, ReminderRule
 from contracts.platform import TenantChanged
@@ -72,13 +79,15 @@ class BusinessService:
     # staff
 
     async def staff_page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[StaffMember]:
-        """Staff members by id, `limit` at most, behind `after`."""
+        """Staff members by id, `limit` at most, behind `after`. Raises NotFound for a business not served."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             return await store.staff_page(conn, tenant_id, after, limit)
 
     async def staff_member(self, tenant_id: UUID, staff_id: UUID) -> StaffMember:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             return _found(await store.staff_by_id(conn, tenant_id, staff_id), "staff member")
 
     async def add_staff(
@@ -117,13 +126,17 @@ class BusinessService:
     async def set_exception(
         self, tenant_id: UUID, staff_id: UUID, day: date, intervals: Sequence[Interval] | None
     ) -> StaffMember:
-        """Replaces one local date's hours; None removes the exception. Raises NotFound."""
-        return await self._change_staff(
-            tenant_id,
-            staff_id,
-            None,
-            lambda member: replace(member, exceptions=with_exception(member.exceptions, day, intervals)),
-        )
+        """Replaces one local date's hours; None removes the exception. Raises NotFound, Invalid for too many."""
+
+        def change(member: StaffMember) -> StaffMember:
+            exceptions = with_exception(member.exceptions, day, intervals)
+            if len(exceptions) > max(MAX_EXCEPTIONS, len(member.exceptions)):
+                raise Invalid.field(
+                    "path:day", f"there are {MAX_EXCEPTIONS} exceptions already; delete past ones first"
+                )
+            return replace(member, exceptions=exceptions)
+
+        return await self._change_staff(tenant_id, staff_id, None, change)
 
     async def _change_staff(
         self,
@@ -222,6 +235,7 @@ class BusinessService:
     async def policy(self, tenant_id: UUID) -> ReminderPolicy:
         """Raises NotFound while the business is not provisioned here."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             return _found(await store.policy(conn, tenant_id), "reminder policy")
 
     async def replace_policy(

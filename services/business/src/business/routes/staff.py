@@ -1,17 +1,16 @@
 """Staff members, their weekly hours and the exceptions to them."""
 
-import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from business.domain import StaffMember, interval_fault, weekly_hours_fault
 from business.routes.deps import Business
 from contracts.business import Hours, HoursException, Interval
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
-from servicekit.http.models import Answer, Body, EmailAddress, Name, TimeZone
+from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, LocalTime, Name, TimeZone
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member, Owner
 
@@ -19,8 +18,8 @@ router = APIRouter(tags=["staff"])
 
 
 class IntervalBody(Body):
-    opens: dt.time = Field(examples=["09:00"])
-    closes: dt.time = Field(examples=["17:00"], description="00:00 is the end of the day.")
+    opens: LocalTime = Field(examples=["09:00"])
+    closes: LocalTime = Field(examples=["17:00"], description="00:00 is the end of the day.")
 
 
 class HoursBody(IntervalBody):
@@ -61,6 +60,13 @@ class StaffEdit(Body):
     name: Name | None = None
     email: EmailAddress | None = None
     timezone: TimeZone | None = None
+
+    @field_validator("name", "timezone")
+    @classmethod
+    def _leave_out(cls, value: str | None) -> str | None:
+        if value is None:
+            raise ValueError("must not be null; leave it out to keep it")
+        return value
 
 
 class WeeklyHoursBody(Body):
@@ -127,8 +133,7 @@ async def edit_staff(
     staff_id: UUID, body: StaffEdit, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> StaffAnswer:
     fields = body.model_dump(exclude_unset=True)
-    required = {name: value for name, value in fields.items() if value is not None or name == "email"}
-    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, **required), response)
+    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, **fields), response)
 
 
 @router.delete("/v1/staff/{staff_id}", status_code=204)
@@ -161,12 +166,12 @@ async def list_exceptions(staff_id: UUID, who: Member, business: Business) -> li
 
 @router.put("/v1/staff/{staff_id}/exceptions/{day}")
 async def set_exception(
-    staff_id: UUID, day: dt.date, body: ExceptionBody, who: Owner, business: Business, response: Response
+    staff_id: UUID, day: LocalDate, body: ExceptionBody, who: Owner, business: Business, response: Response
 ) -> StaffAnswer:
     member = await business.set_exception(who.tenant_id, staff_id, day, _intervals(body.intervals))
     return _tagged(member, response)
 
 
 @router.delete("/v1/staff/{staff_id}/exceptions/{day}", status_code=204)
-async def delete_exception(staff_id: UUID, day: dt.date, who: Owner, business: Business) -> None:
+async def delete_exception(staff_id: UUID, day: LocalDate, who: Owner, business: Business) -> None:
     await business.set_exception(who.tenant_id, staff_id, day, None)

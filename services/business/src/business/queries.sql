@@ -96,14 +96,17 @@ SELECT s.service_id, s.version, s.name, s.description, s.duration_minutes, s.buf
     array(SELECT staff_id FROM service_staff l
           WHERE l.tenant_id = s.tenant_id AND l.service_id = s.service_id ORDER BY staff_id) AS staff_ids
 FROM service s
-WHERE s.tenant_id = %(tenant_id)s AND (s.deleted_at IS NULL OR %(with_deleted)s)
+WHERE s.tenant_id = %(tenant_id)s AND s.deleted_at IS NULL
     AND (%(service_id)s::uuid IS NULL OR s.service_id = %(service_id)s)
     AND (%(after)s::uuid IS NULL OR s.service_id > %(after)s)
 ORDER BY s.service_id LIMIT %(limit)s
 
--- name: services_of_staff
-SELECT service_id FROM service_staff WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s
-ORDER BY service_id
+-- name: lock_services_of_staff
+-- Before their links to the staff member go, as an edit of a service locks it first and then changes its links.
+SELECT s.service_id FROM service s
+JOIN service_staff l ON l.tenant_id = s.tenant_id AND l.service_id = s.service_id
+WHERE l.tenant_id = %(tenant_id)s AND l.staff_id = %(staff_id)s AND s.deleted_at IS NULL
+ORDER BY s.service_id FOR UPDATE OF s
 
 -- name: clear_service_staff
 DELETE FROM service_staff WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s

@@ -161,7 +161,7 @@ class BusinessService:
             _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             for service_id in await store.remove_staff_from_services(conn, tenant_id, staff_id):
                 await store.touch_service(conn, tenant_id, service_id)
-                (offer,) = await store.services(conn, tenant_id, service_id=service_id, with_deleted=True)
+                offer = await _offer(conn, tenant_id, service_id)
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             member = await store.delete_staff(conn, tenant_id, staff_id)
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member, deleted=True))
@@ -195,7 +195,7 @@ class BusinessService:
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                await _require_staff(conn, tenant_id, fields["staff_ids"])
+                _refuse(await _unknown_staff(conn, tenant_id, fields["staff_ids"]))
                 await usage.consume(conn, tenant, "services", self._clock())
                 offer = ServiceOffer(service_id=new_id(), version=1, **fields)
                 await store.add_service(conn, tenant_id, offer)
@@ -211,10 +211,12 @@ class BusinessService:
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_by_id(conn, tenant_id)
             require_active(tenant)
+            # Staff before the service, as delete_staff locks them; told of only once the service is known.
+            unknown = await _unknown_staff(conn, tenant_id, fields["staff_ids"])
             present = _found(await store.lock_service(conn, tenant_id, service_id), "service")
             if version not in {None, present}:
                 raise _edited("The service")
-            await _require_staff(conn, tenant_id, fields["staff_ids"])
+            _refuse(unknown)
             offer = ServiceOffer(service_id=service_id, version=present + 1, **fields)
             await store.update_service(conn, tenant_id, offer)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
@@ -276,8 +278,12 @@ async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID) -> Service
     return _found(offers[0] if offers else None, "service")
 
 
-async def _require_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> None:
-    unknown = set(staff_ids) - await store.living_staff(conn, tenant_id, staff_ids)
+async def _unknown_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the ids are no staff members; the others stay until the transaction's end."""
+    return set(staff_ids) - await store.living_staff(conn, tenant_id, staff_ids)
+
+
+def _refuse(unknown: set[UUID]) -> None:
     if unknown:
         raise Invalid.field("/staff_ids", f"no staff member has the id {min(unknown)}")
 

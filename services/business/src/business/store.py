@@ -152,7 +152,6 @@ async def services(
     service_id: UUID | None = None,
     after: UUID | None = None,
     limit: int | None = None,
-    with_deleted: bool = False,
 ) -> list[ServiceOffer]:
     """Services by id: a page of them, or the one with `service_id`."""
     values = {
@@ -160,16 +159,15 @@ async def services(
         "service_id": service_id,
         "after": after,
         "limit": limit,
-        "with_deleted": with_deleted,
     }
     rows = await (await conn.execute(_SQL.services, values)).fetchall()
     return [ServiceOffer(**row | {"staff_ids": tuple(row["staff_ids"])}) for row in rows]
 
 
 async def remove_staff_from_services(conn: Connection, tenant_id: UUID, staff_id: UUID) -> list[UUID]:
-    """Takes a staff member off every service; answers which."""
+    """Takes a locked staff member off every service; answers the living ones among them, locked."""
     values = {"tenant_id": tenant_id, "staff_id": staff_id}
-    rows = await (await conn.execute(_SQL.services_of_staff, values)).fetchall()
+    rows = await (await conn.execute(_SQL.lock_services_of_staff, values)).fetchall()
     await conn.execute(_SQL.remove_staff_from_services, values)
     return [row["service_id"] for row in rows]
 

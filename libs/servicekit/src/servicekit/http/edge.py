@@ -70,18 +70,22 @@ class EdgeMiddleware:
         limit = self._max_body_bytes
         read = 0
         started = False
+        too_large = False
 
         async def counted() -> Message:
-            nonlocal read
+            nonlocal read, too_large
             message = await receive()
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
                 if read > limit:
+                    too_large = True
                     raise _BodyTooLarge
             return message
 
         async def tracked(message: Message) -> None:
             nonlocal started
+            if too_large and not started:
+                return  # FastAPI makes a 400 of whatever reading a body raises
             started = True
             await send(message)
 
@@ -93,6 +97,8 @@ class EdgeMiddleware:
         except _BodyTooLarge:
             if started:
                 raise
+            too_large = True
+        if too_large and not started:
             problem = PayloadTooLarge(f"The body may have {limit} bytes at most.")
             response = problem_response(
                 problem, instance=scope["path"], request_id=scope["slotwright.request_id"]

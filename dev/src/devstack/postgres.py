@@ -148,6 +148,17 @@ def create_roles(admin_url: str, service: str, password: str) -> None:
             )
 
 
+def ensure_service(admin_url: str, service: str, password: str) -> None:
+    """The service's roles, with this password, and the database of its name; made where they are missing."""
+    with psycopg.connect(admin_url, autocommit=True) as conn:
+        roles = conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (f"{service}_owner",)).fetchone()
+        database = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (service,)).fetchone()
+    if roles is None:
+        create_roles(admin_url, service, password)
+    if database is None:
+        create_database(admin_url, service, service)
+
+
 def create_database(admin_url: str, service: str, name: str, *, template: str | None = None) -> None:
     """A database that the service's owner role owns; cloned from `template` when one is named."""
     with psycopg.connect(admin_url, autocommit=True) as conn:

@@ -12,8 +12,14 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on just now."""
+def free_port(preferred: int = 0) -> int:
+    """A TCP port of the loopback interface that nobody listens on just now: the preferred one where it is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            if not preferred:
+                raise
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,61 @@
+"""What a stack's folder keeps: ports, secrets, one supervisor, a whole snapshot."""
+
+import socket
+import stat
+from pathlib import Path
+
+from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
+
+
+def made(path: Path) -> StackFolder:
+    folder = StackFolder(path)
+    folder.make()
+    return folder
+
+
+def test_a_port_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    port = made(tmp_path).port("gateway")
+    assert StackFolder(tmp_path).port("gateway") == port
+
+
+def test_a_port_that_is_taken_moves(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    before = folder.port("gateway")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", before))
+        other.listen()
+        moved = folder.port("gateway")
+    assert moved != before
+    assert folder.port("gateway") == moved
+
+
+def test_secrets_stay_and_are_for_the_owner_only(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    secret = folder.secret("link-key")
+    assert len(secret) >= 32
+    assert folder.secret("link-key") == secret
+    assert folder.secret("cookie-key") != secret
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_one_supervisor_at_a_time(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    with folder.held() as ours:
+        assert ours
+        assert folder.is_held()
+        with StackFolder(tmp_path).held() as theirs:
+            assert not theirs
+    assert not folder.is_held()
+
+
+def test_a_snapshot_whose_supervisor_is_gone_says_down(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    written = Snapshot(StackState.UP, pid=1, parts={"auth": Part(PartState.READY, pid=2)})
+    with folder.held():
+        folder.write(written)
+        assert folder.read() == written
+    assert folder.read().state is StackState.DOWN
+
+
+def test_a_folder_that_never_ran_is_down(tmp_path: Path) -> None:
+    assert StackFolder(tmp_path / "nothing").read() == Snapshot()

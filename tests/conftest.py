@@ -32,10 +32,7 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def mailpit() -> Iterator[Mailpit]:
     """The session's SMTP server."""
-    program = Mailpit.program()
-    if program is None:
-        pytest.skip("Mailpit is not on PATH, and the local stack does not build it yet")
-    made = Mailpit(program)
+    made = Mailpit()
     try:
         yield made
     finally:

@@ -1,11 +1,10 @@
 """One API server and one operator for this folder's tests; each test makes plans and tenants of its own."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from support.api_server import PROGRAMS, ApiServer
+from support.api_server import ApiServer
 from support.broker import Broker
 from support.operator_world import OperatorWorld
 from support.processes import Running
@@ -14,9 +13,6 @@ from support.processes import Running
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[ApiServer]:
     """A real API server with the CRDs and the operator's rights."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not on PATH: {', '.join(missing)}")
     made = ApiServer()
     try:
         yield made

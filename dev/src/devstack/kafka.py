@@ -29,6 +29,7 @@ from confluent_kafka.admin import (
 )
 
 from contracts.topics import ALL_TOPICS, Topic
+from devstack.cache import cache_folder
 from devstack.processes import end_with_parent, free_port
 
 VERSION = "4.1.1"
@@ -46,16 +47,17 @@ class KafkaError(Exception):
 class Kafka:
     """One broker. `folder` holds what an earlier `start` made, or nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._password = ""
-        self.port = 0
+        self.log = folder / "kafka.log"
+        self.port = port
 
     def start(self) -> None:
         """Formats the storage on the first call, starts the broker, waits for it. Raises KafkaError."""
         self._folder.mkdir(exist_ok=True, mode=0o700)
-        self.port = free_port()
+        self.port = free_port(self.port)
         java, classpath = _java(), _classpath()
         secret = self._folder / "admin.password"
         fresh = not secret.exists()
@@ -69,7 +71,7 @@ class Kafka:
         command = [java, _HEAP, "-XX:+UseSerialGC", "-cp", classpath]
         if fresh:
             self._format(command, properties)
-        with (self._folder / "kafka.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "kafka.Kafka", str(properties)],
                 stdout=log,
@@ -84,6 +86,11 @@ class Kafka:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
             self._process = None
+
+    def running(self) -> subprocess.Popen[bytes]:
+        """The broker's process, for who watches it; only once it has started."""
+        assert self._process is not None  # noqa: S101 - see above
+        return self._process
 
     def client_config(self) -> dict[str, str]:
         """librdkafka's configuration of the super user."""
@@ -156,7 +163,7 @@ class Kafka:
                 admin.list_topics(timeout=2)
             except KafkaException as error:
                 if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                    log = (self._folder / "kafka.log").read_text("utf-8", "replace")
+                    log = self.log.read_text("utf-8", "replace")
                     raise KafkaError(f"Kafka did not start: {error}\n{log[-2000:]}") from error
             else:
                 return
@@ -221,10 +228,7 @@ def _java() -> str:
 
 
 def _classpath() -> str:
-    base = os.environ.get("SLOTWRIGHT_CACHE") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "slotwright"
-    )
-    cache = Path(base) / "kafka" / VERSION
+    cache = cache_folder() / "kafka" / VERSION
     # Resolved apart: in one resolution the two would settle each other's versions.
     logging = jgo.build(_LOGGING, cache_dir=cache).all_jars
     broker = jgo.build(_BROKER, cache_dir=cache).all_jars

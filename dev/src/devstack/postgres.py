@@ -36,7 +36,7 @@ class PostgresError(Exception):
 class Postgres:
     """One server. `folder` holds what an earlier `start` made, or nothing; others may enter its parents."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._data = folder / "data"
         self._settings = _SETTINGS | dict(settings or {})
@@ -45,7 +45,8 @@ class Postgres:
         self._uid = self._user.pw_uid if self._user else None
         self._gid = self._user.pw_gid if self._user else None
         self._password = ""
-        self.port = 0
+        self.log = folder / "postgres.log"
+        self.port = port
 
     def start(self) -> None:
         """Makes the cluster on the first call, starts the server and waits for it. Raises PostgresError."""
@@ -57,8 +58,8 @@ class Postgres:
         if not self._data.exists():
             self._initialise(binaries, secret)
         self._password = secret.read_text("utf-8")
-        self.port = free_port()
-        log = (self._folder / "postgres.log").open("ab")
+        self.port = free_port(self.port)
+        log = self.log.open("ab")
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(
             [binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
@@ -79,6 +80,11 @@ class Postgres:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30)
             self._process = None
+
+    def running(self) -> subprocess.Popen[bytes]:
+        """The server's process, for who watches it; only once it has started."""
+        assert self._process is not None  # noqa: S101 - see above
+        return self._process
 
     def url(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
         """A libpq URL; the superuser's by default."""
@@ -130,7 +136,7 @@ class Postgres:
             except psycopg.OperationalError as error:
                 process = self._process
                 if process is None or process.poll() is not None or time.monotonic() > deadline:
-                    log = (self._folder / "postgres.log").read_text("utf-8", "replace")
+                    log = self.log.read_text("utf-8", "replace")
                     raise PostgresError(f"PostgreSQL did not start: {error}\n{log[-2000:]}") from error
                 time.sleep(0.05)
             else:

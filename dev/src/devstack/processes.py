@@ -3,6 +3,8 @@
 import ctypes
 import signal
 import socket
+import sysconfig
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,3 +25,9 @@ def free_port(preferred: int = 0) -> int:
                 raise
             probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def script(name: str) -> str:
+    """A program that a wheel has put beside our Python; its bare name, for PATH, where there is none."""
+    path = Path(sysconfig.get_path("scripts"), name)
+    return str(path) if path.exists() else name

@@ -16,11 +16,11 @@ from pathlib import Path
 from devstack.state import StackFolder
 
 GATEWAY_PORT = 8080
-HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics", "web")
-"""All that stand behind the gateway, or answer its health checks only."""
+HTTP_SERVICES = ("auth", "business", "booking", "billing", "analytics", "web")
+"""All that stand behind the gateway."""
 DATABASE_SERVICES = HTTP_SERVICES[:-1]
 KAFKA_USERS = (*DATABASE_SERVICES, "gateway", "operator")
-_ROUTED = ("auth", "business", "booking", "notification", "billing", "analytics", "web")
+_ROUTED = HTTP_SERVICES
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     url: str
+    ready: str = "/readyz"
+    """What answers 200 once it can work."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Wiring:
     @property
     def public_url(self) -> str:
         return f"http://127.0.0.1:{self._gateway}"
+
+    @property
+    def uses_stripe(self) -> bool:
+        """Whether billing talks to Stripe itself: with a key of its test mode in the environment."""
+        return bool(os.environ.get("STRIPE_API_KEY"))
 
     @property
     def stripe_key(self) -> str:
@@ -112,6 +119,7 @@ class Wiring:
             (sys.executable, "-m", "stripe_standin"),
             {f"STRIPE_STANDIN_{key}": value for key, value in env.items()},
             url,
+            "/_standin/health",
         )
 
     def _url(self, name: str) -> str:

@@ -45,6 +45,7 @@ class Watched:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    ready_url: str = ""
     again: Callable[[], "Watched"] | None = None
     """Starts it anew; None for a server without which nothing can go on."""
     deaths: list[float] = field(default_factory=list)
@@ -146,8 +147,10 @@ class Supervisor:
             part = self._snapshot.parts.setdefault(name, Part())
             part.pid, part.log, part.url = process.pid, str(log), url
 
-    def run_service(self, name: str, command: Sequence[str], env: Mapping[str, str], url: str) -> None:
-        """Starts a process that answers /readyz at `url`, waits for that, and keeps it alive. Raises StackError."""
+    def run_service(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], url: str, ready: str = "/readyz"
+    ) -> None:
+        """Starts a process, waits until `ready` at `url` answers 200, and keeps it alive. Raises StackError."""
 
         def start() -> Watched:
             path, out = self._folder.open_log(name)
@@ -162,12 +165,12 @@ class Supervisor:
                     preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
                 )
             self.tell(name, PartState.STARTING, pid=process.pid, url=url, log=str(path))
-            return Watched(name, process, path, again=start)
+            return Watched(name, process, path, f"{url}{ready}", start)
 
         watched = start()
         with self._lock:
             self._watched[name] = watched
-        self._await_ready(watched, url)
+        self._await_ready(watched)
 
     # Inside.
 
@@ -177,7 +180,7 @@ class Supervisor:
         step()
         self.tell(name, PartState.READY, seconds=round(time.monotonic() - began, 1))
 
-    def _await_ready(self, watched: Watched, url: str) -> None:
+    def _await_ready(self, watched: Watched) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         last = "no answer"
         with httpx.Client(timeout=2) as client:
@@ -188,7 +191,7 @@ class Supervisor:
                         f" Its last lines, from {watched.log}:\n{last_lines(watched.log)}"
                     )
                 try:
-                    answer = client.get(f"{url}/readyz")
+                    answer = client.get(watched.ready_url)
                 except httpx.TransportError as error:
                     last = str(error)
                 else:
@@ -243,14 +246,12 @@ class Supervisor:
         started.deaths = one.deaths
         with self._lock:
             self._watched[one.name] = started
-            part = self._snapshot.parts[one.name]
-            part.restarts += 1
-            url = part.url
-        self._pool.submit(self._recover, started, url)
+            self._snapshot.parts[one.name].restarts += 1
+        self._pool.submit(self._recover, started)
 
-    def _recover(self, one: Watched, url: str) -> None:
+    def _recover(self, one: Watched) -> None:
         try:
-            self._await_ready(one, url)
+            self._await_ready(one)
         except (StackError, Stopped):
             return  # the watch sees its end, and counts it
         self.tell(one.name, PartState.READY)

@@ -1,0 +1,223 @@
+"""`python -m devstack`: starts, shows and stops the local stack. The Makefile's targets call it.
+
+up [--detach] [--port N]   start everything; without --detach stay, and stop on Ctrl-C
+down                       stop everything
+status                     what runs, where, and since which restart
+logs NAME                  follow a component's log
+env                        variables for a shell: eval "$(python -m devstack env)"
+kubectl ARGUMENTS          kubectl on the stack's API server
+build                      fetch and build what a first start would
+clean                      remove the stack's data
+"""
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, BinaryError, program
+from devstack.processes import script
+from devstack.progress import table, watch
+from devstack.stack import Stack
+from devstack.state import Snapshot, StackFolder, StackState
+from devstack.supervisor import Supervisor
+
+_STOP_SECONDS = 60.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="devstack", description="The whole platform on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start everything")
+    up.add_argument("--detach", action="store_true", help="come back once it is up")
+    up.add_argument("--port", type=int, default=None, help="the gateway's; another is taken where it is busy")
+    commands.add_parser("supervise").add_argument("--port", type=int, default=None)
+    for name, what in (
+        ("down", "stop everything"),
+        ("status", "what runs, and where"),
+        ("env", "variables for a shell"),
+        ("build", "fetch and build what a first start would"),
+        ("clean", "remove the stack's data"),
+    ):
+        commands.add_parser(name, help=what)
+    commands.add_parser("logs", help="follow a component's log").add_argument("name")
+    kubectl = commands.add_parser("kubectl", help="kubectl on the stack's API server")
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
+    given = parser.parse_args()
+    folder, console = StackFolder(), Console()
+    actions: dict[str, Callable[[], int]] = {
+        "up": lambda: start(folder, console, detach=given.detach, port=given.port),
+        "supervise": lambda: _supervise(folder, given.port),
+        "down": lambda: stop(folder, console),
+        "status": lambda: _status(folder, console),
+        "env": lambda: _env(folder, console),
+        "build": lambda: _build(console),
+        "clean": lambda: _clean(folder, console),
+        "logs": lambda: _logs(folder, console, given.name),
+        "kubectl": lambda: _kubectl(folder, console, given.arguments),
+    }
+    return actions[given.command]()
+
+
+def start(folder: StackFolder, console: Console, *, detach: bool, port: int | None = None) -> int:
+    """Starts the stack unless it is up, shows how it comes up; answers the exit code."""
+    if folder.is_held():
+        console.print("The stack is up already: `make status` shows it.")
+        return 0
+    try:
+        folder.make()
+        (folder.path / "stack.json").unlink(missing_ok=True)
+        log = (folder.path / "supervisor.log").open("wb")
+    except OSError as error:
+        console.print(
+            f"[red]{folder.path} cannot be used: {error.strerror}.[/] Set SLOTWRIGHT_STATE to a folder of yours."
+        )
+        return 1
+    command = [sys.executable, "-m", "devstack", "supervise", *(["--port", str(port)] if port else [])]
+    env = os.environ | {"SLOTWRIGHT_STATE": str(folder.path)}
+    with log:
+        child = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        seen = watch(folder, console, lambda: child.poll() is not None)
+        if seen.state is not StackState.UP:
+            child.wait()
+            return _failed(folder, console)
+        _show_up(seen, console)
+        if detach:
+            return 0
+        console.print("Ctrl-C stops it.")
+        _stay(folder, console, child)
+    except KeyboardInterrupt:
+        console.print("Stopping …")
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        return 0
+    return _failed(folder, console)
+
+
+def stop(folder: StackFolder, console: Console) -> int:
+    """Stops the stack and waits until nothing of it runs; answers the exit code."""
+    if not folder.is_held():
+        console.print("The stack is not up.")
+        return 0
+    os.kill(folder.read().pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while folder.is_held():
+        if time.monotonic() > deadline:
+            console.print(
+                f"[red]It did not stop within {_STOP_SECONDS:.0f} s[/]: see {folder.path}/supervisor.log."
+            )
+            return 1
+        time.sleep(0.1)
+    console.print("The stack is down; its data stays for the next start.")
+    return 0
+
+
+def _supervise(folder: StackFolder, port: int | None) -> int:
+    with folder.held() as ours:
+        if not ours:
+            sys.stderr.write("another supervisor has this stack\n")
+            return 1
+        supervisor = Supervisor(folder)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, supervisor.on_signal)
+        return supervisor.run(lambda given: Stack(folder, port).start(given))
+
+
+def _stay(folder: StackFolder, console: Console, child: subprocess.Popen[bytes]) -> None:
+    """Tells of each component that dies or comes back, until the stack ends."""
+    said: dict[str, str] = {}
+    while child.poll() is None:
+        for name, part in folder.read().parts.items():
+            if part.text and said.get(name) != part.text:
+                console.print(part.text, markup=False, highlight=False)
+            said[name] = part.text
+        time.sleep(0.2)
+
+
+def _failed(folder: StackFolder, console: Console) -> int:
+    seen = folder.read()
+    said = seen.error or (folder.path / "supervisor.log").read_text("utf-8", "replace")
+    console.print("The stack did not start." if said else "The stack has ended.", style="red")
+    console.print(said.strip(), markup=False, highlight=False)
+    return 1
+
+
+def _show_up(seen: Snapshot, console: Console) -> None:
+    console.print("[green]The stack is up.[/]")
+    for name, value in seen.environment.items():
+        console.print(f"  {name}={value}", markup=False, highlight=False)
+
+
+def _status(folder: StackFolder, console: Console) -> int:
+    seen = folder.read()
+    console.print(f"The stack is {seen.state}.")
+    if seen.error:
+        console.print(seen.error.strip(), markup=False, highlight=False)
+    if seen.state is not StackState.DOWN:
+        console.print(table(seen, details=True))
+    return 0 if seen.state is StackState.UP else 1
+
+
+def _env(folder: StackFolder, console: Console) -> int:
+    seen = folder.read()
+    if seen.state is StackState.DOWN:
+        console.print("The stack is not up: `make up` starts it.", style="red")
+        return 1
+    for name, value in seen.environment.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    return 0
+
+
+def _logs(folder: StackFolder, console: Console, name: str) -> int:
+    part = folder.read().parts.get(name)
+    if part is None or not part.log:
+        known = ", ".join(sorted(key for key, other in folder.read().parts.items() if other.log))
+        console.print(f"There is no log of {name!r}; there are: {known or 'none'}.", style="red")
+        return 1
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.call(["tail", "-n", "100", "-F", part.log])
+    return 0
+
+
+def _kubectl(folder: StackFolder, console: Console, arguments: list[str]) -> int:
+    if not folder.is_held():
+        console.print("The stack is not up: `make up` starts it.", style="red")
+        return 1
+    return subprocess.call([script("kubectl"), "--kubeconfig", folder.admin_kubeconfig, *arguments])
+
+
+def _build(console: Console) -> int:
+    for wanted in (ETCD, MAILPIT, KUBE_APISERVER):
+        try:
+            with console.status(wanted.name) as status:
+                path = program(wanted, lambda text, name=wanted.name: status.update(f"{name}: {text}"))  # type: ignore[misc]
+        except BinaryError as error:
+            console.print(str(error), style="red", markup=False)
+            return 1
+        console.print(f"{wanted.name} {wanted.version}: {path}", highlight=False)
+    return 0
+
+
+def _clean(folder: StackFolder, console: Console) -> int:
+    if folder.is_held():
+        console.print("The stack is up: `make down` first.", style="red")
+        return 1
+    if folder.path.exists():
+        shutil.rmtree(folder.path)
+    console.print(f"{folder.path} is gone.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

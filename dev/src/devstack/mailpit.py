@@ -1,0 +1,78 @@
+"""A real SMTP server whose mails a person or a test can read: Mailpit. Used by the stack and by the tests.
+
+Built from its module it has no web pages (npm builds those, and they are not in the module), so that mails are read
+by its API: GET /api/v1/messages.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from devstack.binaries import MAILPIT, no_news, program
+from devstack.processes import end_with_parent, free_port
+
+_START_SECONDS = 30.0
+
+
+class MailpitError(Exception):
+    """Mailpit could not be started; the message says what it printed."""
+
+
+class Mailpit:
+    """One server. `folder` keeps its mails; with `keep` off they are gone when it ends."""
+
+    def __init__(self, folder: Path, *, port: int = 0, keep: bool = True) -> None:
+        self._folder = folder
+        self._port = port
+        self._keep = keep
+        self.log = folder / "mailpit.log"
+        self.smtp_port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of its API."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self, on_progress: Callable[[str], None] = no_news) -> None:
+        """Builds it where it is missing, starts it and waits for it. Raises MailpitError, BinaryError."""
+        binary = program(MAILPIT, on_progress)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.smtp_port, self._port = free_port(), free_port(self._port)
+        kept = ["--database", str(self._folder / "mails.db")] if self._keep else []
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    binary,
+                    "--smtp",
+                    f"127.0.0.1:{self.smtp_port}",
+                    "--listen",
+                    f"127.0.0.1:{self._port}",
+                    *kept,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                httpx.get(f"{self.url}/readyz", timeout=2)
+            except httpx.TransportError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    log_text = self.log.read_text("utf-8", "replace")
+                    raise MailpitError(f"Mailpit did not start: {error}\n{log_text[-2000:]}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None

@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events clean
+.PHONY: help init fmt lint type test events up down status build clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -39,6 +39,18 @@ test: init ## Run the tests
 
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
+
+up: init ## Start the whole platform on this machine; Ctrl-C stops it
+	$(RUN)/python -m devstack up
+
+down: init ## Stop it
+	$(RUN)/python -m devstack down
+
+status: init ## What of it runs, and where
+	$(RUN)/python -m devstack status
+
+build: init ## Fetch and build what a first start would
+	$(RUN)/python -m devstack build
 
 clean: ## Remove what `init` and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,6 @@ Used by integration tests; a process that does not come up fails the test with i
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,15 +18,10 @@ from typing import Any
 
 import httpx
 
+from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
 
 _READY_SECONDS = 30
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from contracts.platform import TenantState
-from integration.auth.world import PASSWORD, World, new_email, until
+from integration.auth.world import PASSWORD, World, new_email
 from servicekit.ids import new_id
+from support.events import until
 
 
 def _invite(email: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from integration.auth.world import PASSWORD, World, new_email, until
+from integration.auth.world import PASSWORD, World, new_email
+from support.events import until
 
 NEW = "a yellow tandem"
 

@@ -18,13 +18,14 @@ from auth.queue_store import add_signing_key
 from auth.settings import AuthSettings
 from auth.workers import AuthHousekeeping
 from contracts.platform import Owner
-from integration.auth.world import ENCRYPTION_KEY, World, new_email, until, wish
+from devstack.processes import free_port
+from integration.auth.world import ENCRYPTION_KEY, World, new_email, wish
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from support.broker import Broker
 from support.databases import Databases
+from support.events import until
 from support.mail import Mailpit
-from support.processes import free_port
 from support.tenants import new_tenant
 
 pytestmark = pytest.mark.slow

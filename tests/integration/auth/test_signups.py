@@ -7,8 +7,9 @@ import pytest
 
 from contracts.auth import SignupRequested
 from contracts.platform import Owner
-from integration.auth.world import World, new_email, tenant_of, until, wish
+from integration.auth.world import World, new_email, tenant_of, wish
 from servicekit.ids import new_id
+from support.events import until
 from support.tenants import new_tenant
 
 

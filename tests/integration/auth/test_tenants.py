@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from contracts.platform import DeletionPolicy, Owner, TenantChanged
-from integration.auth.world import World, new_email, tenant_of, until, wish
+from integration.auth.world import World, new_email, tenant_of, wish
+from support.events import until
 from support.tenants import new_tenant
 
 

@@ -7,47 +7,31 @@ do: invited by mail, with the link that came.
 import json
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from psycopg.rows import dict_row
 
-from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.platform import DeletionPolicy, Owner, TenantChanged, TenantState
-from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import ServiceDatabase
+from support.events import Topics, until
 from support.mail import Mailpit
 from support.processes import Running, run_service
 from support.tenants import new_tenant
-
-T = TypeVar("T")
 
 PASSWORD = "a green bicycle"
 PUBLIC_URL = "http://127.0.0.1:8080"
 ENCRYPTION_KEY = "A" * 43
 _LINK = re.compile(re.escape(PUBLIC_URL) + r"/set-password#token=(\S+)")
-
-
-def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
-    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
-        time.sleep(0.05)
 
 
 @dataclass
@@ -72,7 +56,7 @@ class World:
     url: str = ""
 
     def __post_init__(self) -> None:
-        self._producer = Producer(self.broker.super_user())
+        self._topics = Topics(self.broker.super_user())
         self._group = f"w{new_id().hex[-8:]}."
         self._pass_over_what_was()
 
@@ -151,20 +135,7 @@ class World:
 
     def publish(self, event: Event) -> None:
         """Writes an event as its publisher would."""
-        envelope = Envelope(
-            id=str(new_id()),
-            source="/slotwright/test",
-            type=event.TYPE,
-            time=utc_now(),
-            subject=event.key,
-            tenant_id=getattr(event, "tenant_id", None),
-            data=event.model_dump_json().encode(),
-        )
-        headers: dict[str, str | bytes | None] = {
-            name: value.encode() for name, value in envelope.headers().items()
-        }
-        self._producer.produce(event.TOPIC, key=event.key, value=envelope.data, headers=headers)
-        assert self._producer.flush(10) == 0
+        self._topics.publish(event)
 
     def status(self, tenant: TenantChanged, reason: str) -> dict[str, Any]:
         """Waits until auth's last answer about this generation has the reason."""

@@ -10,7 +10,8 @@ import pytest
 
 from contracts.booking import AppointmentBooked
 from contracts.platform import TenantChanged
-from integration.billing.world import World, booked, new_tenant, until
+from integration.billing.world import World, booked, new_tenant
+from support.events import until
 
 
 def _counted(world: World, tenant: TenantChanged, number: int) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantState
-from integration.billing.world import PRO, TEAM, World, again, new_tenant, until
+from integration.billing.world import PRO, TEAM, World, again, new_tenant
+from support.events import until
 
 FAULTS = [
     "billing.price-known",

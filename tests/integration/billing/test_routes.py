@@ -6,7 +6,8 @@ import pytest
 
 from contracts.booking import AppointmentBooked, AppointmentCancelled
 from contracts.platform import BillingSpec
-from integration.billing.world import PRO, World, booked, new_tenant, until
+from integration.billing.world import PRO, World, booked, new_tenant
+from support.events import until
 
 READS = ["/v1/billing/subscription", "/v1/billing/invoices", "/v1/usage"]
 OPENS = ["/v1/billing/checkout-sessions", "/v1/billing/portal-sessions"]

@@ -7,7 +7,8 @@ from typing import Any
 import stripe
 
 from contracts.platform import TenantChanged
-from integration.billing.world import WEBHOOK_SECRET, World, new_tenant, until
+from integration.billing.world import WEBHOOK_SECRET, World, new_tenant
+from support.events import until
 
 
 def _types(world: World, tenant: TenantChanged) -> list[str]:

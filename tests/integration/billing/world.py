@@ -4,48 +4,39 @@ The test plays the operator (it writes tenants and reads statuses) and auth (it 
 Postgres and Kafka are the real ones that the fixtures give.
 """
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import httpx
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg.rows import dict_row
 
 from contracts.billing import SubscriptionEvent
 from contracts.booking import AppointmentBooked, AppointmentCancelled
-from contracts.envelope import Envelope, parse_headers
 from contracts.model import Event, Money
 from contracts.platform import (
     BillingSpec,
     DeletionPolicy,
-    EventStreamSpec,
     Limits,
-    Owner,
     PlanSnapshot,
     TenantChanged,
     TenantState,
     TenantStatusReported,
 )
-from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from devstack.processes import free_port
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
-from servicekit.kafka import received
 from servicekit.testing.tokens import TokenMinter
-
-T = TypeVar("T")
+from support import tenants
+from support.events import Topics, until
+from support.processes import served_keys
 
 API_KEY = "sk_test_world"
 WEBHOOK_SECRET = "whsec_world"
@@ -56,47 +47,14 @@ TEAM = PlanSnapshot(
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
-    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
-        time.sleep(0.05)
-
-
 def new_tenant(**fields: Any) -> TenantChanged:
     """A tenant on the plan Pro, billed by Stripe after a trial of 14 days."""
-    tenant_id = new_id()
-    slug = f"t-{tenant_id.hex[-12:]}"
-    stream = EventStreamSpec(
-        enabled=False, topic=tenant_topic(slug), dead_letter_topic=tenant_dead_letter_topic(slug)
-    )
-    given = {
-        "tenant_id": tenant_id,
-        "slug": slug,
-        "generation": 1,
-        "display_name": "Riverside Barbers",
-        "owner": Owner(email="ada@riverside.example", name="Ada"),
-        "timezone": "Europe/Lisbon",
-        "locale": "en",
-        "currency": "EUR",
+    given: dict[str, Any] = {
         "plan": PRO,
         "limits": Limits(bookings_per_month=100),
-        "state": TenantState.ACTIVE,
         "billing": BillingSpec(mode="Stripe", trial_days=14),
-        "event_stream": stream,
     }
-    return TenantChanged(**given | fields)
+    return tenants.new_tenant(**given | fields)
 
 
 def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
@@ -173,7 +131,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.port, self.stripe_port, self.group = free_port(), free_port(), f"w{new_id().hex[-8:]}."
-        self._jwks = _serve_jwks(self.minter)
+        self._cleanup = ExitStack()
+        jwks_url = self._cleanup.enter_context(served_keys(self.minter))
         self.url = f"http://127.0.0.1:{self.port}"
         self.stripe_url = f"http://127.0.0.1:{self.stripe_port}"
         self.stripe = Child(
@@ -196,7 +155,7 @@ class World:
                 "SLOTWRIGHT_DATABASE_URL": self.app_database,
                 "SLOTWRIGHT_KAFKA_GROUP_PREFIX": self.group,
                 "SLOTWRIGHT_PUBLIC_URL": PUBLIC_URL,
-                "SLOTWRIGHT_JWKS_URL": f"http://127.0.0.1:{self._jwks.server_port}/jwks.json",
+                "SLOTWRIGHT_JWKS_URL": jwks_url,
                 "SLOTWRIGHT_STRIPE_API_BASE": self.stripe_url,
                 "SLOTWRIGHT_STRIPE_API_KEY": API_KEY,
                 "SLOTWRIGHT_STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -205,7 +164,7 @@ class World:
             self.folder / "billing.log",
         )
         self.http = httpx.Client(timeout=10)
-        self._producer = Producer(self.super_user)
+        self.topics = Topics(self.super_user)
 
     # processes
 
@@ -242,27 +201,13 @@ class World:
         for child in (self.billing, self.stripe):
             if child.process is not None:
                 child.stop()
-        self._jwks.shutdown()
-        self._jwks.server_close()
+        self._cleanup.close()
 
     # the operator's side
 
-    def publish(self, event: Event, *, tenant_id: UUID | None = None) -> None:
+    def publish(self, event: Event) -> None:
         """Writes an event as its publisher would."""
-        envelope = Envelope(
-            id=str(new_id()),
-            source="/slotwright/test",
-            type=event.TYPE,
-            time=utc_now(),
-            subject=event.key,
-            tenant_id=tenant_id or getattr(event, "tenant_id", None),
-            data=event.model_dump_json().encode(),
-        )
-        headers: dict[str, str | bytes | None] = {
-            name: value.encode() for name, value in envelope.headers().items()
-        }
-        self._producer.produce(event.TOPIC, key=event.key, value=envelope.data, headers=headers)
-        assert self._producer.flush(10) == 0
+        self.topics.publish(event)
 
     def statuses(self, tenant_id: UUID) -> list[TenantStatusReported]:
         """All that billing has answered about a tenant, in order."""
@@ -324,32 +269,7 @@ class World:
 
     def read(self, topic: str) -> list[Event]:
         """Everything on a topic, in order within a key."""
-        client = Consumer(
-            self.super_user
-            | {"group.id": f"read-{new_id()}", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
-        )
-        try:
-            partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = {
-                number: client.get_watermark_offsets(TopicPartition(topic, number), 10)[1]
-                for number in partitions
-            }
-            client.assign([TopicPartition(topic, number, 0) for number, end in ends.items() if end])
-            left = {number for number, end in ends.items() if end}
-            found: list[Event] = []
-            stop = time.monotonic() + 10
-            while left and time.monotonic() < stop:
-                for message in client.consume(500, 0.2):
-                    if message.error():
-                        continue
-                    raw = received(message)
-                    if raw.value is not None:
-                        found.append(parse_headers(raw.headers, raw.value).event())
-                at = client.position([TopicPartition(topic, number) for number in left])
-                left -= {item.partition for item in at if item.offset >= ends[item.partition]}
-            return found
-        finally:
-            client.close()
+        return self.topics.events(topic)
 
     # a client's side
 
@@ -407,21 +327,3 @@ class World:
         """Rows of billing's database, past row level security."""
         with psycopg.connect(self.database, row_factory=dict_row) as conn:
             return conn.execute(statement.encode(), values).fetchall()
-
-
-def _serve_jwks(minter: TokenMinter) -> ThreadingHTTPServer:
-    body = json.dumps(minter.jwks()).encode()
-
-    class Keys(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server

@@ -7,43 +7,28 @@ session is sealed with the key that web was given, as after a login.
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import Producer
 
-from contracts.envelope import Envelope
 from contracts.platform import TenantChanged
-from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
+from support.events import Topics, until
 from support.processes import run_service, served_keys
 from support.tenants import new_tenant
 from web.cookies import CookieBox
 from web.sessions import COOKIE, Session
 
-T = TypeVar("T")
-
 PUBLIC_URL = "http://127.0.0.1:8080"
 COOKIE_KEY = "the cookie key of the integration tests"
-
-
-def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
-    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
-    end = time.monotonic() + seconds
-    while not (answer := check()):
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
-    return answer
 
 
 @dataclass
@@ -53,24 +38,12 @@ class Site:
     pages: str
     minter: TokenMinter
     booking_admin_url: str
-    producer: Producer
+    topics: Topics
 
     def open_business(self) -> TenantChanged:
         """A new tenant, announced as the operator does, and known by the gateway's upstreams."""
         tenant = new_tenant()
-        envelope = Envelope(
-            id=str(new_id()),
-            source="operator",
-            type=tenant.TYPE,
-            time=utc_now(),
-            subject=tenant.key,
-            tenant_id=tenant.tenant_id,
-            data=tenant.model_dump_json().encode(),
-        )
-        self.producer.produce(
-            tenant.TOPIC, envelope.data, tenant.key.encode(), headers=list(envelope.headers().items())
-        )
-        self.producer.flush(10)
+        self.topics.publish(tenant)
         with Browser(self.pages) as browser:
             until(lambda: browser.get(f"/b/{tenant.slug}").status_code == 200, "the booking page")
         # The gateway follows the tenants' topic by itself: business may know a tenant before it does.
@@ -153,4 +126,4 @@ def site(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPath
                 "web", "all", folder, gateway_url=gateway.url, cookie_key=COOKIE_KEY, public_url=PUBLIC_URL
             )
         )
-        yield Site(web.url, minter, booking_admin_url, Producer(broker.super_user()))
+        yield Site(web.url, minter, booking_admin_url, Topics(broker.super_user()))

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from contracts.platform import TenantChanged
-from integration.web.conftest import Browser, Site, until
+from integration.web.conftest import Browser, Site
+from support.events import until
 
 LISBON = ZoneInfo("Europe/Lisbon")
 SERVICE = {

@@ -24,9 +24,7 @@ def build(settings: Settings) -> Parts:
     return Parts(
         routers=ROUTERS,
         service=BusinessService(db),
-        verifier=TokenVerifier(
-            keys, issuer=tokens.token_issuer or settings.public_url, audience=tokens.token_audience
-        ),
+        verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
         consumers=[tenants.consumer, tenants.reporter, Housekeeping("business", db)],

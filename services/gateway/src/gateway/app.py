@@ -25,9 +25,7 @@ def build(settings: Settings) -> Parts:
     assert isinstance(settings, GatewaySettings)  # noqa: S101 - SERVICE says so
     tokens = TokenSettings()
     keys = RemoteKeys(tokens)
-    verifier = TokenVerifier(
-        keys, issuer=tokens.token_issuer or settings.public_url, audience=tokens.token_audience
-    )
+    verifier = TokenVerifier.of_settings(keys, tokens, settings.public_url)
     directory = TenantDirectory("gateway", KafkaSettings())
     TENANTS.set_function(lambda: len(directory.tenants))
     upstreams = Upstreams(settings)

@@ -109,6 +109,11 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
 
+    @classmethod
+    def of_settings(cls, keys: KeySource, settings: TokenSettings, public_url: str) -> "TokenVerifier":
+        """As a service wires it: the issuer is the platform's public URL unless the settings name another."""
+        return cls(keys, issuer=settings.token_issuer or public_url, audience=settings.token_audience)
+
     def verify(self, token: str) -> Principal:
         """Raises Unauthorized, or Unavailable when the key is not known yet."""
         return principal_of(self.claims(token))

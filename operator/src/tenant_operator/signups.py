@@ -8,12 +8,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from contracts.auth import SignupRequested
 from contracts.envelope import MalformedEventError, parse_headers
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, received
+from servicekit.kafka import Received, consumer, readable, received
 from servicekit.settings import KafkaSettings
 from tenant_operator.cluster import Cluster
 from tenant_operator.domain import SIGNUP
@@ -55,7 +55,7 @@ class Signups:
             while not stop.is_set():
                 beat.beat()
                 message = await loop.run_in_executor(thread, client.poll, _POLL_SECONDS)
-                if message is None or not _readable(message):
+                if message is None or not readable(self.name, message):
                     continue
                 try:
                     await self._take(received(message))
@@ -101,17 +101,6 @@ class Signups:
         else:
             SIGNUPS.labels("created").inc()
             log.info("tenant made of a sign-up", **known)
-
-
-def _readable(message: Message) -> bool:
-    error = message.error()
-    if error is None:
-        return True
-    if error.fatal():
-        raise KafkaException(error)
-    if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
-        log.warning("consume", consumer=Signups.name, reason=error.str())
-    return False
 
 
 def _again(client: Consumer, message: Message) -> None:

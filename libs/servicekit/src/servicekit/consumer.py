@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
@@ -23,7 +23,7 @@ from servicekit.dead_letters import DeadLetters
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, received
+from servicekit.kafka import Received, consumer, readable, received
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import span_from
@@ -84,7 +84,7 @@ class EventConsumer:
                 beat.beat()
                 batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
                 done: dict[tuple[str, int], int] = {}
-                for message in [received(raw) for raw in batch if self._readable(raw)]:
+                for message in [received(raw) for raw in batch if readable(self.name, raw)]:
                     if not await self._until_done(message, client, thread, stop, beat):
                         break
                     done[message.topic, message.partition] = message.offset + 1
@@ -99,17 +99,6 @@ class EventConsumer:
             self._assigned = True
 
         client.subscribe(self._topics, on_assign=assigned)
-
-    def _readable(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return True
-        if error.fatal():
-            raise KafkaException(error)
-        # A topic that does not exist yet is made by the operator; the client asks again by itself.
-        if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
-            log.warning("consume", consumer=self.name, reason=error.str())
-        return False
 
     async def _until_done(
         self,

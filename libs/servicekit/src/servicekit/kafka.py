@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from servicekit.settings import KafkaSettings
 
@@ -24,6 +24,19 @@ class Received:
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+
+
+def readable(consumer: str, message: Message) -> bool:
+    """Whether it is a message and no error of the consumer of that name. Raises KafkaException for a fatal one."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.fatal():
+        raise KafkaException(error)
+    # A topic that does not exist yet is made by the operator; the client asks again by itself.
+    if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
+        log.warning("consume", consumer=consumer, reason=error.str())
+    return False
 
 
 def received(message: Message) -> Received:

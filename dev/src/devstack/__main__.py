@@ -20,8 +20,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
+from rich.status import Status
 
 from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, BinaryError, program
 from devstack.processes import script
@@ -180,9 +182,10 @@ def _env(folder: StackFolder, console: Console) -> int:
 
 
 def _logs(folder: StackFolder, console: Console, name: str) -> int:
-    part = folder.read().parts.get(name)
+    parts = folder.read().parts
+    part = parts.get(name)
     if part is None or not part.log:
-        known = ", ".join(sorted(key for key, other in folder.read().parts.items() if other.log))
+        known = ", ".join(sorted(key for key, other in parts.items() if other.log))
         console.print(f"There is no log of {name!r}; there are: {known or 'none'}.", style="red")
         return 1
     with contextlib.suppress(KeyboardInterrupt):
@@ -201,12 +204,16 @@ def _build(console: Console) -> int:
     for wanted in (ETCD, MAILPIT, KUBE_APISERVER):
         try:
             with console.status(wanted.name) as status:
-                path = program(wanted, lambda text, name=wanted.name: status.update(f"{name}: {text}"))  # type: ignore[misc]
+                path = program(wanted, partial(_say, status, wanted.name))
         except BinaryError as error:
             console.print(str(error), style="red", markup=False)
             return 1
         console.print(f"{wanted.name} {wanted.version}: {path}", highlight=False)
     return 0
+
+
+def _say(status: Status, name: str, text: str) -> None:
+    status.update(f"{name}: {text}")
 
 
 def _clean(folder: StackFolder, console: Console) -> int:

@@ -16,8 +16,9 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from devstack import processes
 from devstack.binaries import ETCD, KUBE_APISERVER, no_news, program
-from devstack.processes import end_with_parent, free_port
+from devstack.processes import free_port
 
 ADMIN = "admin"
 OPERATOR = "slotwright-operator"
@@ -146,14 +147,10 @@ class Kubernetes:
 
     def _run(self, name: str, binary: Path, flags: Mapping[str, str]) -> None:
         with self.log(name).open("wb") as log:
-            self.processes[name] = subprocess.Popen(
+            self.processes[name] = processes.start(
                 [binary, *(f"--{flag}={value}" for flag, value in flags.items())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"HOME": str(self._folder)},
-                start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+                log,
+                os.environ | {"HOME": str(self._folder)},
             )
 
     def _wait(self) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from devstack import processes
 from devstack.binaries import MAILPIT, no_news, program
-from devstack.processes import end_with_parent, free_port
+from devstack.processes import free_port
 
 _START_SECONDS = 30.0
 
@@ -44,7 +45,7 @@ class Mailpit:
         self.smtp_port, self._port = free_port(), free_port(self._port)
         kept = ["--database", str(self._folder / "mails.db")] if self._keep else []
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = processes.start(
                 [
                     binary,
                     "--smtp",
@@ -53,11 +54,7 @@ class Mailpit:
                     f"127.0.0.1:{self._port}",
                     *kept,
                 ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+                log,
             )
         deadline = time.monotonic() + _START_SECONDS
         while True:

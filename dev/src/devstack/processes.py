@@ -3,8 +3,11 @@
 import ctypes
 import signal
 import socket
+import subprocess
 import sysconfig
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 
@@ -12,6 +15,24 @@ _PR_SET_PDEATHSIG = 1
 def end_with_parent() -> None:
     """Runs in the child, before it becomes its program: SIGINT when the parent dies, however it dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def start(
+    command: Sequence[str | Path], log: IO[bytes], env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, which a Ctrl-C for us does not reach, and which ends when we do.
+
+    `env` is all of its environment; ours when None.
+    """
+    return subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+    )
 
 
 def free_port(preferred: int = 0) -> int:

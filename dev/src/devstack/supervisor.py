@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from devstack.processes import end_with_parent
+from devstack import processes
 from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
 
 _READY_SECONDS = 90.0
@@ -155,15 +155,7 @@ class Supervisor:
         def start() -> Watched:
             path, out = self._folder.open_log(name)
             with out:
-                process = subprocess.Popen(
-                    command,
-                    env={**os.environ, **env},
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
-                )
+                process = processes.start(command, out, {**os.environ, **env})
             self.tell(name, PartState.STARTING, pid=process.pid, url=url, log=str(path))
             return Watched(name, process, path, f"{url}{ready}", start)
 

@@ -14,6 +14,9 @@ _BY_SLUG = b"""
 SELECT record FROM tenants WHERE slug = %s AND state IN ('active', 'suspended')
 ORDER BY updated_at DESC LIMIT 1
 """
+_SHARE = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+_CLAIM = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_GOING = b"SELECT 1 FROM tenants WHERE tenant_id = %s AND state IN ('deleting', 'deleted')"
 
 
 async def tenant_by_id(conn: Connection, tenant_id: UUID) -> TenantChanged:
@@ -38,3 +41,17 @@ def require_active(tenant: TenantChanged) -> None:
     """Raises TenantSuspended: a suspended business can be read, but takes nothing new."""
     if tenant.state is not TenantState.ACTIVE:
         raise TenantSuspended(f"{tenant.display_name} is suspended and takes no changes at the moment.")
+
+
+async def takes_events(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether events about the tenant still count; if so, no erasure begins before this transaction ends.
+
+    For consumers. A tenant that is not known yet counts: its events may come before its record.
+    """
+    await conn.execute(_SHARE, (str(tenant_id),))
+    return await (await conn.execute(_GOING, (tenant_id,))).fetchone() is None
+
+
+async def take_no_more_events(conn: Connection, tenant_id: UUID) -> None:
+    """For `TenantHooks.remove`: waits for the tenant's events under way; later ones wait for this transaction."""
+    await conn.execute(_CLAIM, (str(tenant_id),))

@@ -1,16 +1,5 @@
 -- analytics's statements; see servicekit.queries. Row level security limits each to the transaction's tenant.
 
--- name: share_tenant
--- Taken by each event: an erasure waits for those under way, and those that come later wait for it.
-SELECT pg_advisory_xact_lock_shared(hashtextextended(%(tenant_id)s::text, 0))
-
--- name: claim_tenant
-SELECT pg_advisory_xact_lock(hashtextextended(%(tenant_id)s::text, 0))
-
--- name: going
--- Whether the tenant is being deleted, or is gone.
-SELECT 1 FROM tenants WHERE tenant_id = %(tenant_id)s AND state IN ('deleting', 'deleted')
-
 -- name: put_appointment
 -- In whatever order the events come, and however often, the row ends as the same.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, confirmed, starts_at, ends_at, changed_at,

@@ -16,21 +16,6 @@ from servicekit.queries import Queries
 _SQL = Queries("analytics")
 
 
-async def accepts(conn: Connection, tenant_id: UUID) -> bool:
-    """Whether events about the tenant still count; if so, no erasure begins before this transaction ends.
-
-    One that is not known yet counts: its events may come before its record, which travels on another topic.
-    """
-    values = {"tenant_id": tenant_id}
-    await conn.execute(_SQL.share_tenant, values)
-    return await (await conn.execute(_SQL.going, values)).fetchone() is None
-
-
-async def claim(conn: Connection, tenant_id: UUID) -> None:
-    """Waits for the tenant's events under way; later ones wait until this transaction ends."""
-    await conn.execute(_SQL.claim_tenant, {"tenant_id": tenant_id})
-
-
 async def put_appointment(
     conn: Connection, event: AppointmentEvent, status: str, *, confirmed: bool, booked_at: datetime | None
 ) -> None:

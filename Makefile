@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events up down status build clean
+.PHONY: help init fmt lint type test events up down status build clean bench-gateway
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -51,6 +51,9 @@ status: init ## What of it runs, and where
 
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build
+
+bench-gateway: init ## Requests a second through the gateway against straight to the service
+	$(RUN)/python bench/gateway.py
 
 clean: ## Remove what `init` and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

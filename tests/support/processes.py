@@ -40,8 +40,11 @@ class Running:
 
 @contextmanager
 def run_service(name: str, role: str, folder: Path, **env: str) -> Iterator[Running]:
-    """The service in one of its roles, ready; `env` without the prefix SLOTWRIGHT_. Ended by SIGTERM."""
-    port = free_port()
+    """The service in one of its roles, ready; `env` without the prefix SLOTWRIGHT_. Ended by SIGTERM.
+
+    `port` is only for a process whose address another one is told before it runs.
+    """
+    port = int(env.pop("port", "") or free_port())
     log = folder / f"{name}-{port}.log"
     settings = {f"SLOTWRIGHT_{key.upper()}": value for key, value in env.items()}
     with log.open("wb") as out:

@@ -12,11 +12,11 @@ import structlog
 from contracts.platform import TenantChanged, TenantState
 from gateway.addresses import Network, client_address, counted_as
 from gateway.credentials import Credentials
-from gateway.errors import RateLimited
+from gateway.errors import MethodNotAllowed, RateLimited
 from gateway.frame import Incoming
 from gateway.metrics import LIMITED
 from gateway.ratelimits import WINDOW_SECONDS, RateLimiter, Verdict
-from gateway.routing import Access
+from gateway.routing import Access, methods_of
 from gateway.settings import GatewaySettings
 from servicekit.directory import TenantDirectory
 from servicekit.errors import Forbidden, NotFound, Unauthorized, Unavailable
@@ -45,10 +45,18 @@ class Admission:
         return client_address(peer, hops.decode("latin-1"), self._trusted)
 
     async def admit(self, request: Incoming, address: str) -> None:
-        """Raises Unauthorized, Forbidden, NotFound, Unavailable or RateLimited; notes what counted."""
+        """Notes what counted.
+
+        Raises Unauthorized, Forbidden, NotFound, MethodNotAllowed, Unavailable or RateLimited.
+        """
         routed = request.routed
         if routed is None:
             await self._count_address(request, address)
+            methods = methods_of(request.path)
+            if methods:
+                raise MethodNotAllowed(
+                    "This path has other methods.", headers={"Allow": ", ".join(sorted(methods))}
+                )
             raise NotFound("There is nothing at this path.")
         access = routed.rule.access
         if access is Access.TOKEN:

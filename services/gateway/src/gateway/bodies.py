@@ -1,7 +1,8 @@
 """A request's body on its way to a service.
 
 Used by gateway.proxy. Small bodies of known length are read whole first: that is cheaper, and a service never gets
-half of one. The others are passed on as they come. What goes wrong on the client's side while the client library
+half of one. The others are passed on as they come; the client library's own timeouts start only once a body is
+sent, so a client that stops sending is noticed here. What goes wrong on the client's side while the client library
 reads the stream is kept in `failure`, as the library only says that sending failed.
 """
 
@@ -50,7 +51,11 @@ class RequestBody:
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
             while not self.finished:
-                message = await self._receive()
+                try:
+                    async with asyncio.timeout(self._seconds):
+                        message = await self._receive()
+                except TimeoutError:
+                    raise BodyTooSlow(f"Nothing of the body came for {self._seconds:g} s.") from None
                 if message["type"] == "http.disconnect":
                     raise ClientGone("The client went away before its body was complete.")
                 self.finished = not message.get("more_body", False)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from gateway.openapi import Document, merge
-from gateway.routing import WEB
+from gateway.routing import UPSTREAMS, WEB
 from gateway.upstreams import Upstreams
 from servicekit.errors import Problem
 
@@ -54,7 +54,9 @@ class MergedDocument:
         services = [name for name in self._upstreams.names if name != WEB]
         answers = await asyncio.gather(*(self._ask(service) for service in services))
         down = [service for service, answer in zip(services, answers, strict=True) if not answer]
-        missing = [service for service in down if service not in self._said]
+        # One without an address is missing as well, but asking again soon would not find it.
+        unknown = [name for name in UPSTREAMS if name != WEB and name not in self._upstreams.names]
+        missing = sorted([*unknown, *(service for service in down if service not in self._said)])
         self._merged = merge(self._said, missing=missing, public_url=self._public_url)
         self._good_until = self._now() + (min(_SOON_SECONDS, self._seconds) if down else self._seconds)
 

@@ -28,6 +28,7 @@ class Incoming:
     """One request as the gateway sees it. `verdicts` are the limits that counted it."""
 
     routed: Routed | None
+    path: str
     headers: dict[bytes, bytes]
     preflight: bool
     verdicts: list[Verdict] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Frame:
         # The last of each name: only names that come once are read from it.
         headers: dict[bytes, bytes] = dict(scope["headers"])
         preflight, routed = preflighted(scope["method"], scope["path"], headers)
-        request = Incoming(routed, headers, preflight)
+        request = Incoming(routed, scope["path"], headers, preflight)
         scope[_KEY] = request
         scope["slotwright.route"] = routed.rule.path if routed else "unmatched"
         cors = self._cors.headers(routed, headers.get(b"origin"))

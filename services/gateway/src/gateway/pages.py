@@ -27,6 +27,7 @@ _ASSETS = {
 }
 _COMPRESSED = frozenset({"swagger-ui-bundle.js", "swagger-ui.css"})
 _ANYWHERE = {"Access-Control-Allow-Origin": "*"}
+_READ = ["GET", "HEAD"]
 
 _DOCS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -45,19 +46,19 @@ def router(document: MergedDocument) -> APIRouter:
     """The routes, over the merged document."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/openapi.json")
+    @routes.api_route("/openapi.json", methods=_READ)
     async def openapi() -> Response:
         return JSONResponse(await document.read(), headers={"Cache-Control": "no-cache", **_ANYWHERE})
 
-    @routes.get("/docs")
+    @routes.api_route("/docs", methods=_READ)
     async def docs() -> Response:
         return _page(_DOCS)
 
-    @routes.get("/docs/assets/{name}")
+    @routes.api_route("/docs/assets/{name}", methods=_READ)
     async def asset(name: str, request: Request) -> Response:
         return _asset(name, compressed="gzip" in request.headers.get("accept-encoding", ""))
 
-    @routes.get("/problems")
+    @routes.api_route("/problems", methods=_READ)
     async def problems() -> Response:
         items = "".join(
             f'<dt><a href="/problems/{item.slug}"><code>{item.slug}</code></a> ({item.status})</dt>'
@@ -66,7 +67,7 @@ def router(document: MergedDocument) -> APIRouter:
         )
         return _page(_PAGE.format(title="Problems", body=f"<h1>Problems</h1><dl>{items}</dl>"))
 
-    @routes.get("/problems/{slug}")
+    @routes.api_route("/problems/{slug}", methods=_READ)
     async def problem(slug: str, request: Request) -> Response:
         kind = PROBLEM_TYPES.get(slug)
         if kind is None:

@@ -119,3 +119,10 @@ def route(method: str, path: str) -> Routed | None:
         if found is not None:
             return Routed(rule, found.groupdict().get("slug"))
     return None if _NOT_PAGES.fullmatch(path) else Routed(_PAGES)
+
+
+def methods_of(path: str) -> frozenset[str]:
+    """The methods that a path has where `route` found no rule for another; none when nothing is at the path."""
+    return frozenset().union(
+        *(rule.methods for rule in RULES if rule.methods and rule.pattern.fullmatch(path))
+    )

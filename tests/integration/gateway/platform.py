@@ -1,0 +1,114 @@
+"""The platform as it runs: every service that exists, as a process, behind a gateway process.
+
+The test plays the operator alone (it announces tenants); tokens are auth's own, got by a password that was set by
+a mailed link. Used by test_platform.py and test_pages.py.
+"""
+
+import json
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from contracts.platform import TenantChanged
+from devstack.processes import free_port
+from integration.auth.world import PUBLIC_URL, Person
+from integration.auth.world import World as AuthWorld
+from support.broker import Broker
+from support.databases import Databases
+from support.events import until
+from support.mail import Mailpit
+from support.processes import Running, run_service
+
+__all__ = ["PUBLIC_URL", "SERVICES", "WEBHOOK_SECRET", "Platform"]
+
+SERVICES = ("business", "booking", "billing", "analytics")
+"""Those with a database besides auth. notification has an address at which nothing listens."""
+WEBHOOK_SECRET = "whsec_platform"
+
+
+@dataclass
+class Platform:
+    """`url` is the gateway's; `direct` the services' own addresses, past it."""
+
+    url: str
+    log: Path
+    direct: dict[str, str]
+    admin_urls: dict[str, str]
+    auth: AuthWorld
+    auth_process: Running
+    http: httpx.Client
+
+    @staticmethod
+    def start(
+        stack: ExitStack, databases: Databases, broker: Broker, mailpit: Mailpit, folder: Path
+    ) -> "Platform":
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        auth = AuthWorld(databases.for_service("auth"), broker, mailpit, folder)
+        stack.callback(auth.http.close)
+        auth_process = stack.enter_context(auth.running())
+        jwks = f"{auth.url}/.well-known/jwks.json"
+        direct = {"auth": auth.url}
+        admin_urls = {"auth": auth.database.admin_url}
+        for name in SERVICES:
+            database = databases.for_service(name)
+            admin_urls[name] = database.admin_url
+            running = stack.enter_context(
+                run_service(
+                    name,
+                    "all",
+                    folder,
+                    database_url=database.settings.database_url.get_secret_value(),
+                    jwks_url=jwks,
+                    link_key="k" * 40,
+                    stripe_webhook_secret=WEBHOOK_SECRET,
+                    public_url=PUBLIC_URL,
+                    **broker.service_env(name),
+                )
+            )
+            direct[name] = running.url
+        web = stack.enter_context(
+            run_service(
+                "web", "all", folder, gateway_url=url, cookie_key=secrets.token_hex(), public_url=PUBLIC_URL
+            )
+        )
+        direct["web"] = web.url
+        gateway = stack.enter_context(
+            run_service(
+                "gateway",
+                "all",
+                folder,
+                port=str(port),
+                jwks_url=jwks,
+                public_url=PUBLIC_URL,
+                upstreams=json.dumps(direct | {"notification": f"http://127.0.0.1:{free_port()}"}),
+                trusted_proxies=json.dumps(["127.0.0.1/32"]),
+                **broker.service_env("gateway"),
+            )
+        )
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
+        return Platform(url, gateway.log, direct, admin_urls, auth, auth_process, http)
+
+    def business(self, **fields: Any) -> tuple[TenantChanged, Person]:
+        """A business with its owner, signed in, known to the gateway, business and booking."""
+        tenant, owner = self.auth.business(**fields)
+        until(lambda: self.call("GET", "/v1/business", owner).status_code == 200, "business knows it")
+        until(lambda: self.call("GET", "/v1/appointments", owner).status_code == 200, "booking knows it")
+        return tenant, owner
+
+    def call(self, method: str, path: str, person: Person | None = None, **sent: Any) -> httpx.Response:
+        """A request through the gateway, as someone when named."""
+        headers = (person.headers if person else {}) | sent.pop("headers", {})
+        return self.http.request(method, path, headers=headers, **sent)
+
+    def create(self, path: str, body: Any, person: Person | None = None) -> dict[str, Any]:
+        """What a POST with a key of its own made."""
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        answer = self.call("POST", path, person, json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made

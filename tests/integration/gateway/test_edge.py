@@ -1,0 +1,409 @@
+"""What the gateway itself decides: tokens, headers, limits, sizes, time, and answers of upstreams that fail."""
+
+import hashlib
+import json
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from contracts.platform import DeletionPolicy, Limits, TenantState
+from integration.gateway.edge import ORIGIN, Edge, problem
+from integration.gateway.upstream import BLOCK
+from servicekit.ids import new_id
+from servicekit.testing.tokens import TokenMinter
+from support.events import until
+from support.tenants import new_tenant
+
+BUSINESS = "/v1/business"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+# who may
+
+
+def test_without_a_good_token_nothing_reaches_a_service(edge: Edge) -> None:
+    tenant = edge.open_business()
+    good = edge.minter
+    stranger = TokenMinter(issuer=good.issuer)  # another key under the same id
+    elsewhere = TokenMinter(issuer="https://elsewhere.example")
+    elsewhere._key = good._key
+    head, _claims, signature = good.token(tenant.tenant_id).split(".")
+    other_claims = good.token(new_tenant().tenant_id).split(".")[1]
+    past = datetime.now(UTC) - timedelta(hours=1)
+    tokens = {
+        "none": "",
+        "no token": "Bearer nonsense",
+        "Basic": "Basic YTpi",
+        "expired": f"Bearer {good.token(tenant.tenant_id, iat=past, exp=past + timedelta(minutes=10))}",
+        "wrong key": f"Bearer {stranger.token(tenant.tenant_id)}",
+        "wrong audience": f"Bearer {good.token(tenant.tenant_id, aud='another')}",
+        "wrong issuer": f"Bearer {elsewhere.token(tenant.tenant_id)}",
+        "changed claims": f"Bearer {head}.{other_claims}.{signature}",
+    }
+    before = len(edge.upstream.seen)
+    for name, value in tokens.items():
+        answer = edge.call("GET", BUSINESS, headers={"Authorization": value} if value else {})
+        assert problem(answer, 401, "unauthorized"), name
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), name
+    assert len(edge.upstream.seen) == before
+
+
+def test_a_token_for_a_business_that_does_not_exist_or_is_going(edge: Edge) -> None:
+    problem(edge.call("GET", BUSINESS, new_tenant()), 404, "not-found")
+    tenant = edge.open_business()
+    going = tenant.model_copy(
+        update={"generation": 2, "state": TenantState.DELETING, "deletion_policy": DeletionPolicy.RETAIN}
+    )
+    edge.topics.publish(going)
+    until(lambda: edge.call("GET", BUSINESS, tenant).status_code == 403, "it is being deleted")
+    problem(edge.call("GET", f"/v1/public/{tenant.slug}"), 404, "not-found")
+
+
+def test_the_token_goes_on_and_claims_from_outside_do_not(edge: Edge) -> None:
+    tenant = edge.open_business()
+    claims = {
+        "X-Tenant-ID": str(new_id()),
+        "X-Business-Id": "1",
+        "X-User": "root",
+        "X_User_Id": "root",
+        "X-Auth-Request-Email": "root@evil.example",
+        "X-Slotwright-Role": "admin",
+        "X-Role": "admin",
+        "Forwarded": "for=1.2.3.4",
+        "X-Real-IP": "1.2.3.4",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "gopher",
+        "X-HTTP-Method-Override": "DELETE",
+        "Cookie": "a=b",
+        "Baggage": "tenant=1",
+        "X-Kept": "yes",
+    }
+    edge.call("GET", BUSINESS, tenant, headers=claims | {"X-Forwarded-For": "evil, 203.0.113.9"})
+    seen = edge.upstream.last()
+    names = {name for name, _value in seen.headers}
+    assert names == {
+        "host",
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "traceparent",
+        "user-agent",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-kept",
+        "x-request-id",
+    }
+    assert seen.header("x-forwarded-for") == "203.0.113.9"
+    assert seen.header("x-forwarded-host") == seen.header("host") == "127.0.0.1:8080"
+    assert seen.header("x-forwarded-proto") == "http"
+
+
+def test_pages_get_cookies_and_no_token(edge: Edge) -> None:
+    tenant = edge.open_business()
+    answer = edge.call("GET", "/dashboard?do=headers", tenant, headers={"Cookie": "a=b"})
+    assert edge.upstream.last().header("cookie") == "a=b"
+    assert edge.upstream.last().header("authorization") is None
+    assert answer.headers["Set-Cookie"] == "a=b"
+
+
+# ids and traces
+
+
+def test_request_id_and_trace_go_in_on_and_out(edge: Edge) -> None:
+    tenant = edge.open_business()
+    answer = edge.call(
+        "GET",
+        BUSINESS,
+        tenant,
+        headers={"X-Request-ID": "abc-12345", "traceparent": f"00-{TRACE}-{'1' * 16}-01"},
+    )
+    seen = edge.upstream.last()
+    assert answer.headers["X-Request-ID"] == seen.header("x-request-id") == "abc-12345"
+    assert re.fullmatch(rf"00-{TRACE}-[0-9a-f]{{16}}-0[01]", seen.header("traceparent") or "")
+    assert seen.header("traceparent") != f"00-{TRACE}-{'1' * 16}-01"
+    assert answer.headers["traceparent"].split("-")[1] == TRACE
+
+    made = edge.call("GET", BUSINESS, tenant, headers={"X-Request-ID": "a b\tc"})
+    assert made.headers["X-Request-ID"] == edge.upstream.last().header("x-request-id") != "a b\tc"
+    assert len(made.headers.get_list("X-Request-ID")) == 1
+
+
+# limits
+
+
+def test_a_business_is_limited_by_its_entitlement(edge: Edge) -> None:
+    limited = edge.open_business(limits=Limits(requests_per_minute=5))
+    free = edge.open_business()
+    first = edge.call("GET", BUSINESS, limited)
+    assert first.status_code == 200
+    assert first.headers["RateLimit-Policy"] == '"business";q=5;w=60'
+    assert re.fullmatch(r'"business";r=4;t=\d+', first.headers["RateLimit"])
+    refused = next(
+        answer
+        for answer in (edge.call("GET", BUSINESS, limited) for _ in range(12))
+        if answer.status_code == 429
+    )
+    body = problem(refused, 429, "too-many-requests")
+    assert body["limit"] == body["used"] == 5
+    assert body["plan"] == "pro"
+    assert body["window_seconds"] == 60
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert re.fullmatch(r'"business";r=0;t=\d+', refused.headers["RateLimit"])
+    assert refused.headers["RateLimit-Policy"] == '"business";q=5;w=60'
+    # The neighbour, and what strangers ask of the same business, count apart.
+    assert edge.call("GET", BUSINESS, free).status_code == 200
+    visitor = edge.call("GET", f"/v1/public/{limited.slug}")
+    assert visitor.status_code == 200
+    assert '"public";r=' in visitor.headers["RateLimit"]
+
+    raised = limited.model_copy(update={"generation": 2, "limits": Limits(requests_per_minute=500)})
+    edge.topics.publish(raised)
+    until(lambda: edge.call("GET", BUSINESS, limited).status_code == 200, "the new limit holds")
+
+
+def test_sign_ins_are_limited_by_address(edge: Edge) -> None:
+    at, other = {"X-Forwarded-For": "203.0.113.77"}, {"X-Forwarded-For": "203.0.113.78"}
+    answers = [edge.call("POST", "/v1/sessions", headers=at, json={}) for _ in range(6)]
+    assert [answer.status_code for answer in answers][:3] == [200] * 3
+    problem(answers[-1], 429, "too-many-requests")
+    assert edge.call("POST", "/v1/sessions", headers=other, json={}).status_code == 200
+
+
+# bodies
+
+
+def test_a_body_over_one_mebibyte_is_refused(edge: Edge) -> None:
+    tenant = edge.open_business()
+    before = len(edge.upstream.seen)
+    declared = edge.call("POST", BUSINESS, tenant, content=b"x" * (1024 * 1024 + 1))
+    problem(declared, 413, "payload-too-large")
+    chunked = edge.call("POST", BUSINESS, tenant, content=iter([b"x" * 65536] * 17))
+    problem(chunked, 413, "payload-too-large")
+    assert len(edge.upstream.seen) == before
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 1024 * 1024])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_bodies_arrive_as_they_are(edge: Edge, size: int, chunked: bool) -> None:
+    tenant = edge.open_business()
+    body = (b"\x00\xff{" * size)[:size]
+    content = iter([body[at : at + 5000] for at in range(0, size, 5000)]) if chunked else body
+    answer = edge.call("POST", BUSINESS, tenant, content=content)
+    assert answer.json() == {"length": size, "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def test_a_large_answer_is_streamed(edge: Edge) -> None:
+    tenant = edge.open_business()
+    digest = hashlib.sha256()
+    path = f"{edge.url}{BUSINESS}?do=large&blocks=800"
+    with edge.http.stream("GET", path, headers=edge.minter.headers(tenant.tenant_id)) as answer:
+        for chunk in answer.iter_bytes():
+            digest.update(chunk)
+    assert digest.hexdigest() == hashlib.sha256(BLOCK * 800).hexdigest()
+
+
+def test_the_first_bytes_come_before_the_last_are_known_and_leaving_ends_it_all(edge: Edge) -> None:
+    tenant = edge.open_business()
+    edge.upstream.left.clear()
+    path = f"{edge.url}{BUSINESS}?do=endless"
+    with edge.http.stream("GET", path, headers=edge.minter.headers(tenant.tenant_id)) as answer:
+        assert next(answer.iter_bytes()).startswith(b"data: still here")
+    assert edge.upstream.left.wait(5)
+
+
+# headers and methods
+
+
+def test_hop_by_hop_headers_stay_on_their_hop(edge: Edge) -> None:
+    tenant = edge.open_business()
+    hops = {"Connection": "keep-alive, X-Once", "X-Once": "1", "TE": "trailers", "Proxy-Authorization": "a"}
+    answer = edge.call("GET", f"{BUSINESS}?do=headers", tenant, headers=hops)
+    seen = {name for name, _value in edge.upstream.last().headers}
+    assert not seen & {"x-once", "te", "proxy-authorization", "keep-alive"}
+    back = answer.headers
+    for name in ("X-Hop", "Keep-Alive", "Proxy-Authenticate", "Server", "X-Powered-By", "Set-Cookie"):
+        assert name not in back, name
+    assert "Access-Control-Allow-Credentials" not in back
+    assert back["ETag"] == '"7"'
+    assert back["Link"] == '</v1/business?cursor=x>; rel="next"'
+    assert back["Location"] == "/v1/business/1"
+    assert back["Cache-Control"] == "no-store"
+    assert back["X-Content-Type-Options"] == "nosniff"
+    assert len(back.get_list("Date")) == 1
+
+
+def test_head_is_answered_as_get_without_its_body(edge: Edge) -> None:
+    tenant = edge.open_business()
+    got, head = (edge.call(method, f"{BUSINESS}?do=headers", tenant) for method in ("GET", "HEAD"))
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["Content-Length"] == got.headers["Content-Length"] == "2"
+    assert head.headers["ETag"] == got.headers["ETag"]
+    for path in ("/docs", "/openapi.json", "/problems/invalid", "/docs/assets/pages.css"):
+        own = edge.call("HEAD", path)
+        assert (own.status_code, own.content) == (200, b""), path
+    assert edge.call("GET", BUSINESS, tenant).status_code == 200
+
+
+def test_an_empty_answer_stays_empty(edge: Edge) -> None:
+    answer = edge.call("DELETE", f"{BUSINESS}?do=empty", edge.open_business())
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_cors(edge: Edge) -> None:
+    tenant = edge.open_business()
+    asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization"}
+    public = f"/v1/public/{tenant.slug}/appointments"
+    for path, origin, allowed in (
+        (BUSINESS, ORIGIN, ORIGIN),
+        (BUSINESS, "https://evil.example", None),
+        (public, "https://anywhere.example", "*"),
+        ("/dashboard", ORIGIN, None),
+        ("/v1/nothing", ORIGIN, None),
+    ):
+        preflight = edge.call("OPTIONS", path, headers=asked | {"Origin": origin})
+        assert preflight.status_code == 204
+        assert preflight.headers.get("Access-Control-Allow-Origin") == allowed, (path, origin)
+        assert "Access-Control-Allow-Credentials" not in preflight.headers
+    preflight = edge.call("OPTIONS", BUSINESS, headers=asked | {"Origin": ORIGIN})
+    assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "Idempotency-Key" in preflight.headers["Access-Control-Allow-Headers"]
+
+    read = edge.call("GET", f"{BUSINESS}?do=headers", tenant, headers={"Origin": ORIGIN})
+    assert read.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Origin" in read.headers["Vary"]
+    assert "RateLimit" in read.headers["Access-Control-Expose-Headers"]
+    evil = edge.call("GET", f"{BUSINESS}?do=headers", tenant, headers={"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in evil.headers
+    refused = edge.call("GET", BUSINESS, headers={"Origin": ORIGIN})
+    assert refused.status_code == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN  # a page must be able to read why
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v1/audit", "/webhooks/other", "/.well-known/x"])
+def test_an_unknown_path_is_a_problem(edge: Edge, path: str) -> None:
+    body = problem(edge.call("GET", path, headers={"X-Request-ID": "find-me-1"}), 404, "not-found")
+    assert body["instance"] == path
+    assert body["request_id"] == "find-me-1"
+
+
+def test_a_method_that_no_path_has_is_refused(edge: Edge) -> None:
+    for method, path in (("TRACE", BUSINESS), ("MKCOL", "/dashboard"), ("PROPFIND", "/docs")):
+        answer = edge.call(method, path)
+        problem(answer, 405, "method-not-allowed")
+        assert "GET" in answer.headers["Allow"]
+    own = edge.call("POST", "/openapi.json")
+    problem(own, 405, "method-not-allowed")
+    assert "GET" in own.headers["Allow"]
+    hook = edge.call("GET", "/webhooks/stripe")
+    problem(hook, 405, "method-not-allowed")
+    assert hook.headers["Allow"] == "POST"
+
+
+def test_two_readings_of_one_request_are_refused(edge: Edge) -> None:
+    """Targets and framings that a proxy and a server could take differently."""
+    for target in (b"/v1/public/../business", b"/v1/public/%2e%2e/business", b"/v1\\business", b"/v1/a%00b"):
+        answer = edge.raw(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), (target, answer[:200])
+    before = len(edge.upstream.seen)
+    both = (
+        b"POST /v1/signups HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"
+        b"Connection: close\r\n\r\n0\r\n\r\nGET /v1/signups/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    edge.raw(both)
+    assert [item.target for item in edge.upstream.seen[before:]] in ([], ["/v1/signups"])
+
+
+# upstreams that fail
+
+
+def test_an_upstream_that_is_down_is_a_503(edge: Edge) -> None:
+    tenant = edge.open_business()
+    for path, service in (("/v1/messages", "notification"), ("/v1/analytics/daily", "analytics")):
+        answer = edge.call("GET", path, tenant)
+        body = problem(answer, 503, "unavailable")
+        assert body["service"] == service
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_an_upstream_that_speaks_no_http_is_a_502(edge: Edge) -> None:
+    answer = edge.call("GET", f"{BUSINESS}?do=garbage", edge.open_business())
+    assert problem(answer, 502, "bad-gateway")["service"] == "business"
+
+
+def test_a_slow_upstream_is_a_504(edge: Edge) -> None:
+    tenant = edge.open_business()
+    started = time.monotonic()
+    answer = edge.call("POST", f"{BUSINESS}?do=slow", tenant, json={})
+    assert problem(answer, 504, "upstream-timeout")["service"] == "business"
+    assert 1 < time.monotonic() - started < 5
+    assert edge.call("GET", BUSINESS, tenant).status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["cut", "silent"])
+def test_an_answer_that_breaks_off_is_seen_to(edge: Edge, fault: str) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        edge.call("GET", f"{BUSINESS}?do={fault}", edge.open_business())
+    assert "upstream broke off" in edge.log.read_text("utf-8")
+
+
+def test_a_body_that_does_not_come_is_a_408(edge: Edge) -> None:
+    tenant = edge.open_business()
+    token = edge.minter.token(tenant.tenant_id).encode()
+    for length in (10, 500_000):  # read whole first, and streamed
+        head = (
+            b"POST /v1/business HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
+            b"Content-Length: %d\r\n\r\nhalf" % (token, length)
+        )
+        answer = edge.raw(head)
+        assert answer.startswith(b"HTTP/1.1 408 "), answer[:300]
+        assert b"application/problem+json" in answer
+
+
+# what the gateway tells about itself
+
+
+def test_every_problem_type_has_a_page(edge: Edge) -> None:
+    listed = edge.call("GET", "/problems").text
+    for slug in re.findall(r'href="/problems/([a-z-]+)"', listed):
+        page = edge.call("GET", f"/problems/{slug}")
+        assert page.status_code == 200
+        told = edge.call("GET", f"/problems/{slug}", headers={"Accept": "application/json"}).json()
+        assert told["type"] == f"/problems/{slug}"
+        assert told["meaning"]
+        assert told["remedy"]
+    problem(edge.call("GET", "/problems/nonsense"), 404, "not-found")
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(edge: Edge) -> None:
+    page = edge.call("GET", "/docs")
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert all(asset.startswith("/") for asset in assets)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for asset in (name for name in assets if name.startswith("/docs/")):
+        for encoding in ("gzip", "identity"):
+            loaded = edge.call("GET", asset, headers={"Accept-Encoding": encoding})
+            assert loaded.status_code == 200
+            assert len(loaded.content) > 50, asset
+        assert loaded.headers["Content-Type"].split(";")[0] in {"text/css", "text/javascript"}
+
+
+def test_the_document_says_which_services_are_missing(edge: Edge) -> None:
+    document = edge.call("GET", "/openapi.json").json()
+    # The scripted upstream has no document either.
+    assert {"notification", "analytics"} <= set(document["x-missing-services"])
+    assert "notification" in document["info"]["description"]
+
+
+def test_no_token_stands_in_the_log(edge: Edge) -> None:
+    tenant = edge.open_business()
+    token = edge.minter.token(tenant.tenant_id)
+    edge.call("GET", BUSINESS, headers={"Authorization": f"Bearer {token}", "X-Request-ID": "look-for-me"})
+    edge.call("GET", f"/v1/messages?access_token={token}", tenant)
+    lines = [json.loads(line) for line in edge.log.read_text("utf-8").splitlines()]
+    assert any(line.get("request_id") == "look-for-me" for line in lines)
+    assert token not in edge.log.read_text("utf-8")

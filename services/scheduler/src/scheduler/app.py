@@ -1,0 +1,37 @@
+"""Wires scheduler: the one place that knows every part. Run by `scheduler.__main__`, and by tests.
+
+It serves no routes: nobody asks it anything but whether it is well.
+"""
+
+from contracts.platform import Component
+from scheduler.consumers import SchedulerHooks, timers_consumer
+from scheduler.settings import SchedulerSettings
+from scheduler.workers import TimerLoop
+from servicekit.db import Database
+from servicekit.housekeeping import Housekeeping
+from servicekit.relay import Relay
+from servicekit.runtime import Parts, Service
+from servicekit.settings import DatabaseSettings, KafkaSettings, Settings
+from servicekit.tenancy import TenantFollower
+
+
+def build(settings: Settings) -> Parts:
+    """Makes the parts from the environment's settings."""
+    assert isinstance(settings, SchedulerSettings)  # noqa: S101 - SERVICE says so
+    kafka = KafkaSettings()
+    db = Database(DatabaseSettings(), application="scheduler")
+    timers = TimerLoop(db, look_seconds=settings.look_seconds, batch_size=settings.batch_size)
+    tenants = TenantFollower(Component.SCHEDULER, db, kafka, SchedulerHooks())
+    return Parts(
+        database=db,
+        consumers=[
+            tenants.consumer,
+            timers_consumer(db, kafka, on_set=timers.nudge),
+            timers,
+            Housekeeping("scheduler", db),
+        ],
+        relays=[Relay("scheduler", db, kafka)],
+    )
+
+
+SERVICE = Service("scheduler", SchedulerSettings, build)

@@ -1,0 +1,52 @@
+"""What scheduler hears: reminders asked for and withdrawn, and who the tenants are.
+
+booking's events of one appointment come in order. After a re-drive from the dead letters they may not, or come
+twice: a closed timer, fired or withdrawn, is kept for a while, so that a request which comes after it sets nothing.
+"""
+
+from collections.abc import Callable
+
+from contracts.booking import ReminderRequested, ReminderWithdrawn
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.platform import StatusDetails, TenantChanged
+from scheduler import store
+from servicekit.consumer import EventConsumer
+from servicekit.db import Connection, Database
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenants import take_no_more_events, takes_events
+
+
+class SchedulerHooks(TenantHooks):
+    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        """Timers of a business that goes are disarmed first, whatever becomes of the rows."""
+        await take_no_more_events(conn, tenant.tenant_id)
+        await store.disarm(conn, tenant.tenant_id)
+        return await archive_or_erase(conn, tenant)
+
+
+def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:
+    """Sets and clears timers; `on_set` is told of each new one, so that it need not wait to be found."""
+
+    async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type
+        if await takes_events(conn, event.tenant_id):
+            await store.arm(conn, event)
+            on_set()
+
+    async def withdrawn(conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, ReminderWithdrawn)  # noqa: S101 - as above
+        if await takes_events(conn, event.tenant_id):
+            await store.withdraw(conn, event.tenant_id, event.reminder_id)
+
+    return EventConsumer(
+        "scheduler",
+        "timers",
+        db,
+        kafka,
+        topics=[ReminderRequested.TOPIC],
+        handlers={ReminderRequested: requested, ReminderWithdrawn: withdrawn},
+    )

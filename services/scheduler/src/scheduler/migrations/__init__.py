@@ -1,0 +1,1 @@
+"""analytics's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

@@ -1,0 +1,138 @@
+"""A reminder comes due once, at its time: through duplicates, disorder, withdrawals, downtime and two processes."""
+
+from datetime import timedelta
+
+from contracts.platform import DeletionPolicy, TenantState, TenantStatusReported
+from contracts.topics import dead_letter_topic
+from integration.scheduler.world import World, requested, withdrawn
+from servicekit.clock import utc_now
+from support.events import until
+
+
+def test_a_reminder_comes_due_at_its_time_and_says_what_it_was_for(world: World) -> None:
+    with world.run():
+        tenant = world.tenant()
+        request = requested(tenant.tenant_id, utc_now() + timedelta(seconds=2))
+        world.topics.publish(request)
+        (due,) = world.await_due(tenant.tenant_id)
+    assert due.due_at == request.due_at
+    assert due.fired_at >= request.due_at
+    given = request.model_dump()
+    assert {name: value for name, value in due.model_dump().items() if name in given} == given
+    world.await_timers(tenant.tenant_id, 0)
+
+
+def test_duplicates_of_a_request_fire_once(world: World) -> None:
+    tenant = world.tenant()
+    request = requested(tenant.tenant_id, utc_now() + timedelta(seconds=1))
+    same_event = world.topics.publish(request)
+    world.topics.publish(request, event_id=same_event)
+    world.topics.publish(request)
+    with world.run():
+        world.await_due(tenant.tenant_id)
+        world.settle(tenant.tenant_id)
+    fired = [event for event in world.due(tenant.tenant_id) if event.reminder_id == request.reminder_id]
+    assert len(fired) == 1
+
+
+def test_a_withdrawn_reminder_does_not_come_due_even_when_the_request_comes_later(world: World) -> None:
+    with world.run():
+        tenant = world.tenant()
+        world.settle(tenant.tenant_id)
+        usual = requested(tenant.tenant_id, utc_now() + timedelta(seconds=3))
+        disordered = requested(tenant.tenant_id, utc_now() + timedelta(seconds=3))
+        for event in (usual, withdrawn(usual), withdrawn(disordered), disordered):
+            world.topics.publish(event)
+        until(lambda: utc_now() > disordered.due_at + timedelta(seconds=1), "their time to pass")
+        world.settle(tenant.tenant_id)
+    ids = {event.reminder_id for event in world.due(tenant.tenant_id)}
+    assert not ids & {usual.reminder_id, disordered.reminder_id}
+
+
+def test_what_came_due_while_nothing_ran_is_caught_up_unless_the_appointment_has_begun(world: World) -> None:
+    tenant = world.tenant()
+    now = utc_now()
+    late = requested(tenant.tenant_id, now - timedelta(hours=2), starts_at=now + timedelta(hours=1))
+    begun = requested(tenant.tenant_id, now - timedelta(hours=2), starts_at=now - timedelta(hours=1))
+    world.topics.publish(late)
+    world.topics.publish(begun)
+    with world.run():
+        world.settle(tenant.tenant_id)
+        world.await_timers(tenant.tenant_id, 0)
+    found = {event.reminder_id: event for event in world.due(tenant.tenant_id)}
+    assert found[late.reminder_id].due_at == late.due_at
+    assert begun.reminder_id not in found
+
+
+def test_of_two_processes_one_fires_each_timer(world: World) -> None:
+    with world.run(batch_size="7"), world.run(batch_size="7"):
+        tenant = world.tenant()
+        due_at = utc_now() + timedelta(seconds=4)
+        requests = [requested(tenant.tenant_id, due_at) for _ in range(200)]
+        for request in requests:
+            world.topics.publish(request)
+        world.await_due(tenant.tenant_id, len(requests))
+        world.settle(tenant.tenant_id)
+    fired = [event.reminder_id for event in world.due(tenant.tenant_id)]
+    assert {request.reminder_id for request in requests} < set(fired)
+    assert len(set(fired)) == len(fired) == len(requests) + 1
+
+
+def test_a_malformed_event_goes_to_the_dead_letters_and_the_rest_go_on(world: World) -> None:
+    tenant = world.tenant()
+    request = requested(tenant.tenant_id, utc_now())
+    bad = request.model_dump_json().replace('"channel":"email"', '"channel":"pigeon"').encode()
+    headers = {
+        "ce_id": str(request.rule_id).encode(),
+        "ce_source": b"/slotwright/booking",
+        "ce_specversion": b"1.0",
+        "ce_type": request.TYPE.encode(),
+        "ce_time": utc_now().isoformat().encode(),
+        "ce_subject": request.key.encode(),
+        "ce_tenantid": str(tenant.tenant_id).encode(),
+        "content-type": b"application/json",
+    }
+    world.topics.put(request.TOPIC, request.key, bad, headers)
+    with world.run():
+        world.settle(tenant.tenant_id)
+        until(
+            lambda: any(item.value == bad for item in world.topics.messages(dead_letter_topic("scheduler"))),
+            "the dead letter",
+        )
+
+
+def test_a_business_that_is_deleted_has_its_timers_erased_and_none_set_after(world: World) -> None:
+    with world.run():
+        tenant = world.tenant()
+        other = world.tenant()
+        request = requested(tenant.tenant_id, utc_now() + timedelta(hours=5))
+        kept = requested(other.tenant_id, utc_now() + timedelta(hours=5))
+        world.topics.publish(request)
+        world.topics.publish(kept)
+        world.await_timers(tenant.tenant_id, 1)
+        world.await_timers(other.tenant_id, 1)
+        gone = tenant.model_copy(
+            update={
+                "generation": 2,
+                "state": TenantState.DELETING,
+                "deletion_policy": DeletionPolicy.DELETE,
+            }
+        )
+        world.topics.publish(gone)
+
+        def erased() -> int:
+            for event in world.topics.events(TenantStatusReported.TOPIC):
+                if (
+                    isinstance(event, TenantStatusReported)
+                    and event.tenant_id == tenant.tenant_id
+                    and event.component.value == "scheduler"
+                    and event.details.erased is not None
+                ):
+                    return event.details.erased["timer"]
+            return 0
+
+        assert until(erased, "the answer with its counts") == 1
+        world.topics.publish(requested(tenant.tenant_id, utc_now()))
+        world.settle(other.tenant_id)
+        assert world.rows("SELECT 1 FROM timer WHERE tenant_id = %s", tenant.tenant_id) == []
+        world.await_timers(other.tenant_id, 1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 from devstack import processes
-from devstack.binaries import MAILPIT, no_news, program
+from devstack.archives import no_news
+from devstack.binaries import MAILPIT, program
 from devstack.processes import free_port
 
 _START_SECONDS = 30.0
@@ -23,12 +24,16 @@ class MailpitError(Exception):
 
 
 class Mailpit:
-    """One server. `folder` keeps its mails; with `keep` off they are gone when it ends."""
+    """One server. `folder` keeps its mails; with `keep` off they are gone when it ends. It keeps its ports.
 
-    def __init__(self, folder: Path, *, port: int = 0, keep: bool = True) -> None:
+    `recipients` is a regular expression of the addresses it takes mail for; it refuses the others.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0, keep: bool = True, recipients: str = "") -> None:
         self._folder = folder
         self._port = port
         self._keep = keep
+        self._recipients = recipients
         self.log = folder / "mailpit.log"
         self.smtp_port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -42,8 +47,10 @@ class Mailpit:
         """Builds it where it is missing, starts it and waits for it. Raises MailpitError, BinaryError."""
         binary = program(MAILPIT, on_progress)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.smtp_port, self._port = free_port(), free_port(self._port)
-        kept = ["--database", str(self._folder / "mails.db")] if self._keep else []
+        self.smtp_port, self._port = free_port(self.smtp_port), free_port(self._port)
+        options = ["--database", str(self._folder / "mails.db")] if self._keep else []
+        if self._recipients:
+            options += ["--smtp-allowed-recipients", self._recipients]
         with self.log.open("wb") as log:
             self.process = processes.start(
                 [
@@ -52,7 +59,7 @@ class Mailpit:
                     f"127.0.0.1:{self.smtp_port}",
                     "--listen",
                     f"127.0.0.1:{self._port}",
-                    *kept,
+                    *options,
                 ],
                 log,
             )

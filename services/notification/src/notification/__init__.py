@@ -1,1 +1,1 @@
-"""Mail, SMS and webhooks, each taking effect once."""
+"""Mail and text messages to customers, each taking effect once."""

@@ -1,0 +1,68 @@
+"""Wires notification: the one place that knows every part. Run by `notification.__main__`, and by tests."""
+
+from datetime import timedelta
+
+from contracts.platform import Component
+from notification.consumers import (
+    MessageRequests,
+    NotificationHooks,
+    catalog_consumer,
+    customer_consumer,
+    message_consumer,
+)
+from notification.delivery import Delivery
+from notification.letters import Letters
+from notification.providers import Provider, SmtpProvider, sms_provider
+from notification.routes import ROUTERS
+from notification.service import NotificationService
+from notification.settings import NotificationSettings
+from notification.workers import Sender
+from servicekit.db import Database
+from servicekit.housekeeping import Housekeeping
+from servicekit.http.tokens import RemoteKeys, TokenVerifier
+from servicekit.links import AppointmentLinks
+from servicekit.mail import Mailer, SmtpSettings
+from servicekit.relay import Relay
+from servicekit.runtime import Parts, Service
+from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
+from servicekit.tenancy import TenantFollower
+
+
+def build(settings: Settings) -> Parts:
+    """Makes the parts from the environment's settings."""
+    assert isinstance(settings, NotificationSettings)  # noqa: S101 - SERVICE says so
+    kafka, tokens, smtp = KafkaSettings(), TokenSettings(), SmtpSettings()
+    db = Database(DatabaseSettings(), application="notification")
+    keys = RemoteKeys(tokens)
+    letters, links = Letters(), AppointmentLinks(settings.link_key)
+
+    def sender(provider: Provider) -> Sender:
+        return Sender(provider.channel, Delivery(db, provider, letters, links, settings))
+
+    tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
+    requests = MessageRequests(timedelta(seconds=settings.give_up_seconds))
+    return Parts(
+        routers=ROUTERS,
+        service=NotificationService(db),
+        verifier=TokenVerifier(
+            keys, issuer=tokens.token_issuer or settings.public_url, audience=tokens.token_audience
+        ),
+        database=db,
+        loops=[keys],
+        consumers=[
+            tenants.consumer,
+            tenants.reporter,
+            customer_consumer(db, kafka),
+            catalog_consumer(db, kafka),
+            message_consumer(db, kafka, requests),
+            sender(SmtpProvider(Mailer(smtp), smtp.mail_from)),
+            sender(sms_provider(settings, db)),
+            Housekeeping("notification", db),
+        ],
+        relays=[Relay("notification", db, kafka)],
+        checks=[keys.ready],
+    )
+
+
+SERVICE = Service("notification", NotificationSettings, build)
+"""Roles as in every service; both senders run in `consume`, beside the consumers."""

@@ -1,0 +1,215 @@
+"""What notification hears: appointments and due reminders, which ask for messages, and what those are written from.
+
+A message is queued in the inbox's transaction and sent later by notification.workers: a consumer's transaction
+does not wait for a mail server, and what a message needs from another topic may come after it.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from contracts.booking import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentCompleted,
+    AppointmentConfirmed,
+    AppointmentEvent,
+    AppointmentNoShow,
+    AppointmentRescheduled,
+    Channel,
+    CustomerChanged,
+)
+from contracts.business import ProfileChanged, ServiceChanged, StaffChanged
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.notification import Kind
+from contracts.platform import StatusDetails, TenantChanged
+from contracts.scheduler import ReminderDue
+from notification import store
+from notification.domain import AppointmentStatus, Wanted
+from servicekit.clock import Clock, utc_now
+from servicekit.consumer import EventConsumer, Handler
+from servicekit.db import Connection, Database
+from servicekit.errors import PermanentError
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenants import take_no_more_events, takes_events
+
+_STATUS: dict[type[AppointmentEvent], AppointmentStatus | None] = {
+    AppointmentConfirmed: AppointmentStatus.CONFIRMED,
+    AppointmentRescheduled: None,
+    AppointmentCancelled: AppointmentStatus.CANCELLED,
+    AppointmentCompleted: AppointmentStatus.COMPLETED,
+    AppointmentNoShow: AppointmentStatus.NO_SHOW,
+}
+"""Of a booking its own field tells."""
+_NOTICE: dict[type[AppointmentEvent], Kind] = {
+    AppointmentBooked: "booked",
+    AppointmentConfirmed: "confirmed",
+    AppointmentRescheduled: "rescheduled",
+    AppointmentCancelled: "cancelled",
+}
+
+
+class NotificationHooks(TenantHooks):
+    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self._clock = clock
+
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        await take_no_more_events(conn, tenant.tenant_id)
+        await store.drop_queue(conn, tenant.tenant_id, self._clock())
+        return await archive_or_erase(conn, tenant)
+
+
+class MessageRequests:
+    """Turns appointment events and due reminders into queued messages.
+
+    Notices go by mail only: a text message costs the business money, and the reminder rules are where it says that
+    it wants some.
+    """
+
+    def __init__(self, give_up: timedelta, clock: Clock = utc_now) -> None:
+        self._give_up = give_up
+        self._clock = clock
+
+    async def appointment(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, AppointmentEvent)  # noqa: S101 - the consumer dispatches by type
+        if not await takes_events(conn, event.tenant_id):
+            return
+        await store.put_appointment(conn, event, _status(event))
+        kind = _NOTICE.get(type(event))
+        if kind is None:
+            return
+        moved = event.previous_starts_at if isinstance(event, AppointmentRescheduled) else None
+        notice = Wanted(
+            tenant_id=event.tenant_id,
+            cause=f"{kind}/{event.appointment_id}/{event.version}",
+            channel=Channel.EMAIL,
+            kind=kind,
+            appointment_id=event.appointment_id,
+            appointment_version=event.version,
+            customer_id=event.customer_id,
+            starts_at=event.starts_at,
+            expires_at=self._notice_ends(event),
+            previous_starts_at=moved,
+        )
+        await store.queue(conn, notice, self._clock())
+
+    def _notice_ends(self, event: AppointmentEvent) -> datetime:
+        """News of a day ago is none, so a replay of the topic writes to nobody; nor is an appointment under way."""
+        stale_at = event.occurred_at + self._give_up
+        return stale_at if isinstance(event, AppointmentCancelled) else min(stale_at, event.starts_at)
+
+    async def reminder(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, ReminderDue)  # noqa: S101 - as above
+        if not await takes_events(conn, event.tenant_id):
+            return
+        reminder = Wanted(
+            tenant_id=event.tenant_id,
+            cause=f"reminder/{event.reminder_id}",
+            channel=event.channel,
+            kind="reminder",
+            appointment_id=event.appointment_id,
+            appointment_version=event.appointment_version,
+            customer_id=event.customer_id,
+            starts_at=event.starts_at,
+            expires_at=event.starts_at,
+            reminder_id=event.reminder_id,
+            due_at=event.due_at,
+        )
+        await store.queue(conn, reminder, self._clock())
+
+
+def _status(event: AppointmentEvent) -> AppointmentStatus | None:
+    if isinstance(event, AppointmentBooked):
+        return AppointmentStatus.CONFIRMED if event.confirmed else AppointmentStatus.PENDING
+    return _STATUS[type(event)]
+
+
+def message_consumer(db: Database, kafka: KafkaSettings, requests: MessageRequests) -> EventConsumer:
+    """Follows what asks for messages."""
+    handlers: dict[type[Event], Handler] = {AppointmentBooked: requests.appointment}
+    handlers |= dict.fromkeys(_STATUS, requests.appointment)
+    handlers[ReminderDue] = requests.reminder
+    topics = [AppointmentEvent.TOPIC, ReminderDue.TOPIC]
+    return EventConsumer("notification", "messages", db, kafka, topics=topics, handlers=handlers)
+
+
+def customer_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
+    """Follows who the customers are; a tombstone erases one."""
+    return EventConsumer(
+        "notification",
+        "customers",
+        db,
+        kafka,
+        topics=[CustomerChanged.TOPIC],
+        handlers={CustomerChanged: _customer},
+        on_tombstone=_customer_erased,
+    )
+
+
+async def _customer(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, CustomerChanged)  # noqa: S101 - as above
+    if await takes_events(conn, event.tenant_id):
+        await store.put_customer(conn, event)
+
+
+async def _customer_erased(conn: Connection, key: str, tenant_id: UUID | None) -> None:
+    tenant, entity = _parts(key, tenant_id)
+    if await takes_events(conn, tenant):
+        await store.erase_customer(conn, tenant, _uuid(entity))
+
+
+def catalog_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
+    """Follows what services and staff are called, and how the business presents itself."""
+    return EventConsumer(
+        "notification",
+        "catalog",
+        db,
+        kafka,
+        topics=[ServiceChanged.TOPIC],
+        handlers={ServiceChanged: _service, StaffChanged: _staff, ProfileChanged: _profile},
+        on_tombstone=_catalog_erased,
+    )
+
+
+async def _service(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, ServiceChanged)  # noqa: S101 - as above
+    if await takes_events(conn, event.tenant_id):
+        await store.put_name(conn, event.tenant_id, event.service_id, event.version, event.name)
+
+
+async def _staff(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, StaffChanged)  # noqa: S101 - as above
+    if await takes_events(conn, event.tenant_id):
+        await store.put_name(conn, event.tenant_id, event.staff_id, event.version, event.name)
+
+
+async def _profile(conn: Connection, event: Event, _envelope: Envelope) -> None:
+    assert isinstance(event, ProfileChanged)  # noqa: S101 - as above
+    if await takes_events(conn, event.tenant_id):
+        await store.put_profile(conn, event)
+
+
+async def _catalog_erased(conn: Connection, key: str, tenant_id: UUID | None) -> None:
+    tenant, entity = _parts(key, tenant_id)
+    if entity == "profile":
+        await store.delete_profile(conn, tenant)
+    elif entity != "policy":  # nothing of the policy is kept here
+        await store.delete_name(conn, tenant, _uuid(entity))
+
+
+def _parts(key: str, tenant_id: UUID | None) -> tuple[UUID, str]:
+    """Tenant and entity of `<tenant>/<entity>`; a tombstone whose key and headers differ is nobody's."""
+    tenant, _, entity = key.partition("/")
+    if tenant_id is None or tenant != str(tenant_id) or not entity:
+        raise PermanentError("a tombstone's key must name its tenant and what it erases")
+    return tenant_id, entity
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise PermanentError("a tombstone's key must end in an id") from None

@@ -1,0 +1,293 @@
+"""What becomes of one claimed message: three short transactions around the hand-over, and the event that tells.
+
+Called by notification.workers. First the message is decided about and marked `sending`, then it is handed over
+with no transaction open, then the outcome is written together with its event. A message found marked `sending`
+after its lease has an unknown fate: it is sent again under the same Message-ID (docs/adr/0007).
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+
+from contracts.booking import Channel
+from contracts.notification import MessageFailed, MessageSent, MessageSuppressed
+from contracts.platform import TenantChanged
+from notification import store
+from notification.domain import (
+    Appointment,
+    Customer,
+    Message,
+    Send,
+    Status,
+    Suppress,
+    SuppressedFor,
+    Wait,
+    backoff,
+    decide,
+    next_look,
+)
+from notification.letters import Facts, Letter, Letters
+from notification.providers import Provider, Refused, TryLater
+from notification.settings import NotificationSettings
+from notification.store import Claimed
+from servicekit import outbox, usage
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.errors import QuotaExceeded
+from servicekit.faults import reached
+from servicekit.links import AppointmentLinks
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = Counter(
+    "slotwright_notification_messages_total",
+    "Messages by what became of them: sent, failed, suppressed.",
+    ("channel", "outcome"),
+)
+_METRIC = {Channel.EMAIL: "emails_per_month", Channel.SMS: "sms_per_month"}
+_SOON = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message that is marked `sending`; `attempt` is its number."""
+
+    message: Message
+    tenant: TenantChanged
+    attempt: int
+    address: str
+    letter: Letter
+    sender: str
+    reply_to: str | None
+
+
+class Delivery:
+    """Of the messages of one channel."""
+
+    def __init__(
+        self,
+        db: Database,
+        provider: Provider,
+        letters: Letters,
+        links: AppointmentLinks,
+        settings: NotificationSettings,
+        *,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._db = db
+        self._provider = provider
+        self._letters = letters
+        self._links = links
+        self._settings = settings
+        self._public_url = settings.public_url.rstrip("/")
+        self._clock = clock
+
+    async def claim(self, limit: int) -> list[Claimed]:
+        """Messages whose turn it is, ours until the lease ends."""
+        now = self._clock()
+        lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
+        async with self._db.worker() as conn:
+            return await store.claim(conn, self._provider.channel, now, lease_ends, limit)
+
+    async def deliver(self, claimed: Claimed) -> None:
+        """Sends a message, or settles that it is not sent, or leaves it for later."""
+        async with self._db.tenant(claimed.tenant_id) as conn:
+            ready = await self._prepare(conn, claimed)
+        if ready is None:
+            return
+        reached("notification.sending")
+        try:
+            async with asyncio.timeout(self._settings.send_timeout):
+                await self._provider.send(
+                    ready.message.tenant_id,
+                    ready.message.message_id,
+                    ready.address,
+                    ready.letter,
+                    sender=ready.sender,
+                    reply_to=ready.reply_to,
+                )
+        except Refused as error:
+            log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
+            await self._failed(ready, error.reason)
+        except (TryLater, TimeoutError) as error:
+            await self._later(ready, str(error) or "no answer in time")
+        else:
+            reached("notification.sent")
+            await self._sent(ready)
+
+    async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
+        """Decides; None when there is nothing to hand over now."""
+        now = self._clock()
+        customer = await store.lock_customer(conn, claimed.tenant_id, claimed.customer_id)
+        message = await store.lock_claimed(conn, claimed)
+        if message is None:
+            return None
+        tenant = await store.tenant(conn, message.tenant_id)
+        appointment = await store.appointment(conn, message.tenant_id, message.appointment_id)
+        decision = decide(message, tenant, appointment, customer, now)
+        patient = not message.unknown_fate and not self._waited_enough(message)
+        if isinstance(decision, Send):
+            assert tenant and appointment and customer  # noqa: S101, PT018 - or it would not be sent
+            service = await store.names(conn, message.tenant_id, [appointment.service_id])
+            if service or not patient:  # better without the service's name than not at all
+                return await self._begin(conn, message, tenant, appointment, customer, decision.address)
+            decision = Wait("UnknownService")
+        if isinstance(decision, Wait) and patient:
+            await store.postpone(conn, message, message.attempts, next_look(message.queued_at, now))
+        elif message.unknown_fate:
+            # It may have arrived: nobody can say that it was not sent.
+            await self._fail(conn, message, tenant, message.attempts, "Interrupted")
+        elif isinstance(decision, Suppress):
+            await self._suppress(conn, message, tenant, decision.reason)
+        else:
+            reason = decision.missing if isinstance(decision, Wait) else decision.reason
+            await self._fail(conn, message, tenant, message.attempts, reason)
+        return None
+
+    def _waited_enough(self, message: Message) -> bool:
+        return self._clock() - message.queued_at >= timedelta(seconds=self._settings.wait_seconds)
+
+    async def _begin(
+        self,
+        conn: Connection,
+        message: Message,
+        tenant: TenantChanged,
+        appointment: Appointment,
+        customer: Customer,
+        address: str,
+    ) -> Ready | None:
+        """Counts the message, once for all its attempts, and marks it."""
+        now = self._clock()
+        if message.counted_at is None:
+            try:
+                if message.channel is Channel.SMS and not tenant.features.get("sms", True):
+                    raise QuotaExceeded("The plan has no text messages.")
+                await usage.consume(conn, tenant, _METRIC[message.channel], now)
+            except QuotaExceeded:
+                await self._suppress(conn, message, tenant, "quota")
+                return None
+        profile = await store.profile(conn, message.tenant_id)
+        letter = await self._write(conn, message, tenant, appointment, customer, profile)
+        await store.mark_sending(conn, message, address, self._provider.name, now)
+        return Ready(
+            message=replace(
+                message,
+                counted_at=message.counted_at or now,
+                repeated=message.repeated or message.unknown_fate,
+            ),
+            tenant=tenant,
+            attempt=message.attempts + 1,
+            address=address,
+            letter=letter,
+            sender=tenant.display_name,
+            reply_to=profile.contact_email if profile else None,
+        )
+
+    async def _write(
+        self,
+        conn: Connection,
+        message: Message,
+        tenant: TenantChanged,
+        appointment: Appointment,
+        customer: Customer,
+        profile: store.Profile | None,
+    ) -> Letter:
+        wanted = [appointment.service_id, *appointment.staff_ids]
+        names = await store.names(conn, message.tenant_id, wanted)
+        token = self._links.token(message.tenant_id, appointment.appointment_id)
+        facts = Facts(
+            kind=message.kind,
+            business=tenant.display_name,
+            address=profile.address if profile else None,
+            business_zone=tenant.timezone,
+            customer=customer.name,
+            locale=customer.locale,
+            service=names.get(appointment.service_id),
+            staff=tuple(names[staff_id] for staff_id in appointment.staff_ids if staff_id in names),
+            appointment=appointment,
+            previous_starts_at=message.previous_starts_at,
+            manage_url=f"{self._public_url}/appointments/{token}",
+            calendar_url=f"{self._public_url}/v1/public/appointments/{token}.ics",
+        )
+        return self._letters.write(message.channel, facts)
+
+    async def _sent(self, ready: Ready) -> None:
+        message, now = ready.message, self._clock()
+        async with self._db.tenant(message.tenant_id) as conn:
+            if not await store.settle(conn, message, ready.attempt, Status.SENT, None, now):
+                return
+            event = MessageSent(
+                **_told(message),
+                occurred_at=now,
+                due_at=message.due_at,
+                provider=self._provider.name,
+            )
+            await outbox.publish(conn, "notification", event, time=now, copy_to=ready.tenant)
+        MESSAGES.labels(message.channel.value, "sent").inc()
+        log.info("message sent", **_ids(message), attempts=ready.attempt)
+
+    async def _later(self, ready: Ready, detail: str) -> None:
+        """Tries again after a while, but not past the message's end, when it is given up."""
+        message, now = ready.message, self._clock()
+        next_attempt_at = now + backoff(ready.attempt)
+        if next_attempt_at > message.expires_at:
+            next_attempt_at = max(now + _SOON, message.expires_at)
+        log.warning(
+            "message not sent, trying again",
+            **_ids(message),
+            attempts=ready.attempt,
+            detail=detail,
+            retry_in=round((next_attempt_at - now).total_seconds(), 1),
+        )
+        async with self._db.tenant(message.tenant_id) as conn:
+            await store.postpone(conn, message, ready.attempt, next_attempt_at)
+
+    async def _failed(self, ready: Ready, reason: str) -> None:
+        async with self._db.tenant(ready.message.tenant_id) as conn:
+            await self._fail(conn, ready.message, ready.tenant, ready.attempt, reason)
+
+    async def _fail(
+        self, conn: Connection, message: Message, tenant: TenantChanged | None, attempts: int, reason: str
+    ) -> None:
+        """Settles; a message that surely did not go out is given back to the month's quota."""
+        now = self._clock()
+        if not await store.settle(conn, message, attempts, Status.FAILED, reason, now):
+            return
+        if message.counted_at is not None and not message.repeated and reason != "Interrupted":
+            metric = _METRIC[message.channel]
+            await usage.release(conn, message.tenant_id, metric, message.counted_at)
+        event = MessageFailed(**_told(message), occurred_at=now, attempts=attempts, reason=reason)
+        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        MESSAGES.labels(message.channel.value, "failed").inc()
+
+    async def _suppress(
+        self, conn: Connection, message: Message, tenant: TenantChanged | None, reason: SuppressedFor
+    ) -> None:
+        now = self._clock()
+        if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
+            return
+        event = MessageSuppressed(**_told(message), occurred_at=now, reason=reason)
+        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        MESSAGES.labels(message.channel.value, "suppressed").inc()
+
+
+def _told(message: Message) -> dict[str, Any]:
+    """What each event about a message tells."""
+    return {
+        "tenant_id": message.tenant_id,
+        "message_id": message.message_id,
+        "kind": message.kind,
+        "channel": message.channel,
+        "appointment_id": message.appointment_id,
+        "appointment_version": message.appointment_version,
+        "reminder_id": message.reminder_id,
+    }
+
+
+def _ids(message: Message) -> dict[str, str]:
+    """What a log line may name: no address."""
+    return {"message_id": str(message.message_id), "kind": message.kind, "channel": message.channel.value}

@@ -1,0 +1,225 @@
+"""What a message is, and what is decided about it: to send, to wait, or not to send at all, and why.
+
+Pure: the caller (notification.delivery) brings what is known and the time.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from contracts.booking import Channel
+from contracts.notification import Kind
+from contracts.platform import TenantChanged, TenantState
+
+SuppressedFor = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
+
+_FIRST_BACKOFF = 1.0
+_MAX_BACKOFF = 600.0
+_FIRST_WAIT = 0.2
+_MAX_WAIT = 5.0
+
+
+class Status(StrEnum):
+    """`queued` and `sending` are on their way; the others are final."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+
+
+class AppointmentStatus(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    NO_SHOW = "no_show"
+
+
+_FITTING: dict[Kind, frozenset[AppointmentStatus]] = {
+    "reminder": frozenset({AppointmentStatus.CONFIRMED}),
+    "booked": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
+    "rescheduled": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
+    "confirmed": frozenset({AppointmentStatus.CONFIRMED}),
+    "cancelled": frozenset({AppointmentStatus.CANCELLED}),
+}
+"""In which states of its appointment a message of a kind is still true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """An appointment as its last event told."""
+
+    appointment_id: UUID
+    version: int
+    status: AppointmentStatus
+    service_id: UUID
+    staff_ids: tuple[UUID, ...]
+    customer_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A person who is written to; `erased` when only the id is left."""
+
+    customer_id: UUID
+    erased: bool
+    name: str
+    email: str | None
+    phone: str | None
+    locale: str
+    consent_email: bool
+    consent_sms: bool
+
+    def address(self, channel: Channel) -> str | None:
+        """Where a message goes: an e-mail address, or a number in E.164."""
+        return self.email if channel is Channel.EMAIL else self.phone
+
+    def consents(self, channel: Channel) -> bool:
+        return self.consent_email if channel is Channel.EMAIL else self.consent_sms
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A message that is asked for. `cause` and `channel` make it one, however often it is asked for."""
+
+    tenant_id: UUID
+    cause: str
+    channel: Channel
+    kind: Kind
+    appointment_id: UUID
+    appointment_version: int
+    customer_id: UUID
+    starts_at: datetime
+    expires_at: datetime
+    """When it is no longer worth sending: a reminder's at the start, a notice's after a while."""
+    reminder_id: UUID | None = None
+    due_at: datetime | None = None
+    previous_starts_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it is stored; `attempts` counts those begun."""
+
+    tenant_id: UUID
+    message_id: UUID
+    channel: Channel
+    kind: Kind
+    appointment_id: UUID
+    appointment_version: int
+    customer_id: UUID
+    reminder_id: UUID | None
+    due_at: datetime | None
+    starts_at: datetime
+    previous_starts_at: datetime | None
+    status: Status
+    queued_at: datetime
+    expires_at: datetime
+    attempts: int
+    counted_at: datetime | None
+    repeated: bool
+    settled_at: datetime | None
+    reason: str | None
+    provider: str | None
+    recipient: str | None
+
+    @property
+    def unknown_fate(self) -> bool:
+        """Handed over once before, by a sender that has not lived to write down what came of it."""
+        return self.status is Status.SENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send it, to this address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that it needs has not been told yet; `missing` is CamelCase, as a reason would be."""
+
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Do not send it."""
+
+    reason: SuppressedFor
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """It cannot be sent any more."""
+
+    reason: str
+
+
+Decision = Send | Wait | Suppress | Fail
+
+
+def decide(
+    message: Message,
+    tenant: TenantChanged | None,
+    appointment: Appointment | None,
+    customer: Customer | None,
+    now: datetime,
+) -> Decision:
+    """What is to become of a message whose turn it is, quotas aside."""
+    if customer is not None and customer.erased:
+        return Suppress("erased")
+    if now >= message.expires_at:
+        return Fail("Unreachable") if message.attempts else Suppress("too-late")
+    if tenant is None:
+        return Wait("UnknownBusiness")
+    if tenant.state is not TenantState.ACTIVE:
+        return Suppress("suspended")
+    return _against(message, appointment) or _to(message, customer)
+
+
+def _against(message: Message, appointment: Appointment | None) -> Decision | None:
+    """What the appointment has against it; None when the message is still true."""
+    if appointment is None or appointment.version < message.appointment_version:
+        return Wait("UnknownAppointment")
+    if appointment.starts_at != message.starts_at or appointment.status not in _FITTING[message.kind]:
+        return Suppress("stale")
+    return None
+
+
+def _to(message: Message, customer: Customer | None) -> Decision:
+    if customer is None:
+        return Wait("UnknownCustomer")
+    address = customer.address(message.channel)
+    if not address:
+        return Suppress("no-address")
+    return Send(address) if customer.consents(message.channel) else Suppress("no-consent")
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to leave a message alone after its nth failed attempt: doubling, a little at random, capped."""
+    pause = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempts - 1, 20))
+    return timedelta(seconds=pause * random.uniform(0.75, 1))  # noqa: S311 - jitter
+
+
+def next_look(queued_at: datetime, now: datetime) -> datetime:
+    """When to look again for what a message waits for: soon at first, more rarely as it waits."""
+    waited = (now - queued_at).total_seconds()
+    return now + timedelta(seconds=min(_MAX_WAIT, max(_FIRST_WAIT, waited / 4)))
+
+
+def masked(address: str, channel: Channel) -> str:
+    """An address that its bearer would know again and nobody else could use: `a***@example.com`, `+351*****78`."""
+    if channel is Channel.EMAIL:
+        local, _, domain = address.rpartition("@")
+        return f"{local[:1]}***@{domain}"
+    return f"{address[:4]}{'*' * max(0, len(address) - 6)}{address[-2:]}" if len(address) > 8 else "***"

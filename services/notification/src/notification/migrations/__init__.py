@@ -1,0 +1,1 @@
+"""notification's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

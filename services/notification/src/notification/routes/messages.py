@@ -1,0 +1,112 @@
+"""What was sent to customers, or was not, and why. For everyone at the business; addresses whole for the owner."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+
+from contracts.booking import Channel
+from contracts.notification import Kind
+from notification.domain import Message, Status, masked
+from notification.service import NotificationService
+from servicekit.http.models import Answer
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import OWNER, Member, Principal
+
+router = APIRouter(prefix="/v1/messages", tags=["messages"])
+
+
+def _service(request: Request) -> NotificationService:
+    service: NotificationService = request.app.state.service
+    return service
+
+
+Notification = Annotated[NotificationService, Depends(_service)]
+
+
+class MessageAnswer(Answer):
+    id: UUID
+    kind: Kind
+    channel: Channel
+    status: Status
+    reason: str | None = Field(description="Why it was suppressed or has failed.")
+    recipient: str | None = Field(
+        description="Where it went; masked for staff. Null before the first attempt and once erased."
+    )
+    appointment_id: UUID
+    appointment_version: int
+    customer_id: UUID
+    reminder_id: UUID | None
+    due_at: datetime | None = Field(description="A reminder's time.")
+    attempts: int
+    possibly_repeated: bool = Field(
+        description="A sender died after handing it over, perhaps; it was sent again under the same Message-ID."
+    )
+    provider: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+    @classmethod
+    def of(cls, message: Message, who: Principal) -> "MessageAnswer":
+        return cls(**_fields(message, who))
+
+
+class MessageDetail(MessageAnswer):
+    text: str | None = Field(
+        description="Of a text message that the mock provider has kept instead of sending."
+    )
+
+
+def _fields(message: Message, who: Principal) -> dict[str, object]:
+    recipient = message.recipient
+    if recipient is not None and who.role != OWNER:
+        recipient = masked(recipient, message.channel)
+    return {
+        "id": message.message_id,
+        "kind": message.kind,
+        "channel": message.channel,
+        "status": message.status,
+        "reason": message.reason,
+        "recipient": recipient,
+        "appointment_id": message.appointment_id,
+        "appointment_version": message.appointment_version,
+        "customer_id": message.customer_id,
+        "reminder_id": message.reminder_id,
+        "due_at": message.due_at,
+        "attempts": message.attempts,
+        "possibly_repeated": message.repeated,
+        "provider": message.provider,
+        "created_at": message.queued_at,
+        "settled_at": message.settled_at,
+    }
+
+
+@router.get("")
+async def list_messages(
+    who: Member,
+    paging: Paging,
+    notification: Notification,
+    status: Status | None = None,
+    channel: Channel | None = None,
+    appointment_id: Annotated[UUID | None, Query()] = None,
+) -> Page[MessageAnswer]:
+    """The newest first."""
+    found = await notification.messages(
+        who.tenant_id,
+        status=status,
+        channel=channel,
+        appointment_id=appointment_id,
+        after=paging.after_id(),
+        limit=paging.limit + 1,
+    )
+    shown = found[: paging.limit]
+    cursor = encode_cursor(str(shown[-1].message_id)) if len(found) > paging.limit else None
+    return Page(items=[MessageAnswer.of(item, who) for item in shown], next_cursor=paging.link(cursor))
+
+
+@router.get("/{message_id}")
+async def read_message(message_id: UUID, who: Member, notification: Notification) -> MessageDetail:
+    message, text = await notification.message(who.tenant_id, message_id)
+    return MessageDetail.model_validate({**_fields(message, who), "text": text})

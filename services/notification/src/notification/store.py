@@ -1,0 +1,278 @@
+"""notification's tables: functions that take the transaction's connection and never commit.
+
+Called by the consumers, by the delivery of messages and by the service layer. What other services tell replaces
+what they told before, never what they told later.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.booking import AppointmentEvent, Channel, CustomerChanged
+from contracts.business import ProfileChanged
+from contracts.platform import TenantChanged
+from notification.domain import Appointment, AppointmentStatus, Customer, Message, Status, Wanted
+from servicekit.db import Connection, affected
+from servicekit.ids import new_id
+from servicekit.queries import Queries
+
+_SQL = Queries("notification")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is ours until `lease_ends`."""
+
+    tenant_id: UUID
+    message_id: UUID
+    customer_id: UUID
+    lease_ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a business presents itself."""
+
+    display_name: str
+    contact_email: str | None
+    address: str | None
+
+
+async def _one(conn: Connection, statement: bytes, **values: Any) -> dict[str, Any] | None:
+    return await (await conn.execute(statement, values)).fetchone()
+
+
+# what others tell
+
+
+async def put_appointment(
+    conn: Connection, event: AppointmentEvent, status: AppointmentStatus | None
+) -> None:
+    """`status` is None when the event does not tell whether the appointment is confirmed."""
+    values = {
+        "tenant_id": event.tenant_id,
+        "appointment_id": event.appointment_id,
+        "version": event.version,
+        "status": status.value if status else None,
+        "service_id": event.service_id,
+        "staff_ids": event.staff_ids,
+        "customer_id": event.customer_id,
+        "starts_at": event.starts_at,
+        "ends_at": event.ends_at,
+        "timezone": event.timezone,
+    }
+    await conn.execute(_SQL.put_appointment, values)
+
+
+async def appointment(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> Appointment | None:
+    row = await _one(conn, _SQL.appointment, tenant_id=tenant_id, appointment_id=appointment_id)
+    if row is None:
+        return None
+    return Appointment(
+        **row | {"status": AppointmentStatus(row["status"]), "staff_ids": tuple(row["staff_ids"])}
+    )
+
+
+async def put_customer(conn: Connection, event: CustomerChanged) -> None:
+    values = {
+        "tenant_id": event.tenant_id,
+        "customer_id": event.customer_id,
+        "version": event.version,
+        "name": event.name,
+        "email": event.email,
+        "phone": event.phone,
+        "locale": event.locale,
+        "consent_email": event.consent.email,
+        "consent_sms": event.consent.sms,
+    }
+    await conn.execute(_SQL.put_customer, values)
+
+
+async def erase_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
+    """Erases name, address and number, wherever they stand; a message on its way finds that out by itself.
+
+    The customer's row first, as everyone who locks both does.
+    """
+    values = {"tenant_id": tenant_id, "customer_id": customer_id}
+    for statement in (_SQL.erase_customer, _SQL.erase_recipients, _SQL.erase_texts):
+        await conn.execute(statement, values)
+
+
+async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
+    """Shared, until the transaction's end: no erasure meanwhile."""
+    row = await _one(conn, _SQL.lock_customer, tenant_id=tenant_id, customer_id=customer_id)
+    return Customer(**row) if row else None
+
+
+async def put_name(conn: Connection, tenant_id: UUID, entity_id: UUID, version: int, name: str) -> None:
+    """Of a service or of staff; deleted ones keep theirs, as old appointments name them."""
+    values = {"tenant_id": tenant_id, "entity_id": entity_id, "version": version, "name": name}
+    await conn.execute(_SQL.put_name, values)
+
+
+async def delete_name(conn: Connection, tenant_id: UUID, entity_id: UUID) -> None:
+    await conn.execute(_SQL.delete_name, {"tenant_id": tenant_id, "entity_id": entity_id})
+
+
+async def names(conn: Connection, tenant_id: UUID, entity_ids: list[UUID]) -> dict[UUID, str]:
+    """Those that are known."""
+    cursor = await conn.execute(_SQL.names, {"tenant_id": tenant_id, "entity_ids": entity_ids})
+    return {row["entity_id"]: row["name"] for row in await cursor.fetchall()}
+
+
+async def put_profile(conn: Connection, event: ProfileChanged) -> None:
+    values = {
+        "tenant_id": event.tenant_id,
+        "version": event.version,
+        "display_name": event.display_name,
+        "contact_email": event.contact_email,
+        "address": event.address,
+    }
+    await conn.execute(_SQL.put_profile, values)
+
+
+async def delete_profile(conn: Connection, tenant_id: UUID) -> None:
+    await conn.execute(_SQL.delete_profile, {"tenant_id": tenant_id})
+
+
+async def profile(conn: Connection, tenant_id: UUID) -> Profile | None:
+    row = await _one(conn, _SQL.profile, tenant_id=tenant_id)
+    return Profile(**row) if row else None
+
+
+async def tenant(conn: Connection, tenant_id: UUID) -> TenantChanged | None:
+    """The tenant's record in any state but deleted."""
+    row = await _one(conn, _SQL.tenant, tenant_id=tenant_id)
+    return TenantChanged.model_validate(row["record"]) if row else None
+
+
+# messages
+
+
+def _message(row: dict[str, Any]) -> Message:
+    return Message(**row | {"channel": Channel(row["channel"]), "status": Status(row["status"])})
+
+
+async def queue(conn: Connection, wanted: Wanted, now: datetime) -> bool:
+    """Queues a message; False when it was asked for before."""
+    values = {
+        "tenant_id": wanted.tenant_id,
+        "message_id": new_id(),
+        "cause": wanted.cause,
+        "channel": wanted.channel.value,
+        "kind": wanted.kind,
+        "appointment_id": wanted.appointment_id,
+        "appointment_version": wanted.appointment_version,
+        "customer_id": wanted.customer_id,
+        "reminder_id": wanted.reminder_id,
+        "due_at": wanted.due_at,
+        "starts_at": wanted.starts_at,
+        "previous_starts_at": wanted.previous_starts_at,
+        "expires_at": wanted.expires_at,
+        "now": now,
+    }
+    return affected(await conn.execute(_SQL.queue, values))
+
+
+async def claim(
+    conn: Connection, channel: Channel, now: datetime, lease_ends: datetime, limit: int
+) -> list[Claimed]:
+    """Messages whose turn it is, kept from other senders until then. Needs a worker's transaction."""
+    values = {"channel": channel.value, "now": now, "lease_ends": lease_ends, "limit": limit}
+    rows = await (await conn.execute(_SQL.claim, values)).fetchall()
+    return [Claimed(**row, lease_ends=lease_ends) for row in rows]
+
+
+async def lock_claimed(conn: Connection, claimed: Claimed) -> Message | None:
+    """The message; None when it is not ours any more."""
+    row = await _one(
+        conn,
+        _SQL.lock_claimed,
+        tenant_id=claimed.tenant_id,
+        message_id=claimed.message_id,
+        lease_ends=claimed.lease_ends,
+    )
+    return _message(row) if row else None
+
+
+async def mark_sending(
+    conn: Connection, message: Message, recipient: str, provider: str, now: datetime
+) -> None:
+    """Notes that an attempt begins, and whether one before it has an unknown end."""
+    values = {
+        "tenant_id": message.tenant_id,
+        "message_id": message.message_id,
+        "recipient": recipient,
+        "provider": provider,
+        "now": now,
+    }
+    await conn.execute(_SQL.mark_sending, values)
+
+
+async def postpone(conn: Connection, message: Message, attempts: int, next_attempt_at: datetime) -> None:
+    """`attempts` is the number of the attempt that did not succeed."""
+    values = {
+        "tenant_id": message.tenant_id,
+        "message_id": message.message_id,
+        "attempts": attempts,
+        "next_attempt_at": next_attempt_at,
+    }
+    await conn.execute(_SQL.postpone, values)
+
+
+async def settle(
+    conn: Connection, message: Message, attempts: int, status: Status, reason: str | None, now: datetime
+) -> bool:
+    """False when a later attempt, or an erasure of the business, has overtaken this one."""
+    values = {
+        "tenant_id": message.tenant_id,
+        "message_id": message.message_id,
+        "attempts": attempts,
+        "status": status.value,
+        "reason": reason,
+        "now": now,
+    }
+    return affected(await conn.execute(_SQL.settle, values))
+
+
+async def drop_queue(conn: Connection, tenant_id: UUID, now: datetime) -> None:
+    """Nothing of the business is sent any more."""
+    await conn.execute(_SQL.drop_queue, {"tenant_id": tenant_id, "now": now})
+
+
+async def keep_sms(conn: Connection, tenant_id: UUID, message_id: UUID, body: str, now: datetime) -> None:
+    """Keeps a text message for a person to look at; a repeat changes nothing."""
+    values = {"tenant_id": tenant_id, "message_id": message_id, "body": body, "now": now}
+    await conn.execute(_SQL.keep_sms, values)
+
+
+async def messages(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    status: Status | None,
+    channel: Channel | None,
+    appointment_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Message]:
+    """The newest first, `limit` at most, older than the message `after`."""
+    values = {
+        "tenant_id": tenant_id,
+        "status": status.value if status else None,
+        "channel": channel.value if channel else None,
+        "appointment_id": appointment_id,
+        "after": after,
+        "limit": limit,
+    }
+    return [_message(row) for row in await (await conn.execute(_SQL.messages, values)).fetchall()]
+
+
+async def message(conn: Connection, tenant_id: UUID, message_id: UUID) -> tuple[Message, str | None] | None:
+    """A message, with its text where the mock provider has kept one."""
+    row = await _one(conn, _SQL.message, tenant_id=tenant_id, message_id=message_id)
+    if row is None:
+        return None
+    body = row.pop("body")
+    return _message(row), body

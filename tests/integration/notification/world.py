@@ -1,0 +1,301 @@
+"""A notification process on a real Postgres, Kafka and SMTP server, for the tests beside this file.
+
+The test plays the operator, business, booking and the scheduler (their events), and auth (it signs tokens).
+"""
+
+from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import SecretStr
+
+from contracts.booking import (
+    AppointmentBooked,
+    AppointmentEvent,
+    Channel,
+    Consent,
+    CustomerChanged,
+)
+from contracts.business import ServiceChanged, StaffChanged
+from contracts.model import Money, record_key
+from contracts.notification import MessageEvent
+from contracts.platform import TenantChanged, TenantStatusReported
+from contracts.scheduler import ReminderDue
+from devstack.mailpit import Mailpit
+from servicekit.clock import utc_now
+from servicekit.ids import new_id
+from servicekit.links import AppointmentLinks
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import ServiceDatabase
+from support.events import Topics, until
+from support.processes import Running, run_service
+from support.tenants import new_tenant
+
+LINK_KEY = "k" * 40
+_OWN_FIELDS: dict[str, dict[str, Any]] = {
+    "AppointmentBooked": {"source": "public", "confirmed": True},
+    "AppointmentCancelled": {"cancelled_by": "customer"},
+    "AppointmentRescheduled": {"rescheduled_by": "customer"},
+}
+
+
+class MailServer(Mailpit):
+    """Takes mail to `.example` only, and can go away and come back under the same address."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, keep=False, recipients=r"\.example$")
+
+    def mails(self, address: str) -> list[dict[str, Any]]:
+        """The mails to an address, the oldest first, whole."""
+        found = httpx.get(f"{self.url}/api/v1/search", params={"query": f'to:"{address}"', "limit": 50})
+        ids = [item["ID"] for item in found.json()["messages"]]
+        return [httpx.get(f"{self.url}/api/v1/message/{id_}").json() for id_ in reversed(ids)]
+
+
+class Salon:
+    """A business with a service, staff and a customer, as the events of others tell of them."""
+
+    def __init__(self, tenant: TenantChanged, **customer: Any) -> None:
+        self.tenant = tenant
+        self.service = ServiceChanged(
+            tenant_id=tenant.tenant_id,
+            version=1,
+            service_id=new_id(),
+            name="Haircut",
+            description="",
+            duration_minutes=30,
+            buffer_before_minutes=0,
+            buffer_after_minutes=0,
+            slot_step_minutes=30,
+            minimum_notice_minutes=0,
+            booking_window_days=60,
+            cancellation_window_minutes=0,
+            capacity=1,
+            requires_confirmation=False,
+            price=Money(amount=2500, currency="EUR"),
+            staff_ids=[],
+        )
+        self.staff = StaffChanged(
+            tenant_id=tenant.tenant_id,
+            version=1,
+            staff_id=new_id(),
+            name="Bo",
+            timezone="Europe/Lisbon",
+            weekly_hours=[],
+            exceptions=[],
+        )
+        given = {
+            "tenant_id": tenant.tenant_id,
+            "customer_id": new_id(),
+            "version": 1,
+            "name": "Ana Costa",
+            "email": f"c{new_id().hex[-12:]}@riverside.example",
+            "phone": "+351912345678",
+            "locale": "en",
+            "consent": Consent(email=True, sms=True),
+        }
+        self.customer = CustomerChanged.model_validate(given | customer)
+
+    @property
+    def email(self) -> str:
+        assert self.customer.email is not None
+        return self.customer.email
+
+    def event(self, kind: type[AppointmentEvent], **fields: Any) -> AppointmentEvent:
+        """An appointment event: of a new appointment two days ahead unless `fields` say otherwise."""
+        starts_at = (utc_now() + timedelta(days=2)).replace(microsecond=0)
+        given = {
+            "tenant_id": self.tenant.tenant_id,
+            "appointment_id": new_id(),
+            "version": 1,
+            "service_id": self.service.service_id,
+            "staff_ids": [self.staff.staff_id],
+            "customer_id": self.customer.customer_id,
+            "starts_at": starts_at,
+            "ends_at": fields.get("starts_at", starts_at) + timedelta(minutes=30),
+            "timezone": self.tenant.timezone,
+            "previous_starts_at": starts_at,
+            "occurred_at": utc_now(),
+        }
+        return kind.model_validate(given | _OWN_FIELDS.get(kind.__name__, {}) | fields)
+
+    def booked(self, **fields: Any) -> AppointmentEvent:
+        return self.event(AppointmentBooked, **fields)
+
+    def due(self, appointment: AppointmentEvent, **fields: Any) -> ReminderDue:
+        """The reminder of an appointment, due now."""
+        now = utc_now()
+        given = {
+            "tenant_id": self.tenant.tenant_id,
+            "reminder_id": new_id(),
+            "appointment_id": appointment.appointment_id,
+            "appointment_version": appointment.version,
+            "rule_id": new_id(),
+            "channel": Channel.EMAIL,
+            "service_id": appointment.service_id,
+            "staff_ids": appointment.staff_ids,
+            "customer_id": appointment.customer_id,
+            "due_at": now,
+            "fired_at": now,
+            "starts_at": appointment.starts_at,
+            "timezone": appointment.timezone,
+        }
+        return ReminderDue.model_validate(given | fields)
+
+
+class World:
+    """What a test holds; `start` and `stop` end and begin the same process anew."""
+
+    def __init__(
+        self, database: ServiceDatabase, broker: Broker, minter: TokenMinter, jwks_url: str, folder: Path
+    ) -> None:
+        self.database = database
+        self.minter = minter
+        self.topics = Topics(broker.super_user())
+        self.post = MailServer(folder)
+        self.post.start()
+        self.links = AppointmentLinks(SecretStr(LINK_KEY))
+        self.http = httpx.Client(timeout=15)
+        self._folder = folder
+        self._env = broker.service_env("notification") | {
+            "database_url": database.settings.database_url.get_secret_value(),
+            "database_pool_size": "12",
+            "kafka_group_prefix": f"w{new_id().hex[-8:]}.",
+            "jwks_url": jwks_url,
+            "public_url": minter.issuer,
+            "smtp_port": str(self.post.smtp_port),
+            "link_key": LINK_KEY,
+            "send_timeout": "2",
+            "lease_seconds": "3",
+        }
+        self._stack = ExitStack()
+        self.running: Running | None = None
+
+    def start(self, **env: str) -> Running:
+        """In its role `all`, ready."""
+        self.running = self._stack.enter_context(
+            run_service("notification", "all", self._folder, **self._env | env)
+        )
+        return self.running
+
+    def second(self, role: str) -> AbstractContextManager[Running]:
+        """Another process beside the first, in one of its roles."""
+        return run_service("notification", role, self._folder, **self._env)
+
+    def stop(self) -> None:
+        self._stack.close()
+        self.running = None
+
+    def close(self) -> None:
+        self.stop()
+        self.post.stop()
+        self.http.close()
+
+    # what others tell
+
+    def tenant(self, **fields: Any) -> TenantChanged:
+        """A new business that notification has answered for."""
+        tenant = new_tenant(**fields)
+        self.topics.publish(tenant)
+        self.answer(tenant)
+        return tenant
+
+    def salon(self, tenant: TenantChanged | None = None, **customer: Any) -> Salon:
+        """With its catalog and its customer told."""
+        made = Salon(tenant or self.tenant(), **customer)
+        for event in (made.service, made.staff, made.customer):
+            self.topics.publish(event)
+        return made
+
+    def erase(self, customer: CustomerChanged) -> None:
+        """The tombstone that booking writes."""
+        key = record_key(customer.tenant_id, customer.customer_id)
+        headers = {
+            "ce_specversion": b"1.0",
+            "ce_id": str(new_id()).encode(),
+            "ce_source": b"/slotwright/test",
+            "ce_type": CustomerChanged.TYPE.encode(),
+            "ce_tenantid": str(customer.tenant_id).encode(),
+        }
+        self.topics.put(CustomerChanged.TOPIC, key, None, headers)
+
+    def answer(self, tenant: TenantChanged) -> TenantStatusReported:
+        """What notification answers the operator about this generation of the tenant."""
+
+        def found() -> TenantStatusReported | None:
+            rows = self.rows("SELECT status FROM tenant_status WHERE tenant_id = %s", tenant.tenant_id)
+            status = TenantStatusReported.model_validate(rows[0]["status"]) if rows else None
+            return status if status and status.generation == tenant.generation else None
+
+        return until(found, f"an answer about {tenant.slug}", seconds=30)
+
+    # what comes of it
+
+    def mails(self, salon: Salon, count: int) -> list[dict[str, Any]]:
+        """The customer's mails once there are `count`; fails when there are more."""
+
+        def found() -> list[dict[str, Any]] | None:
+            there = self.post.mails(salon.email)
+            return there if len(there) >= count else None
+
+        mails = until(found, f"{count} mails", seconds=30)
+        assert len(mails) == count
+        return mails
+
+    def settled(self, salon: Salon, count: int) -> list[dict[str, Any]]:
+        """The business's messages, the oldest first, once `count` have their final status and none has another."""
+
+        def found() -> list[dict[str, Any]] | None:
+            rows = self.messages(salon)
+            done = len(rows) == count and all(row["settled_at"] for row in rows)
+            return rows if done else None
+
+        return until(found, f"{count} messages settled", seconds=40)
+
+    def messages(self, salon: Salon) -> list[dict[str, Any]]:
+        return self.rows(
+            "SELECT * FROM message WHERE tenant_id = %s ORDER BY message_id", salon.tenant.tenant_id
+        )
+
+    def outcomes(self, salon: Salon, count: int) -> list[MessageEvent]:
+        """What notification tells on its topic about the business's messages, once there are `count`."""
+
+        def found() -> list[MessageEvent] | None:
+            told = [
+                event
+                for event in self.topics.events(MessageEvent.TOPIC)
+                if isinstance(event, MessageEvent) and event.tenant_id == salon.tenant.tenant_id
+            ]
+            return told if len(told) >= count else None
+
+        return until(found, f"{count} outcomes", seconds=30)
+
+    def consumed(self, *event_ids: str) -> None:
+        """Waits until all of these events are in the inbox."""
+        found = "SELECT 1 FROM inbox WHERE event_id = ANY(%s)"
+        until(
+            lambda: len(self.rows(found, list(event_ids))) == len(set(event_ids)),
+            f"{len(event_ids)} events are consumed",
+            seconds=30,
+        )
+
+    def get(self, tenant_id: UUID, path: str = "", *, role: str = "owner", **query: str) -> httpx.Response:
+        assert self.running is not None
+        headers = self.minter.headers(tenant_id, role=role)
+        return self.http.get(f"{self.running.url}/v1/messages{path}", params=query, headers=headers)
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows, past row level security."""
+        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
+            return conn.execute(statement.encode(), values).fetchall()
+
+
+def in_a(moment: timedelta) -> datetime:
+    """A whole second from now on."""
+    return (utc_now() + moment).replace(microsecond=0)

@@ -1,0 +1,113 @@
+"""What messages say, in every language and for every kind; nothing that people typed gets out of its place."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from contracts.booking import Channel
+from contracts.notification import Kind
+from notification.domain import Appointment, AppointmentStatus
+from notification.letters import Facts, Letters, one_line
+from servicekit.ids import new_id
+
+LETTERS = Letters()
+STARTS_AT = datetime(2026, 7, 14, 13, 30, tzinfo=UTC)
+FACTS = Facts(
+    kind="booked",
+    business="Riverside Barbers",
+    address="1 Quay Street",
+    business_zone="Europe/Lisbon",
+    customer="Ana Costa",
+    locale="en",
+    service="Haircut",
+    staff=("Bo",),
+    appointment=Appointment(
+        appointment_id=new_id(),
+        version=1,
+        status=AppointmentStatus.CONFIRMED,
+        service_id=new_id(),
+        staff_ids=(new_id(),),
+        customer_id=new_id(),
+        starts_at=STARTS_AT,
+        ends_at=STARTS_AT,
+        timezone="Europe/Lisbon",
+    ),
+    previous_starts_at=datetime(2026, 7, 13, 8, 0, tzinfo=UTC),
+    manage_url="https://book.example/appointments/t0ken",
+    calendar_url="https://book.example/v1/public/appointments/t0ken.ics",
+)
+
+
+@pytest.mark.parametrize("locale", ["en", "pt", "de"])
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_is_said_in_every_language(kind: Kind, locale: str) -> None:
+    facts = replace(FACTS, kind=kind, locale=locale)
+    mail = LETTERS.write(Channel.EMAIL, facts)
+    sms = LETTERS.write(Channel.SMS, facts)
+    assert mail.html is not None
+    for text in (mail.subject, mail.text, mail.html, sms.text):
+        assert "Haircut" in text
+        assert "14:30" in text
+        assert "{{" not in text
+    for text in (mail.text, mail.html, sms.text):
+        assert (FACTS.manage_url in text) == (kind != "cancelled")
+    assert f'lang="{locale}"' in mail.html
+
+
+@pytest.mark.parametrize(
+    ("locale", "when"),
+    [
+        ("en-GB", "Tuesday, 14 July 2026, 14:30"),
+        ("pt-BR", "terça-feira, 14 de julho de 2026, 14:30"),
+        ("de", "Dienstag, 14. Juli 2026, 14:30 Uhr"),
+        ("fr", "Tuesday, 14 July 2026, 14:30"),
+    ],
+)
+def test_times_are_the_businesss_in_the_customers_language(locale: str, when: str) -> None:
+    text = LETTERS.write(Channel.EMAIL, replace(FACTS, locale=locale)).text
+    assert f"{when} (Europe/Lisbon)" in text
+    assert "Europe/Berlin" not in text
+
+
+def test_a_customer_elsewhere_reads_their_own_time_too() -> None:
+    away = replace(FACTS, appointment=replace(FACTS.appointment, timezone="Europe/Berlin"))
+    text = LETTERS.write(Channel.EMAIL, away).text
+    assert "Tuesday, 14 July 2026, 14:30 (Europe/Lisbon)" in text
+    assert "That is Tuesday, 14 July 2026, 15:30 in Europe/Berlin." in text
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "../../etc/passwd", ""])
+def test_an_unknown_zone_keeps_no_message_back(zone: str) -> None:
+    appointment = replace(FACTS.appointment, timezone=zone)
+    assert "14:30" in LETTERS.write(Channel.EMAIL, replace(FACTS, appointment=appointment)).text
+    assert "13:30" in LETTERS.write(Channel.EMAIL, replace(FACTS, business_zone=zone)).text
+
+
+def test_what_is_still_to_be_confirmed_is_not_called_booked() -> None:
+    pending = replace(FACTS.appointment, status=AppointmentStatus.PENDING)
+    assert LETTERS.write(Channel.EMAIL, replace(FACTS, appointment=pending)).subject.startswith("Requested: ")
+
+
+def test_a_service_without_a_name_is_an_appointment() -> None:
+    assert "Your appointment" in LETTERS.write(Channel.EMAIL, replace(FACTS, service=None)).subject
+
+
+def test_what_people_typed_is_escaped_and_stays_on_its_line() -> None:
+    typed = "<script>alert(1)</script>\r\nBcc: thief@evil.example\x00 {{ manage_url }} & “ü”"
+    facts = replace(FACTS, business=typed, customer=typed, service=typed, staff=(typed,), address=typed)
+    mail = LETTERS.write(Channel.EMAIL, facts)
+    assert mail.html is not None
+    assert "<script>" not in mail.html
+    assert (
+        "&lt;script&gt;alert(1)&lt;/script&gt; Bcc: thief@evil.example {{ manage_url }} &amp; “ü”"
+        in mail.html
+    )
+    assert len(mail.subject.splitlines()) == 1
+    assert len(mail.subject) <= 200
+    assert not any(line.startswith("Bcc:") for line in mail.text.splitlines())
+
+
+def test_one_line_drops_what_has_no_place_in_a_header() -> None:
+    assert one_line(" a\r\n b\u2028c\x7f\td ") == "a b c d"

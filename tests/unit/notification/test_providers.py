@@ -1,0 +1,115 @@
+"""The HTTP provider of text messages, against a server that answers as it is told; addresses; settings."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr, ValidationError
+
+from devstack.processes import free_port
+from notification.letters import Letter
+from notification.providers import HttpSmsProvider, Refused, SmtpProvider, TryLater
+from notification.settings import NotificationSettings
+from servicekit.ids import new_id
+from servicekit.mail import Mailer, SmtpSettings
+
+LETTER = Letter("", "See you tomorrow", None)
+NUMBER = "+351912345678"
+
+
+@dataclass
+class Carrier:
+    """Takes text messages; `status` is what it answers."""
+
+    status: int = 202
+    taken: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    url: str = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.taken.append((dict(request.headers), await request.json()))
+        headers = {"Location": "/elsewhere"} if 300 <= self.status < 400 else {}
+        return web.Response(status=self.status, headers=headers)
+
+
+@pytest.fixture
+async def carrier() -> AsyncIterator[Carrier]:
+    made = Carrier()
+    app = web.Application()
+    app.router.add_post("/messages", made.take)
+    async with TestServer(app) as server:
+        made.url = str(server.make_url("/messages"))
+        yield made
+
+
+async def send(url: str, *, to: str = NUMBER) -> str:
+    message_id = new_id()
+    provider = HttpSmsProvider(url, SecretStr("s3cret"), timeout=5)
+    await provider.send(new_id(), message_id, to, LETTER, sender="River\nside", reply_to=None)
+    return str(message_id)
+
+
+async def test_the_message_goes_out_with_the_token_and_a_key_that_tells_a_repeat(carrier: Carrier) -> None:
+    message_id = await send(carrier.url)
+    ((headers, body),) = carrier.taken
+    assert headers["Authorization"] == "Bearer s3cret"
+    assert headers["Idempotency-Key"] == message_id
+    assert body == {
+        "to": NUMBER,
+        "text": "See you tomorrow",
+        "sender": "River side",
+        "message_id": message_id,
+    }
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
+async def test_what_time_may_mend_is_tried_later(carrier: Carrier, status: int) -> None:
+    carrier.status = status
+    with pytest.raises(TryLater):
+        await send(carrier.url)
+
+
+@pytest.mark.parametrize("status", [307, 400, 401, 404, 422])
+async def test_what_it_will_never_take_is_refused(carrier: Carrier, status: int) -> None:
+    carrier.status = status
+    with pytest.raises(Refused) as refused:
+        await send(carrier.url)
+    assert refused.value.reason == "Rejected"
+    assert len(carrier.taken) == 1
+
+
+async def test_a_carrier_that_is_not_there_is_tried_later() -> None:
+    with pytest.raises(TryLater) as later:
+        await send(f"http://127.0.0.1:{free_port()}/messages")
+    assert NUMBER not in str(later.value)
+
+
+@pytest.mark.parametrize("number", ["912345678", "+1", "x", "+351912345678901234"])
+async def test_what_is_no_number_is_not_dialled(carrier: Carrier, number: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await send(carrier.url, to=number)
+    assert refused.value.reason == "BadAddress"
+    assert number not in str(refused.value)
+    assert not carrier.taken
+
+
+@pytest.mark.parametrize("address", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "x", ""])
+async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(address: str) -> None:
+    smtp = SmtpSettings(smtp_port=free_port())
+    provider = SmtpProvider(Mailer(smtp), smtp.mail_from)
+    letter = Letter("Hello", "text", None)
+    with pytest.raises(Refused) as refused:
+        await provider.send(new_id(), new_id(), address, letter, sender="Riverside", reply_to=None)
+    assert refused.value.reason == "BadAddress"
+
+
+def test_settings_that_do_not_fit_together_are_refused() -> None:
+    key = SecretStr("k" * 40)
+    with pytest.raises(ValidationError, match="SMS_URL"):
+        NotificationSettings(link_key=key, sms_provider="http")
+    with pytest.raises(ValidationError, match="SEND_TIMEOUT"):
+        NotificationSettings(link_key=key, send_timeout=60, lease_seconds=60)
+    with pytest.raises(ValidationError):
+        NotificationSettings(link_key=SecretStr("short"))

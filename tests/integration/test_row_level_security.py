@@ -9,7 +9,7 @@ import pytest
 from servicekit.ids import new_id
 from support.databases import ServiceDatabase
 
-SERVICES = ["business", "booking", "billing", "analytics"]
+SERVICES = ["business", "booking", "billing", "analytics", "scheduler", "notification"]
 
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS forced,

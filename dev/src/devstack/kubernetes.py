@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from devstack import processes
-from devstack.binaries import ETCD, KUBE_APISERVER, no_news, program
+from devstack.archives import no_news
+from devstack.binaries import ETCD, KUBE_APISERVER, program
 from devstack.processes import free_port
 
 ADMIN = "admin"

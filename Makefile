@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events up down status build clean bench-gateway
+.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -39,6 +39,9 @@ test: init ## Run the tests
 
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
+
+demo: init ## Start the whole platform and show its main job done
+	$(RUN)/python -m devstack.demo
 
 up: init ## Start the whole platform on this machine; Ctrl-C stops it
 	$(RUN)/python -m devstack up

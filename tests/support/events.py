@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import TypeVar
+from uuid import UUID
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -55,13 +56,15 @@ class Topics:
         self._producer.produce(topic, key=key, value=value, headers=sent)
         assert self._producer.flush(10) == 0
 
-    def events(self, topic: str) -> list[Event]:
-        """Every event on a topic, in order within a key; tombstones left out."""
-        return [
-            parse_headers(item.headers, item.value).event()
-            for item in self.messages(topic)
-            if item.value is not None
+    def events(self, topic: str, tenant_id: UUID | None = None) -> list[Event]:
+        """The tenant's events on a topic, or everybody's, in order within a key; tombstones left out.
+
+        Other tenants' are not read: a test may have written a malformed one.
+        """
+        envelopes = [
+            parse_headers(item.headers, item.value) for item in self.messages(topic) if item.value is not None
         ]
+        return [envelope.event() for envelope in envelopes if tenant_id in {None, envelope.tenant_id}]
 
     def messages(self, topic: str) -> list[Received]:
         """Every message on a topic, in order within a partition."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -21,6 +22,25 @@ _START_SECONDS = 30.0
 
 class MailpitError(Exception):
     """Mailpit could not be started; the message says what it printed."""
+
+
+class Mailbox:
+    """The mails that a Mailpit has taken. Methods raise httpx.HTTPError."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def to(self, address: str) -> list[dict[str, Any]]:
+        """All to an address, the oldest first, as Mailpit tells them: `Subject`, `Text` and more."""
+        found = httpx.get(f"{self._url}/api/v1/search", params={"query": f'to:"{address}"', "limit": 200})
+        found.raise_for_status()
+        return [self._whole(item) for item in reversed(found.json()["messages"])]
+
+    def _whole(self, listed: dict[str, Any]) -> dict[str, Any]:
+        """`Created`, which is when it came in, is told by the list alone."""
+        answer = httpx.get(f"{self._url}/api/v1/message/{listed['ID']}")
+        answer.raise_for_status()
+        return {**answer.json(), "Created": listed["Created"]}
 
 
 class Mailpit:

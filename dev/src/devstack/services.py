@@ -16,11 +16,11 @@ from pathlib import Path
 from devstack.state import StackFolder
 
 GATEWAY_PORT = 8080
-HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "billing", "analytics", "web")
+HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics", "web")
 """All that answer by HTTP, be it only how they are."""
 DATABASE_SERVICES = HTTP_SERVICES[:-1]
 KAFKA_USERS = (*DATABASE_SERVICES, "gateway", "operator")
-_ROUTED = ("auth", "business", "booking", "billing", "analytics", "web")
+_ROUTED = tuple(name for name in HTTP_SERVICES if name != "scheduler")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_a_new_business_is_answered_for_on_the_status_topic(world: World) -> Non
     def told() -> list[Any]:
         return [
             event
-            for event in world.topics.events(TenantStatusReported.TOPIC)
+            for event in world.topics.events(TenantStatusReported.TOPIC, tenant.tenant_id)
             if isinstance(event, TenantStatusReported)
             and (event.tenant_id, event.component) == (tenant.tenant_id, "analytics")
         ]

@@ -25,8 +25,8 @@ from support.processes import Running, run_service
 
 __all__ = ["PUBLIC_URL", "SERVICES", "WEBHOOK_SECRET", "Platform"]
 
-SERVICES = ("business", "booking", "billing", "analytics")
-"""Those with a database besides auth. notification has an address at which nothing listens."""
+SERVICES = ("business", "booking", "notification", "billing", "analytics")
+"""Those with a database and routes besides auth."""
 WEBHOOK_SECRET = "whsec_platform"
 
 
@@ -65,6 +65,7 @@ class Platform:
                     database_url=database.settings.database_url.get_secret_value(),
                     jwks_url=jwks,
                     link_key="k" * 40,
+                    smtp_port=str(mailpit.smtp_port),
                     stripe_webhook_secret=WEBHOOK_SECRET,
                     public_url=PUBLIC_URL,
                     **broker.service_env(name),
@@ -85,7 +86,7 @@ class Platform:
                 port=str(port),
                 jwks_url=jwks,
                 public_url=PUBLIC_URL,
-                upstreams=json.dumps(direct | {"notification": f"http://127.0.0.1:{free_port()}"}),
+                upstreams=json.dumps(direct),
                 trusted_proxies=json.dumps(["127.0.0.1/32"]),
                 **broker.service_env("gateway"),
             )

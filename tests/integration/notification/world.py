@@ -26,7 +26,7 @@ from contracts.model import Money, record_key
 from contracts.notification import MessageEvent
 from contracts.platform import TenantChanged, TenantStatusReported
 from contracts.scheduler import ReminderDue
-from devstack.mailpit import Mailpit
+from devstack.mailpit import Mailbox, Mailpit
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from servicekit.links import AppointmentLinks
@@ -53,9 +53,7 @@ class MailServer(Mailpit):
 
     def mails(self, address: str) -> list[dict[str, Any]]:
         """The mails to an address, the oldest first, whole."""
-        found = httpx.get(f"{self.url}/api/v1/search", params={"query": f'to:"{address}"', "limit": 50})
-        ids = [item["ID"] for item in found.json()["messages"]]
-        return [httpx.get(f"{self.url}/api/v1/message/{id_}").json() for id_ in reversed(ids)]
+        return Mailbox(self.url).to(address)
 
 
 class Salon:
@@ -269,8 +267,8 @@ class World:
         def found() -> list[MessageEvent] | None:
             told = [
                 event
-                for event in self.topics.events(MessageEvent.TOPIC)
-                if isinstance(event, MessageEvent) and event.tenant_id == salon.tenant.tenant_id
+                for event in self.topics.events(MessageEvent.TOPIC, salon.tenant.tenant_id)
+                if isinstance(event, MessageEvent)
             ]
             return told if len(told) >= count else None
 

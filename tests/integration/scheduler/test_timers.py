@@ -121,10 +121,9 @@ def test_a_business_that_is_deleted_has_its_timers_erased_and_none_set_after(wor
         world.topics.publish(gone)
 
         def erased() -> int:
-            for event in world.topics.events(TenantStatusReported.TOPIC):
+            for event in world.topics.events(TenantStatusReported.TOPIC, tenant.tenant_id):
                 if (
                     isinstance(event, TenantStatusReported)
-                    and event.tenant_id == tenant.tenant_id
                     and event.component.value == "scheduler"
                     and event.details.erased is not None
                 ):

@@ -109,8 +109,8 @@ class World:
         """What has come due for the tenant, each message counted."""
         return [
             event
-            for event in self.topics.events(ReminderDue.TOPIC)
-            if isinstance(event, ReminderDue) and event.tenant_id == tenant_id
+            for event in self.topics.events(ReminderDue.TOPIC, tenant_id)
+            if isinstance(event, ReminderDue)
         ]
 
     def await_due(self, tenant_id: UUID, count: int = 1) -> list[ReminderDue]:

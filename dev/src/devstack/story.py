@@ -108,13 +108,15 @@ class Story:
         ]
 
     def _usage(self) -> list[str]:
-        count = self._as_owner("GET", "/v1/usage").json()
-        booked = next(item["used"] for item in count["items"] if item["metric"] == "bookings_per_month")
+        """As booking counts it in the tenant's status, and as billing shows it to the owner."""
 
-        def shown() -> bool:
-            return bool(self._tenant()["status"].get("usage", {}).get("bookingsThisMonth") == booked)
+        def agreed() -> bool:
+            counted = self._tenant()["status"].get("usage", {}).get("bookingsThisMonth")
+            metrics = self._as_owner("GET", "/v1/usage").json()["metrics"]
+            billed = next(item["used"] for item in metrics if item["metric"] == "bookings_per_month")
+            return bool(counted and counted == billed)
 
-        _until(shown, f"the tenant's status does not show {booked} bookings", seconds=90)
+        _until(agreed, "the tenant's status and GET /v1/usage do not tell of the same bookings", seconds=90)
         return self._kubectl("get", "tenant", SLUG).splitlines()
 
     def _tenant(self) -> dict[str, Any]:

@@ -56,6 +56,19 @@ class Topics:
         self._producer.produce(topic, key=key, value=value, headers=sent)
         assert self._producer.flush(10) == 0
 
+    def pass_over(self, group: str, topic: str) -> None:
+        """A consumer group that has not begun will start behind what earlier tests have written to the topic."""
+        client = Consumer(self._config | {"group.id": group, "enable.auto.commit": "false"})
+        try:
+            partitions = client.list_topics(topic, 10).topics[topic].partitions
+            ends = [
+                TopicPartition(topic, n, client.get_watermark_offsets(TopicPartition(topic, n), 10)[1])
+                for n in partitions
+            ]
+            client.commit(offsets=ends, asynchronous=False)
+        finally:
+            client.close()
+
     def events(self, topic: str, tenant_id: UUID | None = None) -> list[Event]:
         """The tenant's events on a topic, or everybody's, in order within a key; tombstones left out.
 

@@ -23,6 +23,7 @@ from functools import partial
 from rich.console import Console
 from rich.status import Status
 
+from devstack import postgres
 from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, BinaryError, program
 from devstack.lifecycle import start, stop
 from devstack.processes import script
@@ -137,6 +138,7 @@ def _clean(folder: StackFolder, console: Console) -> int:
         console.print("The stack is up: `make down` first.", style="red")
         return 1
     if folder.path.exists():
+        postgres.remove(folder.path / "postgres")
         shutil.rmtree(folder.path)
     console.print(f"{folder.path} is gone.")
     return 0

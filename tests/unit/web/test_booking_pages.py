@@ -38,6 +38,25 @@ async def test_services_are_offered_before_times(gateway: Script, browser: Brows
     assert gateway.asked(FREE) == []
 
 
+async def test_a_service_that_booking_does_not_know_yet_asks_for_patience(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.on(
+        FREE,
+        {
+            "type": "https://slotwright.io/problems/invalid",
+            "title": "Some fields are wrong",
+            "status": 422,
+            "errors": [{"pointer": "?service", "detail": "is not a service of this business"}],
+        },
+        422,
+    )
+    page = await browser.get(PICKER)
+    assert page.status_code == 200
+    assert "cannot be booked just yet" in page.text
+
+
 async def test_names_from_the_api_are_escaped(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     page = await browser.get(PICKER)

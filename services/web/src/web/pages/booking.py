@@ -62,14 +62,19 @@ async def choose(
     member = named(people, staff)
     week = None
     if offer is not None and business["accepts_bookings"]:
-        week = await free_week(
-            site.gateway,
-            slug,
-            service=offer["id"],
-            staff=member["id"] if member else None,
-            zone=zone,
-            date=date,
-        )
+        try:
+            week = await free_week(
+                site.gateway,
+                slug,
+                service=offer["id"],
+                staff=member["id"] if member else None,
+                zone=zone,
+                date=date,
+            )
+        except ApiProblem as problem:
+            # A moment after a service is made, the profile tells of it and booking does not know it yet.
+            if not {"?service", "?staff"} & problem.errors.keys():
+                raise
     return site.pages.render(
         request,
         "booking/choose.html",

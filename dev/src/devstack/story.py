@@ -189,7 +189,7 @@ class Story:
         return made["id"], f"POST {path} answers 201"
 
     def _remind(self) -> list[str]:
-        before = _good(self._http.get("/v1/reminder-policy", headers=self._owner), 200)
+        before = self._as_owner("GET", "/v1/reminder-policy")
         start = datetime.fromisoformat(self._slot["starts_at"])
         offset = int((start - datetime.now(UTC)).total_seconds()) - _REMIND_SECONDS
         self._due_at = start - timedelta(seconds=offset)

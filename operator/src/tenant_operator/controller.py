@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from servicekit.health import Heartbeat
+from servicekit.loops import backoff, pause_for, wait_until
 from servicekit.settings import KafkaSettings
 from tenant_operator import manifests, plans
 from tenant_operator.cluster import Cluster
@@ -31,7 +32,6 @@ from tenant_operator.domain import (
 )
 from tenant_operator.errors import ActionFailedError, ConflictError, NotFoundError
 from tenant_operator.leader import Leader
-from tenant_operator.loops import pause_for, wait_until
 from tenant_operator.metrics import ACTIONS, ORPHANS, RECONCILE_SECONDS, RECONCILES, TENANTS
 from tenant_operator.objects import Body, Objects
 from tenant_operator.reconcile import (
@@ -106,7 +106,7 @@ class Controller:
             while not stop.is_set() and not worker.done():
                 if self._queue.longest() < _STUCK_SECONDS:
                     beat.beat()
-                await pause_for(stop, _TICK_SECONDS)
+                await pause_for(_TICK_SECONDS, stop)
                 if asyncio.get_running_loop().time() >= resync:
                     await self._resync()
                     resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
@@ -144,9 +144,9 @@ class Controller:
                 await self._look()
             except ActionFailedError as error:
                 failures += 1
-                seconds = min(10.0, 0.25 * 2**failures)
+                seconds = backoff(failures)
                 log.warning("start interrupted", error=str(error), retry_in=seconds)
-                await pause_for(stop, seconds)
+                await pause_for(seconds, stop)
             else:
                 self.settled.set()
                 return
@@ -333,7 +333,7 @@ class Controller:
     async def _later(self, key: Key, error: ActionFailedError) -> None:
         """Says in the status what failed, and comes back after a while that grows."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = min(_MAX_BACKOFF, 0.5 * 2 ** min(failures, 10))
+        seconds = backoff(failures, first=0.5, longest=_MAX_BACKOFF)
         RECONCILES.labels(key.kind, "failed").inc()
         log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=seconds)
         self._queue.add_after(key, seconds)

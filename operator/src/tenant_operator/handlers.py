@@ -16,8 +16,8 @@ import kopf
 import structlog
 
 from servicekit.health import Heartbeat
+from servicekit.loops import pause_for, wait_until
 from tenant_operator.domain import GROUP, VERSION
-from tenant_operator.loops import pause_for, wait_until
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Watch:
                     answer = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), there.result())
                     await asyncio.wait_for(asyncio.wrap_future(answer), _ANSWER_SECONDS)
                     beat.beat()
-                await pause_for(stop, _TURN_SECONDS)
+                await pause_for(_TURN_SECONDS, stop)
         finally:
             end.set()
             await watching

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 import structlog
 
 from servicekit.health import Heartbeat
+from servicekit.loops import pause_for
 from tenant_operator.cluster import Body, Cluster
 from tenant_operator.errors import ClusterFailedError, ConflictError
-from tenant_operator.loops import pause_for
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Leader:
                     self.held.set()
             elif self.held.is_set() and time.monotonic() - renewed > LEASE_SECONDS - _RENEW_SECONDS:
                 raise LeaseLostError("the Lease could not be renewed in time")
-            await pause_for(stop, _RENEW_SECONDS if mine else _TRY_SECONDS)
+            await pause_for(_RENEW_SECONDS if mine else _TRY_SECONDS, stop)
         await self._idle.wait()
         if self.held.is_set():
             await self._give_back()

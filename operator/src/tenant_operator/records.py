@@ -19,11 +19,11 @@ from contracts.platform import Component, TenantChanged, TenantStatusReported
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
 from servicekit.kafka import Received, consumer, producer, received
+from servicekit.loops import wait_until
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import current_traceparent
 from tenant_operator.errors import KafkaFailedError
 from tenant_operator.leader import Leader
-from tenant_operator.loops import wait_until
 from tenant_operator.metrics import MALFORMED
 
 log = structlog.get_logger(__name__)

@@ -14,12 +14,12 @@ from contracts.auth import SignupRequested
 from contracts.envelope import MalformedEventError, parse_headers
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, readable, received
+from servicekit.loops import backoff, pause_for, wait_until
 from servicekit.settings import KafkaSettings
 from tenant_operator.cluster import Cluster
 from tenant_operator.domain import SIGNUP
 from tenant_operator.errors import ClusterFailedError, ConflictError, RefusedError
 from tenant_operator.leader import Leader
-from tenant_operator.loops import pause_for, wait_until
 from tenant_operator.manifests import tenant_of_signup
 from tenant_operator.metrics import SIGNUPS
 
@@ -61,10 +61,10 @@ class Signups:
                     await self._take(received(message))
                 except ClusterFailedError as error:
                     failures += 1
-                    seconds = min(_MAX_BACKOFF, 0.25 * 2**failures)
+                    seconds = backoff(failures, longest=_MAX_BACKOFF)
                     log.warning("sign-up waits", error=str(error), retry_in=seconds)
                     await loop.run_in_executor(thread, _again, client, message)
-                    await pause_for(stop, seconds)
+                    await pause_for(seconds, stop)
                 else:
                     failures = 0
                     await loop.run_in_executor(thread, _commit, client, message)

@@ -24,6 +24,7 @@ from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, readable, received
+from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import span_from
@@ -117,7 +118,7 @@ class EventConsumer:
             except Exception as error:
                 attempt += 1
                 EVENT_RETRIES.labels(self.name).inc()
-                pause = min(_MAX_BACKOFF, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+                pause = backoff(attempt, first=0.1, longest=_MAX_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
                 log.warning(
                     "event failed, trying again",
                     consumer=self.name,
@@ -131,11 +132,9 @@ class EventConsumer:
                 )
                 await loop.run_in_executor(thread, _keep_membership, client)
                 beat.beat()
-                try:
-                    await asyncio.wait_for(stop.wait(), pause)
-                except TimeoutError:
-                    continue
-                return False
+                await pause_for(pause, stop)
+                if stop.is_set():
+                    return False
             else:
                 if attempt:
                     await loop.run_in_executor(thread, _resume, client)

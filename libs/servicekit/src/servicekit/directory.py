@@ -19,6 +19,7 @@ from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, received
+from servicekit.loops import pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
 
@@ -97,7 +98,7 @@ class TenantDirectory:
                 beat.beat()
                 self._unread = await loop.run_in_executor(thread, self._assign, client)
                 if self._unread is None:
-                    await _pause(stop, _RETRY_SECONDS)
+                    await pause_for(_RETRY_SECONDS, stop)
             while not stop.is_set():
                 beat.beat()
                 for message in await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS):
@@ -161,10 +162,3 @@ class TenantDirectory:
             if place.offset >= 0:
                 lag = max(0, high - place.offset)
                 CONSUMER_LAG.labels(self.name, place.topic, str(place.partition)).set(lag)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -10,10 +10,9 @@ import structlog
 
 from servicekit.errors import Unavailable
 from servicekit.health import Heartbeat
+from servicekit.loops import backoff, pause_for
 
 log = structlog.get_logger(__name__)
-
-_MAX_BACKOFF = 10.0
 
 
 class Periodic:
@@ -22,9 +21,17 @@ class Periodic:
     def __init__(self, name: str, *, every: float) -> None:
         self.name = name
         self._every = every
+        self._nudged = asyncio.Event()
 
-    async def turn(self) -> None:
-        """One turn. Raising psycopg.Error or Unavailable means: later again, with backoff."""
+    def nudge(self) -> None:
+        """The next turn begins without waiting for its time."""
+        self._nudged.set()
+
+    async def turn(self) -> float | None:
+        """One turn; answers how many seconds to pause, None for the usual.
+
+        Raising psycopg.Error or Unavailable means: later again, with backoff.
+        """
         raise NotImplementedError
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
@@ -33,15 +40,13 @@ class Periodic:
         failures = 0
         while not stop.is_set():
             beat.beat()
-            pause = self._every
+            self._nudged.clear()
             try:
-                await self.turn()
+                answer = await self.turn()
+                pause = self._every if answer is None else answer
                 failures = 0
             except (Unavailable, psycopg.Error) as error:
                 failures += 1
-                pause = min(_MAX_BACKOFF, 0.25 * 2**failures)
+                pause = backoff(failures)
                 log.warning("loop interrupted", loop=self.name, error=str(error).strip(), retry_in=pause)
-            try:
-                await asyncio.wait_for(stop.wait(), pause)
-            except TimeoutError:
-                continue
+            await pause_for(pause, stop, self._nudged)

@@ -18,6 +18,7 @@ from servicekit.db import Connection, Database
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
+from servicekit.loops import pause_for
 from servicekit.metrics import OUTBOX_AGE, OUTBOX_FAILED, OUTBOX_RELAYED
 from servicekit.outbox import SHARDS
 from servicekit.settings import KafkaSettings
@@ -59,7 +60,7 @@ class Relay:
                 pause = min(5.0, pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
                 beat.beat()
-                await _wait(stop, pause)
+                await pause_for(pause, stop)
         await asyncio.to_thread(sender.flush, 5)
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat, sender: Producer) -> None:
@@ -72,7 +73,7 @@ class Relay:
                     held += await self._acquire(conn, held)
                 sent = await self._relay(conn, sender, held) if held else 0
                 if sent < _BATCH:
-                    await _wait(stop, _BUSY_SECONDS if sent else _IDLE_SECONDS)
+                    await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
 
     async def _acquire(self, conn: Connection, held: list[int]) -> list[int]:
         free = [shard for shard in range(SHARDS) if shard not in held]
@@ -129,10 +130,3 @@ class Relay:
                     sender.poll(0.1)
         sender.flush()
         return acknowledged
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -5,7 +5,6 @@ dies; so another goes on at once where it stopped. A task that fails stays and i
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable
 
@@ -21,6 +20,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Unavailable
 from servicekit.health import Heartbeat
+from servicekit.loops import backoff, pause_for
 from servicekit.tenancy import report
 
 log = structlog.get_logger(__name__)
@@ -59,16 +59,16 @@ class BillingWorker:
                 failures = 0
             except (Unavailable, psycopg.Error, OSError) as error:
                 failures += 1
-                pause = min(10.0, 0.25 * 2**failures)
+                pause = backoff(failures)
                 log.warning("worker interrupted", error=str(error).strip(), retry_in=pause)
-                await _wait(stop, pause)
+                await pause_for(pause, stop)
 
     async def _lead(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         conn = await self._db.dedicated()
         async with conn:
             while not stop.is_set() and not await _locked(conn):
                 beat.beat()
-                await _wait(stop, 1)
+                await pause_for(1, stop)
             looked = 0.0
             loop = asyncio.get_running_loop()
             while not stop.is_set():
@@ -78,7 +78,7 @@ class BillingWorker:
                     looked = loop.time()
                     await self._look_for_stale()
                 if not await self.turn():
-                    await _wait(stop, _POLL_SECONDS)
+                    await pause_for(_POLL_SECONDS, stop)
 
     async def _look_for_stale(self) -> None:
         async with self._db.worker() as conn:
@@ -164,8 +164,3 @@ class BillingWorker:
 async def _locked(conn: Connection) -> bool:
     row = await (await conn.execute(b"SELECT pg_try_advisory_lock(%s) AS held", (_LOCK_KEY,))).fetchone()
     return bool(row and row["held"])
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

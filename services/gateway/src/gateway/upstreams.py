@@ -17,6 +17,7 @@ from gateway.errors import UpstreamBroken, UpstreamDown, UpstreamTimeout
 from gateway.settings import GatewaySettings
 from servicekit.errors import Problem
 from servicekit.health import Heartbeat
+from servicekit.loops import pause_for
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +57,7 @@ class Upstreams:
         try:
             while not stop.is_set():
                 beat.beat()
-                try:
-                    await asyncio.wait_for(stop.wait(), _PULSE_SECONDS)
-                except TimeoutError:
-                    continue
+                await pause_for(_PULSE_SECONDS, stop)
         finally:
             if self._session is not None:
                 await self._session.close()

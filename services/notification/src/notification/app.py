@@ -44,9 +44,7 @@ def build(settings: Settings) -> Parts:
     return Parts(
         routers=ROUTERS,
         service=NotificationService(db),
-        verifier=TokenVerifier(
-            keys, issuer=tokens.token_issuer or settings.public_url, audience=tokens.token_audience
-        ),
+        verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
         consumers=[

@@ -6,11 +6,8 @@ nothing ran is fired late, with the time it was meant for; only when its appoint
 dropped, and counted.
 """
 
-import asyncio
 from datetime import datetime, timedelta
 
-import psycopg
-import structlog
 from prometheus_client import Counter, Histogram
 
 from contracts.booking import ReminderRequested
@@ -19,15 +16,11 @@ from scheduler import store
 from servicekit import faults, outbox
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
-from servicekit.errors import Unavailable
-from servicekit.health import Heartbeat
-
-log = structlog.get_logger(__name__)
+from servicekit.periodic import Periodic
 
 _FORGET_AFTER = timedelta(days=30)
 """Longer than events and dead letters are kept: nothing asks for a closed timer again after it."""
-_FORGET_EVERY_SECONDS = 3600.0
-_MAX_BACKOFF = 10.0
+_FORGET_EVERY = timedelta(hours=1)
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
 _LATENESS = Histogram(
@@ -37,45 +30,22 @@ _LATENESS = Histogram(
 )
 
 
-class TimerLoop:
-    """A loop for servicekit.runtime."""
-
-    name = "scheduler.timers"
+class TimerLoop(Periodic):
+    """`nudge` tells it that a timer is being set, perhaps for sooner than the one that is slept for."""
 
     def __init__(
         self, db: Database, *, look_seconds: float = 1, batch_size: int = 500, clock: Clock = utc_now
     ) -> None:
+        super().__init__("scheduler.timers", every=look_seconds)
         self._db = db
         self._look_seconds = look_seconds
         self._batch_size = batch_size
         self._clock = clock
-        self._nudged = asyncio.Event()
-
-    def nudge(self) -> None:
-        """A timer is being set, perhaps for sooner than the one that is slept for."""
-        self._nudged.set()
-
-    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Fires until told to stop; rides out a lost database with the beat going on."""
-        failures, forgotten = 0, float("-inf")
-        time = asyncio.get_running_loop().time
-        while not stop.is_set():
-            beat.beat()
-            try:
-                if time() - forgotten >= _FORGET_EVERY_SECONDS:
-                    forgotten = time()
-                    await self._forget()
-                pause = await self.turn()
-                failures = 0
-            except (Unavailable, psycopg.Error) as error:
-                failures += 1
-                pause = min(_MAX_BACKOFF, 0.25 * 2**failures)
-                log.warning("timers interrupted", error=str(error).strip(), retry_in=pause)
-            await self._pause(stop, pause)
+        self._forget_at = clock()
 
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""
-        self._nudged.clear()
+        await self._forget()
         now = self._clock()
         async with self._db.worker() as conn:
             due = await store.take_due(conn, now, self._batch_size)
@@ -98,18 +68,14 @@ class TimerLoop:
         # Never 0: a timer that is due and was not taken is held by another process.
         return min(self._look_seconds, max(0.005, (upcoming - self._clock()).total_seconds()))
 
-    async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
-        """Until the time is over, a timer has been set, or the process is to end."""
-        waits = [asyncio.create_task(event.wait()) for event in (stop, self._nudged)]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-
     async def _forget(self) -> None:
+        """Now and then, the closed timers that nothing can ask for any more."""
+        now = self._clock()
+        if now < self._forget_at:
+            return
+        self._forget_at = now + _FORGET_EVERY
         async with self._db.worker() as conn:
-            await store.forget_closed(conn, self._clock() - _FORGET_AFTER)
+            await store.forget_closed(conn, now - _FORGET_AFTER)
 
 
 def _due(request: ReminderRequested, now: datetime) -> ReminderDue:

@@ -15,6 +15,7 @@ import structlog
 
 from servicekit.errors import SlotwrightError
 from servicekit.health import Heartbeat
+from servicekit.loops import pause_for
 from servicekit.tracing import current_traceparent
 from web.headers import VISITOR
 
@@ -82,10 +83,7 @@ class Gateway:
         try:
             while not stop.is_set():
                 beat.beat()
-                try:
-                    await asyncio.wait_for(stop.wait(), _PING_SECONDS)
-                except TimeoutError:
-                    continue
+                await pause_for(_PING_SECONDS, stop)
         finally:
             await self.close()
 

@@ -28,9 +28,9 @@ class Database:
     """A pool of connections as the service's app role, which owns nothing and cannot bypass RLS."""
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
-        self.url = settings.database_url.get_secret_value()
+        self._conninfo = settings.conninfo()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            self.url,
+            self._conninfo,
             min_size=1,
             max_size=settings.database_pool_size,
             timeout=5,
@@ -93,7 +93,11 @@ class Database:
     async def dedicated(self) -> Connection:
         """A connection of its own, outside the pool, in autocommit: for session locks. The caller closes it."""
         return await AsyncConnection.connect(
-            self.url, autocommit=True, row_factory=dict_row, options="-c app.worker=on", connect_timeout=5
+            self._conninfo,
+            autocommit=True,
+            row_factory=dict_row,
+            options="-c app.worker=on",
+            connect_timeout=5,
         )
 
     async def ready(self) -> str | None:

@@ -24,7 +24,10 @@ from servicekit.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
+PATIENCE_SECONDS = 600.0
+"""How long the command line waits for a database, or for its schema."""
 _LOCK_KEY = 0x510_7816
+_PAUSE_SECONDS = 1.0
 _HERE = Path(__file__).parent / "migrations"
 
 
@@ -54,14 +57,17 @@ def run_sql(revision_file: str) -> None:
     raw.execute(statements.encode())
 
 
-def migrate(service: str, settings: DatabaseSettings) -> None:
-    """Brings the service's database to its heads. Raises MigrationError; a failed revision leaves no trace."""
-    url = settings.migration_database_url.get_secret_value()
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as guard:
+def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> None:
+    """Brings the service's database to its heads; waits for the server for up to `limit` seconds.
+
+    Raises MigrationError; a failed revision leaves no trace.
+    """
+    conninfo = settings.migration_conninfo()
+    with _connect(service, conninfo, limit) as guard:
         guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
         _grant(guard, f"{service}_app")
         config = _config(service)
-        engine = sa.create_engine(_sqlalchemy_url(url), poolclass=sa.pool.NullPool)
+        engine = _engine(conninfo)
         before = _current(engine)
         try:
             with engine.begin() as connection:
@@ -74,6 +80,24 @@ def migrate(service: str, settings: DatabaseSettings) -> None:
                 f"and was rolled back: {error}"
             ) from error
         log.info("migrated", service=service, heads=sorted(_current(engine)), before=sorted(before))
+
+
+def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            return psycopg.connect(conninfo, autocommit=True, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise MigrationError(
+                    f"{service}: no connection to the database: {_first_line(error)}"
+                ) from error
+            log.info("waiting for the database", service=service, seen=_first_line(error))
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _grant(connection: psycopg.Connection, app_role: str) -> None:
@@ -94,11 +118,15 @@ def _current(engine: sa.Engine) -> set[str]:
         return set(MigrationContext.configure(connection).get_current_heads())
 
 
-def _sqlalchemy_url(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+def _engine(conninfo: str) -> sa.Engine:
+    return sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=sa.pool.NullPool
+    )
 
 
-async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: float = 600) -> None:
+async def wait_for_schema(
+    service: str, settings: DatabaseSettings, *, limit: float = PATIENCE_SECONDS
+) -> None:
     """Waits until the schema has every revision this code knows; a newer schema is fine (expand-only).
 
     Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.
@@ -109,15 +137,15 @@ async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: fl
     seen = "nothing yet"
     while time.monotonic() < deadline:
         try:
-            url = settings.database_url.get_secret_value()
-            async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
+            conninfo = settings.conninfo()
+            async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=5) as connection:
                 cursor = await connection.execute("SELECT version_num FROM alembic_version")
                 heads = {row[0] for row in await cursor.fetchall()}
             if wanted <= heads or heads - known:
                 return
             seen = f"revisions {sorted(heads)}"
         except psycopg.Error as error:
-            seen = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+            seen = f"{type(error).__name__}: {_first_line(error)}"
         log.info("waiting for the schema", service=service, wanted=sorted(wanted), seen=seen)
-        await asyncio.sleep(1)
+        await asyncio.sleep(_PAUSE_SECONDS)
     raise MigrationError(f"{service}: the schema did not reach {sorted(wanted)} in {limit:.0f} s; saw {seen}")

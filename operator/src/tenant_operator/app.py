@@ -17,7 +17,7 @@ def build(settings: Settings) -> Parts:
     kafka = KafkaSettings()
     cluster = Cluster(settings.namespace)
     leader = Leader(cluster)
-    controller = Controller(settings, kafka, cluster, Streams(kafka), leader)
+    controller = Controller(settings, kafka, cluster, Streams(kafka, grants=settings.grants), leader)
     return Parts(
         loops=[
             leader,

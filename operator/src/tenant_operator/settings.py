@@ -18,3 +18,7 @@ class OperatorSettings(Settings):
         default=None,
         description="What businesses' Secrets name as the brokers; the operator's own when not set.",
     )
+    grants: bool = Field(
+        default=True,
+        description="Whether it gives the platform's parts their Kafka rights; false where Strimzi, say, does.",
+    )

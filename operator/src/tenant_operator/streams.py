@@ -32,7 +32,14 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from contracts.topics import ALL_TOPICS, tenant_dead_letter_topic, tenant_topic
+from contracts.topics import (
+    ALL_TOPICS,
+    PARTS,
+    TENANT_TOPIC_PREFIX,
+    tenant_dead_letter_topic,
+    tenant_topic,
+)
+from servicekit.kafka_access import part_rules, rule
 from servicekit.settings import KafkaSettings
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.errors import KafkaFailedError
@@ -43,9 +50,7 @@ log = structlog.get_logger(__name__)
 _SECONDS = 30.0
 _HOUR_MS = 3600 * 1000
 _ITERATIONS = 4096
-_TOPIC_PREFIX = "tenant."
 _USER_PREFIX = "tenant-"
-_RELAYING = ("booking", "notification", "billing")
 _GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND})
 _THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
 
@@ -53,8 +58,10 @@ _THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
 class Streams:
     """What exists in Kafka for tenants, and the ways to change it. Methods raise KafkaFailedError."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, *, grants: bool = True) -> None:
         self._kafka = kafka
+        # Its own rights are given by whoever made its user.
+        self._parts = [part for part in PARTS if part != kafka.username] if grants else []
         self._admin: AdminClient | None = None
         self._states: dict[str, StreamState] = {}
 
@@ -63,7 +70,7 @@ class Streams:
         return self._states.get(slug, StreamState())
 
     async def prepare(self) -> None:
-        """Makes the platform's own topics that are missing, and lets the relays write to tenants' topics."""
+        """Makes the platform's own topics that are missing, and gives its parts their rights."""
         await asyncio.to_thread(self._prepare)
 
     async def refresh(self) -> None:
@@ -89,34 +96,23 @@ class Streams:
         admin = self._client()
         existing = _metadata(admin)
         missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
-        wanted = [
+        new = [
             NewTopic(item.name, num_partitions=item.partitions, replication_factor=-1, config=item.config())
             for item in missing
         ]
-        if wanted:
+        if new:
             log.info("making platform topics", topics=[item.name for item in missing])
-            _settle(admin.create_topics(wanted), allow=_THERE)
-        writers = [
-            AclBinding(
-                ResourceType.TOPIC,
-                _TOPIC_PREFIX,
-                ResourcePatternType.PREFIXED,
-                f"User:{service}",
-                "*",
-                AclOperation.WRITE,
-                AclPermissionType.ALLOW,
-            )
-            for service in _RELAYING
-        ]
+            _settle(admin.create_topics(new), allow=_THERE)
         present = set(_acls(admin))
-        lacking = [binding for binding in writers if binding not in present]
+        wanted = [binding for part in self._parts for binding in part_rules(part)]
+        lacking = [binding for binding in wanted if binding not in present]
         if lacking:
             _settle(admin.create_acls(lacking))
 
     def _look(self) -> dict[str, StreamState]:
         admin = self._client()
         partitions = {
-            name: count for name, count in _metadata(admin).items() if name.startswith(_TOPIC_PREFIX)
+            name: count for name, count in _metadata(admin).items() if name.startswith(TENANT_TOPIC_PREFIX)
         }
         hours = _retention(admin, partitions)
         users = _users(admin)
@@ -189,8 +185,7 @@ def _rules(slug: str) -> list[AclBinding]:
     def allow(
         kind: ResourceType, name: str, pattern: ResourcePatternType, operation: AclOperation
     ) -> AclBinding:
-        principal = f"User:{kafka_user(slug)}"
-        return AclBinding(kind, name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
+        return rule(kafka_user(slug), kind, name, pattern, operation)
 
     literal, prefixed = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
     return [
@@ -202,7 +197,7 @@ def _rules(slug: str) -> list[AclBinding]:
 
 
 def _slug_of_topic(name: str) -> str | None:
-    slug = name.removeprefix(_TOPIC_PREFIX).partition(".")[0]
+    slug = name.removeprefix(TENANT_TOPIC_PREFIX).partition(".")[0]
     return slug if name in {tenant_topic(slug), tenant_dead_letter_topic(slug)} else None
 
 

@@ -91,11 +91,18 @@ ALL_TOPICS: tuple[Topic, ...] = TOPICS + DEAD_LETTERS
 """What has to exist before a service starts."""
 
 
+TENANT_TOPIC_PREFIX = "tenant."
+TENANT_TOPIC_WRITERS = ("booking", "notification", "billing")
+"""Whose relays copy a tenant's events to its own topic."""
+PARTS = (*_SERVICES, "gateway", "operator")
+"""Everything of the platform's that is a Kafka user."""
+
+
 def tenant_topic(slug: str) -> str:
     """The tenant's own copy of its events."""
-    return f"tenant.{slug}.events.v1"
+    return f"{TENANT_TOPIC_PREFIX}{slug}.events.v1"
 
 
 def tenant_dead_letter_topic(slug: str) -> str:
     """Where the tenant's own readers may put what they cannot handle."""
-    return f"tenant.{slug}.dlq.v1"
+    return f"{TENANT_TOPIC_PREFIX}{slug}.dlq.v1"

@@ -1,0 +1,157 @@
+{{- define "servicelib.serviceObject" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "servicelib.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "servicelib.labels" . | nindent 4 }}
+  {{- with .Values.service.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .Values.service.type }}
+  selector:
+    {{- include "servicelib.selectorLabels" . | nindent 4 }}
+    slotwright.io/serves: "true"
+  ports:
+    - name: http
+      port: {{ .Values.service.port }}
+      targetPort: http
+      {{- if and (eq .Values.service.type "NodePort") .Values.service.nodePort }}
+      nodePort: {{ .Values.service.nodePort }}
+      {{- end }}
+{{- end -}}
+
+{{/*
+Who may call the service and what it may call. Anything that is not said here is closed, so a pod that was taken over
+reaches its own database, the brokers and the services it is meant to call.
+*/}}
+{{- define "servicelib.networkPolicy" -}}
+{{- $v := .Values -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "servicelib.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "servicelib.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "servicelib.selectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    {{- if $v.networkPolicy.open }}
+    - ports: [{port: http, protocol: TCP}]
+    {{- else if or $v.networkPolicy.clients $v.networkPolicy.metricsNamespace }}
+    - ports: [{port: http, protocol: TCP}]
+      from:
+        {{- range $v.networkPolicy.clients }}
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/name: {{ . }}
+              app.kubernetes.io/instance: {{ $.Release.Name }}
+        {{- end }}
+        # `helm test` asks whether the service is ready.
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ $.Release.Name }}
+              app.kubernetes.io/component: test
+        {{- with $v.networkPolicy.metricsNamespace }}
+        - namespaceSelector:
+            matchLabels: {{- toYaml . | nindent 14 }}
+        {{- end }}
+    {{- end }}
+  egress:
+    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    {{- range $v.networkPolicy.calls }}
+    - ports: [{port: http, protocol: TCP}]
+      to:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/name: {{ . }}
+              app.kubernetes.io/instance: {{ $.Release.Name }}
+    {{- end }}
+    {{- with include "servicelib.egressPorts" . | fromJsonArray }}
+    - ports:
+        {{- range . }}
+        - {port: {{ . }}, protocol: TCP}
+        {{- end }}
+    {{- end }}
+{{- end -}}
+
+{{/* JSON array of the ports outside the release that the service needs. */}}
+{{- define "servicelib.egressPorts" -}}
+{{- $v := .Values -}}
+{{- $ports := list -}}
+{{- if $v.database.enabled }}{{ $ports = append $ports (int $v.database.port) }}{{ end -}}
+{{- if $v.kafka.enabled -}}
+{{- range splitList "," $v.kafka.bootstrap -}}
+{{- $ports = append $ports (splitList ":" . | last | int) -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.smtp.enabled }}{{ $ports = append $ports (int $v.smtp.port) }}{{ end -}}
+{{- with $v.otlpEndpoint -}}
+{{- $host := (urlParse .).host -}}
+{{- $ports = append $ports (ternary (splitList ":" $host | last | int) (ternary 443 80 (hasPrefix "https:" .)) (contains ":" $host)) -}}
+{{- end -}}
+{{- range $v.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- toJson (uniq $ports) -}}
+{{- end -}}
+
+{{- define "servicelib.httpRoute" -}}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: {{ include "servicelib.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "servicelib.labels" . | nindent 4 }}
+  {{- with .Values.route.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  parentRefs: {{- required (printf "%s: route.parentRefs must name a Gateway" .Chart.Name) .Values.route.parentRefs | toYaml | nindent 4 }}
+  {{- with .Values.route.hostnames }}
+  hostnames: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    - backendRefs:
+        - name: {{ include "servicelib.fullname" . }}
+          port: {{ .Values.service.port }}
+{{- end -}}
+
+{{- define "servicelib.ingressObject" -}}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ include "servicelib.fullname" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "servicelib.labels" . | nindent 4 }}
+  {{- with .Values.ingress.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .Values.ingress.className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- if .Values.ingress.tlsSecret }}
+  tls:
+    - secretName: {{ .Values.ingress.tlsSecret }}
+      hosts: {{- toYaml .Values.ingress.hosts | nindent 8 }}
+  {{- end }}
+  rules:
+    {{- range required (printf "%s: ingress.hosts must name a host" .Chart.Name) .Values.ingress.hosts }}
+    - host: {{ . | quote }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ include "servicelib.fullname" $ }}
+                port: {name: http}
+    {{- end }}
+{{- end -}}

@@ -1,0 +1,241 @@
+"""`python -m devstack.cluster`: the platform in a kind cluster, from the charts that production uses.
+
+Called by `make cluster`, `make kind-up` and the Tiltfile, and by the end-to-end tests, which have clusters of their
+own. Needs docker, kind, helm and kubectl on PATH; each step may be done again.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.topics import PARTS
+from devstack.services import DATABASE_SERVICES
+
+ROOT = Path(__file__).parents[3]
+KIND_CONFIG = ROOT / "dev" / "cluster" / "kind.yaml"
+CLUSTER = "slotwright"
+NAMESPACE = "slotwright"
+BACKING = "backing"
+PLATFORM = "slotwright"
+IMAGES = (*DATABASE_SERVICES, "gateway", "web", "operator", "stripe-standin")
+_BUILT_FROM = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "uv.lock",
+    "libs",
+    "services",
+    "operator",
+    "dev/stripe",
+)
+
+
+class ClusterError(Exception):
+    """A step failed; the message is what its program said, for a person."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A kind cluster by its name, and where in it the platform stands."""
+
+    name: str = CLUSTER
+    namespace: str = NAMESPACE
+    kubeconfig: Path | None = None
+    """kubectl's own choice when None, with the cluster's context."""
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        return run(
+            "kubectl", *self._where("--context"), "--namespace", self.namespace, *arguments, given=given
+        )
+
+    def helm(self, *arguments: str) -> str:
+        return run("helm", *self._where("--kube-context"), "--namespace", self.namespace, *arguments)
+
+    def _where(self, context: str) -> tuple[str, ...]:
+        chosen = (context, f"kind-{self.name}")
+        return (*chosen, "--kubeconfig", str(self.kubeconfig)) if self.kubeconfig else chosen
+
+    def create(self, config: Path = KIND_CONFIG) -> None:
+        """Makes the cluster unless it is there."""
+        if self.name not in run("kind", "get", "clusters").split():
+            where = ("--kubeconfig", str(self.kubeconfig)) if self.kubeconfig else ()
+            run(
+                "kind",
+                "create",
+                "cluster",
+                "--name",
+                self.name,
+                "--config",
+                str(config),
+                "--wait",
+                "2m",
+                *where,
+            )
+
+    def load(self, images: Iterable[str]) -> None:
+        """Puts images of this machine's engine into the cluster's node."""
+        run("kind", "load", "docker-image", "--name", self.name, *images)
+
+    def make_secrets(self) -> list[str]:
+        """Makes the namespace and the Secrets that are missing, with random values; answers the new ones' names."""
+        space = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.namespace, "labels": _RESTRICTED},
+        }
+        self.kubectl("apply", "-f", "-", given=json.dumps(space))
+        there = set(self.kubectl("get", "secrets", "-o", "name").split())
+        missing = {name: data for name, data in wanted_secrets().items() if f"secret/{name}" not in there}
+        for name, data in missing.items():
+            self.kubectl("create", "-f", "-", given=json.dumps(_secret(name, data)))
+        return sorted(missing)
+
+    def install(self, tag: str, more: Sequence[str] = ()) -> None:
+        """CRDs, what the platform stands on, and the platform; waits until all of it is ready."""
+        self.helm("upgrade", "--install", "crds", str(ROOT / "charts" / "crds"), "--wait")
+        image = ("--set", f"stripe.image=slotwright/stripe-standin:{tag}")
+        self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, "--wait", "--timeout", "5m")
+        self.platform(tag, more)
+
+    def platform(self, tag: str, more: Sequence[str] = ()) -> None:
+        """The platform alone."""
+        image = ("--set", f"global.slotwright.image.tag={tag}")
+        waits = ("--wait", "--wait-for-jobs", "--timeout", "10m")
+        self.helm("upgrade", "--install", PLATFORM, *chart("slotwright", "platform"), *image, *waits, *more)
+
+    def seed(self) -> None:
+        """The sample plans and business."""
+        self.kubectl("apply", "-f", str(ROOT / "dev" / "samples"))
+        self.kubectl("wait", "--for=condition=Ready", "tenant/riverside", "--timeout=3m")
+
+
+_RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def chart(name: str, values: str | None = None) -> tuple[str, ...]:
+    """Helm's arguments for one of our charts with its values for kind."""
+    return str(ROOT / "charts" / name), "--values", str(ROOT / "dev" / "cluster" / f"{values or name}.yaml")
+
+
+def wanted_secrets() -> dict[str, dict[str, str]]:
+    """Every Secret that the charts refer to by default, with values made up anew."""
+    word = secrets.token_urlsafe
+    found = {
+        "slotwright-backing": {"postgres-password": word(24), "kafka-password": word(24)},
+        "slotwright-links": {"link-key": word(32)},
+        "slotwright-auth": {"encryption-key": urlsafe_b64encode(secrets.token_bytes(32)).decode()},
+        "slotwright-web": {"cookie-key": word(32)},
+        "slotwright-stripe": {"api-key": f"sk_test_{word(16)}", "webhook-secret": f"whsec_{word(24)}"},
+    }
+    for name in DATABASE_SERVICES:
+        found[f"slotwright-{name}-database"] = {"password": word(24), "owner-password": word(24)}
+    for name in PARTS:
+        found[f"slotwright-{name}-kafka"] = {"password": word(24)}
+    return found
+
+
+def _secret(name: str, data: Mapping[str, str]) -> dict[str, object]:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
+
+
+def source_tag() -> str:
+    """Names what the images are built from: the same for the same files."""
+    digest = hashlib.sha256()
+    for file in run(
+        "git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", *_BUILT_FROM
+    ).splitlines():
+        path = ROOT / file
+        if path.is_file():
+            digest.update(f"{file}\0".encode())
+            digest.update(path.read_bytes())
+    return f"dev-{digest.hexdigest()[:12]}"
+
+
+def image(name: str, tag: str) -> str:
+    return f"slotwright/{name}:{tag}"
+
+
+def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
+    """Builds the images that are missing; answers their tag."""
+    tag = tag or source_tag()
+    for name in names:
+        there = subprocess.run(
+            ["docker", "image", "inspect", image(name, tag)], capture_output=True, check=False
+        )
+        if there.returncode:
+            _say(f"builds {image(name, tag)}")
+            run(
+                "docker",
+                "build",
+                "--build-arg",
+                f"SERVICE={name}",
+                "--build-arg",
+                f"VERSION={tag}",
+                "-t",
+                image(name, tag),
+                str(ROOT),
+            )
+    return tag
+
+
+def run(program: str, *arguments: str, given: str | None = None) -> str:
+    """A program's output. Raises ClusterError with what it complained of."""
+    path = shutil.which(program)
+    if path is None:
+        raise ClusterError(f"{program} is not on PATH: docs/develop.md says what a cluster needs.")
+    done = subprocess.run([path, *arguments], input=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(
+            f"{program} {' '.join(arguments[:6])}: {(done.stderr or done.stdout).strip()[-4000:]}"
+        )
+    return done.stdout
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m devstack.cluster", description=__doc__)
+    parser.add_argument("--name", default=CLUSTER, help="the kind cluster's name")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("create", help="make the cluster, unless it is there")
+    commands.add_parser("secrets", help="make the Secrets that are missing")
+    commands.add_parser("images", help="build the images and load them into the cluster")
+    commands.add_parser("up", help="all of it: cluster, images, Secrets, charts, sample business")
+    commands.add_parser("seed", help="apply the sample plans and business")
+    given = parser.parse_args()
+    cluster = Cluster(given.name)
+    try:
+        if given.command in {"create", "up"}:
+            cluster.create()
+        if given.command in {"images", "up"}:
+            tag = build()
+            _say("loads the images into the cluster")
+            cluster.load(image(name, tag) for name in IMAGES)
+        if given.command in {"secrets", "up"}:
+            for name in cluster.make_secrets():
+                _say(f"secret/{name} made")
+        if given.command == "up":
+            _say("installs the charts")
+            cluster.install(tag)
+        if given.command in {"seed", "up"}:
+            cluster.seed()
+    except ClusterError as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,40 @@
+"""What each part of the platform may do in Kafka, as ACLs: what the list of topics says, and no more.
+
+Given by whoever runs the brokers' side: the operator in a cluster, the local stack on a laptop, the tests.
+"""
+
+from collections.abc import Iterable
+
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from contracts.topics import ALL_TOPICS, TENANT_TOPIC_PREFIX, TENANT_TOPIC_WRITERS, Topic
+
+
+def rule(
+    principal: str, kind: ResourceType, name: str, pattern: ResourcePatternType, operation: AclOperation
+) -> AclBinding:
+    """Lets the user of that name do one thing, from any host."""
+    return AclBinding(kind, name, pattern, f"User:{principal}", "*", operation, AclPermissionType.ALLOW)
+
+
+def part_rules(
+    part: str, topics: Iterable[Topic] = ALL_TOPICS, *, any_group: bool = False
+) -> list[AclBinding]:
+    """A part's rights: its topics, in consumer groups of its own name, or in any (tests run apart by a prefix)."""
+    literal, prefixed = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
+    group = ("*", literal) if any_group else (f"{part}.", prefixed)
+    rules = [rule(part, ResourceType.GROUP, *group, AclOperation.READ)]
+    for topic in topics:
+        if part in topic.publishers:
+            rules.append(rule(part, ResourceType.TOPIC, topic.name, literal, AclOperation.WRITE))
+        if part in topic.readers:
+            rules.append(rule(part, ResourceType.TOPIC, topic.name, literal, AclOperation.READ))
+    if part in TENANT_TOPIC_WRITERS:
+        rules.append(rule(part, ResourceType.TOPIC, TENANT_TOPIC_PREFIX, prefixed, AclOperation.WRITE))
+    return rules

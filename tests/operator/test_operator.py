@@ -7,12 +7,21 @@ from uuid import UUID
 import httpx
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from contracts.auth import SignupRequested
 from contracts.envelope import Envelope
 from contracts.platform import Component, ComponentState, TenantChanged, TenantState, TenantStatusReported
-from contracts.topics import tenant_topic
+from contracts.topics import PARTS, tenant_topic
 from servicekit.ids import new_id
+from servicekit.kafka_access import part_rules
 from support.operator_world import OperatorWorld, condition, eventually, fresh, plan
 from support.processes import Running
 from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, SIGNUP
@@ -236,3 +245,23 @@ def test_probes_and_metrics(operator_process: Running) -> None:
     assert httpx.get(f"{url}/healthz").json() == {"faults": []}
     assert httpx.get(f"{url}/readyz").json() == {"missing": []}
     assert "slotwright_operator_reconciles_total" in httpx.get(f"{url}/metrics").text
+
+
+def test_every_part_of_the_platform_is_given_its_rights(world: OperatorWorld) -> None:
+    """What a part may do is what the list of topics says, whoever made its user."""
+    admin = AdminClient(dict(world.broker.super_user()))
+    every = AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type] # None is any name
+        ResourcePatternType.ANY,
+        None,  # type: ignore[arg-type] # the same
+        None,  # type: ignore[arg-type] # the same
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    given = set(admin.describe_acls(every).result(30))
+    for part in PARTS:
+        if part != "operator":
+            assert given >= set(part_rules(part)), part
+    gateway = {item.name for item in part_rules("gateway") if item.restype is ResourceType.TOPIC}
+    assert gateway == {TenantChanged.TOPIC}

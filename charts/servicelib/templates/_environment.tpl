@@ -95,7 +95,7 @@ valueFrom:
 {{- $host := required (printf "%s: database.host, or global.slotwright.database.host, must be set" $root.Chart.Name) $d.host -}}
 {{- printf "postgresql://%s@%s:%v/%s?sslmode=%s" (index . 1) $host $d.port ($d.name | default $root.Chart.Name) $d.sslMode -}}
 {{- if $d.caSecret.name -}}&sslrootcert=/etc/slotwright/database-ca/ca.crt
-{{- else if hasPrefix "verify" $d.sslMode -}}&sslrootcert=system
+{{- else if eq "verify-full" $d.sslMode -}}&sslrootcert=system
 {{- end -}}
 {{- end -}}
 

@@ -51,12 +51,12 @@ spec:
         - podSelector:
             matchLabels:
               app.kubernetes.io/name: {{ . }}
-              app.kubernetes.io/instance: {{ $.Release.Name }}
+              slotwright.io/platform: {{ $.Values.platform | default $.Release.Name }}
         {{- end }}
         # `helm test` asks whether the service is ready.
         - podSelector:
             matchLabels:
-              app.kubernetes.io/instance: {{ $.Release.Name }}
+              slotwright.io/platform: {{ $.Values.platform | default $.Release.Name }}
               app.kubernetes.io/component: test
         {{- with $v.networkPolicy.metricsNamespace }}
         - namespaceSelector:
@@ -71,7 +71,7 @@ spec:
         - podSelector:
             matchLabels:
               app.kubernetes.io/name: {{ . }}
-              app.kubernetes.io/instance: {{ $.Release.Name }}
+              slotwright.io/platform: {{ $.Values.platform | default $.Release.Name }}
     {{- end }}
     {{- with include "servicelib.egressPorts" . | fromJsonArray }}
     - ports:

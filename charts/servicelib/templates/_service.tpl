@@ -65,6 +65,7 @@ metadata:
     app.kubernetes.io/instance: {{ .Release.Name }}
     app.kubernetes.io/component: test
     app.kubernetes.io/part-of: slotwright
+    slotwright.io/platform: {{ .Values.platform | default .Release.Name }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded

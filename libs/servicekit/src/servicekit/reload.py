@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 _TICK_SECONDS = 0.25
@@ -32,9 +33,9 @@ def main() -> int:
     return run(given.command, given.code)
 
 
-def copy_packages(folder: Path) -> None:
-    """Copies every installed package of this project: those whose distribution is named `slotwright-…`."""
-    for found in importlib.metadata.distributions():
+def copy_packages(folder: Path, path: Sequence[str] = sys.path) -> None:
+    """Copies every package of this project installed on `path`: those of a distribution named `slotwright-…`."""
+    for found in importlib.metadata.distributions(path=list(path)):
         if found.metadata["Name"].startswith("slotwright-"):
             for file in found.files or ():
                 source = Path(str(found.locate_file(file)))
@@ -45,7 +46,7 @@ def copy_packages(folder: Path) -> None:
 
 
 def run(command: list[str], code: Path) -> int:
-    """Runs the command until told to stop, anew whenever a file below `code` has changed; answers its exit code.
+    """Runs the command until told to stop, anew whenever a file below `code` has changed; answers 0.
 
     A command that ends by itself is not started again until a file changes: a mistake stays readable in its log.
     """
@@ -60,7 +61,8 @@ def run(command: list[str], code: Path) -> int:
             sys.stderr.write("code has changed: starts anew\n")
             _end(child)
             seen, child = now, subprocess.Popen(command, env=env)
-    return _end(child)
+    _end(child)
+    return 0
 
 
 def _state(code: Path) -> dict[str, int]:
@@ -71,13 +73,13 @@ def _state(code: Path) -> dict[str, int]:
     }
 
 
-def _end(child: subprocess.Popen[bytes]) -> int:
+def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        return child.wait(_GRACE_SECONDS)
+        child.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
-        return child.wait()
+        child.wait()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway
+.PHONY: help init fmt lint type test kustomize events demo up down status build clean bench-gateway
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -36,6 +36,9 @@ type: init ## Check types (mypy --strict)
 
 test: init ## Run the tests
 	$(RUN)/pytest
+
+kustomize: init ## Write kustomize/ anew from the charts: needs helm
+	$(RUN)/python -m devstack.kustomize
 
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events

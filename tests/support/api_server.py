@@ -54,6 +54,10 @@ class ApiServer:
         """The operator's way to the API server."""
         return self._server.write_kubeconfig(folder / "kubeconfig.json", OPERATOR)
 
+    def admin_kubeconfig(self, folder: Path) -> Path:
+        """The cluster's admin's."""
+        return self._server.write_kubeconfig(folder / "admin.json")
+
     def admin(self) -> httpx.Client:
         return self._server.client()
 

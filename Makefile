@@ -46,8 +46,8 @@ events: init ## Write docs/events anew from the contracts
 demo: init ## Start the whole platform and show its main job done
 	$(RUN)/python -m devstack.demo
 
-up: init ## Start the whole platform on this machine; Ctrl-C stops it
-	$(RUN)/python -m devstack up
+up: init ## Start the whole platform on this machine; Ctrl-C stops it. BACKING=compose: servers in containers
+	SLOTWRIGHT_BACKING=$(BACKING) $(RUN)/python -m devstack up
 
 down: init ## Stop it
 	$(RUN)/python -m devstack down

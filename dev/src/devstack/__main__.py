@@ -23,14 +23,14 @@ from functools import partial
 from rich.console import Console
 from rich.status import Status
 
-from devstack import postgres
+from devstack import servers
 from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, BinaryError, program
 from devstack.lifecycle import start, stop
 from devstack.processes import script
 from devstack.progress import table
 from devstack.stack import Stack
 from devstack.state import StackFolder, StackState
-from devstack.supervisor import Supervisor
+from devstack.supervisor import StackError, Supervisor
 
 
 def main() -> int:
@@ -138,7 +138,11 @@ def _clean(folder: StackFolder, console: Console) -> int:
         console.print("The stack is up: `make down` first.", style="red")
         return 1
     if folder.path.exists():
-        postgres.remove(folder.path / "postgres")
+        try:
+            servers.remove(folder)
+        except StackError as error:
+            console.print(str(error), style="red", markup=False)
+            return 1
         shutil.rmtree(folder.path)
     console.print(f"{folder.path} is gone.")
     return 0

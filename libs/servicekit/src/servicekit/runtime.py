@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from servicekit.db import Database
 from servicekit.health import Health, Heartbeat, ReadinessCheck
 from servicekit.http.app import create_app
+from servicekit.http.drain import CloseWhenDraining, DrainingServer
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
 from servicekit.migrate import PATIENCE_SECONDS, MigrationError, migrate, wait_for_schema
@@ -146,7 +147,8 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
     if parts.customize is not None and serves:
         parts.customize(app)
     config = uvicorn.Config(
-        app,
+        lambda: CloseWhenDraining(app, server),
+        factory=True,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -158,7 +160,7 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, settings.drain_seconds)
     await server.serve()
     return 1 if group.failed or not server.started else 0
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from contracts.topics import PARTS
 from devstack.services import DATABASE_SERVICES
 
@@ -81,9 +83,15 @@ class Cluster:
                 *where,
             )
 
-    def load(self, images: Iterable[str]) -> None:
-        """Puts images of this machine's engine into the cluster's node."""
-        run("kind", "load", "docker-image", "--name", self.name, *images)
+    def load(self, tag: str) -> None:
+        """Puts our images into the cluster's node, and what the engine has of those that charts/backing names.
+
+        The node pulls the rest by itself.
+        """
+        named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
+        public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]
+        wanted = [image(name, tag) for name in IMAGES] + [name for name in public if _has(name)]
+        run("kind", "load", "docker-image", "--name", self.name, *wanted)
 
     def make_secrets(self) -> list[str]:
         """Makes the namespace and the Secrets that are missing, with random values; answers the new ones' names."""
@@ -169,10 +177,7 @@ def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
     """Builds the images that are missing; answers their tag."""
     tag = tag or source_tag()
     for name in names:
-        there = subprocess.run(
-            ["docker", "image", "inspect", image(name, tag)], capture_output=True, check=False
-        )
-        if there.returncode:
+        if not _has(image(name, tag)):
             _say(f"builds {image(name, tag)}")
             run(
                 "docker",
@@ -186,6 +191,12 @@ def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
                 str(ROOT),
             )
     return tag
+
+
+def _has(name: str) -> bool:
+    """Whether this machine's engine has the image."""
+    asked = subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 def run(program: str, *arguments: str, given: str | None = None) -> str:
@@ -222,7 +233,7 @@ def main() -> int:
         if given.command in {"images", "up"}:
             tag = build()
             _say("loads the images into the cluster")
-            cluster.load(image(name, tag) for name in IMAGES)
+            cluster.load(tag)
         if given.command in {"secrets", "up"}:
             for name in cluster.make_secrets():
                 _say(f"secret/{name} made")

@@ -118,6 +118,19 @@ def _current(engine: sa.Engine) -> set[str]:
         return set(MigrationContext.configure(connection).get_current_heads())
 
 
+def _reached(script: ScriptDirectory, heads: set[str]) -> set[str]:
+    """The revisions that a schema at `heads` has: Alembic notes none that another one depends on."""
+    reached: set[str] = set()
+    pending = list(heads)
+    while pending:
+        name = pending.pop()
+        reached.add(name)
+        revision = script.get_revision(name)
+        for before in (revision.down_revision, revision.dependencies):
+            pending += [before] if isinstance(before, str) else before or ()
+    return reached
+
+
 def _engine(conninfo: str) -> sa.Engine:
     return sa.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=sa.pool.NullPool
@@ -131,8 +144,9 @@ async def wait_for_schema(
 
     Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.
     """
-    wanted = set(ScriptDirectory.from_config(_config(service)).get_heads())
-    known = {revision.revision for revision in ScriptDirectory.from_config(_config(service)).walk_revisions()}
+    script = ScriptDirectory.from_config(_config(service))
+    wanted = set(script.get_heads())
+    known = {revision.revision for revision in script.walk_revisions()}
     deadline = time.monotonic() + limit
     seen = "nothing yet"
     while time.monotonic() < deadline:
@@ -141,7 +155,7 @@ async def wait_for_schema(
             async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=5) as connection:
                 cursor = await connection.execute("SELECT version_num FROM alembic_version")
                 heads = {row[0] for row in await cursor.fetchall()}
-            if wanted <= heads or heads - known:
+            if heads - known or wanted <= _reached(script, heads):
                 return
             seen = f"revisions {sorted(heads)}"
         except psycopg.Error as error:

@@ -107,15 +107,17 @@ class Cluster:
             self.kubectl("create", "-f", "-", given=json.dumps(_secret(name, data)))
         return sorted(missing)
 
-    def install(self, tag: str, more: Sequence[str] = ()) -> None:
-        """CRDs, what the platform stands on, and the platform; waits until all of it is ready."""
+    def crds(self) -> None:
         self.helm("upgrade", "--install", "crds", str(ROOT / "charts" / "crds"), "--wait")
+
+    def backing(self, tag: str, more: Sequence[str] = ()) -> None:
+        """What the platform stands on; waits until it is ready."""
         image = ("--set", f"stripe.image=slotwright/stripe-standin:{tag}")
-        self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, "--wait", "--timeout", "5m")
-        self.platform(tag, more)
+        waits = ("--wait", "--timeout", "5m")
+        self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, *waits, *more)
 
     def platform(self, tag: str, more: Sequence[str] = ()) -> None:
-        """The platform alone."""
+        """The platform; waits until its schemas are made and all of it is ready."""
         image = ("--set", f"global.slotwright.image.tag={tag}")
         waits = ("--wait", "--wait-for-jobs", "--timeout", "10m")
         self.helm("upgrade", "--install", PLATFORM, *chart("slotwright", "platform"), *image, *waits, *more)
@@ -239,7 +241,9 @@ def main() -> int:
                 _say(f"secret/{name} made")
         if given.command == "up":
             _say("installs the charts")
-            cluster.install(tag)
+            cluster.crds()
+            cluster.backing(tag)
+            cluster.platform(tag)
         if given.command in {"seed", "up"}:
             cluster.seed()
     except ClusterError as error:

@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway
+.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -57,6 +57,18 @@ build: init ## Fetch and build what a first start would
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py
+
+cluster: init ## Make the kind cluster of dev/cluster/kind.yaml (docs/develop.md)
+	$(RUN)/python -m devstack.cluster create
+
+kind-up: init ## The platform in that cluster: images, Secrets, charts, sample business
+	$(RUN)/python -m devstack.cluster up
+
+kind-down: ## Remove that cluster
+	kind delete cluster --name slotwright
+
+e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kubectl and helm
+	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,14 +19,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from devstack import processes
 from devstack.archives import no_news
 from devstack.binaries import ETCD, KUBE_APISERVER, program
+from devstack.errors import StackError
 from devstack.processes import free_port
 
 ADMIN = "admin"
 OPERATOR = "slotwright-operator"
 _START_SECONDS = 90.0
+_PROCESSES = 2
 
 
-class KubernetesError(Exception):
+class KubernetesError(StackError):
     """The API server could not be made or started; the message says what it printed."""
 
 
@@ -59,11 +61,11 @@ class Kubernetes:
         self._wait()
 
     def stop(self) -> None:
-        """The API server first, so that etcd has no client when it ends."""
-        for process in reversed(self.processes.values()):
+        """The API server first, so that etcd has no client when it ends. A `start` under way then fails."""
+        for name in reversed(tuple(self.processes)):
+            process = self.processes.pop(name)
             process.terminate()
             process.wait(30)
-        self.processes.clear()
 
     def token(self, user: str) -> str:
         """What a user shows the API server."""
@@ -160,7 +162,9 @@ class Kubernetes:
             # `default` is made by the server itself, a moment after it is ready.
             for path in ("/readyz", "/api/v1/namespaces/default"):
                 while not _answers(client, path):
-                    for name, process in self.processes.items():
+                    if len(self.processes) < _PROCESSES:
+                        raise KubernetesError("It was stopped while it started.")
+                    for name, process in tuple(self.processes.items()):
                         if process.poll() is not None or time.monotonic() > deadline:
                             log = self.log(name).read_text("utf-8", "replace")
                             raise KubernetesError(

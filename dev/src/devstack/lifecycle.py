@@ -4,6 +4,7 @@ Used by the command line and by the demo.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,14 +12,20 @@ import time
 
 from rich.console import Console
 
+from devstack.errors import no_room
 from devstack.progress import watch
 from devstack.state import Snapshot, StackFolder, StackState
 
 _STOP_SECONDS = 60.0
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C has ended, as shells have it."""
 
 
 def start(folder: StackFolder, console: Console, *, detach: bool, port: int | None = None) -> int:
-    """Starts the stack unless it is up, shows how it comes up; answers the exit code."""
+    """Starts the stack unless it is up, shows how it comes up; answers the exit code.
+
+    Without `detach` it stays until Ctrl-C, or whatever else ends this process, and the stack ends with it.
+    """
     if folder.is_held():
         return _join(folder, console)
     try:
@@ -36,22 +43,26 @@ def start(folder: StackFolder, console: Console, *, detach: bool, port: int | No
         child = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
+    up = False
     try:
         seen = watch(folder, console, lambda: child.poll() is not None)
-        if seen.state is not StackState.UP:
-            child.wait()
-            return _failed(folder, console)
-        _show_up(seen, console)
-        if detach:
-            return 0
-        console.print("Ctrl-C stops it.")
-        _stay(folder, console, child)
-    except KeyboardInterrupt:
-        console.print("Stopping …")
-        child.send_signal(signal.SIGTERM)
+        up = seen.state is StackState.UP
+        if up:
+            _show_up(seen, console, port)
+            if detach:
+                return 0
+            console.print("Ctrl-C stops it.")
+            _stay(folder, console, child)
         child.wait()
-        return 0
-    return _failed(folder, console)
+    except KeyboardInterrupt:
+        _interrupt(console, child)
+        return 0 if up else INTERRUPTED
+    if not up and folder.is_held():
+        return _join(folder, console)  # with another command's, which was quicker
+    return _ended(folder, console, was_up=up)
 
 
 def stop(folder: StackFolder, console: Console) -> int:
@@ -59,12 +70,23 @@ def stop(folder: StackFolder, console: Console) -> int:
     if not folder.is_held():
         console.print("The stack is not up.")
         return 0
-    os.kill(folder.read().pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
+    told = 0
     while folder.is_held():
+        pid = folder.read().pid
+        if pid and pid != told:  # none yet from a supervisor that has only just begun
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                console.print(f"[red]The stack is another user's[/]: process {pid}.")
+                return 1
+            told = pid
         if time.monotonic() > deadline:
             console.print(
                 f"[red]It did not stop within {_STOP_SECONDS:.0f} s[/]: see {folder.path}/supervisor.log."
+                f" `kill -9 {pid}` ends it and all that it started."
             )
             return 1
         time.sleep(0.1)
@@ -74,7 +96,11 @@ def stop(folder: StackFolder, console: Console) -> int:
 
 def _join(folder: StackFolder, console: Console) -> int:
     """For a stack that another command has started: waits until it is up."""
-    seen = watch(folder, console, lambda: not folder.is_held())
+    try:
+        seen = watch(folder, console, lambda: not folder.is_held())
+    except KeyboardInterrupt:
+        console.print("It goes on starting; `make down` ends it.")
+        return INTERRUPTED
     if seen.state is StackState.UP:
         console.print("The stack is up already: `make status` shows it.")
         return 0
@@ -93,15 +119,36 @@ def _stay(folder: StackFolder, console: Console, child: subprocess.Popen[bytes])
         time.sleep(0.2)
 
 
-def _failed(folder: StackFolder, console: Console) -> int:
+def _interrupt(console: Console, child: subprocess.Popen[bytes]) -> None:
+    """Has the supervisor stop everything, and waits for it; a second Ctrl-C has the kernel do that."""
+    console.print("Stopping …")
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait()
+    except KeyboardInterrupt:
+        child.kill()
+        child.wait()
+
+
+def _ended(folder: StackFolder, console: Console, *, was_up: bool) -> int:
+    """Says why the stack is not up, or no more; 0 when somebody has stopped it."""
     seen = folder.read()
-    said = seen.error or (folder.path / "supervisor.log").read_text("utf-8", "replace")
-    console.print("The stack did not start." if said else "The stack has ended.", style="red")
-    console.print(said.strip(), markup=False, highlight=False)
+    if was_up and seen.state is StackState.DOWN and not seen.error:
+        console.print("The stack was stopped.")
+        return 0
+    console.print("The stack has ended." if was_up else "The stack did not start.", style="red")
+    said = seen.error.strip() or (folder.path / "supervisor.log").read_text("utf-8", "replace").strip()
+    if shutil.disk_usage(folder.path).free == 0 and not said:
+        said = no_room(folder.path)
+    console.print(said or "It was killed.", markup=False, highlight=False)
     return 1
 
 
-def _show_up(seen: Snapshot, console: Console) -> None:
+def _show_up(seen: Snapshot, console: Console, port: int | None) -> None:
     console.print("[green]The stack is up.[/]")
     for name, value in seen.environment.items():
         console.print(f"  {name}={value}", markup=False, highlight=False)
+    if port and not seen.environment["SLOTWRIGHT_URL"].endswith(f":{port}"):
+        console.print(
+            f"Port {port} cannot be had (another program has it, or it is root's): the gateway has another."
+        )

@@ -15,12 +15,13 @@ import httpx
 from devstack import processes
 from devstack.archives import no_news
 from devstack.binaries import MAILPIT, program
+from devstack.errors import StackError
 from devstack.processes import free_port
 
 _START_SECONDS = 30.0
 
 
-class MailpitError(Exception):
+class MailpitError(StackError):
     """Mailpit could not be started; the message says what it printed."""
 
 
@@ -88,7 +89,7 @@ class Mailpit:
             try:
                 httpx.get(f"{self.url}/readyz", timeout=2)
             except httpx.TransportError as error:
-                if self.process.poll() is not None or time.monotonic() > deadline:
+                if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                     log_text = self.log.read_text("utf-8", "replace")
                     raise MailpitError(f"Mailpit did not start: {error}\n{log_text[-2000:]}") from error
                 time.sleep(0.05)

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from devstack.errors import StackError
 from devstack.processes import end_with_parent, free_port
 
 _START_SECONDS = 30.0
@@ -31,7 +32,7 @@ _SETTINGS = {
 }
 
 
-class PostgresError(Exception):
+class PostgresError(StackError):
     """The server could not be made or started; the message says what it printed."""
 
 
@@ -67,7 +68,7 @@ class Postgres:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
             user=self._uid,
             group=self._gid,
             extra_groups=[] if self._user else None,

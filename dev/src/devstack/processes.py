@@ -13,7 +13,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Runs in the child, before it becomes its program: SIGINT when the parent dies, however it dies."""
+    """Runs in the child, before it becomes its program: SIGINT when the parent dies, however it dies.
+
+    A shell has its background jobs ignore SIGINT, which a child would inherit and some, Java's, would keep to.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
@@ -31,8 +35,38 @@ def start(
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
     )
+
+
+class Claims:
+    """Ports that we mean to listen on later, kept from the other stacks of this machine until we end.
+
+    A claim is a name in Linux's abstract socket namespace: it is anybody's, it belongs to the network namespace as
+    ports do, and it goes with its process, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    def take(self, preferred: int = 0) -> int:
+        """A free port that nobody claims, ours from now on: the preferred one where it is to be had."""
+        port = free_port(preferred)
+        while not self._claim(port):
+            port = free_port()
+        return port
+
+    def _claim(self, port: int) -> bool:
+        if port in self._held:
+            return True
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0slotwright-port-{port}")
+        except OSError:
+            mark.close()
+            return False
+        self._held[port] = mark
+        return True
 
 
 def free_port(preferred: int = 0) -> int:

@@ -26,9 +26,9 @@ _COLOURS = {
 
 
 def table(snapshot: Snapshot, *, details: bool = False) -> Table:
-    """The stack's components and how each is doing; with `details` also processes, memory, addresses, logs."""
+    """The stack's components and how each is doing; with `details` also processes, memory, addresses."""
     made = Table(box=None, pad_edge=False)
-    for title in ("component", "state", "", *(("pid", "restarts", "MB", "url", "log") if details else ())):
+    for title in ("component", "state", "", *(("pid", "restarts", "MB", "url") if details else ())):
         made.add_column(title, overflow="fold", justify="right" if title == "MB" else "left")
     runs = details and snapshot.state not in {StackState.DOWN, StackState.FAILED}
     memory = {name: held_by(part.pid) for name, part in snapshot.parts.items() if runs and part.pid}
@@ -37,10 +37,10 @@ def table(snapshot: Snapshot, *, details: bool = False) -> Table:
         cells = [name, state, escape(_text(part))]
         if details:
             size = memory.get(name, 0)
-            cells += [str(part.pid or ""), str(part.restarts or ""), _megabytes(size), part.url, part.log]
+            cells += [str(part.pid or ""), str(part.restarts or ""), _megabytes(size), part.url]
         made.add_row(*cells)
     if runs:  # all are the supervisor's children
-        made.add_row("in all, with the supervisor", "", "", "", "", _megabytes(held_by(snapshot.pid)))
+        made.add_row("in all", "", "", "", "", _megabytes(held_by(snapshot.pid)))
     return made
 
 

@@ -58,6 +58,10 @@ def last_lines(log: Path, count: int = _LAST_LINES) -> str:
     return "\n".join(lines[-count:]) or "(it has written nothing)"
 
 
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
 class Supervisor:
     """One running stack in `folder`. Its methods that start things are for the threads of `run`'s pool."""
 
@@ -180,7 +184,7 @@ class Supervisor:
             while not self._stop.is_set():
                 if watched.process.poll() is not None:
                     raise StackError(
-                        f"{watched.name} ended with code {watched.process.returncode} while it started."
+                        f"{watched.name} ended while it started ({_how(watched.process.returncode)})."
                         f" Its last lines, from {watched.log}:\n{last_lines(watched.log)}"
                     )
                 try:
@@ -214,7 +218,7 @@ class Supervisor:
     def _died(self, one: Watched) -> None:
         """A service gets another try, a little later each time; a server takes the stack with it."""
         what = (
-            f"{one.name} died with code {one.process.returncode}."
+            f"{one.name} died ({_how(one.process.returncode)})."
             f" Its last lines, from {one.log}:\n{last_lines(one.log)}"
         )
         if one.again is None:

@@ -103,7 +103,7 @@ def test_a_service_that_dies_is_named_and_started_anew(tmp_path: Path) -> None:
             httpx.get(f"{running.url}/die")
         said = running.until(lambda seen: seen.parts["shop"].state is PartState.RESTARTING)
         assert said.state is StackState.DEGRADED
-        assert "shop died with code 3" in said.parts["shop"].text
+        assert "shop died (exit code 3)" in said.parts["shop"].text
         assert "the disk is full" in said.parts["shop"].text
         after = running.until(lambda seen: seen.state is StackState.UP)
         assert after.parts["shop"].restarts == 1
@@ -119,7 +119,7 @@ def test_a_service_that_does_not_start_ends_the_stack_with_its_last_lines(
 ) -> None:
     with stack(tmp_path, code) as running:
         failed = running.until(lambda seen: seen.state is StackState.FAILED)
-        assert "shop ended with code" in failed.error
+        assert "shop ended while it started (exit code" in failed.error
         assert said in failed.error
     assert running.code == 1
 
@@ -140,5 +140,5 @@ def test_a_server_that_dies_takes_the_stack_with_it(tmp_path: Path) -> None:
     assert supervisor.run(start) == 1
     failed = folder.read()
     assert failed.state is StackState.FAILED
-    assert "kafka died with code 0" in failed.error
+    assert "kafka died (exit code 0)" in failed.error
     assert "out of memory" in failed.error

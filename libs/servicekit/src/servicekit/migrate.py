@@ -51,12 +51,21 @@ def run_sql(revision_file: str) -> None:
     # past SQLAlchemy, which would take a `%` in the SQL for a placeholder; the transaction is the same
     raw = op.get_bind().connection.driver_connection
     assert raw is not None  # noqa: S101 - Alembic has just opened it
-    raw.execute(statements.encode())
+    try:
+        raw.execute(statements.encode())
+    except psycopg.Error as error:
+        raise MigrationError(f"revision {Path(revision_file).stem}: {str(error).strip()}") from error
 
 
 def migrate(service: str, settings: DatabaseSettings) -> None:
     """Brings the service's database to its heads. Raises MigrationError; a failed revision leaves no trace."""
-    url = settings.migration_database_url.get_secret_value()
+    try:
+        _migrate(service, settings.migration_database_url.get_secret_value())
+    except psycopg.Error as error:
+        raise MigrationError(f"{service}: {type(error).__name__}: {str(error).strip()}") from error
+
+
+def _migrate(service: str, url: str) -> None:
     with psycopg.connect(url, autocommit=True, connect_timeout=10) as guard:
         guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
         _grant(guard, f"{service}_app")

@@ -30,7 +30,7 @@ from contracts.topics import ALL_TOPICS, Topic
 from devstack.archives import no_news
 from devstack.errors import StackError
 from devstack.jars import resolved
-from devstack.processes import end_with_parent, free_port
+from devstack.processes import end, end_with_parent, free_port
 
 VERSION = "4.1.1"
 _START_SECONDS = 60.0
@@ -84,8 +84,7 @@ class Kafka:
     def stop(self) -> None:
         """A controlled shutdown."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
+            end(self._process, signal.SIGTERM)
             self._process = None
 
     def running(self) -> subprocess.Popen[bytes]:

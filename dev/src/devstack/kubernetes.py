@@ -7,6 +7,7 @@ rights are those of operator/rbac.yaml and no more. Data stays in the folder bet
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -63,9 +64,7 @@ class Kubernetes:
     def stop(self) -> None:
         """The API server first, so that etcd has no client when it ends. A `start` under way then fails."""
         for name in reversed(tuple(self.processes)):
-            process = self.processes.pop(name)
-            process.terminate()
-            process.wait(30)
+            processes.end(self.processes.pop(name), signal.SIGTERM)
 
     def token(self, user: str) -> str:
         """What a user shows the API server."""

@@ -46,7 +46,7 @@ def start(folder: StackFolder, console: Console, *, detach: bool, port: int | No
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
-    up, said = False, set[str]()
+    up, told = False, set[str]()
     try:
         seen = watch(folder, console, lambda: child.poll() is not None)
         up = seen.state is StackState.UP
@@ -55,14 +55,14 @@ def start(folder: StackFolder, console: Console, *, detach: bool, port: int | No
             if detach:
                 return 0
             console.print("Ctrl-C stops it.")
-            said = _stay(folder, console, child)
+            told = _stay(folder, console, child)
         child.wait()
     except KeyboardInterrupt:
         _interrupt(console, child)
         return 0 if up else INTERRUPTED
     if not up and folder.is_held():
         return _join(folder, console)  # with another command's, which was quicker
-    return _ended(folder, console, said, was_up=up)
+    return _ended(folder, console, child.returncode, told, was_up=up)
 
 
 def stop(folder: StackFolder, console: Console) -> int:
@@ -109,17 +109,19 @@ def _join(folder: StackFolder, console: Console) -> int:
 
 
 def _stay(folder: StackFolder, console: Console, child: subprocess.Popen[bytes]) -> set[str]:
-    """Tells of each component that dies or comes back, until the stack ends; answers what was told last."""
+    """Tells of each component that dies or comes back, until the stack ends; answers what was told."""
     said: dict[str, str] = {}
+    told: set[str] = set()
     while child.poll() is None:
         for name, part in folder.read().parts.items():
             if part.text and said.get(name) != part.text:
                 console.print(part.text, markup=False, highlight=False)
+                told.add(part.text)
             if said.get(name) and part.state is PartState.READY:
                 console.print(f"{name} is ready again.", markup=False, highlight=False)
             said[name] = part.text
         time.sleep(0.2)
-    return set(said.values())
+    return told
 
 
 def _interrupt(console: Console, child: subprocess.Popen[bytes]) -> None:
@@ -133,10 +135,10 @@ def _interrupt(console: Console, child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _ended(folder: StackFolder, console: Console, told: set[str], *, was_up: bool) -> int:
+def _ended(folder: StackFolder, console: Console, code: int, told: set[str], *, was_up: bool) -> int:
     """Says why the stack is not up, or no more; 0 when somebody has stopped it."""
     seen = folder.read()
-    if was_up and seen.state is StackState.DOWN and not seen.error:
+    if was_up and code == 0:
         console.print("The stack was stopped.")
         return 0
     console.print("The stack has ended." if was_up else "The stack did not start.", style="red")
@@ -145,7 +147,9 @@ def _ended(folder: StackFolder, console: Console, told: set[str], *, was_up: boo
     said = seen.error.strip() or (folder.path / "supervisor.log").read_text("utf-8", "replace").strip()
     if shutil.disk_usage(folder.path).free == 0 and not said:
         said = no_room(folder.path)
-    console.print(said or "It was killed.", markup=False, highlight=False)
+    if not said and code < 0:
+        said = f"Its supervisor was killed by {signal.Signals(-code).name}; what it had started ends with it."
+    console.print(said or "It was stopped.", markup=False, highlight=False)
     return 1
 
 

@@ -4,6 +4,7 @@ Built from its module it has no web pages (npm builds those, and they are not in
 by its API: GET /api/v1/messages.
 """
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -98,6 +99,5 @@ class Mailpit:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
+            processes.end(self.process, signal.SIGTERM)
             self.process = None

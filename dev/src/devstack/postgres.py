@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from devstack.errors import StackError
-from devstack.processes import end_with_parent, free_port
+from devstack.processes import end, end_with_parent, free_port
 
 _START_SECONDS = 30.0
 _ELSEWHERE = Path("/var/tmp")  # noqa: S108 - a folder of ours is made in it, by mkdtemp
@@ -79,8 +79,7 @@ class Postgres:
     def stop(self) -> None:
         """A fast shutdown; no connection is waited for."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+            end(self._process, signal.SIGINT)
             self._process = None
 
     def running(self) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
+_END_SECONDS = 15.0
 
 
 def end_with_parent() -> None:
@@ -37,6 +38,16 @@ def start(
         start_new_session=True,
         preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
     )
+
+
+def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Asks a server to end, and kills it when it does not: kube-apiserver, say, waits for an etcd that is gone."""
+    process.send_signal(how)
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Claims:

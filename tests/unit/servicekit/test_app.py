@@ -1,7 +1,6 @@
 """What every service's app does by itself: probes, problems, ids, the access log. The app runs in the test."""
 
 import json
-import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -20,6 +19,7 @@ from servicekit.logging import configure_logging
 from servicekit.settings import Settings
 from servicekit.testing.tokens import TokenMinter
 from servicekit.tracing import configure_tracing
+from support.logs import logs_kept_apart
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ROUTER = APIRouter()
@@ -54,14 +54,9 @@ def health() -> Health:
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
-    """They are set up by tests as a service's process does it; what was there before comes back."""
     configure_tracing("shop", None)
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    with logs_kept_apart():
+        yield
 
 
 @asynccontextmanager

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import logging
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from devstack.processes import free_port
 from servicekit.health import Heartbeat
 from servicekit.runtime import Parts, Service, main
 from servicekit.settings import Settings
+from support.logs import logs_kept_apart
 
 
 class Dies:
@@ -37,12 +36,8 @@ def shop(*loops: Dies) -> Service:
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
-    """`main` sets logging up; what was there before comes back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    with logs_kept_apart():
+        yield
 
 
 @pytest.mark.parametrize(

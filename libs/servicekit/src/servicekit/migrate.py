@@ -77,7 +77,7 @@ def _migrate(service: str, url: str) -> None:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "heads")
         except Exception as error:  # whatever a revision raised, the message must name where it stood
-            wanted = set(ScriptDirectory.from_config(config).get_heads()) - before
+            wanted = _heads(ScriptDirectory.from_config(config)) - before
             raise MigrationError(
                 f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed "
                 f"and was rolled back: {error}"
@@ -98,6 +98,19 @@ def _grant(connection: psycopg.Connection, app_role: str) -> None:
     )
 
 
+def _heads(scripts: ScriptDirectory) -> set[str]:
+    """The revisions that a whole schema is marked with: not those that another one stands on or depends on.
+
+    Alembic's own heads have the kit's among them, which no database is marked with once a service's stands on it.
+    """
+    revisions = list(scripts.walk_revisions())
+    below: set[str] = set()
+    for revision in revisions:
+        for names in (revision.down_revision, revision.dependencies):
+            below |= {names} if isinstance(names, str) else set(names or ())
+    return {revision.revision for revision in revisions} - below
+
+
 def _current(engine: sa.Engine) -> set[str]:
     with engine.connect() as connection:
         return set(MigrationContext.configure(connection).get_current_heads())
@@ -112,8 +125,8 @@ async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: fl
 
     Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.
     """
-    wanted = set(ScriptDirectory.from_config(_config(service)).get_heads())
-    known = {revision.revision for revision in ScriptDirectory.from_config(_config(service)).walk_revisions()}
+    scripts = ScriptDirectory.from_config(_config(service))
+    known, wanted = {revision.revision for revision in scripts.walk_revisions()}, _heads(scripts)
     deadline = time.monotonic() + limit
     seen = "nothing yet"
     while time.monotonic() < deadline:

@@ -3,8 +3,8 @@
 `runtime` calls `configure_tracing`. Without an endpoint nothing is recorded, but the context (W3C traceparent)
 is still passed on, so that logs of all services carry one trace id.
 
-Requests get their span at the edge rather than from FastAPI's instrumentation: that one writes whole paths into
-spans, and a path may hold a customer's link. Names follow OpenTelemetry's semantic conventions.
+Requests get their span at the edge (servicekit.http.edge) rather than from FastAPI, which writes whole paths into
+spans: a path may hold a customer's link. Names follow OpenTelemetry's semantic conventions.
 """
 
 import time

@@ -10,6 +10,9 @@ from pathlib import Path
 
 _NO_ROOM = 8 << 20
 """With less than this free, whatever failed failed for want of room."""
+_SAYINGS = ("no space left", "check free disk space")
+A_STACK_TAKES = 300 << 20
+"""Bytes on disk, its first hours included."""
 
 
 class StackError(Exception):
@@ -25,10 +28,22 @@ def explain(error: Exception, folder: Path) -> str:
 
 def is_full(error: Exception, folder: Path) -> bool:
     """Whether a full disk is why; many a program says so in its own words, or dies without any."""
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+    said = str(error).lower()
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(one in said for one in _SAYINGS):
         return True
     return folder.exists() and shutil.disk_usage(folder).free < _NO_ROOM
 
 
 def no_room(folder: Path) -> str:
-    return f"The disk of {folder} is full: make room, or set SLOTWRIGHT_STATE to a folder on another one."
+    """What to say of a disk that is full, or too full for a stack."""
+    free, takes = shutil.disk_usage(folder).free >> 20, A_STACK_TAKES >> 20
+    return (
+        f"The disk of {folder} has {free} MB left, and a stack takes {takes}: make room, or set SLOTWRIGHT_STATE"
+        " to a folder on another one."
+    )
+
+
+def lacks_room(folder: Path) -> bool:
+    """Whether a stack in the folder cannot have all that one takes, what it has already included."""
+    has = sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    return shutil.disk_usage(folder).free + has < A_STACK_TAKES

@@ -12,7 +12,7 @@ import time
 
 from rich.console import Console
 
-from devstack.errors import no_room
+from devstack.errors import lacks_room, no_room
 from devstack.progress import watch
 from devstack.state import PartState, Snapshot, StackFolder, StackState
 
@@ -28,15 +28,10 @@ def start(folder: StackFolder, console: Console, *, detach: bool, port: int | No
     """
     if folder.is_held():
         return _join(folder, console)
-    try:
-        folder.make()
-        (folder.path / "stack.json").unlink(missing_ok=True)
-        log = (folder.path / "supervisor.log").open("wb")
-    except OSError as error:
-        console.print(
-            f"[red]{folder.path} cannot be used: {error.strerror}.[/] Set SLOTWRIGHT_STATE to a folder of yours."
-        )
+    if refusal := _make(folder):
+        console.print(refusal, style="red")
         return 1
+    log = (folder.path / "supervisor.log").open("wb")
     command = [sys.executable, "-m", "devstack", "supervise", *(["--port", str(port)] if port else [])]
     env = os.environ | {"SLOTWRIGHT_STATE": str(folder.path)}
     with log:
@@ -92,6 +87,17 @@ def stop(folder: StackFolder, console: Console) -> int:
         time.sleep(0.1)
     console.print("The stack is down; its data stays for the next start.")
     return 0
+
+
+def _make(folder: StackFolder) -> str:
+    """Makes the folder ready for a supervisor; answers why it cannot be used, if so."""
+    try:
+        folder.make()
+        (folder.path / "stack.json").unlink(missing_ok=True)
+        (folder.path / "supervisor.log").touch()
+    except OSError as error:
+        return f"{folder.path} cannot be used: {error.strerror}. Set SLOTWRIGHT_STATE to a folder of yours."
+    return no_room(folder.path) if lacks_room(folder.path) else ""
 
 
 def _join(folder: StackFolder, console: Console) -> int:

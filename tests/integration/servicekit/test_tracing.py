@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+import pytest
 
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
@@ -40,6 +41,7 @@ def logged(log: Path, trace_id: str) -> list[dict[str, object]]:
     return [line for line in lines if line.get("trace_id") == trace_id]
 
 
+@pytest.mark.slow
 def test_a_trace_goes_from_a_request_through_kafka_into_another_service(
     databases: Databases, broker: Broker, tmp_path: Path
 ) -> None:

@@ -150,11 +150,10 @@ def _ended(folder: StackFolder, console: Console, code: int, told: set[str], *, 
     console.print("The stack has ended." if was_up else "The stack did not start.", style="red")
     if seen.error in told:
         return 1
-    said = seen.error.strip() or (folder.path / "supervisor.log").read_text("utf-8", "replace").strip()
-    if shutil.disk_usage(folder.path).free == 0 and not said:
-        said = no_room(folder.path)
+    said = seen.error.strip()
     if not said and code < 0:
         said = f"Its supervisor was killed by {signal.Signals(-code).name}; what it had started ends with it."
+    said = said or (folder.path / "supervisor.log").read_text("utf-8", "replace").strip()
     console.print(said or "It was stopped.", markup=False, highlight=False)
     return 1
 

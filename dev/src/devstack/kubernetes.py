@@ -153,6 +153,8 @@ class Kubernetes:
                 [binary, *(f"--{flag}={value}" for flag, value in flags.items())],
                 log,
                 os.environ | {"HOME": str(self._folder)},
+                # The API server keeps nothing itself, and asked to end it waits long for an etcd that has ended.
+                orphaned=signal.SIGINT if name == "etcd" else signal.SIGKILL,
             )
 
     def _wait(self) -> None:

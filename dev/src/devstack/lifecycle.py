@@ -4,7 +4,6 @@ Used by the command line and by the demo.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys

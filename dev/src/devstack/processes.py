@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sysconfig
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -13,21 +14,25 @@ _PR_SET_PDEATHSIG = 1
 _END_SECONDS = 15.0
 
 
-def end_with_parent() -> None:
-    """Runs in the child, before it becomes its program: SIGINT when the parent dies, however it dies.
+def end_with_parent(how: signal.Signals = signal.SIGINT) -> None:
+    """Runs in the child, before it becomes its program: this signal when the parent dies, however it dies.
 
     A shell has its background jobs ignore SIGINT, which a child would inherit and some, Java's, would keep to.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
 
 
 def start(
-    command: Sequence[str | Path], log: IO[bytes], env: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    log: IO[bytes],
+    env: Mapping[str, str] | None = None,
+    *,
+    orphaned: signal.Signals = signal.SIGINT,
 ) -> subprocess.Popen[bytes]:
     """A process in a session of its own, which a Ctrl-C for us does not reach, and which ends when we do.
 
-    `env` is all of its environment; ours when None.
+    `env` is all of its environment; ours when None. `orphaned` is the signal that it gets when we are killed.
     """
     return subprocess.Popen(
         command,
@@ -36,7 +41,7 @@ def start(
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
+        preexec_fn=partial(end_with_parent, orphaned),  # noqa: PLW1509 - two system calls
     )
 
 

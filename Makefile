@@ -5,10 +5,11 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway cluster kind-up kind-down e2e
+.PHONY: help init fmt lint type test test-unit test-integration events demo up down status logs build clean \
+	bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
 
 $(UV): Makefile
 	$(PYTHON) -m venv .tools
@@ -37,6 +38,12 @@ type: init ## Check types (mypy --strict)
 test: init ## Run the tests
 	$(RUN)/pytest
 
+test-unit: init ## Only those that start no server
+	$(RUN)/pytest tests/unit tests/contracts
+
+test-integration: init ## Only those on the real parts
+	$(RUN)/pytest tests/integration tests/operator
+
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
 
@@ -51,6 +58,9 @@ down: init ## Stop it
 
 status: init ## What of it runs, and where
 	$(RUN)/python -m devstack status
+
+logs: init ## Follow the log of one part: make logs NAME=booking
+	$(RUN)/python -m devstack logs $(NAME)
 
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build

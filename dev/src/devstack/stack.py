@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from contracts.topics import PARTS
+from devstack.errors import StackError
 from devstack.kafka import Kafka, create_topics, create_user
 from devstack.kubernetes import OPERATOR, Kubernetes
 from devstack.mailpit import Mailpit
@@ -20,7 +21,7 @@ from devstack.postgres import Postgres, ensure_service
 from devstack.processes import script
 from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, Backing, Command, Wiring
 from devstack.state import PartState, StackFolder
-from devstack.supervisor import StackError, Supervisor
+from devstack.supervisor import Supervisor
 from servicekit.migrate import migrate
 from servicekit.settings import DatabaseSettings
 
@@ -40,10 +41,7 @@ class Stack:
         self._mailpit = Mailpit(folder.path / "mailpit", port=folder.port("mailpit", 8025))
 
     def start(self, supervisor: Supervisor) -> dict[str, str]:
-        """Brings everything up; answers the variables that other programs need.
-
-        Raises StackError and what the servers raise; each says what to do where that is known.
-        """
+        """Brings everything up; answers the variables that other programs need. Raises StackError."""
         servers: dict[str, Callable[[], None]] = {
             "kubernetes": lambda: self._start_kubernetes(supervisor),
             "kafka": lambda: self._start_kafka(supervisor),
@@ -77,14 +75,13 @@ class Stack:
         }
 
     def _start_postgres(self, supervisor: Supervisor) -> None:
-        self._postgres.start()
         supervisor.at_end("postgres", self._postgres.stop)
+        self._postgres.start()
         supervisor.watch_server("postgres", self._postgres.running(), self._postgres.log)
 
     def _start_kafka(self, supervisor: Supervisor) -> None:
-        supervisor.tell("kafka", PartState.PREPARING, "fetches its jars, if they are not there")
-        self._kafka.start()
         supervisor.at_end("kafka", self._kafka.stop)
+        self._kafka.start(partial(supervisor.progress, "kafka"))
         supervisor.watch_server("kafka", self._kafka.running(), self._kafka.log)
         admin = AdminClient(dict(self._kafka.client_config()))
         create_topics(admin)
@@ -92,14 +89,14 @@ class Stack:
             create_user(admin, user, self._wiring.kafka_password(user))
 
     def _start_mailpit(self, supervisor: Supervisor) -> None:
-        self._mailpit.start(lambda text: supervisor.tell("mailpit", PartState.PREPARING, text))
         supervisor.at_end("mailpit", self._mailpit.stop)
+        self._mailpit.start(partial(supervisor.progress, "mailpit"))
         assert self._mailpit.process is not None  # noqa: S101 - `start` has come back
         supervisor.watch_server("mailpit", self._mailpit.process, self._mailpit.log, self._mailpit.url)
 
     def _start_kubernetes(self, supervisor: Supervisor) -> None:
         supervisor.at_end("kubernetes", self._kubernetes.stop)
-        self._kubernetes.start(lambda text: supervisor.tell("kubernetes", PartState.PREPARING, text))
+        self._kubernetes.start(partial(supervisor.progress, "kubernetes"))
         for name, process in self._kubernetes.processes.items():
             supervisor.watch_server(name, process, self._kubernetes.log(name))
             supervisor.tell(name, PartState.READY)
@@ -113,7 +110,7 @@ class Stack:
     def _prepare(self, supervisor: Supervisor, backing: Backing) -> None:
         """One after the other: Alembic's context is the process's, not a thread's."""
         for service in DATABASE_SERVICES:
-            supervisor.tell("databases", PartState.PREPARING, service)
+            supervisor.progress("databases", service)
             ensure_service(self._postgres.url(), service, self._wiring.database_password(service))
             url = SecretStr(self._wiring.migration_url(service, backing))
             migrate(service, DatabaseSettings(migration_database_url=url))

@@ -24,8 +24,6 @@ from servicekit.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 600.0
-"""How long the command line waits for a database, or for its schema."""
 _LOCK_KEY = 0x510_7816
 _PAUSE_SECONDS = 1.0
 _HERE = Path(__file__).parent / "migrations"
@@ -144,9 +142,7 @@ def _engine(conninfo: str) -> sa.Engine:
     )
 
 
-async def wait_for_schema(
-    service: str, settings: DatabaseSettings, *, limit: float = PATIENCE_SECONDS
-) -> None:
+async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: float) -> None:
     """Waits until the schema has every revision this code knows; a newer schema is fine (expand-only).
 
     Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.

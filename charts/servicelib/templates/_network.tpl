@@ -42,10 +42,8 @@ spec:
       {{- include "servicelib.selectorLabels" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- if $v.networkPolicy.open }}
     - ports: [{port: http, protocol: TCP}]
-    {{- else if or $v.networkPolicy.clients $v.networkPolicy.metricsNamespace }}
-    - ports: [{port: http, protocol: TCP}]
+      {{- if not $v.networkPolicy.open }}
       from:
         {{- range $v.networkPolicy.clients }}
         - podSelector:
@@ -62,7 +60,7 @@ spec:
         - namespaceSelector:
             matchLabels: {{- toYaml . | nindent 14 }}
         {{- end }}
-    {{- end }}
+      {{- end }}
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     {{- range $v.networkPolicy.calls }}

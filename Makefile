@@ -5,10 +5,10 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test events demo up down status build clean bench-gateway
+.PHONY: help init fmt lint type test test-charts charts charts-golden events demo up down status build clean bench-gateway
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 $(UV): Makefile
 	$(PYTHON) -m venv .tools
@@ -34,8 +34,19 @@ lint: init type ## Check style, imports between parts, and types
 type: init ## Check types (mypy --strict)
 	$(RUN)/mypy
 
+# The two that are left out need tools that `make init` does not bring.
 test: init ## Run the tests
-	$(RUN)/pytest
+	$(RUN)/pytest --ignore=tests/charts --ignore=tests/e2e
+
+test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
+	$(RUN)/pytest tests/charts
+
+charts: init ## Write the charts' schemas and READMEs anew: needs helm-docs
+	$(RUN)/python charts/schema.py
+	helm-docs --chart-search-root charts --template-files ./README.md.gotmpl --sort-values-order file --log-level warning
+
+charts-golden: init ## Write the charts' golden renders anew: needs helm
+	PYTHONPATH=tests $(RUN)/python -m support.charts
 
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events

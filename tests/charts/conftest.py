@@ -1,0 +1,28 @@
+"""What the tests of the charts need, which `make init` does not bring: `make test` leaves this folder out."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from support.api_server import ApiServer
+
+_TOOLS = ("helm", "helm-unittest", "helm-docs", "kubectl")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tools() -> None:
+    """Ends the whole run with one line: a test that is left out because a tool is missing proves nothing."""
+    missing = [name for name in _TOOLS if shutil.which(name) is None]
+    if missing:
+        pytest.exit(f"tests/charts needs {', '.join(missing)} on PATH: docs/develop.md says how.", 1)
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ApiServer]:
+    """A real API server with the CRDs."""
+    made = ApiServer()
+    try:
+        yield made
+    finally:
+        made.close()

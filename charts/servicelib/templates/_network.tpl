@@ -99,6 +99,7 @@ spec:
 {{- end -}}
 
 {{- define "servicelib.httpRoute" -}}
+{{- if not .Values.route.parentRefs }}{{ fail (printf "%s: route.parentRefs must name a Gateway" .Chart.Name) }}{{ end -}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
@@ -110,7 +111,7 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  parentRefs: {{- required (printf "%s: route.parentRefs must name a Gateway" .Chart.Name) .Values.route.parentRefs | toYaml | nindent 4 }}
+  parentRefs: {{- toYaml .Values.route.parentRefs | nindent 4 }}
   {{- with .Values.route.hostnames }}
   hostnames: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -121,6 +122,7 @@ spec:
 {{- end -}}
 
 {{- define "servicelib.ingressObject" -}}
+{{- if not .Values.ingress.hosts }}{{ fail (printf "%s: ingress.hosts must name a host" .Chart.Name) }}{{ end -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
@@ -141,7 +143,7 @@ spec:
       hosts: {{- toYaml .Values.ingress.hosts | nindent 8 }}
   {{- end }}
   rules:
-    {{- range required (printf "%s: ingress.hosts must name a host" .Chart.Name) .Values.ingress.hosts }}
+    {{- range .Values.ingress.hosts }}
     - host: {{ . | quote }}
       http:
         paths:

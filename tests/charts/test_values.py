@@ -62,7 +62,9 @@ _NEEDS: Mapping[str, Values] = {
     "*.caSecret.key": {
         "database": {"caSecret": {"name": "a"}},
         "kafka": {"caSecret": {"name": "a"}},
-        "global": {"slotwright": {"database": {"caSecret": {"name": "a"}}, "kafka": {"caSecret": {"name": "a"}}}},
+        "global": {
+            "slotwright": {"database": {"caSecret": {"name": "a"}}, "kafka": {"caSecret": {"name": "a"}}}
+        },
     },
     "*.ingress.*": {"ingress": {"enabled": True, "hosts": ["a.example.com"]}},
     "*.ingress.enabled": {"ingress": {"hosts": ["a.example.com"]}},
@@ -107,7 +109,9 @@ def _defaults(chart: str) -> dict[str, Any]:
 _CASES = [(chart, path) for chart in ALL for path in leaves(_defaults(chart))]
 
 
-@pytest.mark.parametrize(("chart", "path"), _CASES, ids=[f"{chart}:{'.'.join(path)}" for chart, path in _CASES])
+@pytest.mark.parametrize(
+    ("chart", "path"), _CASES, ids=[f"{chart}:{'.'.join(path)}" for chart, path in _CASES]
+)
 def test_a_value_changes_what_is_rendered(chart: str, path: Path) -> None:
     rendered = HOST if chart == "servicelib" else chart
     before = merged(needed(rendered), _fitting(_NEEDS, chart, path, {}))

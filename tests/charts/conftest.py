@@ -1,11 +1,8 @@
 """What the tests of the charts need, which `make init` does not bring: `make test` leaves this folder out."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
-
-from support.api_server import ApiServer
 
 _TOOLS = ("helm", "helm-unittest", "helm-docs", "kubectl")
 
@@ -16,13 +13,3 @@ def _tools() -> None:
     missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing:
         pytest.exit(f"tests/charts needs {', '.join(missing)} on PATH: docs/develop.md says how.", 1)
-
-
-@pytest.fixture(scope="session")
-def api_server() -> Iterator[ApiServer]:
-    """A real API server with the CRDs."""
-    made = ApiServer()
-    try:
-        yield made
-    finally:
-        made.close()

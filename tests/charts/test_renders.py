@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from devstack.cluster import run
+from devstack.cluster import run, wanted_secrets
 from support.charts import ALL, CASES, CHARTS, GOLDEN, HERE, ROOT, Body, needed, objects, render
 
 _EVERYTHING = HERE / "values" / "everything.yaml"
@@ -100,6 +100,20 @@ def test_secrets_reach_containers_by_reference_alone() -> None:
         if any(word in variable["name"] for word in words) and "value" in variable
     ]
     assert plain == []
+
+
+@pytest.mark.parametrize("case", ["kind-platform", "kind-backing"])
+def test_every_secret_that_kind_needs_is_made(case: str) -> None:
+    made = {(name, key) for name, data in wanted_secrets().items() for key in data}
+    asked = {
+        (reference["name"], reference["key"])
+        for body in objects(render(*CASES[case]))
+        for container in _containers(body)
+        for variable in container.get("env", [])
+        if (reference := variable.get("valueFrom", {}).get("secretKeyRef")) and not reference.get("optional")
+    }
+    assert asked
+    assert asked <= made
 
 
 def test_only_the_operator_is_given_a_token_of_the_api_server() -> None:

@@ -5,8 +5,8 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test test-unit test-integration events demo up down status logs build clean \
-	bench-gateway cluster kind-up kind-down e2e
+.PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
+	events demo up down status logs build clean bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -35,8 +35,19 @@ lint: init type ## Check style, imports between parts, and types
 type: init ## Check types (mypy --strict)
 	$(RUN)/mypy
 
+# The two that are left out need tools that `make init` does not bring.
 test: init ## Run the tests
-	$(RUN)/pytest
+	$(RUN)/pytest --ignore=tests/charts --ignore=tests/e2e
+
+test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
+	$(RUN)/pytest tests/charts
+
+charts: init ## Write the charts' schemas and READMEs anew: needs helm-docs
+	$(RUN)/python charts/schema.py
+	helm-docs --chart-search-root charts --template-files ./README.md.gotmpl --sort-values-order file --log-level warning
+
+charts-golden: init ## Write the charts' golden renders anew: needs helm
+	PYTHONPATH=tests $(RUN)/python -m support.charts
 
 test-unit: init ## Only those that start no server
 	$(RUN)/pytest tests/unit tests/contracts

@@ -208,9 +208,8 @@ def run(program: str, *arguments: str, given: str | None = None) -> str:
         raise ClusterError(f"{program} is not on PATH: docs/develop.md says what a cluster needs.")
     done = subprocess.run([path, *arguments], input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ClusterError(
-            f"{program} {' '.join(arguments[:6])}: {(done.stderr or done.stdout).strip()[-4000:]}"
-        )
+        said = (done.stderr or done.stdout).strip()[-4000:] or f"ended with {done.returncode}"
+        raise ClusterError(f"{program} {' '.join(arguments[:6])}: {said}")
     return done.stdout
 
 

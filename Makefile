@@ -9,7 +9,7 @@ RUN := .venv/bin
 	events demo up down status logs build clean bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
 
 $(UV): Makefile
 	$(PYTHON) -m venv .tools

@@ -5,10 +5,11 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test kustomize events demo up down status build clean bench-gateway
+.PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
+	kustomize events demo up down status logs build clean bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
 
 $(UV): Makefile
 	$(PYTHON) -m venv .tools
@@ -34,8 +35,25 @@ lint: init type ## Check style, imports between parts, and types
 type: init ## Check types (mypy --strict)
 	$(RUN)/mypy
 
+# The two that are left out need tools that `make init` does not bring.
 test: init ## Run the tests
-	$(RUN)/pytest
+	$(RUN)/pytest --ignore=tests/charts --ignore=tests/e2e
+
+test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
+	$(RUN)/pytest tests/charts
+
+charts: init ## Write the charts' schemas and READMEs anew: needs helm-docs
+	$(RUN)/python charts/schema.py
+	helm-docs --chart-search-root charts --template-files ./README.md.gotmpl --sort-values-order file --log-level warning
+
+charts-golden: init ## Write the charts' golden renders anew: needs helm
+	PYTHONPATH=tests $(RUN)/python -m support.charts
+
+test-unit: init ## Only those that start no server
+	$(RUN)/pytest tests/unit tests/contracts
+
+test-integration: init ## Only those on the real parts
+	$(RUN)/pytest tests/integration tests/operator
 
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize
@@ -55,11 +73,26 @@ down: init ## Stop it
 status: init ## What of it runs, and where
 	$(RUN)/python -m devstack status
 
+logs: init ## Follow the log of one part: make logs NAME=booking
+	$(RUN)/python -m devstack logs $(NAME)
+
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py
+
+cluster: init ## Make the kind cluster of dev/cluster/kind.yaml (docs/develop.md)
+	$(RUN)/python -m devstack.cluster create
+
+kind-up: init ## The platform in that cluster: images, Secrets, charts, sample business
+	$(RUN)/python -m devstack.cluster up
+
+kind-down: ## Remove that cluster
+	kind delete cluster --name slotwright
+
+e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kubectl and helm
+	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

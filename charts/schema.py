@@ -1,4 +1,4 @@
-"""Writes each service's values.schema.json: what servicelib's schema allows, and what the chart has beside it.
+"""Writes each chart's values.schema.json: what servicelib's schema allows, and what the chart has beside it.
 
 `make charts` runs it; a test fails when a schema is not what it would write. Helm resolves no reference from one
 chart's schema to another's, so each carries the whole.
@@ -74,6 +74,29 @@ def umbrella_schema() -> dict[str, Any]:
     }
 
 
+def plain_schema(name: str) -> dict[str, Any]:
+    """The schema of a chart without servicelib: what its values are by default is what they may be."""
+    values = yaml.safe_load((CHARTS / name / "values.yaml").read_text("utf-8"))
+    head = {"$schema": _base()["$schema"], "title": f"Values of {name}"}
+    # Helm gives every chart the globals.
+    schema = _like(values)
+    return {**head, **schema, "properties": {**schema["properties"], "global": {"type": "object"}}}
+
+
+def _like(value: object, key: str = "") -> dict[str, Any]:
+    """The schema of values like this one."""
+    if key == "resources":
+        return {"type": "object"}
+    if key == "nodePort":
+        return {"type": "integer", "anyOf": [{"const": 0}, {"minimum": 30000, "maximum": 32767}]}
+    if isinstance(value, dict):
+        properties = {name: _like(each, name) for name, each in value.items()}
+        return {"type": "object", "additionalProperties": False, "properties": properties}
+    if isinstance(value, list):
+        return {"type": "array", "items": {"type": "string", "minLength": 1}}
+    return {"type": _type(value)}
+
+
 def _global(where: str) -> dict[str, Any]:
     shared = {key: {"$ref": f"{where}/{key}"} for key in _SHARED}
     return {
@@ -94,6 +117,7 @@ def _type(value: object) -> str:
 def written() -> dict[Path, str]:
     """Each file with what it should hold."""
     schemas = {name: schema_of(name) for name in services()} | {PLATFORM: umbrella_schema()}
+    schemas |= {name: plain_schema(name) for name in ("backing", "crds")}
     return {
         CHARTS / name / "values.schema.json": json.dumps(schema, indent=2) + "\n"
         for name, schema in schemas.items()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.api_server import ApiServer
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 from support.mail import Mailpit
@@ -33,6 +34,16 @@ def broker() -> Iterator[Broker]:
 def mailpit() -> Iterator[Mailpit]:
     """The session's SMTP server."""
     made = Mailpit()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ApiServer]:
+    """A real API server with the CRDs and the operator's rights."""
+    made = ApiServer()
     try:
         yield made
     finally:

@@ -11,16 +11,6 @@ from support.processes import Running
 
 
 @pytest.fixture(scope="session")
-def api_server() -> Iterator[ApiServer]:
-    """A real API server with the CRDs and the operator's rights."""
-    made = ApiServer()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture(scope="session")
 def still_world(
     api_server: ApiServer, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> OperatorWorld:

@@ -1,7 +1,7 @@
 """A real API server with RBAC, the CRDs and the operator's rights applied; built where it is missing.
 
-Used by tests/operator. Users are told apart by tokens: the cluster's admin, and the operator, whose rights
-are those of operator/rbac.yaml and no more.
+Used by tests/operator and tests/charts. Users are told apart by tokens: the cluster's admin, and the operator,
+whose rights are those of operator/rbac.yaml and no more.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import yaml
 
-from devstack.kubernetes import OPERATOR, Kubernetes
+from devstack.kubernetes import ADMIN, OPERATOR, Kubernetes
 
 ROOT = Path(__file__).parents[2]
 _ESTABLISH_SECONDS = 30.0
@@ -55,8 +55,8 @@ class ApiServer:
         return self._server.write_kubeconfig(folder / "kubeconfig.json", OPERATOR)
 
     def admin_kubeconfig(self, folder: Path) -> Path:
-        """The cluster's admin's."""
-        return self._server.write_kubeconfig(folder / "admin.json")
+        """For programs that act as the cluster's admin."""
+        return self._server.write_kubeconfig(folder / "admin.json", ADMIN)
 
     def admin(self) -> httpx.Client:
         return self._server.client()

@@ -36,19 +36,33 @@ class Databases:
         )
         self._server.start()
         self._passwords: dict[str, str] = {}
+        self._templates: set[str] = set()
         self._made = 0
 
     def for_service(self, service: str) -> ServiceDatabase:
         """A fresh database of the service, at its newest schema."""
+        template = f"{service}_template"
+        if template not in self._templates:
+            self._make(service, template)
+            migrate(service, self._settings(service, template))
+            self._templates.add(template)
+        return self._fresh(service, template)
+
+    def empty_for(self, service: str) -> ServiceDatabase:
+        """A database of the service without any schema."""
+        return self._fresh(service, None)
+
+    def _fresh(self, service: str, template: str | None) -> ServiceDatabase:
+        self._made += 1
+        name = f"{service}_{self._made}"
+        self._make(service, name, template)
+        return ServiceDatabase(self._settings(service, name), self._server.url(name))
+
+    def _make(self, service: str, name: str, template: str | None = None) -> None:
         if service not in self._passwords:
             self._passwords[service] = secrets.token_urlsafe(16)
             create_roles(self._server.url(), service, self._passwords[service])
-            create_database(self._server.url(), service, f"{service}_template")
-            migrate(service, self._settings(service, f"{service}_template"))
-        self._made += 1
-        name = f"{service}_{self._made}"
-        create_database(self._server.url(), service, name, template=f"{service}_template")
-        return ServiceDatabase(self._settings(service, name), self._server.url(name))
+        create_database(self._server.url(), service, name, template=template)
 
     def _settings(self, service: str, name: str) -> DatabaseSettings:
         password = self._passwords[service]

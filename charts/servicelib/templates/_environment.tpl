@@ -7,6 +7,7 @@ never copied.
 - {name: SLOTWRIGHT_HOST, value: 0.0.0.0}
 - {name: SLOTWRIGHT_PORT, value: "8000"}
 - {name: SLOTWRIGHT_LOG_LEVEL, value: {{ $v.logLevel | quote }}}
+- {name: SLOTWRIGHT_DRAIN_SECONDS, value: {{ $v.drainSeconds | quote }}}
 - {name: SLOTWRIGHT_PUBLIC_URL, value: {{ required (printf "%s: publicUrl, or global.slotwright.publicUrl, must be set" .Chart.Name) $v.publicUrl | quote }}}
 - {name: SLOTWRIGHT_JWKS_URL, value: {{ $v.jwksUrl | default (printf "http://%s:8000/.well-known/jwks.json" (include "servicelib.sibling" (list . "auth"))) | quote }}}
 {{- with $v.otlpEndpoint }}

@@ -42,10 +42,8 @@ spec:
       {{- include "servicelib.selectorLabels" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- if $v.networkPolicy.open }}
     - ports: [{port: http, protocol: TCP}]
-    {{- else if or $v.networkPolicy.clients $v.networkPolicy.metricsNamespace }}
-    - ports: [{port: http, protocol: TCP}]
+      {{- if not $v.networkPolicy.open }}
       from:
         {{- range $v.networkPolicy.clients }}
         - podSelector:
@@ -62,7 +60,7 @@ spec:
         - namespaceSelector:
             matchLabels: {{- toYaml . | nindent 14 }}
         {{- end }}
-    {{- end }}
+      {{- end }}
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     {{- range $v.networkPolicy.calls }}
@@ -101,6 +99,7 @@ spec:
 {{- end -}}
 
 {{- define "servicelib.httpRoute" -}}
+{{- if not .Values.route.parentRefs }}{{ fail (printf "%s: route.parentRefs must name a Gateway" .Chart.Name) }}{{ end -}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
@@ -112,7 +111,7 @@ metadata:
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  parentRefs: {{- required (printf "%s: route.parentRefs must name a Gateway" .Chart.Name) .Values.route.parentRefs | toYaml | nindent 4 }}
+  parentRefs: {{- toYaml .Values.route.parentRefs | nindent 4 }}
   {{- with .Values.route.hostnames }}
   hostnames: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -123,6 +122,7 @@ spec:
 {{- end -}}
 
 {{- define "servicelib.ingressObject" -}}
+{{- if not .Values.ingress.hosts }}{{ fail (printf "%s: ingress.hosts must name a host" .Chart.Name) }}{{ end -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
@@ -143,7 +143,7 @@ spec:
       hosts: {{- toYaml .Values.ingress.hosts | nindent 8 }}
   {{- end }}
   rules:
-    {{- range required (printf "%s: ingress.hosts must name a host" .Chart.Name) .Values.ingress.hosts }}
+    {{- range .Values.ingress.hosts }}
     - host: {{ . | quote }}
       http:
         paths:

@@ -151,11 +151,6 @@ spec:
             periodSeconds: {{ $v.probes.readinessPeriodSeconds }}
             timeoutSeconds: 6
             failureThreshold: 2
-          {{- if $v.drainSeconds }}
-          lifecycle:
-            preStop:
-              sleep: {seconds: {{ $v.drainSeconds }}}
-          {{- end }}
           resources:
             {{- toYaml $workload.values.resources | nindent 12 }}
           volumeMounts:

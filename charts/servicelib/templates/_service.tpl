@@ -6,10 +6,15 @@ Everything a service is deployed as, from its values. A service's chart is this 
 {{- define "servicelib.service" -}}
 {{- include "servicelib.init" . -}}
 {{- $workloads := (include "servicelib.workloads" . | fromJson).items }}
+{{- $serves := false }}
+{{- range $workloads }}{{ if .serves }}{{ $serves = true }}{{ end }}{{ end }}
 ---
 {{ include "servicelib.serviceAccountObject" . }}
+{{- /* With its roles apart, a service that has none which serves answers nobody. */}}
+{{- if $serves }}
 ---
 {{ include "servicelib.serviceObject" . }}
+{{- end }}
 {{- if and .Values.database.enabled (ne .Values.migrations.mode "disabled") }}
 ---
 {{ include "servicelib.migration" . }}
@@ -48,8 +53,10 @@ Everything a service is deployed as, from its values. A service's chart is this 
 ---
 {{ include "servicelib.prometheusRule" . }}
 {{- end }}
+{{- if $serves }}
 ---
 {{ include "servicelib.test" . }}
+{{- end }}
 {{- end -}}
 
 {{/* `helm test`: whether the service answers that it is ready, asked through its Service. */}}

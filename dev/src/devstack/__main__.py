@@ -23,14 +23,15 @@ from functools import partial
 from rich.console import Console
 from rich.status import Status
 
-from devstack import servers
-from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, BinaryError, program
-from devstack.lifecycle import start, stop
+from devstack import kafka, servers
+from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, program
+from devstack.errors import StackError
+from devstack.lifecycle import INTERRUPTED, start, stop
 from devstack.processes import script
 from devstack.progress import table
 from devstack.stack import Stack
 from devstack.state import StackFolder, StackState
-from devstack.supervisor import StackError, Supervisor
+from devstack.supervisor import Supervisor
 
 
 def main() -> int:
@@ -38,8 +39,10 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start everything")
     up.add_argument("--detach", action="store_true", help="come back once it is up")
-    up.add_argument("--port", type=int, default=None, help="the gateway's; another is taken where it is busy")
-    commands.add_parser("supervise").add_argument("--port", type=int, default=None)
+    up.add_argument(
+        "--port", type=_port, default=None, help="the gateway's; another is taken where it is busy"
+    )
+    commands.add_parser("supervise").add_argument("--port", type=_port, default=None)
     for name, what in (
         ("down", "stop everything"),
         ("status", "what runs, and where"),
@@ -48,7 +51,7 @@ def main() -> int:
         ("clean", "remove the stack's data"),
     ):
         commands.add_parser(name, help=what)
-    commands.add_parser("logs", help="follow a component's log").add_argument("name")
+    commands.add_parser("logs", help="follow a component's log").add_argument("name", nargs="?", default="")
     kubectl = commands.add_parser("kubectl", help="kubectl on the stack's API server")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
     given = parser.parse_args()
@@ -64,7 +67,16 @@ def main() -> int:
         "logs": lambda: _logs(folder, console, given.name),
         "kubectl": lambda: _kubectl(folder, console, given.arguments),
     }
-    return actions[given.command]()
+    try:
+        return actions[given.command]()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text} is no port: 1 to 65535")
+    return int(text)
 
 
 def _supervise(folder: StackFolder, port: int | None) -> int:
@@ -103,7 +115,8 @@ def _logs(folder: StackFolder, console: Console, name: str) -> int:
     part = parts.get(name)
     if part is None or not part.log:
         known = ", ".join(sorted(key for key, other in parts.items() if other.log))
-        console.print(f"There is no log of {name!r}; there are: {known or 'none'}.", style="red")
+        asked = f"There is no log of {name!r}." if name else "Say whose log: `make logs NAME=booking`."
+        console.print(f"{asked} There are: {known or 'none, as no stack has run here'}.", style="red")
         return 1
     with contextlib.suppress(KeyboardInterrupt):
         subprocess.call(["tail", "-n", "100", "-F", part.log])
@@ -118,14 +131,19 @@ def _kubectl(folder: StackFolder, console: Console, arguments: list[str]) -> int
 
 
 def _build(console: Console) -> int:
-    for wanted in (ETCD, MAILPIT, KUBE_APISERVER):
+    steps: dict[str, Callable[[Callable[[str], None]], object]] = {
+        f"{wanted.name} {wanted.version}": partial(program, wanted)
+        for wanted in (ETCD, MAILPIT, KUBE_APISERVER)
+    }
+    steps[f"kafka {kafka.VERSION}"] = kafka.jars
+    for name, step in steps.items():
         try:
-            with console.status(wanted.name) as status:
-                path = program(wanted, partial(_say, status, wanted.name))
-        except BinaryError as error:
+            with console.status(name) as status:
+                step(partial(_say, status, name))
+        except StackError as error:
             console.print(str(error), style="red", markup=False)
             return 1
-        console.print(f"{wanted.name} {wanted.version}: {path}", highlight=False)
+        console.print(f"{name} is there", highlight=False)
     return 0
 
 

@@ -6,22 +6,20 @@ the go.sum in devstack/golang, by the Go on PATH or a wheel's. Called by the sta
 done once, by whoever comes first; the others wait for it.
 """
 
-import fcntl
 import os
 import re
 import select
 import shutil
 import signal
 import subprocess
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.archives import ENVTEST, Archive, fetch, no_news
-from devstack.cache import cache_folder
+from devstack.cache import cache_folder, one_at_a_time
+from devstack.errors import StackError
 from devstack.processes import end_with_parent, script
 
 _MODULES = Path(__file__).parent / "golang"
@@ -30,7 +28,7 @@ _LAST_LINES = 12
 _TICK_SECONDS = 0.5
 
 
-class BinaryError(Exception):
+class BinaryError(StackError):
     """A program could not be had; the message says what failed and what to do."""
 
 
@@ -74,7 +72,7 @@ KUBE_APISERVER = Program(
 
 
 def program(wanted: Program, on_progress: Callable[[str], None] = no_news) -> Path:
-    """Where the program is, fetched or built first if need be. Raises BinaryError.
+    """Where the program is, fetched or built first if need be. Raises StackError.
 
     `on_progress` takes a line for a person, at least every second; what it raises ends what goes on.
     """
@@ -87,15 +85,8 @@ def program(wanted: Program, on_progress: Callable[[str], None] = no_news) -> Pa
     for there in (built, fetched):
         if there.exists():
             return there
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Programs of one archive come together.
-        lock = (folder / f"{wanted.archive.name if wanted.archive else wanted.name}.lock").open("a")
-    except OSError as error:
-        raise BinaryError(
-            f"{folder} cannot be used ({error.strerror}); set SLOTWRIGHT_CACHE to a folder of yours."
-        ) from error
-    with lock, _one_at_a_time(lock.fileno(), on_progress):
+    # Programs of one archive come together.
+    with one_at_a_time(folder, wanted.archive.name if wanted.archive else wanted.name, on_progress):
         for there in (built, fetched):
             if there.exists():
                 return there
@@ -121,19 +112,6 @@ def _is_right(wanted: Program, installed: str) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return re.search(rf"\bv?{re.escape(wanted.minor)}\.", told.stdout + told.stderr) is not None
-
-
-@contextmanager
-def _one_at_a_time(lock: int, on_progress: Callable[[str], None]) -> Iterator[None]:
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_progress("waits for another build")
-            time.sleep(_TICK_SECONDS)
-        else:
-            break
-    yield
 
 
 def _build(wanted: Program, target: Path, on_progress: Callable[[str], None], why_not: str) -> None:
@@ -209,7 +187,7 @@ def _run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
         )
     except FileNotFoundError as error:
         raise BinaryError(

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from contracts.topics import PARTS
 from devstack.services import DATABASE_SERVICES
 
@@ -81,9 +83,15 @@ class Cluster:
                 *where,
             )
 
-    def load(self, images: Iterable[str]) -> None:
-        """Puts images of this machine's engine into the cluster's node."""
-        run("kind", "load", "docker-image", "--name", self.name, *images)
+    def load(self, tag: str) -> None:
+        """Puts our images into the cluster's node, and what the engine has of those that charts/backing names.
+
+        The node pulls the rest by itself.
+        """
+        named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
+        public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]
+        wanted = [image(name, tag) for name in IMAGES] + [name for name in public if _has(name)]
+        run("kind", "load", "docker-image", "--name", self.name, *wanted)
 
     def make_secrets(self) -> list[str]:
         """Makes the namespace and the Secrets that are missing, with random values; answers the new ones' names."""
@@ -99,15 +107,17 @@ class Cluster:
             self.kubectl("create", "-f", "-", given=json.dumps(_secret(name, data)))
         return sorted(missing)
 
-    def install(self, tag: str, more: Sequence[str] = ()) -> None:
-        """CRDs, what the platform stands on, and the platform; waits until all of it is ready."""
+    def crds(self) -> None:
         self.helm("upgrade", "--install", "crds", str(ROOT / "charts" / "crds"), "--wait")
+
+    def backing(self, tag: str, more: Sequence[str] = ()) -> None:
+        """What the platform stands on; waits until it is ready."""
         image = ("--set", f"stripe.image=slotwright/stripe-standin:{tag}")
-        self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, "--wait", "--timeout", "5m")
-        self.platform(tag, more)
+        waits = ("--wait", "--timeout", "5m")
+        self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, *waits, *more)
 
     def platform(self, tag: str, more: Sequence[str] = ()) -> None:
-        """The platform alone."""
+        """The platform; waits until its schemas are made and all of it is ready."""
         image = ("--set", f"global.slotwright.image.tag={tag}")
         waits = ("--wait", "--wait-for-jobs", "--timeout", "10m")
         self.helm("upgrade", "--install", PLATFORM, *chart("slotwright", "platform"), *image, *waits, *more)
@@ -169,10 +179,7 @@ def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
     """Builds the images that are missing; answers their tag."""
     tag = tag or source_tag()
     for name in names:
-        there = subprocess.run(
-            ["docker", "image", "inspect", image(name, tag)], capture_output=True, check=False
-        )
-        if there.returncode:
+        if not _has(image(name, tag)):
             _say(f"builds {image(name, tag)}")
             run(
                 "docker",
@@ -188,6 +195,12 @@ def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
     return tag
 
 
+def _has(name: str) -> bool:
+    """Whether this machine's engine has the image."""
+    asked = subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False)
+    return asked.returncode == 0
+
+
 def run(program: str, *arguments: str, given: str | None = None) -> str:
     """A program's output. Raises ClusterError with what it complained of."""
     path = shutil.which(program)
@@ -195,9 +208,8 @@ def run(program: str, *arguments: str, given: str | None = None) -> str:
         raise ClusterError(f"{program} is not on PATH: docs/develop.md says what a cluster needs.")
     done = subprocess.run([path, *arguments], input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ClusterError(
-            f"{program} {' '.join(arguments[:6])}: {(done.stderr or done.stdout).strip()[-4000:]}"
-        )
+        said = (done.stderr or done.stdout).strip()[-4000:] or f"ended with {done.returncode}"
+        raise ClusterError(f"{program} {' '.join(arguments[:6])}: {said}")
     return done.stdout
 
 
@@ -222,13 +234,15 @@ def main() -> int:
         if given.command in {"images", "up"}:
             tag = build()
             _say("loads the images into the cluster")
-            cluster.load(image(name, tag) for name in IMAGES)
+            cluster.load(tag)
         if given.command in {"secrets", "up"}:
             for name in cluster.make_secrets():
                 _say(f"secret/{name} made")
         if given.command == "up":
             _say("installs the charts")
-            cluster.install(tag)
+            cluster.crds()
+            cluster.backing(tag)
+            cluster.platform(tag)
         if given.command in {"seed", "up"}:
             cluster.seed()
     except ClusterError as error:

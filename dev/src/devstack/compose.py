@@ -16,9 +16,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from devstack import processes
+from devstack.errors import StackError
 from devstack.services import Backing, Command, Wiring
-from devstack.state import PartState, StackFolder
-from devstack.supervisor import StackError, Supervisor, last_lines
+from devstack.state import StackFolder
+from devstack.supervisor import Supervisor, last_lines
 
 FILE = Path(__file__).parents[2] / "compose.yaml"
 _PART = "containers"
@@ -116,25 +117,29 @@ class Compose:
         services = _docker(self._folder, env, "config", "--services").split()
         if self._wiring.uses_stripe:
             services.remove("stripe")
+        supervisor.at_end(_PART, self._stop)
         path, out = self._folder.open_log(_PART)
         with out:
             command = [*_command(self._folder), "up", "--abort-on-container-exit", "--no-color", *services]
             self._process = processes.start(command, out, os.environ | env)
-        supervisor.at_end(_PART, self._stop)
         supervisor.watch_server(_PART, self._process, path, self._url("grafana"))
         deadline = time.monotonic() + _PULL_SECONDS
         while not self._healthy(env, services):
             supervisor.go_on()
             if time.monotonic() > deadline:
                 raise StackError(f"The containers were not healthy in time. From {path}:\n{last_lines(path)}")
-            supervisor.tell(_PART, PartState.PREPARING, "pulls, builds and starts them")
+            supervisor.progress(_PART, "pulls, builds and starts them")
             time.sleep(_TICK_SECONDS)
 
     def _stop(self) -> None:
-        assert self._process is not None  # noqa: S101 - it has been started
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(_STOP_SECONDS)
-        _docker(self._folder, self.variables(), "down")
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(_STOP_SECONDS)
+            self._process = None
+            try:
+                _docker(self._folder, self.variables(), "down")
+            except StackError as error:
+                raise OSError(str(error)) from error  # which does not keep the rest from being stopped
 
     def _healthy(self, env: Mapping[str, str], services: list[str]) -> bool:
         rows = _docker(self._folder, env, "ps", "--format", "json").splitlines()

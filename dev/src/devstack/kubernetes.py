@@ -7,6 +7,7 @@ rights are those of operator/rbac.yaml and no more. Data stays in the folder bet
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -19,14 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from devstack import processes
 from devstack.archives import no_news
 from devstack.binaries import ETCD, KUBE_APISERVER, program
+from devstack.errors import StackError
 from devstack.processes import free_port
 
 ADMIN = "admin"
 OPERATOR = "slotwright-operator"
 _START_SECONDS = 90.0
+_PROCESSES = 2
 
 
-class KubernetesError(Exception):
+class KubernetesError(StackError):
     """The API server could not be made or started; the message says what it printed."""
 
 
@@ -59,11 +62,9 @@ class Kubernetes:
         self._wait()
 
     def stop(self) -> None:
-        """The API server first, so that etcd has no client when it ends."""
-        for process in reversed(self.processes.values()):
-            process.terminate()
-            process.wait(30)
-        self.processes.clear()
+        """The API server first, so that etcd has no client when it ends. A `start` under way then fails."""
+        for name in reversed(tuple(self.processes)):
+            processes.end(self.processes.pop(name), signal.SIGTERM)
 
     def token(self, user: str) -> str:
         """What a user shows the API server."""
@@ -152,6 +153,8 @@ class Kubernetes:
                 [binary, *(f"--{flag}={value}" for flag, value in flags.items())],
                 log,
                 os.environ | {"HOME": str(self._folder)},
+                # The API server keeps nothing itself, and asked to end it waits long for an etcd that has ended.
+                orphaned=signal.SIGINT if name == "etcd" else signal.SIGKILL,
             )
 
     def _wait(self) -> None:
@@ -160,7 +163,9 @@ class Kubernetes:
             # `default` is made by the server itself, a moment after it is ready.
             for path in ("/readyz", "/api/v1/namespaces/default"):
                 while not _answers(client, path):
-                    for name, process in self.processes.items():
+                    if len(self.processes) < _PROCESSES:
+                        raise KubernetesError("It was stopped while it started.")
+                    for name, process in tuple(self.processes.items()):
                         if process.poll() is not None or time.monotonic() > deadline:
                             log = self.log(name).read_text("utf-8", "replace")
                             raise KubernetesError(

@@ -4,6 +4,7 @@ Built from its module it has no web pages (npm builds those, and they are not in
 by its API: GET /api/v1/messages.
 """
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,12 +16,13 @@ import httpx
 from devstack import processes
 from devstack.archives import no_news
 from devstack.binaries import MAILPIT, program
+from devstack.errors import StackError
 from devstack.processes import free_port
 
 _START_SECONDS = 30.0
 
 
-class MailpitError(Exception):
+class MailpitError(StackError):
     """Mailpit could not be started; the message says what it printed."""
 
 
@@ -88,7 +90,7 @@ class Mailpit:
             try:
                 httpx.get(f"{self.url}/readyz", timeout=2)
             except httpx.TransportError as error:
-                if self.process.poll() is not None or time.monotonic() > deadline:
+                if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                     log_text = self.log.read_text("utf-8", "replace")
                     raise MailpitError(f"Mailpit did not start: {error}\n{log_text[-2000:]}") from error
                 time.sleep(0.05)
@@ -97,6 +99,5 @@ class Mailpit:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
+            processes.end(self.process, signal.SIGTERM)
             self.process = None

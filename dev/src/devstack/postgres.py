@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from devstack.processes import end_with_parent, free_port
+from devstack.errors import StackError
+from devstack.processes import end, end_with_parent, free_port
 
 _START_SECONDS = 30.0
 _ELSEWHERE = Path("/var/tmp")  # noqa: S108 - a folder of ours is made in it, by mkdtemp
@@ -31,7 +32,7 @@ _SETTINGS = {
 }
 
 
-class PostgresError(Exception):
+class PostgresError(StackError):
     """The server could not be made or started; the message says what it printed."""
 
 
@@ -67,7 +68,7 @@ class Postgres:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
-            preexec_fn=end_with_parent,  # noqa: PLW1509 - a single prctl call
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - two system calls
             user=self._uid,
             group=self._gid,
             extra_groups=[] if self._user else None,
@@ -78,8 +79,7 @@ class Postgres:
     def stop(self) -> None:
         """A fast shutdown; no connection is waited for."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+            end(self._process, signal.SIGINT)
             self._process = None
 
     def running(self) -> subprocess.Popen[bytes]:

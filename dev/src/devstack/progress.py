@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from devstack.memory import held_by
 from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
 
 _LOOK_SECONDS = 0.1
@@ -25,16 +26,21 @@ _COLOURS = {
 
 
 def table(snapshot: Snapshot, *, details: bool = False) -> Table:
-    """The stack's components and how each is doing; with `details` also processes, addresses and logs."""
+    """The stack's components and how each is doing; with `details` also processes, memory, addresses."""
     made = Table(box=None, pad_edge=False)
-    for title in ("component", "state", "", *(("pid", "restarts", "url", "log") if details else ())):
-        made.add_column(title, overflow="fold")
+    for title in ("component", "state", "", *(("pid", "restarts", "MB", "url") if details else ())):
+        made.add_column(title, overflow="fold", justify="right" if title == "MB" else "left")
+    runs = details and snapshot.state not in {StackState.DOWN, StackState.FAILED}
+    memory = {name: held_by(part.pid) for name, part in snapshot.parts.items() if runs and part.pid}
     for name, part in snapshot.parts.items():
         state = f"[{_COLOURS.get(part.state, 'dim')}]{part.state}[/]"
         cells = [name, state, escape(_text(part))]
         if details:
-            cells += [str(part.pid or ""), str(part.restarts or ""), part.url, part.log]
+            size = memory.get(name, 0)
+            cells += [str(part.pid or ""), str(part.restarts or ""), _megabytes(size), part.url]
         made.add_row(*cells)
+    if runs:  # all are the supervisor's children
+        made.add_row("in all", "", "", "", "", _megabytes(held_by(snapshot.pid)))
     return made
 
 
@@ -59,6 +65,10 @@ def _follow(folder: StackFolder, is_over: Callable[[], bool], show: Callable[[Sn
 def _text(part: Part) -> str:
     text = part.text.splitlines()[0] if part.text else ""
     return f"{part.seconds:.1f} s" if part.state is PartState.READY and part.seconds else text
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):.0f}" if size else ""
 
 
 class _Lines:

@@ -5,6 +5,7 @@ Used by `stack`, to which the two look the same. A stack keeps to the way it was
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,12 +14,13 @@ from confluent_kafka.admin import AdminClient
 from contracts.topics import PARTS
 from devstack import postgres
 from devstack.compose import Compose
+from devstack.errors import StackError
 from devstack.kafka import Kafka, create_topics, create_user
 from devstack.mailpit import Mailpit
 from devstack.postgres import Postgres
 from devstack.services import Backing, Command, Wiring
-from devstack.state import PartState, StackFolder
-from devstack.supervisor import StackError, Supervisor
+from devstack.state import StackFolder
+from devstack.supervisor import Supervisor
 
 EMBEDDED, COMPOSE = "embedded", "compose"
 _VARIABLE = "SLOTWRIGHT_BACKING"
@@ -119,18 +121,17 @@ class Embedded:
         return {}
 
     def _start_postgres(self, supervisor: Supervisor) -> None:
-        self._postgres.start()
         supervisor.at_end("postgres", self._postgres.stop)
+        self._postgres.start()
         supervisor.watch_server("postgres", self._postgres.running(), self._postgres.log)
 
     def _start_kafka(self, supervisor: Supervisor) -> None:
-        supervisor.tell("kafka", PartState.PREPARING, "fetches its jars, if they are not there")
-        self._kafka.start()
         supervisor.at_end("kafka", self._kafka.stop)
+        self._kafka.start(partial(supervisor.progress, "kafka"))
         supervisor.watch_server("kafka", self._kafka.running(), self._kafka.log)
 
     def _start_mailpit(self, supervisor: Supervisor) -> None:
-        self._mailpit.start(lambda text: supervisor.tell("mailpit", PartState.PREPARING, text))
         supervisor.at_end("mailpit", self._mailpit.stop)
+        self._mailpit.start(partial(supervisor.progress, "mailpit"))
         assert self._mailpit.process is not None  # noqa: S101 - `start` has come back
         supervisor.watch_server("mailpit", self._mailpit.process, self._mailpit.log, self._mailpit.url)

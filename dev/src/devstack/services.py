@@ -55,7 +55,7 @@ class Wiring:
 
     def __init__(self, folder: StackFolder, gateway_port: int | None = None) -> None:
         self._folder = folder
-        self._gateway = folder.port("gateway", gateway_port or GATEWAY_PORT)
+        self._gateway = folder.port("gateway", GATEWAY_PORT, wanted=gateway_port)
         self._ports = {name: folder.port(name) for name in (*HTTP_SERVICES, "operator")}
 
     @property

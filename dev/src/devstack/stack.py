@@ -11,13 +11,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from devstack.errors import StackError
 from devstack.kubernetes import OPERATOR, Kubernetes
 from devstack.postgres import ensure_service
 from devstack.processes import script
 from devstack.servers import Servers, chosen, make_topics
 from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, Backing, Command, Wiring
 from devstack.state import PartState, StackFolder
-from devstack.supervisor import StackError, Supervisor
+from devstack.supervisor import Supervisor
 from servicekit.migrate import migrate
 from servicekit.settings import DatabaseSettings
 
@@ -34,10 +35,7 @@ class Stack:
         self._kubernetes = Kubernetes(folder.path / "kubernetes", port=folder.port("kubernetes", 6443))
 
     def start(self, supervisor: Supervisor) -> dict[str, str]:
-        """Brings everything up; answers the variables that other programs need.
-
-        Raises StackError and what the servers raise; each says what to do where that is known.
-        """
+        """Brings everything up; answers the variables that other programs need. Raises StackError."""
         servers = chosen(self._folder, self._wiring)
         standin = servers.standin()
         steps: dict[str, Callable[[], None]] = {
@@ -71,7 +69,7 @@ class Stack:
 
     def _start_kubernetes(self, supervisor: Supervisor) -> None:
         supervisor.at_end("kubernetes", self._kubernetes.stop)
-        self._kubernetes.start(lambda text: supervisor.tell("kubernetes", PartState.PREPARING, text))
+        self._kubernetes.start(partial(supervisor.progress, "kubernetes"))
         for name, process in self._kubernetes.processes.items():
             supervisor.watch_server(name, process, self._kubernetes.log(name))
             supervisor.tell(name, PartState.READY)
@@ -85,7 +83,7 @@ class Stack:
     def _prepare(self, supervisor: Supervisor, servers: Servers, backing: Backing) -> None:
         """One after the other: Alembic's context is the process's, not a thread's."""
         for service in DATABASE_SERVICES:
-            supervisor.tell("databases", PartState.PREPARING, service)
+            supervisor.progress("databases", service)
             ensure_service(servers.database_url(), service, self._wiring.database_password(service))
             url = SecretStr(self._wiring.migration_url(service, backing))
             migrate(service, DatabaseSettings(migration_database_url=url))

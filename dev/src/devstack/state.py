@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from devstack.processes import free_port
+from devstack.processes import Claims
 
 
 class StackState(StrEnum):
@@ -68,6 +68,7 @@ class StackFolder:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = (path or Path(os.environ.get("SLOTWRIGHT_STATE") or ".dev")).absolute()
+        self._claims = Claims()
 
     @property
     def logs(self) -> Path:
@@ -107,7 +108,7 @@ class StackFolder:
         """The last snapshot; a stack whose supervisor is gone without a word is down."""
         try:
             body = json.loads((self.path / "stack.json").read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # never begun, or broken by a machine that went down
             return Snapshot()
         parts = {
             name: Part(**{**part, "state": PartState(part["state"])}) for name, part in body["parts"].items()
@@ -125,13 +126,16 @@ class StackFolder:
             self._replace("secrets.json", kept)
         return str(kept[name])
 
-    def port(self, name: str, preferred: int = 0) -> int:
-        """The port that `name` had last time or prefers, another where that is taken; kept for next time."""
+    def port(self, name: str, preferred: int = 0, *, wanted: int | None = None) -> int:
+        """The port `wanted`, else that `name` had last time, else the preferred; another where that is taken.
+
+        It is kept for next time, and from other stacks until this process ends.
+        """
         kept = self._load("ports.json")
         taken = {number for other, number in kept.items() if other != name}
-        port = free_port(int(kept.get(name) or preferred))
+        port = self._claims.take(int(wanted or kept.get(name) or preferred))
         while port in taken:
-            port = free_port()
+            port = self._claims.take()
         if kept.get(name) != port:
             kept[name] = port
             self._replace("ports.json", kept)

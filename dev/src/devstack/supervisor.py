@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from devstack import processes
+from devstack.errors import StackError, explain
 from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
 
 _READY_SECONDS = 90.0
@@ -28,10 +29,6 @@ _TICK_SECONDS = 0.1
 _LAST_LINES = 15
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
-
-
-class StackError(Exception):
-    """The stack cannot start or go on; the message is one for a person, with what to do where that is known."""
 
 
 class Stopped(Exception):
@@ -61,6 +58,10 @@ def last_lines(log: Path, count: int = _LAST_LINES) -> str:
     return "\n".join(lines[-count:]) or "(it has written nothing)"
 
 
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
 class Supervisor:
     """One running stack in `folder`. Its methods that start things are for the threads of `run`'s pool."""
 
@@ -83,8 +84,8 @@ class Supervisor:
         `start` answers the environment that other programs need to work with the stack.
         """
         code = 0
-        self._publish()
         try:
+            self._publish()
             environment = start(self)
             with self._lock:
                 self._snapshot.environment = environment
@@ -95,9 +96,7 @@ class Supervisor:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it was, the one who waits has to read it
             code = 1
-            self._snapshot.error = (
-                str(error) if isinstance(error, (StackError, OSError)) else f"{type(error).__name__}: {error}"
-            )
+            self._snapshot.error = explain(error, self._folder.path)
         finally:
             self._end(failed=bool(code))
         return code
@@ -135,8 +134,14 @@ class Supervisor:
                 setattr(part, key, value)
             self._publish()
 
+    def progress(self, name: str, text: str) -> None:
+        """Publishes what a component is waiting for. Raises Stopped once the stack is ending, to end that."""
+        if self._stop.is_set():
+            raise Stopped
+        self.tell(name, PartState.PREPARING, text)
+
     def at_end(self, name: str, stop: Callable[[], None]) -> None:
-        """`stop` is called when the stack ends; the last one first."""
+        """`stop` is called when the stack ends; the last one first. It may be called before and after a start."""
         with self._lock:
             self._at_end.append((name, stop))
 
@@ -179,7 +184,7 @@ class Supervisor:
             while not self._stop.is_set():
                 if watched.process.poll() is not None:
                     raise StackError(
-                        f"{watched.name} ended with code {watched.process.returncode} while it started."
+                        f"{watched.name} ended while it started ({_how(watched.process.returncode)})."
                         f" Its last lines, from {watched.log}:\n{last_lines(watched.log)}"
                     )
                 try:
@@ -213,7 +218,7 @@ class Supervisor:
     def _died(self, one: Watched) -> None:
         """A service gets another try, a little later each time; a server takes the stack with it."""
         what = (
-            f"{one.name} died with code {one.process.returncode}."
+            f"{one.name} died ({_how(one.process.returncode)})."
             f" Its last lines, from {one.log}:\n{last_lines(one.log)}"
         )
         if one.again is None:
@@ -253,10 +258,20 @@ class Supervisor:
                 self._publish()
 
     def _end(self, *, failed: bool) -> None:
+        self._stop.set()
         with self._lock:
-            self._stop.set()
             self._snapshot.state = StackState.STOPPING
             self._publish()
+        self._stop_all()
+        # A start that was under way comes to its end now: with an error, or with a process that runs after all.
+        self._pool.shutdown(cancel_futures=True)
+        self._stop_all()
+        with self._lock:
+            self._snapshot.state = StackState.FAILED if failed else StackState.DOWN
+            self._publish()
+
+    def _stop_all(self) -> None:
+        with self._lock:
             services = [one for one in self._watched.values() if one.again is not None]
             stops = list(reversed(self._at_end))
         for one in services:
@@ -276,11 +291,11 @@ class Supervisor:
             except (subprocess.TimeoutExpired, OSError) as error:
                 self._snapshot.error += f"\n{name} did not stop in time: {error}"
             self.tell(name, PartState.STOPPED)
-        # The rest were started by a thread of the pool and end with it.
-        self._pool.shutdown(cancel_futures=True)
-        with self._lock:
-            self._snapshot.state = StackState.FAILED if failed else StackState.DOWN
-            self._publish()
 
     def _publish(self) -> None:
-        self._folder.write(self._snapshot)
+        """Nobody can be told where the disk is full; while the stack ends, that must not keep it from ending."""
+        try:
+            self._folder.write(self._snapshot)
+        except OSError:
+            if not self._stop.is_set():
+                raise

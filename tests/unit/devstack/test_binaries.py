@@ -18,6 +18,7 @@ import pytest
 
 from devstack.archives import Archive
 from devstack.binaries import ETCD, MAILPIT, BinaryError, program
+from devstack.errors import StackError
 
 _GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version go1.99.0 linux/amd64"; exit 0; fi
@@ -60,7 +61,7 @@ def test_it_is_built_once_and_the_others_wait(machine: Path) -> None:
     assert set(found) == {machine / "cache" / "bin" / "mailpit-1.27.11"}
     assert found[0].stat().st_mode & 0o111
     assert (machine / "bin" / "builds").read_text("utf-8") == "built\n"
-    assert "waits for another build" in said
+    assert "waits for another stack that fetches or builds it" in said
     assert not (machine / "cache" / "build" / "mailpit").exists()
 
 
@@ -86,7 +87,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(machine: Path) -> No
 def test_a_cache_that_cannot_be_used_is_named(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "file").touch()
     monkeypatch.setenv("SLOTWRIGHT_CACHE", str(machine / "file"))
-    with pytest.raises(BinaryError, match="set SLOTWRIGHT_CACHE to a folder of yours"):
+    with pytest.raises(StackError, match="set SLOTWRIGHT_CACHE to a folder of yours"):
         program(MAILPIT)
 
 

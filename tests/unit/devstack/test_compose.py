@@ -7,16 +7,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 from prometheus_client import REGISTRY
 
 from devstack import servers
 from devstack.compose import FILE, Compose
+from devstack.errors import StackError
 from devstack.kafka import Kafka
 from devstack.services import Wiring
 from devstack.state import StackFolder
-from devstack.supervisor import StackError
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = FILE.parent / "compose"
@@ -102,6 +103,7 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     assert len({panel["id"] for panel in panels}) == len(panels) > 5
     for panel in panels:
         for target in panel["targets"]:
+            promql_parser.parse(target["expr"])
             names = re.findall(r"slotwright_\w+", target["expr"])
             assert names
             for name in names:

@@ -4,6 +4,7 @@ import socket
 import stat
 from pathlib import Path
 
+from devstack.processes import free_port
 from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
 
 
@@ -27,6 +28,28 @@ def test_a_port_that_is_taken_moves(tmp_path: Path) -> None:
         moved = folder.port("gateway")
     assert moved != before
     assert folder.port("gateway") == moved
+
+
+def test_a_port_that_is_asked_for_is_taken_over_the_one_of_last_time(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    before, asked = folder.port("gateway"), free_port()
+    assert folder.port("gateway", wanted=asked) == asked != before
+    assert folder.port("gateway") == asked
+
+
+def test_two_stacks_that_start_at_once_do_not_take_the_same_port(tmp_path: Path) -> None:
+    """Nobody listens yet on what the first has chosen."""
+    preferred = free_port()
+    one, other = made(tmp_path / "one"), made(tmp_path / "other")
+    assert one.port("gateway", preferred) == preferred
+    assert other.port("gateway", preferred) != preferred
+    assert one.port("gateway", preferred) == preferred
+
+
+def test_a_broken_snapshot_is_none(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    (tmp_path / "stack.json").write_text("{", "utf-8")
+    assert folder.read() == Snapshot()
 
 
 def test_secrets_stay_and_are_for_the_owner_only(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The supervisor with processes of a few lines: ready, died, started anew, given up, ended."""
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def test_a_service_that_dies_is_named_and_started_anew(tmp_path: Path) -> None:
             httpx.get(f"{running.url}/die")
         said = running.until(lambda seen: seen.parts["shop"].state is PartState.RESTARTING)
         assert said.state is StackState.DEGRADED
-        assert "shop died with code 3" in said.parts["shop"].text
+        assert "shop died (exit code 3)" in said.parts["shop"].text
         assert "the disk is full" in said.parts["shop"].text
         after = running.until(lambda seen: seen.state is StackState.UP)
         assert after.parts["shop"].restarts == 1
@@ -119,7 +120,7 @@ def test_a_service_that_does_not_start_ends_the_stack_with_its_last_lines(
 ) -> None:
     with stack(tmp_path, code) as running:
         failed = running.until(lambda seen: seen.state is StackState.FAILED)
-        assert "shop ended with code" in failed.error
+        assert "shop ended while it started (exit code" in failed.error
         assert said in failed.error
     assert running.code == 1
 
@@ -140,5 +141,51 @@ def test_a_server_that_dies_takes_the_stack_with_it(tmp_path: Path) -> None:
     assert supervisor.run(start) == 1
     failed = folder.read()
     assert failed.state is StackState.FAILED
-    assert "kafka died with code 0" in failed.error
+    assert "kafka died (exit code 0)" in failed.error
     assert "out of memory" in failed.error
+
+
+def test_a_stop_ends_what_the_start_waits_for_and_what_it_has_started(tmp_path: Path) -> None:
+    """A build that would take minutes, beside a server that has started and is not known to be up yet."""
+    folder = StackFolder(tmp_path)
+    folder.make()
+    supervisor = Supervisor(folder)
+    server: list[subprocess.Popen[bytes]] = []
+
+    def build() -> None:
+        while True:
+            supervisor.progress("kubernetes", "builds")
+            time.sleep(0.02)
+
+    def end() -> None:
+        for one in server:
+            one.kill()
+            one.wait()
+
+    def serve() -> None:
+        supervisor.at_end("kafka", end)
+        server.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+        supervisor.on_signal()
+        server[0].wait()
+
+    def start(given: Supervisor) -> dict[str, str]:
+        given.together({"kubernetes": build, "kafka": serve})
+        return {}
+
+    assert supervisor.run(start) == 0
+    assert server[0].poll() is not None
+    assert folder.read().state is StackState.DOWN
+
+
+def test_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
+    folder = StackFolder(tmp_path)
+    folder.make()
+
+    def start(_given: Supervisor) -> dict[str, str]:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "kafka"))
+
+    assert Supervisor(folder).run(start) == 1
+    said = folder.read().error
+    assert "kafka" in said
+    assert f"The disk of {tmp_path} has" in said
+    assert "set SLOTWRIGHT_STATE" in said

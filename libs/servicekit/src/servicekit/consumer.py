@@ -8,13 +8,15 @@ partitions are paused meanwhile, so that the group keeps its member. `Consumer.p
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaException, TopicPartition
+from opentelemetry.trace import SpanKind
 
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
@@ -27,7 +29,7 @@ from servicekit.kafka import Received, consumer, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
-from servicekit.tracing import span_from
+from servicekit.tracing import messaging, span_from
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,8 @@ TombstoneHandler = Callable[[Connection, str, UUID | None], Awaitable[None]]
 _BATCH = 200
 _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
+_LAG_SECONDS = 10.0
+_BROKER_SECONDS = 5.0
 _INBOX = b"INSERT INTO inbox (consumer, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -69,6 +73,8 @@ class EventConsumer:
         self._across_tenants = across_tenants
         self._dead_letters = DeadLetters(service, self.name, kafka)
         self._assigned = False
+        self._done: dict[tuple[str, int], int] = {}
+        """By partition that is ours: the offset of the first message not yet put into effect."""
 
     async def ready(self) -> str | None:
         """The readiness check: the group has given this consumer its partitions (or there are none left)."""
@@ -81,6 +87,7 @@ class EventConsumer:
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)
+            measured = -_LAG_SECONDS
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
@@ -91,6 +98,9 @@ class EventConsumer:
                     done[message.topic, message.partition] = message.offset + 1
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
+                if done or loop.time() - measured > _LAG_SECONDS:
+                    await loop.run_in_executor(thread, self._measure, client)
+                    measured = loop.time()
         finally:
             await loop.run_in_executor(thread, client.close)
             thread.shutdown(wait=False)
@@ -99,7 +109,12 @@ class EventConsumer:
         def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
             self._assigned = True
 
-        client.subscribe(self._topics, on_assign=assigned)
+        def revoked(_client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+            for place in partitions:
+                if self._done.pop((place.topic, place.partition), None) is not None:
+                    CONSUMER_LAG.remove(self.name, place.topic, str(place.partition))
+
+        client.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=revoked)
 
     async def _until_done(
         self,
@@ -110,9 +125,44 @@ class EventConsumer:
         beat: Heartbeat,
     ) -> bool:
         """Handles one message, however often that takes; False when told to stop in between."""
+        with self._about(message):
+            return await self._try(message, client, thread, stop, beat)
+
+    @contextmanager
+    def _about(self, message: Received) -> Iterator[None]:
+        """What is logged inside names the event's tenant and trace; one that nobody handles is in no trace."""
+        try:
+            envelope = parse_headers(message.headers, message.value)
+        except MalformedEventError:
+            yield
+            return
+        if envelope.data is not None and envelope.type not in self._handlers:
+            yield
+            return
+        tenant = {"tenant_id": str(envelope.tenant_id)} if envelope.tenant_id else {}
+        with (
+            structlog.contextvars.bound_contextvars(**tenant),
+            span_from(
+                envelope.traceparent,
+                f"process {message.topic}",
+                SpanKind.CONSUMER,
+                messaging(message.topic, "process") | {"cloudevents.event_type": envelope.type},
+            ),
+        ):
+            yield
+
+    async def _try(
+        self,
+        message: Received,
+        client: KafkaConsumer,
+        thread: ThreadPoolExecutor,
+        stop: asyncio.Event,
+        beat: Heartbeat,
+    ) -> bool:
         attempt = 0
         loop = asyncio.get_running_loop()
         while True:
+            beat.beat()
             try:
                 await self._handle(message)
             except Exception as error:
@@ -130,8 +180,7 @@ class EventConsumer:
                     error=f"{type(error).__name__}: {error}",
                     exc_info=attempt == 1,
                 )
-                await loop.run_in_executor(thread, _keep_membership, client)
-                beat.beat()
+                await loop.run_in_executor(thread, self._keep_membership, client)
                 await pause_for(pause, stop)
                 if stop.is_set():
                     return False
@@ -147,11 +196,7 @@ class EventConsumer:
             if event is None and envelope.data is not None:
                 EVENTS_HANDLED.labels(self.name, "skipped").inc()
                 return
-            with span_from(envelope.traceparent, f"consume {envelope.type}"):
-                structlog.contextvars.bind_contextvars(
-                    tenant_id=str(envelope.tenant_id) if envelope.tenant_id else None
-                )
-                outcome = await self._effect(message, envelope, event)
+            outcome = await self._effect(message, envelope, event)
         except (MalformedEventError, PermanentError) as error:
             await self._dead_letters.put(message, error)
             EVENTS_HANDLED.labels(self.name, "dead").inc()
@@ -165,8 +210,6 @@ class EventConsumer:
             )
         else:
             EVENTS_HANDLED.labels(self.name, outcome).inc()
-        finally:
-            structlog.contextvars.unbind_contextvars("tenant_id")
 
     def _parse(self, envelope: Envelope) -> Event | None:
         if envelope.data is None or envelope.type not in self._handlers:
@@ -199,15 +242,31 @@ class EventConsumer:
             KafkaException
         ) as error:  # a rebalance took the partition; its new owner's inbox drops the rest
             log.warning("offsets not committed", consumer=self.name, reason=str(error))
-        for (topic, partition), offset in done.items():
-            _low, high = client.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            CONSUMER_LAG.labels(self.name, topic, str(partition)).set(max(0, high - offset))
+        ours = {(place.topic, place.partition) for place in client.assignment()}
+        self._done.update({place: offset for place, offset in done.items() if place in ours})
 
+    def _measure(self, client: KafkaConsumer, *, asking: bool = False) -> None:
+        """Sets the lag of every partition that is ours; `asking` where no fetch tells how far it has grown."""
+        try:
+            for place in client.assignment():
+                low, end = client.get_watermark_offsets(place, _BROKER_SECONDS, cached=not asking)
+                if end < 0 or (place.topic, place.partition) not in self._done:
+                    low, end = client.get_watermark_offsets(place, _BROKER_SECONDS)
+                    committed = client.committed([place], _BROKER_SECONDS)[0].offset
+                    self._done.setdefault((place.topic, place.partition), max(low, committed))
+                behind = max(0, end - self._done[place.topic, place.partition])
+                CONSUMER_LAG.labels(self.name, place.topic, str(place.partition)).set(behind)
+        except KafkaException as error:
+            log.warning("lag not measured", consumer=self.name, reason=str(error))
 
-def _keep_membership(client: KafkaConsumer) -> None:
-    """Polls with everything paused: the group sees a live member while a message is tried again."""
-    client.pause(client.assignment())
-    client.poll(0)
+    def _keep_membership(self, client: KafkaConsumer) -> None:
+        """Polls with everything paused: the group sees a live member while a message is tried again."""
+        client.pause(client.assignment())
+        message = client.poll(0)
+        if message is not None and readable(self.name, message):  # of a partition that has just become ours
+            came = received(message)
+            client.seek(TopicPartition(came.topic, came.partition, came.offset))
+        self._measure(client, asking=True)
 
 
 def _resume(client: KafkaConsumer) -> None:

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from servicekit.errors import Unavailable
+from servicekit.logging import name_tenant
 from servicekit.settings import DatabaseSettings
 
 Connection = AsyncConnection[DictRow]
@@ -56,8 +57,9 @@ class Database:
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
         """A transaction that sees and writes one tenant's rows only.
 
-        Raises Unavailable when no connection can be had in 5 s.
+        Raises Unavailable when no connection can be had in 5 s, or the one in use is lost.
         """
+        name_tenant(tenant_id)
         async with self._transaction(str(tenant_id), "") as conn:
             yield conn
 
@@ -85,7 +87,10 @@ class Database:
                 await conn.execute(_SCOPE, (tenant_id, worker))
                 yield conn
         except BaseException as error:
+            lost = isinstance(error, psycopg.OperationalError) and conn.broken
             await context.__aexit__(type(error), error, error.__traceback__)
+            if lost:
+                raise Unavailable("The database was lost on the way.") from error
             raise
         else:
             await context.__aexit__(None, None, None)
@@ -106,7 +111,7 @@ class Database:
             async with self.worker() as conn:
                 await conn.execute(b"SELECT 1")
         except (Unavailable, psycopg.Error) as error:
-            return f"database: {type(error.__cause__ or error).__name__}"
+            return f"the database does not answer ({type(error.__cause__ or error).__name__})"
         return None
 
 

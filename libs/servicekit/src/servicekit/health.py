@@ -8,6 +8,10 @@ needs: database, keys, read models.
 import time
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 ReadinessCheck = Callable[[], Awaitable[str | None]]
 """Answers None when ready, else a sentence naming what is missing."""
 
@@ -43,6 +47,7 @@ class Health:
     def __init__(self) -> None:
         self._beats: list[Heartbeat] = []
         self._checks: list[ReadinessCheck] = []
+        self._told: list[str] | None = None
 
     def heartbeat(self, name: str, *, limit: float = 60) -> Heartbeat:
         beat = Heartbeat(name, limit=limit)
@@ -57,6 +62,13 @@ class Health:
         return [fault for beat in self._beats if (fault := beat.fault())]
 
     async def missing(self) -> list[str]:
-        """What keeps the process from serving; empty when it is ready."""
+        """What keeps the process from serving; empty when it is ready. The log tells each change of it once."""
         answers = [await check() for check in self._checks]
-        return self.faults() + [answer for answer in answers if answer]
+        missing = self.faults() + [answer for answer in answers if answer]
+        if missing != self._told:
+            self._told = missing
+            if missing:
+                log.warning("not ready", missing=missing)
+            else:
+                log.info("ready")
+        return missing

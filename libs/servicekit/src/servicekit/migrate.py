@@ -24,8 +24,6 @@ from servicekit.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 600.0
-"""How long the command line waits for a database, or for its schema."""
 _LOCK_KEY = 0x510_7816
 _PAUSE_SECONDS = 1.0
 _HERE = Path(__file__).parent / "migrations"
@@ -54,7 +52,10 @@ def run_sql(revision_file: str) -> None:
     # past SQLAlchemy, which would take a `%` in the SQL for a placeholder; the transaction is the same
     raw = op.get_bind().connection.driver_connection
     assert raw is not None  # noqa: S101 - Alembic has just opened it
-    raw.execute(statements.encode())
+    try:
+        raw.execute(statements.encode())
+    except psycopg.Error as error:
+        raise MigrationError(f"revision {Path(revision_file).stem}: {str(error).strip()}") from error
 
 
 def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> None:
@@ -62,7 +63,13 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
 
     Raises MigrationError; a failed revision leaves no trace.
     """
-    conninfo = settings.migration_conninfo()
+    try:
+        _migrate(service, settings.migration_conninfo(), limit)
+    except psycopg.Error as error:
+        raise MigrationError(f"{service}: {type(error).__name__}: {str(error).strip()}") from error
+
+
+def _migrate(service: str, conninfo: str, limit: float) -> None:
     with _connect(service, conninfo, limit) as guard:
         guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
         _grant(guard, f"{service}_app")
@@ -74,7 +81,7 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
                 config.attributes["connection"] = connection
                 command.upgrade(config, "heads")
         except Exception as error:  # whatever a revision raised, the message must name where it stood
-            wanted = set(ScriptDirectory.from_config(config).get_heads()) - before
+            wanted = _heads(ScriptDirectory.from_config(config)) - before
             raise MigrationError(
                 f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed "
                 f"and was rolled back: {error}"
@@ -89,9 +96,7 @@ def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
             return psycopg.connect(conninfo, autocommit=True, connect_timeout=10)
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
-                raise MigrationError(
-                    f"{service}: no connection to the database: {_first_line(error)}"
-                ) from error
+                raise
             log.info("waiting for the database", service=service, seen=_first_line(error))
             time.sleep(_PAUSE_SECONDS)
 
@@ -113,6 +118,19 @@ def _grant(connection: psycopg.Connection, app_role: str) -> None:
     )
 
 
+def _heads(scripts: ScriptDirectory) -> set[str]:
+    """The revisions that a whole schema is marked with: not those that another one stands on or depends on.
+
+    Alembic's own heads have the kit's among them, which no database is marked with once a service's stands on it.
+    """
+    revisions = list(scripts.walk_revisions())
+    below: set[str] = set()
+    for revision in revisions:
+        for names in (revision.down_revision, revision.dependencies):
+            below |= {names} if isinstance(names, str) else set(names or ())
+    return {revision.revision for revision in revisions} - below
+
+
 def _current(engine: sa.Engine) -> set[str]:
     with engine.connect() as connection:
         return set(MigrationContext.configure(connection).get_current_heads())
@@ -124,15 +142,13 @@ def _engine(conninfo: str) -> sa.Engine:
     )
 
 
-async def wait_for_schema(
-    service: str, settings: DatabaseSettings, *, limit: float = PATIENCE_SECONDS
-) -> None:
+async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: float) -> None:
     """Waits until the schema has every revision this code knows; a newer schema is fine (expand-only).
 
     Reads with the app role. Raises MigrationError after `limit` seconds, saying what it saw last.
     """
-    wanted = set(ScriptDirectory.from_config(_config(service)).get_heads())
-    known = {revision.revision for revision in ScriptDirectory.from_config(_config(service)).walk_revisions()}
+    scripts = ScriptDirectory.from_config(_config(service))
+    known, wanted = {revision.revision for revision in scripts.walk_revisions()}, _heads(scripts)
     deadline = time.monotonic() + limit
     seen = "nothing yet"
     while time.monotonic() < deadline:

@@ -22,6 +22,7 @@ from servicekit.loops import pause_for
 from servicekit.metrics import OUTBOX_AGE, OUTBOX_FAILED, OUTBOX_RELAYED
 from servicekit.outbox import SHARDS
 from servicekit.settings import KafkaSettings
+from servicekit.tracing import message_sent
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ _TAKE = b"""
 SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - created_at) AS age
 FROM outbox WHERE shard = ANY(%s) AND topic <> ALL(%s) ORDER BY id LIMIT %s
 """
+_OLDEST = b"SELECT extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
 _DELETE = b"DELETE FROM outbox WHERE id = ANY(%s)"
 
 
@@ -85,7 +87,10 @@ class Relay:
         self._left_alone = {topic: until for topic, until in self._left_alone.items() if until > now}
         cursor = await conn.execute(_TAKE, (held, list(self._left_alone), _BATCH))
         rows = await cursor.fetchall()
-        OUTBOX_AGE.set(float(rows[0]["age"]) if rows else 0)
+        oldest = rows[0] if rows else None
+        if self._left_alone:
+            oldest = await (await conn.execute(_OLDEST)).fetchone()
+        OUTBOX_AGE.set(float(oldest["age"] or 0) if oldest else 0)
         if not rows:
             return 0
         acknowledged = await asyncio.to_thread(self._send, sender, rows)
@@ -104,6 +109,7 @@ class Relay:
                 if error is None:
                     acknowledged.append(row["id"])
                     OUTBOX_RELAYED.labels(row["topic"]).inc()
+                    message_sent(row["headers"].get("traceparent"), row["topic"], float(row["age"]))
                 else:
                     refused.add(row["topic"])
                     self._left_alone[row["topic"]] = time.monotonic() + _REFUSED_SECONDS

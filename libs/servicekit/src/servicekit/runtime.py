@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from servicekit.db import Database
 from servicekit.health import Health, Heartbeat, ReadinessCheck
 from servicekit.http.app import create_app
+from servicekit.http.drain import CloseWhenDraining, DrainingServer
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
-from servicekit.migrate import PATIENCE_SECONDS, MigrationError, migrate, wait_for_schema
 from servicekit.settings import DatabaseSettings, Settings
 from servicekit.tracing import configure_tracing
 
@@ -78,8 +78,12 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
     for role in roles:
         commands.add_parser(role)
     if service.has_database:
-        commands.add_parser("migrate").add_argument(
+        migration = commands.add_parser("migrate")
+        migration.add_argument(
             "--wait", action="store_true", help="wait until the schema is there instead of making it"
+        )
+        migration.add_argument(
+            "--timeout", type=float, default=600, help="seconds to wait for the database, or its schema"
         )
     arguments = parser.parse_args(argv)
     # A migration needs nothing of the service's own: no key of it has to be where the database's owner is.
@@ -93,17 +97,20 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         return 2
     configure_logging(service.name, settings.log_level, settings.log_format)
     if arguments.role == "migrate":
-        return _migrate(service.name, wait=arguments.wait)
+        return _migrate(service.name, wait=arguments.wait, limit=arguments.timeout)
     configure_tracing(service.name, settings.otlp_endpoint)
     return uvloop.run(_run(service, settings, arguments.role))
 
 
-def _migrate(name: str, *, wait: bool) -> int:
+def _migrate(name: str, *, wait: bool, limit: float) -> int:
+    # Alembic and SQLAlchemy are a third of a start's imports, and a role that serves has no use for them.
+    from servicekit.migrate import MigrationError, migrate, wait_for_schema  # noqa: PLC0415
+
     try:
         if wait:
-            asyncio.run(wait_for_schema(name, DatabaseSettings()))
+            asyncio.run(wait_for_schema(name, DatabaseSettings(), limit=limit))
         else:
-            migrate(name, DatabaseSettings(), limit=PATIENCE_SECONDS)
+            migrate(name, DatabaseSettings(), limit=limit)
     except MigrationError as error:
         log.error("migration failed", error=str(error))
         return 1
@@ -146,7 +153,8 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
     if parts.customize is not None and serves:
         parts.customize(app)
     config = uvicorn.Config(
-        app,
+        lambda: CloseWhenDraining(app, server),
+        factory=True,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -158,7 +166,7 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, settings.drain_seconds)
     await server.serve()
     return 1 if group.failed or not server.started else 0
 

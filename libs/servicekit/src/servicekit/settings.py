@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     public_url: str = Field(default="http://127.0.0.1:8080", description="The gateway as a browser sees it.")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces go here; None keeps none.")
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    drain_seconds: float = Field(
+        default=0, ge=0, description="How long a process that is told to stop goes on answering."
+    )
 
 
 class KafkaSettings(BaseSettings):

@@ -7,8 +7,6 @@ the address as well.
 
 from collections.abc import Sequence
 
-import structlog
-
 from contracts.platform import TenantChanged, TenantState
 from gateway.addresses import Network, client_address, counted_as
 from gateway.credentials import Credentials
@@ -21,6 +19,7 @@ from gateway.settings import GatewaySettings
 from servicekit.directory import TenantDirectory
 from servicekit.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from servicekit.http.tokens import ADMIN, Principal
+from servicekit.logging import name_tenant
 
 
 class Admission:
@@ -81,7 +80,7 @@ class Admission:
             limit = self._settings.admin_requests_per_minute
             await self._count(request, "admin", str(principal.user_id), limit)
             return
-        structlog.contextvars.bind_contextvars(tenant_id=str(principal.tenant_id))
+        name_tenant(principal.tenant_id)
         tenant = self._tenant_of(principal)
         await self._count_tenant(request, "business", tenant)
 
@@ -100,6 +99,7 @@ class Admission:
         if tenant is None:
             # The service that is asked may know a business that is not known here yet.
             return
+        name_tenant(tenant.tenant_id)
         if tenant.state is TenantState.DELETING:
             raise NotFound(f"There is no business named {slug!r}.")
         await self._count_tenant(request, "public", tenant)

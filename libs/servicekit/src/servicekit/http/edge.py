@@ -6,14 +6,16 @@ rules hold there, by the gateway.
 
 import re
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.errors import PayloadTooLarge
-from servicekit.http.problems import problem_response
+from servicekit.http.problems import problem_response, unexpected
 from servicekit.ids import new_id
 from servicekit.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from servicekit.tracing import span_from
@@ -60,11 +62,16 @@ class EdgeMiddleware:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        with span_from(headers.get("traceparent"), f"{scope['method']} {scope['path']}"):
+        traced = (
+            nullcontext()
+            if scope["path"] in _QUIET
+            else span_from(headers.get("traceparent"), scope["method"], SpanKind.SERVER)
+        )
+        with traced as span:
             try:
                 await self._limited(scope, receive, respond, headers)
             finally:
-                self._record(scope, status, time.perf_counter() - started)
+                self._record(scope, status, time.perf_counter() - started, span)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         limit = self._max_body_bytes
@@ -98,6 +105,14 @@ class EdgeMiddleware:
             if started:
                 raise
             too_large = True
+        except Exception as error:
+            # Here and not in an exception handler of the app: those for any error run outside of this middleware.
+            log.error("unexpected error", exc_info=error)
+            if started:
+                raise
+            if not too_large:
+                answer = unexpected(instance=scope["path"], request_id=scope["slotwright.request_id"])
+                await answer(scope, receive, send)
         if too_large and not started:
             problem = PayloadTooLarge(f"The body may have {limit} bytes at most.")
             response = problem_response(
@@ -105,12 +120,18 @@ class EdgeMiddleware:
             )
             await response(scope, receive, send)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
         route: Any = scope.get("route")
         template = getattr(route, "path", None) or scope.get("slotwright.route", "unmatched")
         HTTP_REQUESTS.labels(scope["method"], template, str(status)).inc()
         HTTP_SECONDS.labels(scope["method"], template).observe(seconds)
-        if scope["path"] not in _QUIET:
+        if span is not None:
+            span.update_name(f"{scope['method']} {template}")  # not the path: it may hold a customer's link
+            span.set_attribute("http.request.method", scope["method"])
+            span.set_attribute("http.route", template)
+            span.set_attribute("http.response.status_code", status)
+            if status >= 500:
+                span.set_status(StatusCode.ERROR)
             log.info(
                 "request", method=scope["method"], route=template, status=status, ms=round(seconds * 1000, 2)
             )

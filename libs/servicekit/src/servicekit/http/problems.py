@@ -4,15 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from servicekit.errors import BadRequest, FieldError, Invalid, Problem
-
-log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _PLACES = {"query": "?", "path": "path:", "header": "header:", "cookie": "cookie:"}
@@ -71,8 +68,14 @@ def _respond(request: Request, problem: Problem) -> Response:
     )
 
 
+def unexpected(*, instance: str, request_id: str) -> Response:
+    """The answer where nobody foresaw the error; servicekit.http.edge gives it, and logs why."""
+    problem = Problem("Something went wrong on our side; the request id helps to find it.")
+    return problem_response(problem, instance=instance, request_id=request_id)
+
+
 def install(app: FastAPI) -> None:
-    """Makes the app answer every error as a problem."""
+    """Makes the app answer every error that has a status as a problem."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Problem) -> Response:
@@ -86,10 +89,3 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers) if error.headers else None
         return _respond(request, _HttpProblem(error.status_code, str(error.detail), headers))
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=request.url.path, exc_info=error)
-        return _respond(
-            request, Problem("Something went wrong on our side; the request id helps to find it.")
-        )

@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 
 from servicekit.errors import Forbidden, Unauthorized, Unavailable
 from servicekit.health import Heartbeat
+from servicekit.logging import name_tenant
 from servicekit.settings import TokenSettings
 
 log = structlog.get_logger(__name__)
@@ -170,15 +171,18 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
-def _principal(request: Request) -> Principal:
+# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread, whose log context is lost.
+async def _principal(request: Request) -> Principal:
     verifier: TokenVerifier = request.app.state.verifier
-    return verifier.verify(bearer_token(request))
+    principal = verifier.verify(bearer_token(request))
+    name_tenant(principal.tenant_id)
+    return principal
 
 
-def allow(*roles: str) -> Callable[[Principal], Principal]:
+def allow(*roles: str) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency that lets only these roles in."""
 
-    def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+    async def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
         if principal.role not in roles:
             raise Forbidden(f"Your role is {principal.role}; this needs {' or '.join(roles)}.")
         return principal

@@ -1,0 +1,124 @@
+"""Requests at a steady rate, whatever the answers: an open loop.
+
+Bounded in count, and to this machine's loopback alone. Used by tests/e2e.
+"""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+Shot = Callable[[httpx.AsyncClient, int], Coroutine[Any, Any, str]]
+"""Sends one request and answers what came of it, in a word or two."""
+_MOST = 60_000
+
+
+@dataclass
+class Load:
+    """What came of the requests: outcome to number; `seconds` holds each one's time."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """All outcomes but `ok`."""
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome != "ok"}
+
+
+@contextmanager
+def under_load(base_url: str, rate: float, shot: Shot) -> Iterator[Load]:
+    """Sends `rate` requests a second while the block runs; all have their outcome when it has ended."""
+    load, stop = Load(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_run(base_url, rate, shot, load, stop)), daemon=True)
+    thread.start()
+    try:
+        yield load
+    finally:
+        stop.set()
+        thread.join(120)
+        assert not thread.is_alive(), "the load did not end"
+
+
+async def _run(base_url: str, rate: float, shot: Shot, load: Load, stop: threading.Event) -> None:
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=2)
+    async with httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits) as client:
+        running: set[asyncio.Task[None]] = set()
+        begun = time.monotonic()
+        for number in range(_MOST):
+            if stop.is_set():
+                break
+            task = asyncio.create_task(_one(client, number, shot, load))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            # The next one is due at a time that does not depend on this one's answer.
+            await asyncio.sleep(max(0.0, begun + (number + 1) / rate - time.monotonic()))
+        if running:
+            await asyncio.wait(running)
+
+
+async def _one(client: httpx.AsyncClient, number: int, shot: Shot, load: Load) -> None:
+    begun = time.monotonic()
+    try:
+        outcome = await shot(client, number)
+    except httpx.HTTPError as error:
+        outcome = f"{type(error).__name__}: {error}"
+    load.seconds.append(time.monotonic() - begun)
+    load.outcomes[outcome] += 1
+
+
+def reading(path: str) -> Shot:
+    """A GET that should answer 200."""
+
+    async def shot(client: httpx.AsyncClient, _number: int) -> str:
+        answer = await client.get(path)
+        return "ok" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
+
+    return shot
+
+
+class Bookings:
+    """Each request books the next free time of one member of staff, for a customer of its own.
+
+    `patient` clients try again, under the same Idempotency-Key, as long as the answer is no decision.
+    """
+
+    def __init__(self, slug: str, service_id: str, staff_id: str, *, minutes: int, patient: bool) -> None:
+        self._path = f"/v1/public/{slug}/appointments"
+        self._wish = {"service_id": service_id, "staff_id": staff_id, "consent": {"email": True}}
+        tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        self._first, self._step = tomorrow, timedelta(minutes=minutes)
+        self._patient = patient
+        self.booked: dict[str, str] = {}
+        """Appointment's id to its customer's address."""
+
+    async def shot(self, client: httpx.AsyncClient, number: int) -> str:
+        email = f"c{number}.{uuid4().hex[:12]}@customers.example"
+        wish = {
+            **self._wish,
+            "starts_at": (self._first + number * self._step).isoformat(),
+            "customer": {"name": f"Customer {number}", "email": email},
+        }
+        headers = {"Idempotency-Key": uuid4().hex}
+        deadline = time.monotonic() + 180
+        while True:
+            try:
+                answer = await client.post(self._path, json=wish, headers=headers)
+                decided = answer.status_code < 500 and answer.status_code != 429
+                said = f"{answer.status_code} {answer.text[:300]}"
+            except httpx.TransportError as error:
+                answer, decided, said = None, False, f"{type(error).__name__}: {error}"
+            if answer is not None and answer.status_code == 201:
+                self.booked[answer.json()["id"]] = email
+                return "ok"
+            if decided or not self._patient or time.monotonic() > deadline:
+                return said
+            await asyncio.sleep(0.5)

@@ -1,0 +1,133 @@
+"""What a person sees when something is missing, that it heals when it appears, and what an uninstall leaves.
+
+In a cluster of its own, since it takes away what the others stand on. Slow: a second cluster and its rollout.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError
+from e2e.world import World, made_world
+
+pytestmark = pytest.mark.slow
+
+_SECONDS = 180
+
+
+@pytest.fixture
+def bare() -> Iterator[World]:
+    """CRDs, backing and Secrets are there; the platform is not."""
+    with made_world(f"slotwright-bare-{secrets.token_hex(3)}") as made:
+        yield made
+
+
+def eventually(look: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not look():
+        assert time.monotonic() < deadline, f"{what} was not seen in {_SECONDS} s"
+        time.sleep(1)
+
+
+def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(bare: World) -> None:
+    kubectl = bare.cluster.kubectl
+    links = kubectl("get", "secret", "slotwright-links", "-o", "json")
+    kubectl("delete", "secret", "slotwright-links")
+    for server in ("postgres", "kafka"):
+        kubectl("scale", f"statefulset/{BACKING}-{server}", "--replicas=0")
+    bare.cluster.helm(
+        *("upgrade", "--install", PLATFORM, str(ROOT / "charts" / "slotwright")),
+        *("--values", str(ROOT / "dev" / "cluster" / "platform.yaml"), "--values", str(bare.values)),
+        *("--set", f"global.slotwright.image.tag={bare.tag}"),
+    )
+
+    # The database.
+    eventually(
+        lambda: "waiting for the database" in log(bare, "analytics", "migrate"), "the wait for the database"
+    )
+    assert f"{BACKING}-postgres" in log(bare, "analytics", "migrate")
+    kubectl("scale", f"statefulset/{BACKING}-postgres", "--replicas=1")
+
+    # The brokers: the operator cannot get ready, and its log names them.
+    eventually(lambda: f"{BACKING}-kafka:9092" in log(bare, "operator", "all"), "the brokers' name")
+    assert not ready(bare, "operator")
+    kubectl("scale", f"statefulset/{BACKING}-kafka", "--replicas=1")
+    eventually(lambda: ready(bare, "operator"), "the operator being ready")
+
+    # The Secret: kubectl describe names it.
+    eventually(lambda: "slotwright-links" in waiting_for(bare, "booking"), "the missing Secret")
+    assert not ready(bare, "booking")
+    secret = json.loads(links)
+    secret["metadata"] = {"name": secret["metadata"]["name"]}
+    kubectl("create", "-f", "-", given=json.dumps(secret))
+    for deployment in kubectl("get", "deployments", "-o", "name").split():
+        kubectl("rollout", "status", deployment, "--timeout=5m")
+
+    # A CRD of an older release is upgraded, and no object is lost.
+    bare.cluster.seed()
+    before = kubectl("get", "tenant", "riverside", "-o", "jsonpath={.metadata.uid}")
+    older = json.loads(kubectl("get", "crd", "tenants.slotwright.io", "-o", "json"))
+    spec = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    del spec["deletionPolicy"]["default"]
+    kubectl("replace", "-f", "-", given=json.dumps(older))
+    bare.cluster.crds()
+    assert "default" in crd_of_tenants(bare)["deletionPolicy"]
+    assert kubectl("get", "tenant", "riverside", "-o", "jsonpath={.metadata.uid}") == before
+
+    # The documented way out: businesses, platform, CRDs, what it stood on.
+    kubectl("delete", "tenants", "--all", "--wait", "--timeout=3m")
+    kubectl("delete", "plans", "--all")
+    bare.cluster.helm("uninstall", PLATFORM, "--wait")
+    bare.cluster.helm("uninstall", "crds", "--wait")
+    bare.cluster.helm("uninstall", BACKING, "--wait")
+    kept = kubectl("get", "crd", "-o", "name").split()
+    assert kept == [
+        f"customresourcedefinition.apiextensions.k8s.io/{kind}.slotwright.io" for kind in ("plans", "tenants")
+    ]
+    left = kubectl(
+        "get",
+        "all,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases",
+        "-o",
+        "name",
+    )
+    assert set(left.split()) <= {
+        "configmap/kube-root-ca.crt",
+        "serviceaccount/default",
+        "lease.coordination.k8s.io/slotwright-operator",
+    }
+    for kind in ("clusterroles", "clusterrolebindings"):
+        assert PLATFORM not in kubectl("get", kind, "-o", "name")
+
+
+def log(world: World, chart: str, component: str) -> str:
+    selector = f"app.kubernetes.io/name={chart},app.kubernetes.io/component={component}"
+    try:
+        return world.cluster.kubectl("logs", "--selector", selector, "--tail=200")
+    except ClusterError:  # its container has not begun
+        return ""
+
+
+def ready(world: World, chart: str) -> bool:
+    pods = world.pods(f"app.kubernetes.io/name={chart},app.kubernetes.io/component=all")
+    return any(status["ready"] for pod in pods for status in pod["status"].get("containerStatuses", ()))
+
+
+def waiting_for(world: World, chart: str) -> str:
+    """What the kubelet says a container waits for."""
+    return " ".join(
+        status["state"].get("waiting", {}).get("message", "")
+        for pod in world.pods(f"app.kubernetes.io/name={chart}")
+        for status in pod["status"].get("containerStatuses", ())
+    )
+
+
+def crd_of_tenants(world: World) -> dict[str, dict[str, str]]:
+    body = yaml.safe_load(world.cluster.kubectl("get", "crd", "tenants.slotwright.io", "-o", "yaml"))
+    found: dict[str, dict[str, str]] = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
+        "spec"
+    ]["properties"]
+    return found

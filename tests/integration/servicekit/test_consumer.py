@@ -1,0 +1,229 @@
+"""The consumer loop on a real Kafka and Postgres: order through failures, dead letters, hand-over, lag.
+
+The consumers run in the test, on analytics' database and as its user; the test writes what they read.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+
+from contracts.envelope import Envelope
+from contracts.model import Event
+from contracts.platform import TenantChanged
+from servicekit.consumer import EventConsumer
+from servicekit.db import Connection, Database
+from servicekit.errors import PermanentError
+from servicekit.health import Heartbeat
+from servicekit.ids import new_id
+from servicekit.logging import configure_logging
+from servicekit.settings import KafkaSettings
+from servicekit.tracing import configure_tracing
+from support.broker import Broker
+from support.databases import Databases
+from support.events import Topics
+from support.logs import logs_kept_apart
+from support.tenants import new_tenant
+
+TOPIC = TenantChanged.TOPIC
+_PARTITIONS = 3
+
+
+async def nothing(_event: TenantChanged) -> None:
+    """What happens while most events are handled."""
+
+
+class Shop:
+    """What the consumers of a test do, written down."""
+
+    def __init__(self, db: Database, kafka: KafkaSettings, topics: Topics) -> None:
+        self.db = db
+        self.topics = topics
+        self.handled: list[str] = []
+        self.fails: Callable[[TenantChanged], Exception | None] = lambda _event: None
+        self.meanwhile: Callable[[TenantChanged], Awaitable[None]] = nothing
+        """Awaited after an event has been written down."""
+        self.name = f"t{new_id().hex[-8:]}"
+        self._kafka = kafka
+
+    @property
+    def group(self) -> str:
+        return f"analytics.{self.name}"
+
+    def consumer(self) -> EventConsumer:
+        return EventConsumer(
+            "analytics",
+            self.name,
+            self.db,
+            self._kafka,
+            topics=[TOPIC],
+            handlers={TenantChanged: self._handle},
+            across_tenants=True,
+        )
+
+    async def _handle(self, _conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, TenantChanged)
+        error = self.fails(event)
+        if error is not None:
+            raise error
+        self.handled.append(event.display_name)
+        await self.meanwhile(event)
+
+    @asynccontextmanager
+    async def running(self, consumer: EventConsumer | None = None) -> AsyncIterator[asyncio.Event]:
+        """A consumer until the block ends or the event that it gives is set."""
+        one = consumer or self.consumer()
+        stop = asyncio.Event()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            tasks.create_task(one.run(stop, Heartbeat(one.name, limit=60)))
+            try:
+                yield stop
+            finally:
+                stop.set()
+
+    async def until(self, holds: Callable[[], object], what: str) -> None:
+        try:
+            async with asyncio.timeout(30):
+                while not holds():  # noqa: ASYNC110 - of several kinds; 20 ms is how often they are looked at
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"not seen: {what}; handled {self.handled}")
+
+    def lag(self) -> float | None:
+        """Over all partitions; None while nothing is measured."""
+        found = [
+            REGISTRY.get_sample_value(
+                "slotwright_consumer_lag",
+                {"consumer": self.group, "topic": TOPIC, "partition": str(number)},
+            )
+            for number in range(_PARTITIONS)
+        ]
+        known = [value for value in found if value is not None]
+        return sum(known) if known else None
+
+
+@pytest.fixture
+async def shop(databases: Databases, broker: Broker) -> AsyncIterator[Shop]:
+    db = Database(databases.for_service("analytics").settings, application="test")
+    await db.open()
+    env = broker.service_env("analytics")
+    kafka = KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
+    made = Shop(db, kafka, Topics(broker.super_user()))
+    made.topics.pass_over(made.group, TOPIC)
+    try:
+        with logs_kept_apart():
+            yield made
+    finally:
+        await db.close()
+
+
+async def test_a_failing_event_holds_back_those_behind_it_until_it_succeeds(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("shop", "info", "json")
+    configure_tracing("shop", None)
+    tenant_id, failures = new_id(), iter([OSError("no route"), OSError("no route")])
+    shop.fails = lambda event: next(failures, None) if event.display_name == "2" else None
+    for generation in range(1, 6):  # one tenant, one key, one partition
+        shop.topics.publish(named(str(generation), tenant_id, generation))
+    async with shop.running():
+        await shop.until(lambda: len(shop.handled) >= 5, "five events")
+    assert shop.handled == ["1", "2", "3", "4", "5"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    retries = [line for line in lines if line["event"] == "event failed, trying again"]
+    assert [line["attempt"] for line in retries] == [1, 2]
+    assert {line["tenant_id"] for line in retries} == {str(tenant_id)}
+    assert all(line["trace_id"] for line in retries)
+
+
+async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes_on(shop: Shop) -> None:
+    tenant_id = new_id()
+    shop.fails = lambda event: PermanentError("no such plan") if event.display_name == "bad" else None
+    dead = shop.topics.publish(named("bad", tenant_id, 1))
+    shop.topics.put(TOPIC, str(tenant_id), b"{", {"ce_type": b"nonsense"})
+    shop.topics.publish(named("good", tenant_id, 2))
+    async with shop.running():
+        await shop.until(lambda: shop.handled, "the good one")
+    letters = [
+        dict(letter.headers) | {"value": letter.value or b""}
+        for letter in await asyncio.to_thread(shop.topics.messages, "analytics.dlq.v1")
+        if dict(letter.headers)["dl_consumer"] == shop.group.encode()
+    ]
+    assert [letter["dl_error"].split(b":")[0] for letter in letters] == [
+        b"PermanentError",
+        b"MalformedEventError",
+    ]
+    assert letters[0]["ce_id"] == dead.encode()
+    assert letters[1]["value"] == b"{"
+    assert shop.handled == ["good"]
+
+
+async def test_one_that_stops_leaves_its_group_at_once_and_has_committed(shop: Shop) -> None:
+    """Another gets the partitions well before the session of the first would have ended (10 s)."""
+    shop.topics.publish(named("first", new_id(), 1))
+    async with shop.running():
+        await shop.until(lambda: shop.handled, "the first event")
+    second = shop.consumer()
+    async with asyncio.timeout(8), shop.running(second):
+        await shop.until(lambda: second._assigned, "an assignment")
+        shop.topics.publish(named("second", new_id(), 1))
+        await shop.until(lambda: "second" in shop.handled, "the second event")
+    assert shop.handled == ["first", "second"]
+
+
+async def test_lag_counts_what_is_not_done_while_one_is_tried_again(shop: Shop) -> None:
+    tenant_id, refused = new_id(), True
+    shop.fails = lambda event: OSError("no route") if refused and event.display_name == "2" else None
+    shop.topics.publish(named("1", tenant_id, 1))
+    async with shop.running():
+        await shop.until(lambda: shop.handled == ["1"] and shop.lag() == 0, "no lag")
+        for generation in range(2, 5):
+            shop.topics.publish(named(str(generation), tenant_id, generation))
+        await shop.until(lambda: shop.lag() == 3, "a lag of 3")
+        refused = False
+        await shop.until(lambda: shop.lag() == 0, "no lag any more")
+    assert shop.handled == ["1", "2", "3", "4"]
+    assert shop.lag() is None, "partitions that are not ours are not measured"
+
+
+async def test_the_beat_goes_on_through_a_long_batch_and_stops_when_a_handler_hangs(shop: Shop) -> None:
+    """Each event counts as a turn, so that a batch may take as long as it takes."""
+    release, now = asyncio.Event(), 0.0
+    beat = Heartbeat(shop.group, limit=60, monotonic=lambda: now)
+    tenant_id, last = new_id(), new_id()
+
+    async def slow(event: TenantChanged) -> None:
+        nonlocal now
+        now += 40
+        if event.tenant_id == last:
+            await release.wait()
+
+    shop.meanwhile = slow
+    consumer = shop.consumer()
+    for generation in range(1, 4):
+        shop.topics.publish(named(str(generation), tenant_id, generation))
+    stop = asyncio.Event()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(consumer.run(stop, beat))
+        await shop.until(lambda: len(shop.handled) == 3, "three slow events")
+        assert beat.fault() is None
+        shop.topics.publish(named("last", last, 1))
+        await shop.until(lambda: "last" in shop.handled, "the last one")
+        now += 100
+        assert "has not turned for" in (beat.fault() or "")
+        release.set()
+        stop.set()
+
+
+def named(name: str, tenant_id: UUID, generation: int) -> TenantChanged:
+    return new_tenant(tenant_id=tenant_id, generation=generation, display_name=name)

@@ -1,0 +1,30 @@
+"""A process that is told to stop, asked over a connection that its client keeps."""
+
+import http.client
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from servicekit.testing.tokens import TokenMinter
+from support.processes import run_service, served_keys
+
+
+def test_a_process_that_is_told_to_stop_answers_and_asks_for_another_connection(tmp_path: Path) -> None:
+    with served_keys(TokenMinter()) as keys:
+        env = {"jwks_url": keys, "cookie_key": "k" * 32, "drain_seconds": "3"}
+        with run_service("web", "serve", tmp_path, **env) as web:
+            kept = http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)
+            kept.request("GET", "/healthz")
+            first = kept.getresponse()
+            first.read()
+            assert first.getheader("connection") is None
+            web.process.send_signal(signal.SIGTERM)
+            seen = None
+            while seen is None:
+                kept.request("GET", "/healthz")
+                answer = kept.getresponse()
+                answer.read()
+                assert answer.status == 200
+                seen = answer.getheader("connection")
+            assert seen == "close"
+            assert web.process.wait(20) == -signal.SIGTERM

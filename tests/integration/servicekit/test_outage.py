@@ -1,0 +1,116 @@
+"""A database that goes away and comes back: what a service says meanwhile, and that it goes on by itself.
+
+The PostgreSQL is one of the test's own, as it is stopped and started.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from devstack.postgres import Postgres, ensure_service
+from servicekit.db import Database
+from servicekit.errors import Unavailable
+from servicekit.ids import new_id
+from servicekit.migrate import migrate
+from servicekit.settings import DatabaseSettings
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.events import Topics, until
+from support.processes import run_service, served_keys
+from support.tenants import new_tenant
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
+    home.chmod(0o711)
+    made = Postgres(home / "postgres", settings={"fsync": "off"})
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(home)
+
+
+def settings_of(server: Postgres) -> DatabaseSettings:
+    ensure_service(server.url(), "analytics", "secret")
+    return DatabaseSettings(
+        database_url=SecretStr(server.url("analytics", user="analytics_app", password="secret")),
+        migration_database_url=SecretStr(server.url("analytics", user="analytics_owner", password="secret")),
+    )
+
+
+async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and_the_next_is_well(
+    server: Postgres,
+) -> None:
+    settings = settings_of(server)
+    migrate("analytics", settings)
+    db = Database(settings, application="test")
+    await db.open()
+    try:
+        with pytest.raises(Unavailable, match="lost on the way"):
+            async with db.tenant(new_id()) as conn:
+                with psycopg.connect(server.url()) as admin:
+                    admin.execute("SELECT pg_terminate_backend(%s)", (conn.info.backend_pid,))
+                await conn.execute(b"SELECT 1")
+        async with db.tenant(new_id()) as conn:
+            await conn.execute(b"SELECT 1")
+        assert await db.ready() is None
+    finally:
+        await db.close()
+
+
+@pytest.mark.slow
+def test_a_service_says_that_its_database_is_away_lives_on_and_heals(
+    server: Postgres, broker: Broker, tmp_path: Path
+) -> None:
+    """Takes about 15 s: a request waits 5 s for a connection before it gives up, and loops back off meanwhile."""
+    settings, minter = settings_of(server), TokenMinter()
+    migrate("analytics", settings)
+    with served_keys(minter) as jwks_url:
+        env = broker.service_env("analytics") | {
+            "database_url": settings.database_url.get_secret_value(),
+            "kafka_group_prefix": f"w{new_id().hex[-8:]}.",
+            "jwks_url": jwks_url,
+            "public_url": minter.issuer,
+        }
+        with run_service("analytics", "all", tmp_path, **env) as running, httpx.Client(timeout=20) as http:
+            server.stop()
+            ready = http.get(f"{running.url}/readyz")
+            assert ready.status_code == 503
+            assert [item.split(" (")[0] for item in ready.json()["missing"]] == [
+                "the database does not answer"
+            ]
+            refused = http.get(
+                f"{running.url}/v1/analytics/daily",
+                params={"from": "2026-03-02", "to": "2026-03-02"},
+                headers=minter.headers(new_id()),
+            )
+            assert refused.status_code == 503, refused.text
+            assert refused.headers["retry-after"]
+            assert http.get(f"{running.url}/healthz").status_code == 200
+            tenant = new_tenant()
+            Topics(broker.super_user()).publish(tenant)
+            server.start()
+            until(lambda: http.get(f"{running.url}/readyz").status_code == 200, "ready again", seconds=30)
+
+            def answered() -> bool:
+                with psycopg.connect(server.url("analytics")) as conn:
+                    found = "SELECT 1 FROM tenant_status WHERE tenant_id = %s"
+                    return bool(conn.execute(found, (tenant.tenant_id,)).fetchall())
+
+            until(answered, "the event written meanwhile is consumed", seconds=45)
+            until(lambda: _outbox_is_empty(server), "the answer is relayed", seconds=30)
+            assert running.process.poll() is None
+
+
+def _outbox_is_empty(server: Postgres) -> bool:
+    with psycopg.connect(server.url("analytics")) as conn:
+        return conn.execute("SELECT 1 FROM outbox").fetchall() == []

@@ -1,0 +1,90 @@
+"""How a service's process ends: a wrong setting, a loop that dies, a port that is taken. Each says why."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from devstack.processes import free_port
+from servicekit.health import Heartbeat
+from servicekit.runtime import Parts, Service, main
+from servicekit.settings import Settings
+from support.logs import logs_kept_apart
+
+
+class Dies:
+    """A loop that turns once."""
+
+    name = "shop.follower"
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    async def run(self, _stop: asyncio.Event, _beat: Heartbeat) -> None:
+        await asyncio.sleep(0)
+        if self._error is not None:
+            raise self._error
+
+
+def shop(*loops: Dies) -> Service:
+    return Service("shop", Settings, lambda _settings: Parts(loops=loops), has_database=False)
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    with logs_kept_apart():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (RuntimeError("the topic is gone"), "a loop died, stopping the process"),
+        (None, "a loop ended early, stopping the process"),
+    ],
+)
+def test_a_loop_that_ends_takes_the_process_with_it_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception | None, event: str
+) -> None:
+    monkeypatch.setenv("SLOTWRIGHT_PORT", str(free_port()))
+    assert main(shop(Dies(error)), ["all"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (said,) = [line for line in lines if line["event"] == event]
+    assert said["loop"] == "shop.follower"
+    assert error is None or "the topic is gone" in json.dumps(said["exception"])
+
+
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLOTWRIGHT_PORT", "eighty")
+    monkeypatch.setenv("SLOTWRIGHT_LOG_LEVEL", "loud")
+    assert main(shop(), ["all"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("shop: setting SLOTWRIGHT_PORT: ")
+    assert said[1].startswith("shop: setting SLOTWRIGHT_LOG_LEVEL: ")
+
+
+def test_a_port_that_is_taken_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("SLOTWRIGHT_PORT", str(port))
+        with pytest.raises(SystemExit) as ended:
+            main(shop(), ["all"])
+    assert ended.value.code
+    assert f"('127.0.0.1', {port}): address already in use" in capsys.readouterr().out
+
+
+def test_a_service_that_serves_does_not_load_what_migrates() -> None:
+    """A third of the imports of a start; eight services start on one laptop."""
+    code = "import sys, servicekit.runtime; print(*{'sqlalchemy', 'alembic'} & sys.modules.keys())"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == ""

@@ -16,8 +16,8 @@ from servicekit.kafka import Received, received
 T = TypeVar("T")
 
 
-def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
-    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`, for a machine with much to do."""
     end = time.monotonic() + seconds
     while True:
         answer = check()

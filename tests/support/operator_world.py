@@ -36,7 +36,7 @@ from support.processes import Running, run_service
 
 T = TypeVar("T")
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def eventually(look: Callable[[], T | None], what: str, *, seconds: float = SECONDS) -> T:

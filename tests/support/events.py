@@ -74,10 +74,12 @@ class Topics:
 
         Other tenants' are not read: a test may have written a malformed one.
         """
-        envelopes = [
-            parse_headers(item.headers, item.value) for item in self.messages(topic) if item.value is not None
+        mine = ("ce_tenantid", str(tenant_id).encode())
+        return [
+            parse_headers(item.headers, item.value).event()
+            for item in self.messages(topic)
+            if item.value is not None and (tenant_id is None or mine in item.headers)
         ]
-        return [envelope.event() for envelope in envelopes if tenant_id in {None, envelope.tenant_id}]
 
     def messages(self, topic: str) -> list[Received]:
         """Every message on a topic, in order within a partition."""

@@ -61,7 +61,7 @@ def _on_error(error: KafkaError) -> None:
     log.warning("kafka client", code=error.name(), reason=error.str())
 
 
-def producer(settings: KafkaSettings, *, client_id: str) -> Producer:
+def producer(settings: KafkaSettings, *, client_id: str, **overrides: Any) -> Producer:
     """An idempotent producer: all in-sync replicas acknowledge, order holds within a partition.
 
     Keys are placed by murmur2, as the Java clients do, so that other writers agree on the partition.
@@ -78,6 +78,7 @@ def producer(settings: KafkaSettings, *, client_id: str) -> Producer:
             "message.timeout.ms": 30_000,
             "error_cb": _on_error,
         }
+        | overrides
     )
 
 

@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
-	events demo up down status logs build clean bench-gateway cluster kind-up kind-down e2e
+	kustomize events demo up down status logs build clean bench-gateway cluster kind-up kind-down e2e
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -55,14 +55,17 @@ test-unit: init ## Only those that start no server
 test-integration: init ## Only those on the real parts
 	$(RUN)/pytest tests/integration tests/operator
 
+kustomize: init ## Write kustomize/ anew from the charts: needs helm
+	$(RUN)/python -m devstack.kustomize
+
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
 
 demo: init ## Start the whole platform and show its main job done
 	$(RUN)/python -m devstack.demo
 
-up: init ## Start the whole platform on this machine; Ctrl-C stops it
-	$(RUN)/python -m devstack up
+up: init ## Start the whole platform on this machine; Ctrl-C stops it. BACKING=compose: servers in containers
+	SLOTWRIGHT_BACKING=$(BACKING) $(RUN)/python -m devstack up
 
 down: init ## Stop it
 	$(RUN)/python -m devstack down

@@ -23,7 +23,7 @@ from functools import partial
 from rich.console import Console
 from rich.status import Status
 
-from devstack import kafka, postgres
+from devstack import kafka, servers
 from devstack.binaries import ETCD, KUBE_APISERVER, MAILPIT, program
 from devstack.errors import StackError
 from devstack.lifecycle import INTERRUPTED, start, stop
@@ -156,7 +156,11 @@ def _clean(folder: StackFolder, console: Console) -> int:
         console.print("The stack is up: `make down` first.", style="red")
         return 1
     if folder.path.exists():
-        postgres.remove(folder.path / "postgres")
+        try:
+            servers.remove(folder)
+        except StackError as error:
+            console.print(str(error), style="red", markup=False)
+            return 1
         shutil.rmtree(folder.path)
     console.print(f"{folder.path} is gone.")
     return 0

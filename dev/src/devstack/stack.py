@@ -9,16 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from contracts.topics import PARTS
 from devstack.errors import StackError
-from devstack.kafka import Kafka, create_topics, create_user
 from devstack.kubernetes import OPERATOR, Kubernetes
-from devstack.mailpit import Mailpit
-from devstack.postgres import Postgres, ensure_service
+from devstack.postgres import ensure_service
 from devstack.processes import script
+from devstack.servers import Servers, chosen, make_topics
 from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, Backing, Command, Wiring
 from devstack.state import PartState, StackFolder
 from devstack.supervisor import Supervisor
@@ -35,32 +32,27 @@ class Stack:
     def __init__(self, folder: StackFolder, gateway_port: int | None = None) -> None:
         self._folder = folder
         self._wiring = Wiring(folder, gateway_port)
-        self._postgres = Postgres(folder.path / "postgres", port=folder.port("postgres"))
-        self._kafka = Kafka(folder.path / "kafka", port=folder.port("kafka"))
         self._kubernetes = Kubernetes(folder.path / "kubernetes", port=folder.port("kubernetes", 6443))
-        self._mailpit = Mailpit(folder.path / "mailpit", port=folder.port("mailpit", 8025))
 
     def start(self, supervisor: Supervisor) -> dict[str, str]:
         """Brings everything up; answers the variables that other programs need. Raises StackError."""
-        servers: dict[str, Callable[[], None]] = {
+        servers = chosen(self._folder, self._wiring)
+        standin = servers.standin()
+        steps: dict[str, Callable[[], None]] = {
             "kubernetes": lambda: self._start_kubernetes(supervisor),
-            "kafka": lambda: self._start_kafka(supervisor),
-            "postgres": lambda: self._start_postgres(supervisor),
-            "mailpit": lambda: self._start_mailpit(supervisor),
+            **servers.steps(supervisor),
         }
-        for name in (*servers, "databases", "stripe", "gateway", *HTTP_SERVICES, "operator"):
+        stripe = ("stripe",) if standin else ()
+        for name in (*steps, "databases", "topics", *stripe, "gateway", *HTTP_SERVICES, "operator"):
             supervisor.tell(name, PartState.WAITING)
-        supervisor.together(servers)
-        standin = None if self._wiring.uses_stripe else self._wiring.stripe_standin()
-        backing = Backing(
-            postgres_port=self._postgres.port,
-            kafka_port=self._kafka.port,
-            smtp_port=self._mailpit.smtp_port,
-            mail_url=self._mailpit.url,
-            stripe_url=standin.url if standin else None,
-            operator_kubeconfig=self._folder.path / "operator.kubeconfig",
+        supervisor.together(steps)
+        backing = servers.reached(self._folder.path / "operator.kubeconfig")
+        supervisor.together(
+            {
+                "databases": lambda: self._prepare(supervisor, servers, backing),
+                "topics": lambda: make_topics(servers, self._wiring),
+            }
         )
-        supervisor.together({"databases": lambda: self._prepare(supervisor, backing)})
         commands = self._wiring.commands(backing)
         if standin:
             commands["stripe"] = standin
@@ -72,27 +64,8 @@ class Stack:
             "SLOTWRIGHT_URL": self._wiring.public_url,
             "SLOTWRIGHT_MAIL_URL": backing.mail_url,
             "SLOTWRIGHT_STRIPE_URL": backing.stripe_url or "",
+            **servers.environment(),
         }
-
-    def _start_postgres(self, supervisor: Supervisor) -> None:
-        supervisor.at_end("postgres", self._postgres.stop)
-        self._postgres.start()
-        supervisor.watch_server("postgres", self._postgres.running(), self._postgres.log)
-
-    def _start_kafka(self, supervisor: Supervisor) -> None:
-        supervisor.at_end("kafka", self._kafka.stop)
-        self._kafka.start(partial(supervisor.progress, "kafka"))
-        supervisor.watch_server("kafka", self._kafka.running(), self._kafka.log)
-        admin = AdminClient(dict(self._kafka.client_config()))
-        create_topics(admin)
-        for user in PARTS:
-            create_user(admin, user, self._wiring.kafka_password(user))
-
-    def _start_mailpit(self, supervisor: Supervisor) -> None:
-        supervisor.at_end("mailpit", self._mailpit.stop)
-        self._mailpit.start(partial(supervisor.progress, "mailpit"))
-        assert self._mailpit.process is not None  # noqa: S101 - `start` has come back
-        supervisor.watch_server("mailpit", self._mailpit.process, self._mailpit.log, self._mailpit.url)
 
     def _start_kubernetes(self, supervisor: Supervisor) -> None:
         supervisor.at_end("kubernetes", self._kubernetes.stop)
@@ -107,11 +80,11 @@ class Stack:
         _kubectl(admin, "apply", "--server-side", "-f", str(crds), "-f", str(ROOT / "operator" / "rbac.yaml"))
         _kubectl(admin, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
 
-    def _prepare(self, supervisor: Supervisor, backing: Backing) -> None:
+    def _prepare(self, supervisor: Supervisor, servers: Servers, backing: Backing) -> None:
         """One after the other: Alembic's context is the process's, not a thread's."""
         for service in DATABASE_SERVICES:
             supervisor.progress("databases", service)
-            ensure_service(self._postgres.url(), service, self._wiring.database_password(service))
+            ensure_service(servers.database_url(), service, self._wiring.database_password(service))
             url = SecretStr(self._wiring.migration_url(service, backing))
             migrate(service, DatabaseSettings(migration_database_url=url))
 

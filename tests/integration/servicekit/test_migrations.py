@@ -165,13 +165,17 @@ async def test_no_service_waits_for_a_schema_that_it_has(databases: Databases, s
 
 
 def test_a_schema_newer_than_the_code_is_enough(probe: Probe) -> None:
-    """As revisions of one release only expand (docs/adr/0009), the code before it goes on."""
+    """As revisions of one release only expand (docs/adr/0009), the code before it goes on, after a rollback too."""
     probe.revise("probe_0001", "CREATE TABLE shop (id int)")
     probe.revise("probe_0002", "CREATE TABLE shelf (id int)")
     assert ended(probe.start())[0] == 0
     for path in (probe.folder / "probe" / "migrations" / "versions").glob("probe_0002.*"):
         path.unlink()
     assert ended(probe.start("--wait"))[0] == 0
+    code, lines = ended(probe.start())
+    assert code == 0
+    assert lines[-1]["event"] == "the schema is a newer release's"
+    assert {"shop", "shelf"} <= probe.tables()
 
 
 def _read(process: subprocess.Popen[str], take: Callable[[dict[str, Any]], None]) -> None:

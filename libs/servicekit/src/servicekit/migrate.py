@@ -61,7 +61,8 @@ def run_sql(revision_file: str) -> None:
 def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> None:
     """Brings the service's database to its heads; waits for the server for up to `limit` seconds.
 
-    Raises MigrationError; a failed revision leaves no trace.
+    A schema that a newer release has made is left as it is: this one goes on with it (docs/adr/0009), and is what a
+    rollback runs. Raises MigrationError; a failed revision leaves no trace.
     """
     try:
         _migrate(service, settings.migration_conninfo(), limit)
@@ -76,12 +77,16 @@ def _migrate(service: str, conninfo: str, limit: float) -> None:
         config = _config(service)
         engine = _engine(conninfo)
         before = _current(engine)
+        scripts = ScriptDirectory.from_config(config)
+        if newer := before - {revision.revision for revision in scripts.walk_revisions()}:
+            log.info("the schema is a newer release's", service=service, heads=sorted(newer))
+            return
         try:
             with engine.begin() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "heads")
         except Exception as error:  # whatever a revision raised, the message must name where it stood
-            wanted = _heads(ScriptDirectory.from_config(config)) - before
+            wanted = _heads(scripts) - before
             raise MigrationError(
                 f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed "
                 f"and was rolled back: {error}"

@@ -95,7 +95,7 @@ def test_wrong_headers_are_named(changes: dict[str, str | None], reason: str) ->
         parse_headers(headers, data)
 
 
-@pytest.mark.parametrize("header", [str(uuid4()), None])
+@pytest.mark.parametrize("header", ["0196f6a0-0000-7000-8000-000000000001", None])
 def test_data_of_another_tenant_than_the_header_names_is_refused(header: str | None) -> None:
     headers, data = wire(event_of(AppointmentCancelled), ce_tenantid=header)
     with pytest.raises(MalformedEventError, match="ce_tenantid is not the tenant of the data"):

@@ -1,7 +1,6 @@
 """A request that is granted, for every operation of the platform: what wrong ones are made of.
 
-Used by test_bad_input.py. Two businesses have the same things; the second's ids are what the first may not touch.
-Each function fills in a whole body, since a fault can only be tried where a field is.
+Used by test_bad_input.py. Each function fills in a whole body, since a fault can only be tried where a field is.
 """
 
 import hashlib
@@ -9,18 +8,15 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.platform import TenantChanged
-from integration.auth.world import PASSWORD, Person, new_email, wish
+from integration.auth.world import PASSWORD, new_email, wish
 from integration.gateway.bad_input import Good
-from integration.gateway.platform import WEBHOOK_SECRET, Platform
+from integration.gateway.platform import WEBHOOK_SECRET
+from integration.gateway.sites import ALL_DAY, Site
 from servicekit.ids import new_id
-from support.events import until
 
-_ALL_DAY = [{"weekday": day, "opens": "00:00", "closes": "00:00"} for day in range(7)]
 _ANY = {"If-Match": "*"}
 _CLOSED = (409,)
 """The one answer that a confirmed appointment to come, or a business billed by hand, has for it."""
@@ -39,92 +35,12 @@ def _keyed() -> dict[str, str]:
     return {"Idempotency-Key": secrets.token_hex(16)}
 
 
-@dataclass
-class Business:
-    """A business that has one of everything; `slots` are starts that are free, each for one use."""
-
-    platform: Platform
-    tenant: TenantChanged
-    owner: Person
-    staff: str = ""
-    service: str = ""
-    slots: list[str] = field(default_factory=list)
-
-    @staticmethod
-    def open(platform: Platform) -> "Business":
-        made = Business(platform, *platform.business())
-        made.staff = made.new_staff()
-        made.service = made.new_service()
-        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-        asked = {"service": made.service, "from": str(tomorrow), "to": str(tomorrow + timedelta(days=1))}
-        path = f"/v1/public/{made.tenant.slug}/availability"
-        found = until(lambda: platform.call("GET", path, params=asked).json().get("slots"), "free times")
-        made.slots = [slot["starts_at"] for slot in found]
-        return made
-
-    def new_staff(self) -> str:
-        body = {"name": "Ada", "weekly_hours": _ALL_DAY}
-        return str(self.platform.create("/v1/staff", body, self.owner)["id"])
-
-    def new_service(self) -> str:
-        body = {"name": "Cut", "duration_minutes": 30, "price_amount": 2500, "staff_ids": [self.staff]}
-        return str(self.platform.create("/v1/services", body | {"slot_step_minutes": 30}, self.owner)["id"])
-
-    def booking(self, **more: Any) -> dict[str, Any]:
-        customer = {"name": "Bea", "email": "bea@customer.example", "phone": "+351912345678", "locale": "en"}
-        return {
-            "service_id": self.service,
-            "staff_id": self.staff,
-            "starts_at": self.slots.pop(),
-            "customer": customer,
-            "consent": {"email": True, "sms": False},
-            "timezone": "Europe/Lisbon",
-        } | more
-
-    def appointment(self) -> dict[str, Any]:
-        path = f"/v1/public/{self.tenant.slug}/appointments"
-        return self.platform.create(path, self.booking())
-
-    def hold(self) -> dict[str, Any]:
-        body = {"service_id": self.service, "staff_id": self.staff, "starts_at": self.slots.pop()}
-        return self.platform.create(f"/v1/public/{self.tenant.slug}/holds", body)
-
-    def invitation(self) -> str:
-        body = {"email": new_email(), "name": "Bo", "role": "staff"}
-        return str(self.platform.create("/v1/invitations", body, self.owner)["id"])
-
-    def message(self) -> str:
-        """The confirmation of a new appointment."""
-        query = {"appointment_id": self.appointment()["id"]}
-
-        def sent() -> str | None:
-            items = self.platform.call("GET", "/v1/messages", self.owner, params=query).json()["items"]
-            return items[0]["id"] if items else None
-
-        return until(sent, "the confirmation")
-
-    def customer(self) -> str:
-        path = f"/v1/appointments/{self.appointment()['id']}"
-        return str(self.platform.call("GET", path, self.owner).json()["customer"]["id"])
-
-
-@dataclass
-class Site:
-    """Both businesses; `goods` makes the requests of the first."""
-
-    platform: Platform
-    mine: Business
-    other: Business
-
-    @staticmethod
-    def open(platform: Platform) -> "Site":
-        return Site(platform, Business.open(platform), Business.open(platform))
-
-    def goods(self) -> dict[tuple[str, str], Good]:
-        return {operation: make(self) for operation, make in _GOODS.items()}
-
-
 _GOODS: dict[tuple[str, str], Callable[[Site], Good]] = {}
+
+
+def goods(site: Site) -> dict[tuple[str, str], Good]:
+    """The request for each method and path, ready to be sent once."""
+    return {operation: make(site) for operation, make in _GOODS.items()}
 
 
 def _good(method: str, path: str) -> Callable[[Callable[[Site], Good]], Callable[[Site], Good]]:
@@ -302,7 +218,7 @@ _MEMBER = {"name": "Ada", "email": "ada@riverside.example", "timezone": "Europe/
 @_good("POST", "/v1/staff")
 def _new_staff(site: Site) -> Good:
     return Good(
-        body=_MEMBER | {"weekly_hours": _ALL_DAY},
+        body=_MEMBER | {"weekly_hours": ALL_DAY},
         headers=_keyed(),
         person=site.mine.owner,
         together=(_HOURS_TOGETHER,),
@@ -330,7 +246,7 @@ def _edit_staff(site: Site) -> Good:
 
 @_good("PUT", "/v1/staff/{staff_id}/hours")
 def _hours(site: Site) -> Good:
-    return _member(site, body={"weekly_hours": _ALL_DAY}, headers=_ANY, together=(_HOURS_TOGETHER,))
+    return _member(site, body={"weekly_hours": ALL_DAY}, headers=_ANY, together=(_HOURS_TOGETHER,))
 
 
 @_good("PUT", "/v1/staff/{staff_id}/exceptions/{day}")

@@ -19,8 +19,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from contracts.topics import TOPICS
 from gateway.routing import route
 from integration.gateway.bad_input import Bad, Good, wrong_requests
-from integration.gateway.good_requests import Site
+from integration.gateway.good_requests import goods
 from integration.gateway.platform import Platform
+from integration.gateway.sites import Site
 from support.broker import Broker
 from support.events import until
 
@@ -43,19 +44,19 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 @pytest.mark.slow
 def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: Site, broker: Broker) -> None:
-    """Slow: thousands of requests, through the gateway and on to the real services."""
+    """Slow: each fault of each field is a request, through the gateway to the real services."""
     platform = site.platform
     document = platform.call("GET", "/openapi.json").json()
     assert "x-missing-services" not in document
-    goods = site.goods()
+    good_ones = goods(site)
     routes = list(operations(document))
-    assert {(method, path) for method, path, _operation in routes} == goods.keys()
+    assert {(method, path) for method, path, _operation in routes} == good_ones.keys()
     until(lambda: settled(platform, broker), "all that was begun is done", seconds=60)
 
     faults: list[str] = []
     before = contents(platform)
     for method, path, operation in routes:
-        good = goods[method, path]
+        good = good_ones[method, path]
         wrong = list(wrong_requests(document, method, operation, good))
         unknown = [other for other in METHODS if other not in document["paths"][path]]
         assert wrong
@@ -74,7 +75,7 @@ def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: 
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
 
     # Each was refused for its fault, then: the same request without one is granted.
-    for (method, path), good in goods.items():
+    for (method, path), good in good_ones.items():
         answer = send(platform, platform.url, method, path, good)
         assert answer.status_code in good.granted, f"{method} {path}: {answer.text}"
 

@@ -51,7 +51,7 @@ def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: 
     good_ones = goods(site)
     routes = list(operations(document))
     assert {(method, path) for method, path, _operation in routes} == good_ones.keys()
-    until(lambda: settled(platform, broker), "all that was begun is done", seconds=60)
+    until(lambda: settled(platform, broker), "all that was begun is done", seconds=180)
 
     faults: list[str] = []
     before = contents(platform)

@@ -14,46 +14,9 @@ from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event, TenantEvent
 from contracts.registry import EVENTS
 from contracts.schemas import event_schema
+from support.samples import event_of
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
-
-
-TEXTS = {
-    "uuid": str(UUID(int=7)),
-    "date-time": "2026-03-29T01:30:00Z",
-    "date": "2026-03-29",
-    "time": "09:00:00",
-}
-
-
-def sample(schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """A value that the schema accepts: the least one, but with every field present."""
-    match schema:
-        case {"$ref": str(reference)}:
-            value = sample(root["$defs"][reference.rsplit("/", 1)[1]], root)
-        case {"anyOf": [first, *_]}:
-            value = sample(first, root)
-        case {"enum": [first, *_]} | {"const": first}:
-            value = first
-        case {"type": "object", "properties": fields}:
-            value = {name: sample(field, root) for name, field in fields.items()}
-        case {"type": "object", "additionalProperties": values}:
-            value = {"a": sample(values, root)}
-        case {"type": "array", "items": items}:
-            value = [sample(items, root)]
-        case {"type": "string"}:
-            plain = "EUR" if "A-Z" in schema.get("pattern", "") else "riverside"
-            value = TEXTS.get(schema.get("format", ""), plain)
-        case {"type": "integer"}:
-            value = schema.get("minimum", 3)
-        case _:
-            value = True
-    return value
-
-
-def event_of(model: type[Event]) -> Event:
-    schema = event_schema(model)
-    return model.model_validate(sample(schema, schema))
 
 
 def wire(event: Event, **changes: Any) -> tuple[list[tuple[str, bytes]], bytes | None]:
@@ -122,12 +85,30 @@ def test_a_tombstone_has_headers_and_no_data() -> None:
         ({"ce_time": "yesterday"}, "ce_time"),
         ({"ce_time": "2026-03-29T01:30:00"}, "no offset"),
         ({"ce_tenantid": "riverside"}, "ce_tenantid"),
+        ({"ce_id": "x" * 256}, "ce_id"),
+        ({"ce_id": "a\0b"}, "ce_id"),
     ],
 )
 def test_wrong_headers_are_named(changes: dict[str, str | None], reason: str) -> None:
     headers, data = wire(event_of(AppointmentCancelled), **changes)
     with pytest.raises(MalformedEventError, match=reason):
         parse_headers(headers, data)
+
+
+@pytest.mark.parametrize("header", ["0196f6a0-0000-7000-8000-000000000001", None])
+def test_data_of_another_tenant_than_the_header_names_is_refused(header: str | None) -> None:
+    headers, data = wire(event_of(AppointmentCancelled), ce_tenantid=header)
+    with pytest.raises(MalformedEventError, match="ce_tenantid is not the tenant of the data"):
+        parse_headers(headers, data).event()
+
+
+def test_a_time_that_has_no_utc_is_refused() -> None:
+    headers, data = wire(event_of(AppointmentCancelled))
+    assert data is not None
+    late = data.replace(b"2026-03-29T01:30:00Z", b"9999-12-31T23:59:59-14:00")
+    assert late != data
+    with pytest.raises(MalformedEventError, match="starts_at"):
+        parse_headers(headers, late).event()
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:

@@ -1,5 +1,6 @@
 """The operator between a real API server and a real Kafka; the test answers as the components."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -22,7 +23,7 @@ from contracts.platform import Component, ComponentState, TenantChanged, TenantS
 from contracts.topics import PARTS, tenant_topic
 from servicekit.ids import new_id
 from servicekit.kafka_access import part_rules
-from support.operator_world import OperatorWorld, condition, eventually, fresh, plan
+from support.operator_world import OperatorWorld, condition, eventually, fresh, plan, write_unreadable
 from support.processes import Running
 from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, SIGNUP
 
@@ -104,6 +105,23 @@ def test_a_component_that_failed_is_named(world: OperatorWorld) -> None:
     world.answer(record, Component.BILLING, ComponentState.FAILED)
     body = world.await_condition(name, "Stalled", "True")
     assert condition(body, "Ready")[2] == "billing: billing is done."
+
+
+def test_answers_that_nobody_can_read_hold_nothing_up(
+    world: OperatorWorld, operator_process: Running
+) -> None:
+    name = world.new_tenant(world.new_plan())
+    record = world.await_record(world.tenant_id(name))
+    write_unreadable(world, TenantStatusReported.TOPIC, record.tenant_id)
+    write_unreadable(world, TenantChanged.TOPIC, record.tenant_id)
+    world.answer_all(record)
+    world.await_condition(name, "Ready", "True", "Provisioned")
+    metrics = httpx.get(f"{operator_process.url}/metrics").text
+    (passed_over,) = re.findall(
+        rf'slotwright_operator_malformed\w*_total{{topic="{TenantStatusReported.TOPIC}"}} (\S+)', metrics
+    )
+    assert float(passed_over) >= 7
+    assert operator_process.process.poll() is None
 
 
 def test_paused_stops_and_says_so(world: OperatorWorld) -> None:

@@ -62,10 +62,13 @@ class ApiServer:
         return self._server.client()
 
     def create(self, body: Body) -> httpx.Response:
-        """The API server's answer; a namespace that exists already is no matter."""
+        """The API server's answer, asked as kubectl does: a field that it does not know is an error.
+
+        A namespace that exists already is no matter.
+        """
         path = _PATHS[body["kind"]].format(namespace=body["metadata"].get("namespace", ""))
         with self.admin() as client:
-            return client.post(path, json=body)
+            return client.post(path, json=body, params={"fieldValidation": "Strict"})
 
     def patch(self, kind: str, name: str, change: Body) -> httpx.Response:
         with self.admin() as client:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from contracts.envelope import Envelope, parse_headers
 from contracts.model import Event
@@ -16,8 +16,8 @@ from servicekit.kafka import Received, received
 T = TypeVar("T")
 
 
-def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T:
-    """Asks again until the answer is truthy; fails with `what` after `seconds`."""
+def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
+    """Asks again until the answer is truthy; fails with `what` after `seconds`, for a machine with much to do."""
     end = time.monotonic() + seconds
     while True:
         answer = check()
@@ -26,6 +26,21 @@ def until(check: Callable[[], T | None], what: str, *, seconds: float = 20) -> T
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}; last answer {answer!r}")
         time.sleep(0.05)
+
+
+def _end(client: Consumer, partition: TopicPartition) -> int:
+    """Where a partition ends. One that was made a moment ago may have no leader yet, and is waited for."""
+
+    def ends() -> tuple[int, int] | None:
+        try:
+            low, high = client.get_watermark_offsets(partition, 10)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+            return None
+        return low, high
+
+    return until(ends, f"{partition.topic} has a leader")[1]
 
 
 class Topics:
@@ -61,10 +76,7 @@ class Topics:
         client = Consumer(self._config | {"group.id": group, "enable.auto.commit": "false"})
         try:
             partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = [
-                TopicPartition(topic, n, client.get_watermark_offsets(TopicPartition(topic, n), 10)[1])
-                for n in partitions
-            ]
+            ends = [TopicPartition(topic, n, _end(client, TopicPartition(topic, n))) for n in partitions]
             client.commit(offsets=ends, asynchronous=False)
         finally:
             client.close()
@@ -74,10 +86,12 @@ class Topics:
 
         Other tenants' are not read: a test may have written a malformed one.
         """
-        envelopes = [
-            parse_headers(item.headers, item.value) for item in self.messages(topic) if item.value is not None
+        mine = ("ce_tenantid", str(tenant_id).encode())
+        return [
+            parse_headers(item.headers, item.value).event()
+            for item in self.messages(topic)
+            if item.value is not None and (tenant_id is None or mine in item.headers)
         ]
-        return [envelope.event() for envelope in envelopes if tenant_id in {None, envelope.tenant_id}]
 
     def messages(self, topic: str) -> list[Received]:
         """Every message on a topic, in order within a partition."""
@@ -87,10 +101,7 @@ class Topics:
         )
         try:
             partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = {
-                number: client.get_watermark_offsets(TopicPartition(topic, number), 10)[1]
-                for number in partitions
-            }
+            ends = {number: _end(client, TopicPartition(topic, number)) for number in partitions}
             left = {number for number, end in ends.items() if end}
             client.assign([TopicPartition(topic, number, 0) for number in left])
             found: list[Received] = []

@@ -32,11 +32,12 @@ from servicekit.ids import new_id
 from servicekit.kafka import received
 from support.api_server import ApiServer, Body
 from support.broker import Broker
+from support.events import Topics
 from support.processes import Running, run_service
 
 T = TypeVar("T")
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def eventually(look: Callable[[], T | None], what: str, *, seconds: float = SECONDS) -> T:
@@ -91,6 +92,27 @@ def tenant(name: str, plan_name: str, **spec: Any) -> Body:
 
 def fresh(prefix: str) -> str:
     return f"{prefix}-{uuid4().hex[:10]}"
+
+
+def write_unreadable(world: "OperatorWorld", topic: str, tenant_id: UUID) -> None:
+    """What nobody can read, on one of the operator's topics, under the keys of a tenant's records and of none."""
+    topics = Topics(world.broker.super_user())
+    headers = {
+        "ce_specversion": b"1.0",
+        "ce_id": b"unreadable",
+        "ce_source": b"/slotwright/test",
+        "ce_type": TenantStatusReported.TYPE.encode(),
+        "ce_tenantid": str(tenant_id).encode(),
+    }
+    for component in Component:
+        key = (
+            record_key(tenant_id, component.value) if topic == TenantStatusReported.TOPIC else str(tenant_id)
+        )
+        topics.put(topic, key, b"{", headers)
+        topics.put(topic, key, b"{}", {})
+    topics.put(topic, f"{tenant_id}/kitchen", None, headers)
+    for nobody in ("nobody", "nobody/billing", ""):
+        topics.put(topic, nobody, None, headers)
 
 
 @dataclass

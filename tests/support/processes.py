@@ -21,7 +21,9 @@ import httpx
 from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
 
-_READY_SECONDS = 30
+_READY_SECONDS = 90
+SOON_GONE = {"kafka_session_seconds": "2"}
+"""For a process that will be killed, as the next one waits for its session at Kafka to end."""
 
 
 @dataclass
@@ -42,10 +44,13 @@ class Running:
 def run_service(name: str, role: str, folder: Path, **env: str) -> Iterator[Running]:
     """The service in one of its roles, ready; `env` without the prefix SLOTWRIGHT_. Ended by SIGTERM.
 
-    `port` is only for a process whose address another one is told before it runs.
+    `port` is only for a process whose address another one is told before it runs. One that is to die at a `fault`
+    leaves its consumer groups soon, not after the usual ten seconds.
     """
     port = int(env.pop("port", "") or free_port())
     log = folder / f"{name}-{port}.log"
+    if "fault" in env:
+        env = SOON_GONE | env
     settings = {f"SLOTWRIGHT_{key.upper()}": value for key, value in env.items()}
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -125,6 +125,8 @@ class Kafka:
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            # Tests that kill a consumer wait for its session to end.
+            "group.min.session.timeout.ms": "1000",
             "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
             "log.segment.bytes": str(16 * 1024 * 1024),
         }

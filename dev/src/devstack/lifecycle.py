@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 from rich.console import Console
 
 from devstack.errors import lacks_room, no_room
@@ -66,9 +67,9 @@ def stop(folder: StackFolder, console: Console) -> int:
         return 0
     deadline = time.monotonic() + _STOP_SECONDS
     told = 0
-    while folder.is_held():
-        pid = folder.read().pid
-        if pid and pid != told:  # none yet from a supervisor that has only just begun
+    while folder.is_held() or _runs(told):
+        pid = folder.read().pid or told
+        if folder.is_held() and pid and pid != told:  # none yet from a supervisor that has only just begun
             try:
                 os.kill(pid, signal.SIGTERM)
             except ProcessLookupError:
@@ -86,6 +87,14 @@ def stop(folder: StackFolder, console: Console) -> int:
         time.sleep(0.1)
     console.print("The stack is down; its data stays for the next start.")
     return 0
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process has still to end: one lets go of its folder a moment before."""
+    try:
+        return pid != 0 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _make(folder: StackFolder) -> str:

@@ -166,8 +166,7 @@ class Records:
         if isinstance(event, TenantStatusReported):
             answers[event.component] = event
         else:
-            component = key.partition("/")[2]
-            answers.pop(Component(component), None)
+            answers.pop(_component(key), None)
         if not answers:
             del self._answers[tenant_id]
         if self.caught_up.is_set():
@@ -183,12 +182,20 @@ class Records:
 
 
 def _read(message: Received, key: str) -> tuple[UUID, Event | None]:
+    """Raises MalformedEventError, and ValueError for a tombstone whose key is none of ours."""
     if message.value is None:
+        if message.topic == TenantChanged.TOPIC:
+            return UUID(key), None
+        _component(key)
         return UUID(key.partition("/")[0]), None
     event = parse_headers(message.headers, message.value).event()
     if not isinstance(event, TenantChanged | TenantStatusReported):
         raise MalformedEventError(f"type {event.TYPE} does not belong on {message.topic}")
     return event.tenant_id, event
+
+
+def _component(key: str) -> Component:
+    return Component(key.partition("/")[2])
 
 
 def _envelope(event: type[Event], tenant_id: UUID, key: str, data: bytes | None) -> Envelope:

@@ -117,7 +117,7 @@ class World:
             status = TenantStatusReported.model_validate(rows[0]["status"]) if rows else None
             return status if status and status.generation == tenant.generation else None
 
-        return until(found, f"an answer about {tenant.slug}", seconds=30)
+        return until(found, f"an answer about {tenant.slug}")
 
     def get(self, tenant_id: UUID, *, role: str = "owner", **query: str) -> httpx.Response:
         assert self.running is not None
@@ -134,7 +134,7 @@ class World:
 
     def shows(self, tenant: TenantChanged, day: str, **expected: Any) -> None:
         """Waits until the day's figures are these, and the others zero."""
-        until(lambda: self.day(tenant, day) == expected, f"{day} shows {expected}", seconds=30)
+        until(lambda: self.day(tenant, day) == expected, f"{day} shows {expected}")
 
     def consumed(self, *event_ids: str) -> None:
         """Waits until all of these events are in the inbox."""
@@ -142,7 +142,6 @@ class World:
         until(
             lambda: len(self.rows(found, list(event_ids))) == len(set(event_ids)),
             f"{len(event_ids)} events are consumed",
-            seconds=30,
         )
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:

@@ -61,6 +61,19 @@ def test_nobody_is_flooded_and_nothing_tells(world: World) -> None:
     assert len(world.mails(owner.email)) == before + 3
 
 
+def test_a_replay_writes_once(world: World) -> None:
+    _, owner = world.business()
+    before = len(world.mails(owner.email))
+    body, key = {"email": owner.email}, owner.email
+    answers = [world.post("/v1/passwords/reset-requests", body, key=key) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202] * 3
+    assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true"]
+    other = world.post("/v1/passwords/reset-requests", {"email": new_email()}, key=key)
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    until(lambda: not world.rows("SELECT 1 FROM mail WHERE reset_email = %s", owner.email), "all are sent")
+    assert len(world.mails(owner.email)) == before + 1
+
+
 def test_one_address_asks_so_often_only(world: World) -> None:
     statuses = [_ask(world, new_email(), "192.0.2.5") for _ in range(31)]
     assert statuses == [202] * 30 + [429]

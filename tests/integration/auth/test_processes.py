@@ -51,7 +51,7 @@ def test_killed_before_the_mail_is_sent_it_is_sent_once(world: World) -> None:
     tenant = _owned()
     with world.running(fault="auth.mail-claimed") as process:
         world.announce(tenant)
-        assert process.process.wait(20) == -9
+        assert process.process.wait(60) == -9
     assert world.mails(tenant.owner.email) == []
     with world.running():
         world.status(tenant, "OwnerInvited")
@@ -63,7 +63,7 @@ def test_killed_after_the_mail_is_sent_both_copies_are_one_message_and_both_link
     tenant = _owned()
     with world.running(fault="auth.mail-sent") as process:
         world.announce(tenant)
-        assert process.process.wait(20) == -9
+        assert process.process.wait(60) == -9
     with world.running():
         world.status(tenant, "OwnerInvited")
         first, second = world.mails(tenant.owner.email)

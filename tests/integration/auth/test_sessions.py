@@ -240,9 +240,9 @@ def test_a_suspended_business_can_be_signed_in_to_and_a_deleted_one_cannot(world
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, "/"),
-        ({"email": "ada@riverside.example"}, "/"),
-        ({"password": PASSWORD}, "/"),
+        ({}, "/email"),
+        ({"email": "ada@riverside.example"}, "/password"),
+        ({"password": PASSWORD}, "/email"),
         ({"email": "ada", "password": PASSWORD}, "/email"),
         ({"email": "ada@riverside.example", "password": ""}, "/password"),
         ({"email": "ada@riverside.example", "password": "x" * 1025}, "/password"),

@@ -126,6 +126,11 @@ def test_naming_a_user_shows_their_own_memberships_and_sessions_and_nothing_else
         conn.execute("SELECT set_config('app.user_id', %s, true)", (str(user["user_id"]),))
         assert [len(seen(table)) for table in tables] == [1, 1, 0, 0, 0, 0]
         assert seen("membership")[0][1] == seen("session")[0][2] == user["user_id"]
-        forged = "INSERT INTO membership SELECT gen_random_uuid(), gen_random_uuid(), 'owner', now()"
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            conn.execute(forged.encode())
+        assert conn.execute("UPDATE membership SET role = 'owner'").rowcount == 0
+        assert conn.execute("DELETE FROM membership").rowcount == 0
+        assert conn.execute("DELETE FROM session").rowcount == 0
+        assert conn.execute("UPDATE session SET ended_at = now()").rowcount == 1
+        for member in ("gen_random_uuid()", "app_user()"):
+            forged = f"INSERT INTO membership SELECT gen_random_uuid(), {member}, 'owner', now()"
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                conn.execute(forged.encode())

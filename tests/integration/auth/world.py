@@ -57,9 +57,9 @@ class World:
 
     def __post_init__(self) -> None:
         self._topics = Topics(self.broker.super_user())
-        self._group = f"w{new_id().hex[-8:]}."
+        self.group_prefix = f"w{new_id().hex[-8:]}."
         # All tests share the topic, and auth would mail the owners of earlier tests' tenants.
-        self._topics.pass_over(f"{self._group}auth.tenants", TenantChanged.TOPIC)
+        self._topics.pass_over(f"{self.group_prefix}auth.tenants", TenantChanged.TOPIC)
 
     @contextmanager
     def running(self, role: str = "all", **env: str) -> Iterator[Running]:
@@ -70,7 +70,7 @@ class World:
             "encryption_key": ENCRYPTION_KEY,
             "public_url": PUBLIC_URL,
             "smtp_port": str(self.mailpit.smtp_port),
-            "kafka_group_prefix": self._group,
+            "kafka_group_prefix": self.group_prefix,
             "mail_lease_seconds": "1",
             "invitations_per_business": "5",
         }

@@ -187,6 +187,27 @@ def test_a_price_is_adopted(world: World) -> None:
     assert (details.product_id, details.price_id) == (product["id"], price["id"])
 
 
+@pytest.mark.slow
+def test_killed_after_a_change_of_plan_it_is_changed_once_and_told(world: World) -> None:
+    """Takes two starts."""
+    tenant = new_tenant()
+    before = world.provision(tenant).details.billing
+    assert before is not None
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT="billing.plan-changed")
+    tenant = again(tenant, plan=TEAM)
+    world.publish(tenant)
+    assert world.billing.wait() == -9
+    (subscription,) = world.subscriptions(tenant)
+    assert subscription["items"]["data"][0]["price"]["unit_amount"] == TEAM.price.amount
+    world.start_billing()
+    world.status(tenant, "ready", subscription_id=before.subscription_id)
+    until(lambda: [event.plan for event in world.told(tenant.tenant_id)][-1] == "team", "the change is told")
+    plans = [event.plan for event in world.told(tenant.tenant_id)]
+    assert plans.count("team") == 1
+    assert len(world.subscriptions(tenant)) == 1
+
+
 def test_another_plan_changes_the_price_of_the_same_subscription(world: World) -> None:
     tenant = new_tenant()
     linked = world.provision(tenant).details.billing

@@ -1,5 +1,6 @@
 """The owner's routes, and that one business never sees another's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -70,6 +71,13 @@ def test_the_portal_cancels(world: World) -> None:
 def test_opening_a_page_twice_with_one_key_opens_one(world: World) -> None:
     tenant = new_tenant()
     world.provision(tenant)
+    (customer,) = world.customers(tenant)
+
+    def opened() -> list[int]:
+        kinds = ("checkout.session", "billing_portal.session")
+        return [len(world.objects(kind, customer=customer["id"])) for kind in kinds]
+
+    before = opened()
     for path in OPENS:
         key = str(uuid4())
         first = world.post(path, tenant, {}, Idempotency_Key=key)
@@ -78,6 +86,26 @@ def test_opening_a_page_twice_with_one_key_opens_one(world: World) -> None:
         assert replay.headers["Idempotent-Replayed"] == "true"
         other = world.post(path, tenant, {"return_path": "/elsewhere"}, Idempotency_Key=key)
         assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert opened() == [count + 1 for count in before]
+
+
+def test_a_replay_leaves_the_page_open_that_it_answers_again(world: World) -> None:
+    """A second page to subscribe closes the first; the same one asked for again does not close itself."""
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.call_stripe("DELETE", f"/v1/subscriptions/{details.subscription_id}")
+    world.status(tenant, "ready", state="canceled")
+    path, key = "/v1/billing/checkout-sessions", str(uuid4())
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: world.post(path, tenant, Idempotency_Key=key), range(4)))
+    answers.append(world.post(path, tenant, Idempotency_Key=key))
+    assert [answer.status_code for answer in answers] == [201] * 5
+    assert len({answer.text for answer in answers}) == 1
+    assert world.post(path, tenant, {"return_path": "/elsewhere"}, Idempotency_Key=key).status_code == 422
+    (customer,) = world.customers(tenant)
+    (opened,) = world.objects("checkout.session", customer=customer["id"], mode="subscription")
+    assert (opened["url"], opened["status"]) == (answers[0].json()["url"], "open")
 
 
 def test_invoices_come_in_pages(world: World) -> None:

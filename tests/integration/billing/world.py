@@ -36,7 +36,7 @@ from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support import tenants
 from support.events import Topics, until
-from support.processes import served_keys
+from support.processes import SOON_GONE, served_keys
 
 API_KEY = "sk_test_world"
 WEBHOOK_SECRET = "whsec_world"
@@ -94,8 +94,12 @@ class Child:
     env: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    as_usual: bool = True
 
     def start(self, **env: str) -> None:
+        self.as_usual = not env
+        if "SLOTWRIGHT_FAULT" in env:
+            env |= {f"SLOTWRIGHT_{name.upper()}": value for name, value in SOON_GONE.items()}
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.arguments],
@@ -109,7 +113,7 @@ class Child:
             self.process.send_signal(how)
         self.wait()
 
-    def wait(self, seconds: float = 25) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """The exit code."""
         assert self.process is not None
         return self.process.wait(seconds)
@@ -189,8 +193,10 @@ class World:
             return False
 
     def restore(self) -> None:
-        """Starts what a test has left stopped, and ends its mischief."""
+        """Starts what a test has left stopped, or with settings of its own, and ends its mischief."""
         for child, start in ((self.stripe, self.start_stripe), (self.billing, self.start_billing)):
+            if child.process is not None and not child.as_usual:
+                child.stop()
             if child.process is None or child.process.poll() is not None:
                 start()
         self.control("PUT", "/webhooks/mischief")
@@ -237,7 +243,7 @@ class World:
             return last if fits else None
 
         try:
-            return until(matches, f"status {answer} {billing} of {tenant.tenant_id}", seconds=30)
+            return until(matches, f"status {answer} {billing} of {tenant.tenant_id}")
         except AssertionError as error:
             seen = [
                 (item.generation, item.state, item.reason, item.details)

@@ -73,18 +73,32 @@ async def test_the_last_booking_of_the_plan_is_granted_once(world: World) -> Non
     assert len(allocated(world, shop)) == 5
 
 
-async def test_a_replay_books_once_and_answers_the_same(world: World) -> None:
-    shop = await world.shop()
-    body = wish(shop, tomorrow_noon())
+@pytest.mark.parametrize(
+    "path", ["/v1/appointments", "/v1/public/{slug}/appointments", "/v1/public/{slug}/holds"]
+)
+async def test_a_replay_takes_one_time_and_answers_the_same(world: World, path: str) -> None:
+    """By staff, by a customer, and for a hold; a class would have room for all eight."""
+    shop = await world.shop(capacity=8)
+    noon = tomorrow_noon()
+    kept = ("service_id", "starts_at") if path.endswith("holds") else tuple(wish(shop, noon))
+
+    def post(body: dict[str, Any]) -> httpx.Response:
+        sent = {name: value for name, value in body.items() if name in kept}
+        where, key = path.format(slug=shop.tenant.slug), {"Idempotency-Key": "one"}
+        return world.call("POST", where, shop, json=sent, headers=key)
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: world.post(shop, body, key="one"), range(8)))
-    assert {answer.status_code for answer in answers} == {201}
+        answers = list(pool.map(post, [wish(shop, noon)] * 8))
+    assert {answer.status_code for answer in answers} == {201}, answers[0].text
     assert len({answer.text for answer in answers}) == 1
     assert sum(answer.headers.get("idempotent-replayed") == "true" for answer in answers) == 7
     assert len(allocated(world, shop)) == 1
-    other = world.post(shop, wish(shop, tomorrow_noon() + timedelta(hours=1)), key="one")
+    told = world.rows("SELECT 1 FROM outbox WHERE key LIKE %s", f"{shop.tenant.tenant_id}/%")
+    assert len(told) == (0 if path.endswith("holds") else 3)
+    other = post(wish(shop, noon + timedelta(hours=1)))
     assert other.status_code == 422
     assert other.json()["type"].endswith("/problems/idempotency-key-reused")
+    assert len(allocated(world, shop)) == 1
 
 
 async def test_a_booking_tells_appointment_customer_and_reminder(world: World) -> None:

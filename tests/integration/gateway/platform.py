@@ -1,7 +1,7 @@
 """The platform as it runs: every service that exists, as a process, behind a gateway process.
 
 The test plays the operator alone (it announces tenants); tokens are auth's own, got by a password that was set by
-a mailed link. Used by test_platform.py and test_pages.py.
+a mailed link. Used by test_platform.py, test_pages.py and test_bad_input.py.
 """
 
 import json

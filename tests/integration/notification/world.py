@@ -235,7 +235,7 @@ class World:
             status = TenantStatusReported.model_validate(rows[0]["status"]) if rows else None
             return status if status and status.generation == tenant.generation else None
 
-        return until(found, f"an answer about {tenant.slug}", seconds=30)
+        return until(found, f"an answer about {tenant.slug}")
 
     # what comes of it
 
@@ -246,7 +246,7 @@ class World:
             there = self.post.mails(salon.email)
             return there if len(there) >= count else None
 
-        mails = until(found, f"{count} mails", seconds=30)
+        mails = until(found, f"{count} mails")
         assert len(mails) == count
         return mails
 
@@ -258,7 +258,7 @@ class World:
             done = len(rows) == count and all(row["settled_at"] for row in rows)
             return rows if done else None
 
-        return until(found, f"{count} messages settled", seconds=40)
+        return until(found, f"{count} messages settled")
 
     def messages(self, salon: Salon) -> list[dict[str, Any]]:
         return self.rows(
@@ -276,7 +276,7 @@ class World:
             ]
             return told if len(told) >= count else None
 
-        return until(found, f"{count} outcomes", seconds=30)
+        return until(found, f"{count} outcomes")
 
     def consumed(self, *event_ids: str) -> None:
         """Waits until all of these events are in the inbox."""
@@ -284,7 +284,6 @@ class World:
         until(
             lambda: len(self.rows(found, list(event_ids))) == len(set(event_ids)),
             f"{len(event_ids)} events are consumed",
-            seconds=30,
         )
 
     def get(self, tenant_id: UUID, path: str = "", *, role: str = "owner", **query: str) -> httpx.Response:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from contracts.booking import Channel, ReminderRequested, ReminderWithdrawn
+from contracts.model import Event
 from contracts.platform import TenantChanged
 from contracts.scheduler import ReminderDue
 from devstack.processes import free_port
@@ -21,7 +22,7 @@ from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics, until
-from support.processes import Running, run_service
+from support.processes import SOON_GONE, Running, run_service
 from support.tenants import new_tenant
 
 
@@ -62,6 +63,7 @@ class World:
         self._folder = folder
         self._group = f"{new_id()}."
         self.topics = Topics(broker.super_user())
+        self._published: set[str] = set()
 
     def run(self, **env: str) -> AbstractContextManager[Running]:
         """A ready process in its role `all`, ended by SIGTERM."""
@@ -69,7 +71,7 @@ class World:
 
     def run_until_killed(self, fault: str) -> int:
         """Runs a process that kills itself at the named point, ready or not; its exit code."""
-        settings = {f"SLOTWRIGHT_{name.upper()}": value for name, value in self._env().items()}
+        settings = {f"SLOTWRIGHT_{name.upper()}": value for name, value in (self._env() | SOON_GONE).items()}
         own = {"SLOTWRIGHT_PORT": str(free_port()), "SLOTWRIGHT_FAULT": fault}
         with (self._folder / "killed.log").open("wb") as log:
             done = subprocess.run(
@@ -77,7 +79,7 @@ class World:
                 env=os.environ | settings | own,
                 stdout=log,
                 stderr=log,
-                timeout=40,
+                timeout=90,
                 check=False,
             )
         return done.returncode
@@ -89,10 +91,16 @@ class World:
             **self._broker.service_env("scheduler"),
         }
 
+    def publish(self, event: Event, *, event_id: str | None = None) -> str:
+        """Writes the event, and remembers it for `settle`; answers its id."""
+        told = self.topics.publish(event, event_id=event_id)
+        self._published.add(told)
+        return told
+
     def tenant(self, **fields: Any) -> TenantChanged:
         """A tenant as the operator announces it."""
         tenant = new_tenant(**fields)
-        self.topics.publish(tenant)
+        self.publish(tenant)
         return tenant
 
     def rows(self, statement: str, *values: object) -> list[DictRow]:
@@ -120,20 +128,27 @@ class World:
             found[:] = self.due(tenant_id)
             return len(found) >= count
 
-        until(enough, f"{count} reminders due", seconds=40)
+        until(enough, f"{count} reminders due")
         return found
 
     def await_timers(self, tenant_id: UUID, count: int) -> None:
         """Until that many timers are set."""
         statement = "SELECT 1 FROM timer WHERE tenant_id = %s AND due_at IS NOT NULL"
-        until(lambda: len(self.rows(statement, tenant_id)) == count, f"{count} timers", seconds=40)
+        until(lambda: len(self.rows(statement, tenant_id)) == count, f"{count} timers")
 
     def settle(self, tenant_id: UUID) -> None:
-        """Until everything the tenant has been sent before is in effect: a last reminder has come due."""
+        """Until everything that was sent before is in effect, and what of it was due has fired.
+
+        A last reminder alone would not tell: it may be in another partition than what came before.
+        """
+        found = "SELECT 1 FROM inbox WHERE event_id = ANY(%s)"
+        until(
+            lambda: len(self.rows(found, list(self._published))) == len(self._published),
+            f"{len(self._published)} events in the inbox",
+        )
         last = requested(tenant_id, utc_now())
-        self.topics.publish(last)
+        self.publish(last)
         until(
             lambda: any(event.reminder_id == last.reminder_id for event in self.due(tenant_id)),
             "the last reminder",
-            seconds=40,
         )

@@ -15,6 +15,8 @@ from contracts.registry import UnknownEventError, model_for
 
 CONTENT_TYPE = "application/json"
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type")
+_LONGEST_ID = 255
+"""An id is a key of its reader's inbox; ours have 36 characters."""
 
 
 class MalformedEventError(ValueError):
@@ -55,16 +57,20 @@ class Envelope:
     def event(self) -> Event:
         """The data as its model.
 
-        Raises MalformedEventError when there is none, the type is unknown, or a field is missing or wrong.
+        Raises MalformedEventError when there is none, the type is unknown, a field is missing or wrong, or the data
+        is about another tenant than the header says: readers take their rights from the header.
         """
         if self.data is None:
             raise MalformedEventError(f"event {self.id} of type {self.type} is a tombstone and has no data")
         try:
-            return model_for(self.type).model_validate_json(self.data)
+            event = model_for(self.type).model_validate_json(self.data)
         except UnknownEventError as error:
             raise MalformedEventError(str(error)) from error
         except ValueError as error:  # pydantic's ValidationError; its text quotes no input values
             raise MalformedEventError(f"event {self.id} of type {self.type}: {_describe(error)}") from error
+        if self.tenant_id != getattr(event, "tenant_id", None):
+            raise MalformedEventError(f"event {self.id}: ce_tenantid is not the tenant of the data")
+        return event
 
 
 def _describe(error: ValueError) -> str:
@@ -92,6 +98,8 @@ def parse_headers(
     for name in _REQUIRED:
         if not text.get(name):
             raise MalformedEventError(f"header {name} is missing")
+    if len(text["ce_id"]) > _LONGEST_ID or "\0" in text["ce_id"]:
+        raise MalformedEventError(f"ce_id must have {_LONGEST_ID} characters at most, and no NUL")
     if text["ce_specversion"] != "1.0":
         raise MalformedEventError(f"CloudEvents version {text['ce_specversion']!r} is not 1.0")
     try:

@@ -12,6 +12,8 @@ from contracts.registry import EVENTS
 WEEK_HOURS = 168
 MAX_COMPACTION_LAG_MS = 24 * 3600 * 1000
 """An erased person's data leaves the log within this time of its tombstone."""
+DEAD_LETTER_BYTES = 2 * 1024 * 1024
+"""Room for the largest message that a broker takes by default, about 1 MiB, and the failure in its headers."""
 
 _SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics")
 
@@ -25,6 +27,7 @@ class Topic:
     readers: frozenset[str]
     partitions: int = 3
     retention_hours: int | None = WEEK_HOURS
+    max_message_bytes: int | None = None
 
     @property
     def compacted(self) -> bool:
@@ -37,9 +40,10 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         """Kafka's topic configuration."""
+        size = {"max.message.bytes": str(self.max_message_bytes)} if self.max_message_bytes else {}
         if self.retention_hours is None:
-            return {"cleanup.policy": "compact", "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS)}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * 3600 * 1000)}
+            return {"cleanup.policy": "compact", "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS)} | size
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * 3600 * 1000)} | size
 
 
 def _topic(
@@ -83,6 +87,7 @@ DEAD_LETTERS: tuple[Topic, ...] = tuple(
         frozenset({service}),
         partitions=1,
         retention_hours=4 * WEEK_HOURS,
+        max_message_bytes=DEAD_LETTER_BYTES,
     )
     for service in _SERVICES
 )

@@ -1,9 +1,10 @@
 """The consumer loop: reads a topic, puts each event into effect once, commits offsets after the effects.
 
 For each message: parse; in one transaction insert into the inbox and call the handler; then go on. A message that
-cannot be read, or whose handler raises PermanentError, goes to `<service>.dlq.v1` with its original bytes. Any
-other failure is tried again, with backoff and for as long as it takes, because order within a key must hold; the
-partitions are paused meanwhile, so that the group keeps its member. `Consumer.poll` blocks and runs in a thread.
+cannot be read, whose handler raises PermanentError, or whose values no table takes, goes to `<service>.dlq.v1` with
+its original bytes. Any other failure is tried again, with backoff and for as long as it takes, because order within
+a key must hold; the partitions are paused meanwhile, so that the group keeps its member. `Consumer.poll` blocks and
+runs in a thread.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import UUID
 
+import psycopg
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaException, TopicPartition
@@ -20,7 +22,7 @@ from opentelemetry.trace import SpanKind
 
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
-from servicekit.db import Connection, Database
+from servicekit.db import Connection, Database, constraint_of
 from servicekit.dead_letters import DeadLetters
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
@@ -34,14 +36,16 @@ from servicekit.tracing import messaging, span_from
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Connection, Event, Envelope], Awaitable[None]]
-TombstoneHandler = Callable[[Connection, str, UUID | None], Awaitable[None]]
-"""Called with the record's key and the tenant, for a record whose value is null."""
+TombstoneHandler = Callable[[Connection, UUID, str], Awaitable[None]]
+"""Called with the tenant and what follows it in the key, for a record whose value is null."""
 
 _BATCH = 200
 _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
 _LAG_SECONDS = 10.0
 _BROKER_SECONDS = 5.0
+_VALUE_FAULTS = (psycopg.DataError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
+"""What PostgreSQL says of values that it will not take tomorrow either: a NUL in a text, a number too large."""
 _INBOX = b"INSERT INTO inbox (consumer, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -67,7 +71,8 @@ class EventConsumer:
         self.name = f"{service}.{name}"
         self._db = db
         self._kafka = kafka
-        self._topics = list(topics)
+        self.topics = tuple(topics)
+        self.events = tuple(handlers)
         self._handlers = {event.TYPE: handler for event, handler in handlers.items()}
         self._on_tombstone = on_tombstone
         self._across_tenants = across_tenants
@@ -114,7 +119,7 @@ class EventConsumer:
                 if self._done.pop((place.topic, place.partition), None) is not None:
                     CONSUMER_LAG.remove(self.name, place.topic, str(place.partition))
 
-        client.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=revoked)
+        client.subscribe(list(self.topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked)
 
     async def _until_done(
         self,
@@ -196,7 +201,12 @@ class EventConsumer:
             if event is None and envelope.data is not None:
                 EVENTS_HANDLED.labels(self.name, "skipped").inc()
                 return
-            outcome = await self._effect(message, envelope, event)
+            try:
+                outcome = await self._effect(message, envelope, event)
+            except _VALUE_FAULTS as error:
+                # Not the words of the database: they quote the values, and those may be a person's.
+                what = constraint_of(error) or type(error).__name__
+                raise PermanentError(f"no table takes its values: {what}") from error
         except (MalformedEventError, PermanentError) as error:
             await self._dead_letters.put(message, error)
             EVENTS_HANDLED.labels(self.name, "dead").inc()
@@ -229,7 +239,7 @@ class EventConsumer:
             if event is not None:
                 await self._handlers[envelope.type](conn, event, envelope)
             elif self._on_tombstone is not None:
-                await self._on_tombstone(conn, (message.key or b"").decode(), envelope.tenant_id)
+                await self._on_tombstone(conn, *_buried(message, envelope))
             reached("consumer.effect")
         reached("consumer.committed")
         return "handled"
@@ -267,6 +277,14 @@ class EventConsumer:
             came = received(message)
             client.seek(TopicPartition(came.topic, came.partition, came.offset))
         self._measure(client, asking=True)
+
+
+def _buried(message: Received, envelope: Envelope) -> tuple[UUID, str]:
+    """Tenant and aggregate of a tombstone's key; one whose key and headers differ is nobody's."""
+    tenant, _, aggregate = (message.key or b"").decode("utf-8", "replace").partition("/")
+    if envelope.tenant_id is None or tenant != str(envelope.tenant_id):
+        raise PermanentError("a tombstone's key must begin with its tenant")
+    return envelope.tenant_id, aggregate
 
 
 def _resume(client: KafkaConsumer) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from contracts.topics import dead_letter_topic
+from contracts.topics import DEAD_LETTER_BYTES, dead_letter_topic
 from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
@@ -31,7 +31,11 @@ class DeadLetters:
 
     def _put(self, message: Received, error: Exception) -> None:
         if self._producer is None:
-            self._producer = producer(self._kafka, client_id=f"{self._consumer}.dead-letters")
+            self._producer = producer(
+                self._kafka,
+                client_id=f"{self._consumer}.dead-letters",
+                **{"message.max.bytes": DEAD_LETTER_BYTES},
+            )
         failure: list[KafkaError] = []
 
         def delivered(problem: KafkaError | None, _message: Message) -> None:

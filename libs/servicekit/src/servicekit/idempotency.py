@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from servicekit.db import Connection
+from servicekit.db import Connection, affected
 from servicekit.errors import IdempotencyMismatch
 
 _CLAIM = b"""
@@ -39,6 +39,23 @@ class Outcome:
     replayed: bool = False
 
 
+async def answered(conn: Connection, tenant_id: UUID, key: IdempotencyKey | None) -> Outcome | None:
+    """The answer that the key has got already, if any. Raises IdempotencyMismatch.
+
+    `once` asks by itself; this is for who has something to do first that the transaction cannot take back.
+    """
+    if key is None:
+        return None
+    row = await (await conn.execute(_READ, (tenant_id, key.route, key.key))).fetchone()
+    if row is None:
+        return None
+    if bytes(row["request_hash"]) != key.request_hash:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used for a request with another body; take a new key."
+        )
+    return Outcome(row["status"], bytes(row["body"]), replayed=True)
+
+
 async def once(
     conn: Connection,
     tenant_id: UUID,
@@ -53,14 +70,11 @@ async def once(
     """
     if key is None:
         return Outcome(status, (await effect()).model_dump_json().encode())
-    cursor = await conn.execute(_CLAIM, (tenant_id, key.route, key.key, key.request_hash))
-    if not cursor.rowcount:
-        row = await (await conn.execute(_READ, (tenant_id, key.route, key.key))).fetchone()
-        if row is None or bytes(row["request_hash"]) != key.request_hash:
-            raise IdempotencyMismatch(
-                "This Idempotency-Key was used for a request with another body; take a new key."
-            )
-        return Outcome(row["status"], bytes(row["body"]), replayed=True)
+    claim = (tenant_id, key.route, key.key, key.request_hash)
+    while not affected(await conn.execute(_CLAIM, claim)):
+        replay = await answered(conn, tenant_id, key)
+        if replay is not None:  # else housekeeping has just removed it
+            return replay
     body = (await effect()).model_dump_json().encode()
     await conn.execute(_STORE, (status, body, tenant_id, key.route, key.key))
     return Outcome(status, body)

@@ -61,7 +61,7 @@ def _on_error(error: KafkaError) -> None:
     log.warning("kafka client", code=error.name(), reason=error.str())
 
 
-def producer(settings: KafkaSettings, *, client_id: str) -> Producer:
+def producer(settings: KafkaSettings, *, client_id: str, **overrides: Any) -> Producer:
     """An idempotent producer: all in-sync replicas acknowledge, order holds within a partition.
 
     Keys are placed by murmur2, as the Java clients do, so that other writers agree on the partition.
@@ -78,6 +78,7 @@ def producer(settings: KafkaSettings, *, client_id: str) -> Producer:
             "message.timeout.ms": 30_000,
             "error_cb": _on_error,
         }
+        | overrides
     )
 
 
@@ -92,8 +93,8 @@ def consumer(settings: KafkaSettings, *, group: str, client_id: str, **overrides
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": 10_000,
-            "heartbeat.interval.ms": 3_000,
+            "session.timeout.ms": int(settings.session_seconds * 1000),
+            "heartbeat.interval.ms": int(settings.session_seconds * 300),
             "topic.metadata.refresh.interval.ms": 10_000,
             "allow.auto.create.topics": False,
             "error_cb": _on_error,

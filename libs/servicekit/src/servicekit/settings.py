@@ -39,6 +39,9 @@ class KafkaSettings(BaseSettings):
     password: SecretStr | None = None
     ca_location: str | None = None
     group_prefix: str = Field(default="", description="Put before consumer groups, so that tests run apart.")
+    session_seconds: float = Field(
+        default=10, ge=1, description="So long a killed consumer keeps its partitions from the others."
+    )
 
     def client_config(self) -> dict[str, str | int | bool]:
         """The librdkafka configuration that every client of ours starts from."""

@@ -130,8 +130,7 @@ class TenantFollower:
                 clock=self._clock,
             )
 
-    async def _on_tombstone(self, conn: Connection, key: str, tenant_id: UUID | None) -> None:
-        gone = tenant_id or UUID(key)
+    async def _on_tombstone(self, conn: Connection, gone: UUID, _aggregate: str) -> None:
         await conn.execute(_SCOPE, (str(gone),))
         await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
         await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone,))

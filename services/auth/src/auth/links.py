@@ -6,6 +6,8 @@ member, a reset's only sets the password. Either ends every session that the use
 
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from auth import queue_store, store
 from auth.attempts import Attempts, by_account, by_address
 from auth.domain import (
@@ -24,6 +26,7 @@ from auth.settings import AuthSettings
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound
+from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import tenant_by_id
 
@@ -40,7 +43,9 @@ class PasswordLinks:
         self._settings = settings
         self._clock = clock
 
-    async def request_reset(self, email: str, address: str) -> None:
+    async def request_reset(
+        self, key: IdempotencyKey | None, email: str, address: str, answer: BaseModel
+    ) -> Outcome:
         """Queues a mail. Whether there is such a user is looked up only when it is sent, so nothing tells.
 
         An address that was asked for too often gets no more for a while, silently. Raises TooManyAttempts for the
@@ -49,9 +54,14 @@ class PasswordLinks:
         account = by_account("reset", email, self._settings.resets_per_account)
         network = by_address("reset", address, self._settings.resets_per_address)
         async with self._db.tenant(PLATFORM) as conn:
-            await self._attempts.count(conn, network)
-            if await self._attempts.allows(conn, account):
-                await queue_store.queue_mail(conn, PLATFORM, self._clock(), reset_email=email)
+
+            async def effect() -> BaseModel:
+                await self._attempts.count(conn, network)
+                if await self._attempts.allows(conn, account):
+                    await queue_store.queue_mail(conn, PLATFORM, self._clock(), reset_email=email)
+                return answer
+
+            return await once(conn, PLATFORM, key, effect, status=202)
 
     async def set_password(self, text: str, password: str) -> str:
         """Uses a link; answers the user's address. Raises LinkInvalid, Invalid for the password."""

@@ -1,6 +1,6 @@
 """The service layer: what the routes can ask for. Stripe is called between transactions, never inside one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import BadRequest, Unavailable
 from servicekit.faults import reached
-from servicekit.idempotency import IdempotencyKey, Outcome, once
+from servicekit.idempotency import IdempotencyKey, Outcome, answered, once
 from servicekit.ids import new_id
 from servicekit.tenants import tenant_by_id
 from servicekit.usage import month_of
@@ -90,10 +90,16 @@ class BillingService:
         Raises NotBilledByStripe, BillingNotReady, Unavailable, RefusedByStripe, IdempotencyMismatch.
         """
         standing, account = await self._billed(tenant_id)
+        async with self._db.tenant(tenant_id) as conn:
+            others = await store.checkouts(conn, tenant_id)
+            # Asked behind them: if one is of this very request, there is an answer.
+            replay = await answered(conn, tenant_id, key)
+        if replay is not None:
+            return replay
         subscription = standing.subscription
         mode: CheckoutMode = "setup" if subscription is not None and subscription.live else "subscription"
         if mode == "subscription":
-            await self._close_others(tenant_id)
+            await self._close(others)
         attempt = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
         async with _as_problems():
             session_id, url, expires_at = await self._api.checkout(
@@ -114,10 +120,8 @@ class BillingService:
 
             return await once(conn, tenant_id, key, effect)
 
-    async def _close_others(self, tenant_id: UUID) -> None:
+    async def _close(self, sessions: Sequence[Checkout]) -> None:
         """Of two pages that subscribe, both could be paid."""
-        async with self._db.tenant(tenant_id) as conn:
-            sessions = await store.checkouts(conn, tenant_id)
         for session in sessions:
             if session.mode == "subscription" and self._usable(session):
                 async with _as_problems():
@@ -132,6 +136,10 @@ class BillingService:
     ) -> Outcome:
         """Opens Stripe's portal; `answer` gets its id and URL. Raises as open_checkout."""
         _standing, account = await self._billed(tenant_id)
+        async with self._db.tenant(tenant_id) as conn:
+            replay = await answered(conn, tenant_id, key)
+        if replay is not None:
+            return replay
         async with _as_problems():
             session_id, url = await self._api.portal(account.customer_id, f"{self._public_url}{return_path}")
         async with self._db.tenant(tenant_id) as conn:

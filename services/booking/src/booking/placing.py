@@ -20,7 +20,7 @@ from contracts.booking import AppointmentBooked, Consent
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
-from servicekit.errors import Invalid
+from servicekit.errors import FieldError, Invalid
 from servicekit.ids import new_id
 
 _STAFF_AHEAD = timedelta(days=731)
@@ -82,6 +82,8 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
     tenant_id = tenant.tenant_id
     offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    if wanted.starts_at <= now:  # with a hold, too
+        raise Invalid.field("/starts_at", "lies in the past")
     appointment_id = new_id()
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
@@ -208,6 +210,11 @@ async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: 
     return offer
 
 
+def _no_hold() -> HoldExpired:
+    detail = "The hold has run out. Choose a time again."
+    return HoldExpired(detail, errors=(FieldError("/hold_id", "is no hold that lasts"),))
+
+
 async def _take_over(
     conn: Connection,
     tenant_id: UUID,
@@ -219,7 +226,7 @@ async def _take_over(
     """Turns a hold into the appointment's time. Raises HoldExpired, and Invalid when it is for something else."""
     held = await allocations.hold(conn, tenant_id, hold_id)
     if held is None:
-        raise HoldExpired("The hold has run out. Choose a time again.")
+        raise _no_hold()
     if held.service_id != wanted.service_id or held.starts_at != wanted.starts_at:
         raise Invalid.field("/hold_id", "is a hold of another service or time")
     if wanted.staff_id not in {None, held.resource_id}:
@@ -227,5 +234,5 @@ async def _take_over(
     await allocations.resources(conn, tenant_id, [held.resource_id], lock=True)
     resource_id = await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now)
     if resource_id is None:
-        raise HoldExpired("The hold has run out. Choose a time again.")
+        raise _no_hold()
     return resource_id

@@ -215,8 +215,9 @@ class BookingService:
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[tuple[Appointment, Customer]]:
-        """By start, with whose each is; `limit` at most, behind `after`."""
+        """By start, with whose each is; `limit` at most, behind `after`. Raises NotFound for one not served."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             found = await store.appointments_page(
                 conn,
                 tenant_id,
@@ -233,6 +234,7 @@ class BookingService:
     async def appointment(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             found = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
             return await _with_customer(conn, tenant_id, found)
 
@@ -275,13 +277,15 @@ class BookingService:
             return await _with_customer(conn, tenant_id, changed)
 
     async def customers_page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
-        """Customers by id, `limit` at most, behind `after`."""
+        """Customers by id, `limit` at most, behind `after`. Raises NotFound for a business not served."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             return await store.customers_page(conn, tenant_id, after, limit)
 
     async def customer(self, tenant_id: UUID, customer_id: UUID) -> Customer:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
             return _found(await store.customer(conn, tenant_id, customer_id), "customer")
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
@@ -26,7 +27,7 @@ from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, NotFound, PreconditionFailed
+from servicekit.errors import FieldError, Invalid, NotFound, PreconditionFailed
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug
@@ -126,9 +127,15 @@ class BusinessService:
     async def set_exception(
         self, tenant_id: UUID, staff_id: UUID, day: date, intervals: Sequence[Interval] | None
     ) -> StaffMember:
-        """Replaces one local date's hours; None removes the exception. Raises NotFound, Invalid for too many."""
+        """Replaces one local date's hours; None removes the exception.
+
+        Raises NotFound, and Invalid for too many or for a date that is over where the staff member works.
+        """
 
         def change(member: StaffMember) -> StaffMember:
+            today = self._clock().astimezone(ZoneInfo(member.timezone)).date()
+            if intervals is not None and day < today:
+                raise Invalid.field("path:day", "lies in the past")
             exceptions = with_exception(member.exceptions, day, intervals)
             if len(exceptions) > max(MAX_EXCEPTIONS, len(member.exceptions)):
                 raise Invalid.field(
@@ -197,7 +204,7 @@ class BusinessService:
             async def effect() -> BaseModel:
                 _refuse(await _unknown_staff(conn, tenant_id, fields["staff_ids"]))
                 await usage.consume(conn, tenant, "services", self._clock())
-                offer = ServiceOffer(service_id=new_id(), version=1, **fields)
+                offer = ServiceOffer(service_id=new_id(), version=1, **_each_once(fields))
                 await store.add_service(conn, tenant_id, offer)
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
                 return answer(tenant, offer)
@@ -217,7 +224,7 @@ class BusinessService:
             if version not in {None, present}:
                 raise _edited("The service")
             _refuse(unknown)
-            offer = ServiceOffer(service_id=service_id, version=present + 1, **fields)
+            offer = ServiceOffer(service_id=service_id, version=present + 1, **_each_once(fields))
             await store.update_service(conn, tenant_id, offer)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             return tenant, offer
@@ -278,14 +285,24 @@ async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID) -> Service
     return _found(offers[0] if offers else None, "service")
 
 
-async def _unknown_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the ids are no staff members; the others stay until the transaction's end."""
-    return set(staff_ids) - await store.living_staff(conn, tenant_id, staff_ids)
+async def _unknown_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> dict[int, UUID]:
+    """Which of the ids are no staff members, by their places; the others stay until the transaction's end."""
+    known = await store.living_staff(conn, tenant_id, sorted(set(staff_ids)))
+    return {place: staff_id for place, staff_id in enumerate(staff_ids) if staff_id not in known}
 
 
-def _refuse(unknown: set[UUID]) -> None:
+def _refuse(unknown: dict[int, UUID]) -> None:
     if unknown:
-        raise Invalid.field("/staff_ids", f"no staff member has the id {min(unknown)}")
+        errors = [
+            FieldError(f"/staff_ids/{place}", f"no staff member has the id {staff_id}")
+            for place, staff_id in unknown.items()
+        ]
+        raise Invalid(errors[0].detail, errors=tuple(errors))
+
+
+def _each_once(fields: dict[str, Any]) -> dict[str, Any]:
+    """A staff member named twice performs once."""
+    return fields | {"staff_ids": tuple(sorted(set(fields["staff_ids"])))}
 
 
 def _found(thing: T | None, name: str) -> T:

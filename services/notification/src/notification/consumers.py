@@ -155,8 +155,7 @@ async def _customer(conn: Connection, event: Event, _envelope: Envelope) -> None
         await store.put_customer(conn, event)
 
 
-async def _customer_erased(conn: Connection, key: str, tenant_id: UUID | None) -> None:
-    tenant, entity = _parts(key, tenant_id)
+async def _customer_erased(conn: Connection, tenant: UUID, entity: str) -> None:
     if await takes_events(conn, tenant):
         await store.erase_customer(conn, tenant, _uuid(entity))
 
@@ -192,20 +191,11 @@ async def _profile(conn: Connection, event: Event, _envelope: Envelope) -> None:
         await store.put_profile(conn, event)
 
 
-async def _catalog_erased(conn: Connection, key: str, tenant_id: UUID | None) -> None:
-    tenant, entity = _parts(key, tenant_id)
+async def _catalog_erased(conn: Connection, tenant: UUID, entity: str) -> None:
     if entity == "profile":
         await store.delete_profile(conn, tenant)
     elif entity != "policy":  # nothing of the policy is kept here
         await store.delete_name(conn, tenant, _uuid(entity))
-
-
-def _parts(key: str, tenant_id: UUID | None) -> tuple[UUID, str]:
-    """Tenant and entity of `<tenant>/<entity>`; a tombstone whose key and headers differ is nobody's."""
-    tenant, _, entity = key.partition("/")
-    if tenant_id is None or tenant != str(tenant_id) or not entity:
-        raise PermanentError("a tombstone's key must name its tenant and what it erases")
-    return tenant_id, entity
 
 
 def _uuid(text: str) -> UUID:

@@ -2,50 +2,65 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
 
 
-def _no_control(value: Any) -> Any:
-    if isinstance(value, str):
-        if any(character in _CONTROL for character in value):
-            raise ValueError("must not contain control characters")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("must be valid Unicode") from None
-    elif isinstance(value, dict):
-        for item in value.values():
-            _no_control(item)
-    elif isinstance(value, list):
-        for item in value:
-            _no_control(item)
-    return value
+def control_character_fault(value: Any) -> str | None:
+    """Why a text cannot be taken, or None; anything but a text has no such fault."""
+    if not isinstance(value, str):
+        return None
+    if any(character in _CONTROL for character in value):
+        return "must not contain control characters"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must be valid Unicode"
+    return None
 
 
 class Body(BaseModel):
-    """A request body or query: unknown fields are refused, and no string holds control characters."""
+    """A request body or query: unknown fields are refused, no string holds control characters, and a number or a
+    truth value is not written as a text or as each other, which Pydantic would take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_control_characters(cls, value: Any) -> Any:
-        return _no_control(value)
+        if fault := control_character_fault(value):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_other_types(cls, value: Any, info: ValidationInfo) -> Any:
+        declared = cls.model_fields[info.field_name or ""].annotation
+        kinds = set(get_args(declared)) or {declared}
+        if bool in kinds and isinstance(value, int | float | str) and not isinstance(value, bool):
+            raise ValueError("must be true or false")
+        if int in kinds and isinstance(value, bool | str):
+            raise ValueError("must be a whole number")
+        return value
 
 
 class Answer(BaseModel):
@@ -104,8 +119,21 @@ def _written(value: Any, form: re.Pattern[str], example: str) -> Any:
     return value
 
 
-TimeZone = Annotated[str, AfterValidator(_zone)]
+def _within_years(value: dt.datetime) -> dt.datetime:
+    if not 2000 <= value.year < 2100:
+        raise ValueError("must lie in the years 2000 to 2099")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_zone), Field(json_schema_extra={"format": "time-zone"})]
 """An IANA zone name."""
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(lambda value: _written(value, _INSTANT, "2026-03-29T09:30:00+01:00")),
+    AfterValidator(_within_years),
+]
+"""RFC 3339 with an offset; within the years of LocalDate, so that no zone's arithmetic leaves the calendar."""
 
 LocalDate = Annotated[
     dt.date,
@@ -117,7 +145,9 @@ LocalDate = Annotated[
 LocalTime = Annotated[dt.time, BeforeValidator(lambda value: _written(value, _TIME, "09:30"))]
 """A time of day on the wall where the business is, without an offset."""
 
-EmailAddress = Annotated[str, BeforeValidator(_lowered), AfterValidator(_email)]
+EmailAddress = Annotated[
+    str, BeforeValidator(_lowered), AfterValidator(_email), Field(json_schema_extra={"format": "email"})
+]
 """An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
 
 Name = Annotated[

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from servicekit.errors import BadRequest, FieldError, Invalid, Problem
 
 MEDIA_TYPE = "application/problem+json"
+MAX_FIELD_ERRORS = 100
+"""So many faults are named; a client that made more has the wrong idea altogether."""
 _PLACES = {"query": "?", "path": "path:", "header": "header:", "cookie": "cookie:"}
 
 
@@ -35,18 +37,27 @@ def problem_response(problem: Problem, *, instance: str, request_id: str) -> Res
     return Response(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901) to a field of the body; `/` alone is the whole of it."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts) or "/"
+
+
 def _pointer(location: Sequence[str | int]) -> str:
     place, *rest = location or ("body",)
     if place == "body":
-        return "".join(f"/{part}" for part in rest) or "/"
+        return pointer(*rest)
     return _PLACES.get(str(place), "") + ".".join(str(part) for part in rest)
+
+
+def _no_json() -> Problem:
+    return BadRequest("The body is not JSON.", errors=(FieldError("/", "not JSON"),))
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
     errors = error.errors()
     if any(item["type"] == "json_invalid" for item in errors):
-        return BadRequest("The body is not JSON.", errors=(FieldError("/", "not JSON"),))
-    fields = tuple(FieldError(_pointer(item["loc"]), item["msg"]) for item in errors)
+        return _no_json()
+    fields = tuple(FieldError(_pointer(item["loc"]), item["msg"]) for item in errors[:MAX_FIELD_ERRORS])
     return Invalid("; ".join(f"{item.pointer}: {item.detail}" for item in fields[:5]), errors=fields)
 
 
@@ -87,5 +98,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            # FastAPI's word for a body that it cannot even decode, or that nests too deep.
+            return _respond(request, _no_json())
         headers = dict(error.headers) if error.headers else None
         return _respond(request, _HttpProblem(error.status_code, str(error.detail), headers))

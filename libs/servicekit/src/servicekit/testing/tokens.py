@@ -16,9 +16,16 @@ from servicekit.ids import new_id
 class TokenMinter:
     """Signs tokens, and is the KeySource that knows its key."""
 
-    def __init__(self, *, issuer: str = "http://127.0.0.1:8080", audience: str = "slotwright") -> None:
-        self._key = Ed25519PrivateKey.generate()
-        self.kid = "test-key"
+    def __init__(
+        self,
+        *,
+        issuer: str = "http://127.0.0.1:8080",
+        audience: str = "slotwright",
+        kid: str = "test-key",
+        private: Ed25519PrivateKey | None = None,
+    ) -> None:
+        self._key = private or Ed25519PrivateKey.generate()
+        self.kid = kid
         self.issuer = issuer
         self.audience = audience
 
@@ -30,20 +37,25 @@ class TokenMinter:
         public = json.loads(OKPAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [public | {"kid": self.kid, "alg": ALGORITHM, "use": "sig"}]}
 
-    def token(self, tenant_id: UUID, *, role: str = OWNER, user_id: UUID | None = None, **claims: Any) -> str:
-        """An access token for a member of the tenant; `claims` override."""
+    def claims(self, tenant_id: UUID, **claims: Any) -> dict[str, Any]:
+        """What a token says; `claims` override, and one that is None is left out."""
         now = datetime.now(UTC)
         body = {
             "iss": self.issuer,
             "aud": self.audience,
-            "sub": str(user_id or new_id()),
+            "sub": str(new_id()),
             "sid": str(new_id()),
             "business_id": str(tenant_id),
-            "role": role,
+            "role": OWNER,
             "iat": now,
             "exp": now + timedelta(minutes=10),
         }
-        return jwt.encode(body | claims, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
+        return {name: value for name, value in (body | claims).items() if value is not None}
+
+    def token(self, tenant_id: UUID, **claims: Any) -> str:
+        """An access token for the tenant's owner, unless `claims` say otherwise."""
+        body = self.claims(tenant_id, **claims)
+        return jwt.encode(body, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
 
     def headers(self, tenant_id: UUID, *, role: str = OWNER) -> dict[str, str]:
         """The Authorization header."""

@@ -1,9 +1,10 @@
 """Setting a password by a link from a mail, and asking for such a link."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from auth.routes.deps import Auth, ClientAddress, GivenPassword
+from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress
 
 router = APIRouter(tags=["passwords"])
@@ -26,11 +27,11 @@ class PasswordAnswer(Answer):
     email: str = Field(description="What to sign in with.")
 
 
-@router.post("/v1/passwords/reset-requests", status_code=202)
-async def request_reset(body: ResetRequest, address: ClientAddress, auth: Auth) -> ResetRequestAnswer:
+@router.post("/v1/passwords/reset-requests", status_code=202, response_model=ResetRequestAnswer)
+async def request_reset(body: ResetRequest, key: Idempotency, address: ClientAddress, auth: Auth) -> Response:
     """The same answer whether anybody has this address or not."""
-    await auth.links.request_reset(body.email, address)
-    return ResetRequestAnswer(message="If somebody here has this address, a mail is on its way to it.")
+    answer = ResetRequestAnswer(message="If somebody here has this address, a mail is on its way to it.")
+    return respond(await auth.links.request_reset(key, body.email, address, answer))
 
 
 @router.post("/v1/passwords/reset")

@@ -10,6 +10,7 @@ from auth.domain import Membership
 from auth.routes.deps import Anyone, Auth, ClientAddress, GivenPassword
 from auth.sessions import SignedIn
 from contracts.model import Slug
+from servicekit.errors import Invalid
 from servicekit.http.models import Answer, Body, EmailAddress
 from servicekit.http.tokens import TokenVerifier, bearer_token
 
@@ -25,10 +26,12 @@ class NewSession(Body):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.email is None) != (self.password is None):
-            raise ValueError("email and password go together")
+        if self.email is not None and self.password is None:
+            raise Invalid.field("/password", "goes with email")
+        if self.password is not None and self.email is None:
+            raise Invalid.field("/email", "goes with password")
         if self.email is None and self.business is None:
-            raise ValueError("send email and password, or the business to switch to")
+            raise Invalid.field("/email", "is needed with password, or else the business to switch to")
         return self
 
 

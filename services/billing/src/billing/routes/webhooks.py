@@ -12,7 +12,16 @@ class ReceivedAnswer(Answer):
     received: bool
 
 
-@router.post("/webhooks/stripe")
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "An event, as Stripe signs it.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+@router.post("/webhooks/stripe", openapi_extra=_BODY)
 async def receive(request: Request, billing: Billing) -> ReceivedAnswer:
     await billing.receive_webhook(await request.body(), request.headers.get("stripe-signature"))
     return ReceivedAnswer(received=True)

@@ -5,14 +5,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from booking.domain import Appointment, Customer, Status
 from booking.routes.deps import Booking
 from booking.routes.models import AppointmentAnswer, BookedAnswer, BookingBody, MoveBody
 from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
-from servicekit.http.models import Text
+from servicekit.http.models import Instant, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member
 
@@ -52,8 +52,8 @@ async def list_appointments(
     who: Member,
     paging: Paging,
     booking: Booking,
-    begin: Annotated[AwareDatetime | None, Query(alias="from", description="Starts at or after.")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to", description="Starts before.")] = None,
+    begin: Annotated[Instant | None, Query(alias="from", description="Starts at or after.")] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Starts before.")] = None,
     status: Status | None = None,
     staff: UUID | None = None,
 ) -> Page[AppointmentAnswer]:

@@ -4,16 +4,17 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from booking.domain import Appointment, Customer, Status
 from booking.placing import BookingRequest
 from booking.service import Booked
 from contracts.booking import Consent
 from contracts.model import Money
-from servicekit.http.models import Answer, Body, EmailAddress, Locale, Name, Phone, TimeZone
+from servicekit.errors import Invalid
+from servicekit.http.models import Answer, Body, EmailAddress, Instant, Locale, Name, Phone, TimeZone
 
-StartsAt = Annotated[AwareDatetime, Field(description="RFC 3339 with offset; one of the offered starts.")]
+StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of the offered starts.")]
 
 
 class ConsentBody(Body):
@@ -44,7 +45,7 @@ class BookingBody(SlotBody):
     @model_validator(mode="after")
     def _sms_needs_a_number(self) -> Self:
         if self.consent.sms and self.customer.phone is None:
-            raise ValueError("customer.phone is needed for messages by SMS")
+            raise Invalid.field("/customer/phone", "is needed for messages by SMS")
         return self
 
     def request(

@@ -12,7 +12,7 @@ from booking.placing import HoldRequest
 from booking.routes.deps import Booking, PublicBusiness
 from booking.routes.models import BookedAnswer, BookingBody, SlotBody
 from servicekit.http.headers import Idempotency, respond
-from servicekit.http.models import Answer, Body, TimeZone
+from servicekit.http.models import Answer, Body, LocalDate, TimeZone
 
 router = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
 
@@ -20,8 +20,8 @@ router = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
 class AvailabilityQuery(Body):
     service: UUID
     staff: UUID | None = None
-    first: dt.date = Field(alias="from", description="Local date in the zone.")
-    last: dt.date = Field(alias="to", description="Local date, inclusive; 62 days at most.")
+    first: LocalDate = Field(alias="from", description="Local date in the zone.")
+    last: LocalDate = Field(alias="to", description="Local date, inclusive; 62 days at most.")
     timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
 
 

@@ -40,8 +40,8 @@ class ServiceBody(Body):
     staff_ids: Annotated[list[UUID], Field(max_length=500)]
 
     def fields(self) -> dict[str, Any]:
-        """As ServiceOffer takes them; a staff member named twice performs once."""
-        return self.model_dump() | {"staff_ids": tuple(sorted(set(self.staff_ids)))}
+        """As ServiceOffer takes them, with the staff as they were named."""
+        return self.model_dump() | {"staff_ids": tuple(self.staff_ids)}
 
 
 class ServiceAnswer(Answer):

@@ -2,8 +2,9 @@
 -- work at several businesses. Everything that has a tenant_id is one business's, under row level security.
 --
 -- Signing in happens before the business is known. For that a transaction may name a user, by `app.user_id`, and then
--- sees that user's own memberships and sessions, whichever business they are in, and nothing else. It is set only
--- once the user has been proven: by a password, a link from a mail, or an access token (auth.store.act_as).
+-- sees that user's own memberships and sessions, whichever business they are in, and may end the sessions: no more.
+-- It is set only once the user has been proven: by a password, a link from a mail, or an access token
+-- (auth.store.act_as).
 CREATE FUNCTION app_user() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT nullif(current_setting('app.user_id', true), '')::uuid $$;
 
@@ -28,7 +29,7 @@ CREATE TABLE membership (
 );
 CREATE INDEX membership_by_user ON membership (user_id);
 CALL isolate_tenant('membership', worker => true);
-CREATE POLICY own ON membership USING (user_id = app_user());
+CREATE POLICY own ON membership FOR SELECT USING (user_id = app_user());
 
 -- invited_by is null for the owner that the Tenant object names. expires_at is the last link's end.
 CREATE TABLE invitation (
@@ -86,7 +87,8 @@ CREATE TABLE session (
 CREATE INDEX session_by_user ON session (user_id);
 CREATE INDEX session_expires_at ON session (expires_at);
 CALL isolate_tenant('session', worker => true);
-CREATE POLICY own ON session USING (user_id = app_user());
+CREATE POLICY own ON session FOR SELECT USING (user_id = app_user());
+CREATE POLICY own_to_end ON session FOR UPDATE USING (user_id = app_user());
 
 -- Used tokens stay until they would have expired: presenting one again gives the theft away.
 CREATE TABLE refresh_token (

@@ -37,7 +37,7 @@ type: init ## Check types (mypy --strict)
 
 # The two that are left out need tools that `make init` does not bring.
 test: init ## Run the tests
-	$(RUN)/pytest -n 2 --dist loadfile --ignore=tests/charts --ignore=tests/e2e
+	$(RUN)/pytest --ignore=tests/charts --ignore=tests/e2e
 
 test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
 	$(RUN)/pytest tests/charts

@@ -11,6 +11,16 @@ from support.processes import Running
 
 
 @pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A Kafka of its own: these tests leave what nobody can read on topics that others read whole."""
+    made = Broker()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
 def still_world(
     api_server: ApiServer, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> OperatorWorld:

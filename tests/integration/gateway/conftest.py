@@ -19,6 +19,16 @@ from support.mail import Mailpit
 from support.processes import run_service, served_keys
 
 
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A Kafka of its own: the services here would wait for what other tests' events have left untold."""
+    made = Broker()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 @pytest.fixture(scope="module")
 def edge(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """A gateway that the test signs tokens for; analytics has no address, and nothing listens at notification's."""

@@ -116,8 +116,11 @@ class Postgres:
             return installed / "bin"
         copy = home / "server"
         if not copy.exists():
-            shutil.copytree(installed, copy, symlinks=True)
-        return copy / "bin"
+            # The programs find their libraries by a path from where they stand, out of the package and beside it.
+            package = installed.parent
+            for part in (installed, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(part, copy / part.relative_to(package.parent), symlinks=True)
+        return copy / installed.relative_to(installed.parents[1]) / "bin"
 
     def _initialise(self, binaries: Path, data: Path, secret: Path) -> None:
         secret.touch(mode=0o600)

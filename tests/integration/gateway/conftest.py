@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import httpx
 import pytest
@@ -22,11 +22,8 @@ from support.processes import run_service, served_keys
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: the services here would wait for what other tests' events have left untold."""
-    made = Broker()
-    try:
+    with closing(Broker()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")

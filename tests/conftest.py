@@ -25,6 +25,13 @@ def broker() -> Iterator[Broker]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[Broker]:
+    """A Kafka that no other file's tests write to; a file that wants it names its own fixture `broker` after it."""
+    with closing(Broker()) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def mailpit() -> Iterator[Mailpit]:
     """The session's SMTP server."""

@@ -8,8 +8,8 @@ import asyncio
 import importlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -99,10 +99,9 @@ DOUBTFUL: dict[str, Callable[[Headers, bytes], Wire]] = {
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    """A Kafka of its own: what nobody can read should not lie about where other tests read whole topics."""
-    with closing(Broker()) as made:
-        yield made
+def broker(own_broker: Broker) -> Broker:
+    """What nobody can read should not lie about where other tests read whole topics."""
+    return own_broker
 
 
 @pytest.mark.slow

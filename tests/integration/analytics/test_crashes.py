@@ -12,11 +12,18 @@ import pytest
 from contracts.booking import AppointmentBooked, AppointmentCancelled
 from integration.analytics.world import World, appointment
 from servicekit.clock import utc_now
+from support.broker import Broker
 
 pytestmark = pytest.mark.slow
 
 DAY = "2026-03-02"
 NOON = datetime.fromisoformat(f"{DAY}T12:00:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def broker(own_broker: Broker) -> Broker:
+    """The kill strikes at the first event, so that has to be the test's own."""
+    return own_broker
 
 
 @pytest.mark.parametrize("fault", ["consumer.effect", "consumer.committed"])

@@ -13,9 +13,16 @@ from contracts.billing import SubscriptionEvent
 from contracts.booking import AppointmentBooked
 from contracts.platform import TenantChanged, TenantStatusReported
 from integration.billing.world import World, booked, new_tenant
+from support.broker import Broker
 from support.events import until
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def broker(own_broker: Broker) -> Broker:
+    """Its topics are read whole."""
+    return own_broker
 
 
 def _counted(world: World, tenant: TenantChanged, number: int) -> None:

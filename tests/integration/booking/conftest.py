@@ -2,32 +2,14 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from integration.booking.world import World
-from servicekit.testing.tokens import TokenMinter
+from integration.booking.world import World, made_world
 from support.databases import Databases
-from support.processes import run_service, served_keys
 
 
 @pytest.fixture(scope="module")
 def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """booking in its role `serve`; what it publishes stays in its outbox, where tests look."""
-    database = databases.for_service("booking")
-    minter = TokenMinter()
-    with (
-        served_keys(minter) as jwks_url,
-        run_service(
-            "booking",
-            "serve",
-            tmp_path_factory.mktemp("booking"),
-            database_url=database.settings.database_url.get_secret_value(),
-            database_pool_size="8",
-            jwks_url=jwks_url,
-            link_key="k" * 40,
-            public_url="http://127.0.0.1:8080",
-        ) as running,
-        httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
-    ):
-        yield World(running.url, database, minter, client)
+    with made_world(databases, "serve", tmp_path_factory.mktemp("booking")) as made:
+        yield made

@@ -3,8 +3,11 @@
 The catalog is written by the code that the catalog consumer calls.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +23,8 @@ from contracts.platform import TenantChanged
 from servicekit.db import Database
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
-from support.databases import ServiceDatabase
+from support.databases import Databases, ServiceDatabase
+from support.processes import run_service, served_keys
 from support.tenants import know, new_tenant
 
 ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
@@ -111,6 +115,29 @@ class World:
         """Rows, past row level security."""
         with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
             return conn.execute(statement.encode(), values).fetchall()
+
+
+@contextmanager
+def made_world(databases: Databases, role: str, folder: Path, **env: str) -> Iterator[World]:
+    """booking in a role of its; `env` as for `run_service`."""
+    database = databases.for_service("booking")
+    minter = TokenMinter()
+    with (
+        served_keys(minter) as jwks_url,
+        run_service(
+            "booking",
+            role,
+            folder,
+            database_url=database.settings.database_url.get_secret_value(),
+            database_pool_size="8",
+            jwks_url=jwks_url,
+            link_key="k" * 40,
+            public_url="http://127.0.0.1:8080",
+            **env,
+        ) as running,
+        httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
+    ):
+        yield World(running.url, database, minter, client)
 
 
 def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The consumer loop: reads a topic, puts each event into effect once, commits offsets after the effects.
 
-For each message: parse; in one transaction insert into the inbox and call the handler; then go on. A message that
+For each message: parse; in one transaction insert into the inbox and call the handler; then go on. What is about a
+tenant that is being deleted, or was, has no effect: nothing is written again behind an erasure. A message that
 cannot be read, whose handler raises PermanentError, or whose values no table takes, goes to `<service>.dlq.v1` with
 its original bytes. Any other failure is tried again, with backoff and for as long as it takes, because order within
 a key must hold; the partitions are paused meanwhile, so that the group keeps its member. `Consumer.poll` blocks and
@@ -31,6 +32,7 @@ from servicekit.kafka import Received, consumer, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
+from servicekit.tenants import takes_events
 from servicekit.tracing import messaging, span_from
 
 log = structlog.get_logger(__name__)
@@ -227,15 +229,13 @@ class EventConsumer:
         return envelope.event()
 
     async def _effect(self, message: Received, envelope: Envelope, event: Event | None) -> str:
-        scope = (
-            self._db.worker()
-            if self._across_tenants or envelope.tenant_id is None
-            else self._db.tenant(envelope.tenant_id)
-        )
-        async with scope as conn:
+        tenant_id = None if self._across_tenants else envelope.tenant_id
+        async with self._db.tenant(tenant_id) if tenant_id else self._db.worker() as conn:
             cursor = await conn.execute(_INBOX, (self.name, envelope.id))
             if not cursor.rowcount:
                 return "duplicate"
+            if tenant_id is not None and not await takes_events(conn, tenant_id):
+                return "gone"
             if event is not None:
                 await self._handlers[envelope.type](conn, event, envelope)
             elif self._on_tombstone is not None:

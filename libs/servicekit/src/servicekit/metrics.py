@@ -14,7 +14,7 @@ HTTP_SECONDS = Histogram(
 )
 EVENTS_HANDLED = Counter(
     "slotwright_consumer_events_total",
-    "Events by what became of them: handled, duplicate, skipped, dead.",
+    "Events by what became of them: handled, duplicate, skipped, gone (its tenant is), dead.",
     ("consumer", "outcome"),
 )
 EVENT_RETRIES = Counter(

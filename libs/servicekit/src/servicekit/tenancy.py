@@ -28,6 +28,7 @@ from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.periodic import Periodic
 from servicekit.settings import KafkaSettings
+from servicekit.tenants import take_no_more
 
 _UPSERT = b"""
 INSERT INTO tenants (tenant_id, slug, generation, state, record)
@@ -67,7 +68,10 @@ class TenantHooks:
         return StatusDetails()
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Archives or erases; answers the counts, or None when the service reports by itself later."""
+        """Archives or erases; answers the counts, or None when the service reports by itself later.
+
+        Nothing else is under way for the tenant then, and nothing is taken after.
+        """
         return await archive_or_erase(conn, tenant)
 
 
@@ -112,6 +116,7 @@ class TenantFollower:
             return
         await conn.execute(_SCOPE, (str(event.tenant_id),))
         if event.state is TenantState.DELETING:
+            await take_no_more(conn, event.tenant_id)
             details = await self._hooks.remove(conn, event)
             if details is not None:
                 await report_deleted(conn, self._component, event, details, clock=self._clock)

@@ -43,15 +43,24 @@ def require_active(tenant: TenantChanged) -> None:
         raise TenantSuspended(f"{tenant.display_name} is suspended and takes no changes at the moment.")
 
 
+async def tenant_to_change(conn: Connection, tenant_id: UUID) -> TenantChanged:
+    """As `tenant_by_id`, for a request that writes: no erasure begins before this transaction ends.
+
+    Asked before the transaction locks anything else: an erasure may have to be waited for.
+    """
+    await conn.execute(_SHARE, (str(tenant_id),))
+    return await tenant_by_id(conn, tenant_id)
+
+
 async def takes_events(conn: Connection, tenant_id: UUID) -> bool:
     """Whether events about the tenant still count; if so, no erasure begins before this transaction ends.
 
-    For consumers. A tenant that is not known yet counts: its events may come before its record.
+    Asked by servicekit.consumer. A tenant that is not known yet counts: its events may come before its record.
     """
     await conn.execute(_SHARE, (str(tenant_id),))
     return await (await conn.execute(_GOING, (tenant_id,))).fetchone() is None
 
 
-async def take_no_more_events(conn: Connection, tenant_id: UUID) -> None:
-    """For `TenantHooks.remove`: waits for the tenant's events under way; later ones wait for this transaction."""
+async def take_no_more(conn: Connection, tenant_id: UUID) -> None:
+    """Before an erasure: waits for what is under way for the tenant; what comes later waits for this one."""
     await conn.execute(_CLAIM, (str(tenant_id),))

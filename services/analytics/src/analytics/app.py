@@ -1,6 +1,6 @@
 """Wires analytics: the one place that knows every part. Run by `analytics.__main__`, and by tests."""
 
-from analytics.consumers import AnalyticsHooks, figures_consumer
+from analytics.consumers import figures_consumer
 from analytics.routes import ROUTERS
 from analytics.service import AnalyticsService
 from analytics.settings import AnalyticsSettings
@@ -11,7 +11,7 @@ from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
-from servicekit.tenancy import TenantFollower
+from servicekit.tenancy import TenantFollower, TenantHooks
 
 
 def build(settings: Settings) -> Parts:
@@ -20,7 +20,7 @@ def build(settings: Settings) -> Parts:
     tokens = TokenSettings()
     db = Database(DatabaseSettings(), application="analytics")
     keys = RemoteKeys(tokens)
-    tenants = TenantFollower(Component.ANALYTICS, db, kafka, AnalyticsHooks())
+    tenants = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks())
     return Parts(
         routers=ROUTERS,
         service=AnalyticsService(db),

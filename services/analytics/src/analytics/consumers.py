@@ -21,12 +21,9 @@ from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.notification import MessageEvent, MessageFailed, MessageSent
-from contracts.platform import StatusDetails, TenantChanged
 from servicekit.consumer import EventConsumer, Handler
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantHooks, archive_or_erase
-from servicekit.tenants import take_no_more_events, takes_events
 
 _REMINDERS: tuple[type[MessageEvent], ...] = (MessageSent, MessageFailed)
 _SUBSCRIPTIONS: tuple[type[SubscriptionEvent], ...] = (
@@ -35,14 +32,6 @@ _SUBSCRIPTIONS: tuple[type[SubscriptionEvent], ...] = (
     SubscriptionPastDue,
     SubscriptionChanged,
 )
-
-
-class AnalyticsHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
-
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        await take_no_more_events(conn, tenant.tenant_id)
-        return await archive_or_erase(conn, tenant)
 
 
 def figures_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
@@ -56,8 +45,6 @@ def figures_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
 
 async def _appointment(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, AppointmentEvent)  # noqa: S101 - the consumer dispatches by type
-    if not await takes_events(conn, event.tenant_id):
-        return
     booked_at = event.occurred_at if isinstance(event, AppointmentBooked) else None
     await store.put_appointment(
         conn, event, STATUSES[type(event)], confirmed=says_confirmed(event), booked_at=booked_at
@@ -66,11 +53,10 @@ async def _appointment(conn: Connection, event: Event, _envelope: Envelope) -> N
 
 async def _reminder(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, MessageEvent)  # noqa: S101 - as above
-    if event.kind == "reminder" and await takes_events(conn, event.tenant_id):
+    if event.kind == "reminder":
         await store.put_reminder(conn, event, "sent" if isinstance(event, MessageSent) else "failed")
 
 
 async def _subscription(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, SubscriptionEvent)  # noqa: S101 - as above
-    if await takes_events(conn, event.tenant_id):
-        await store.put_subscription(conn, event)
+    await store.put_subscription(conn, event)

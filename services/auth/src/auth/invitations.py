@@ -20,7 +20,7 @@ from servicekit.http.tokens import Principal
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenancy import report
-from servicekit.tenants import require_active, tenant_by_id
+from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 
 class Invitations:
@@ -47,7 +47,7 @@ class Invitations:
         """
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
-            require_active(await tenant_by_id(conn, tenant_id))
+            require_active(await tenant_to_change(conn, tenant_id))
 
             async def effect() -> BaseModel:
                 await self._attempts.count(conn, Limit(f"invite:business:{tenant_id}", self._per_business))
@@ -69,7 +69,7 @@ class Invitations:
     async def withdraw(self, tenant_id: UUID, invitation_id: UUID) -> None:
         """Makes a pending invitation's links void. Raises NotFound; Conflict once it was accepted."""
         async with self._db.tenant(tenant_id) as conn:
-            await tenant_by_id(conn, tenant_id)
+            await tenant_to_change(conn, tenant_id)
             invitation = await store.lock_invitation(conn, tenant_id, invitation_id)
             if invitation is None:
                 raise NotFound("There is no such invitation.")

@@ -28,7 +28,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
-from servicekit.tenants import tenant_by_id
+from servicekit.tenants import tenant_by_id, tenant_to_change
 
 
 class PasswordLinks:
@@ -98,7 +98,7 @@ class PasswordLinks:
         """The pending invitation that a token stands for, locked. Raises LinkInvalid."""
         invitation_id = await store.invitation_of_link(conn, token.tenant_id, token.digest(), self._clock())
         try:
-            await tenant_by_id(conn, token.tenant_id)
+            await tenant_to_change(conn, token.tenant_id)
         except NotFound:
             raise LinkInvalid from None
         if invitation_id is not None:

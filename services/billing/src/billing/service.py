@@ -28,7 +28,7 @@ from servicekit.errors import BadRequest, Unavailable
 from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, answered, once
 from servicekit.ids import new_id
-from servicekit.tenants import tenant_by_id
+from servicekit.tenants import tenant_by_id, tenant_to_change
 from servicekit.usage import month_of
 
 
@@ -113,6 +113,7 @@ class BillingService:
                 key=attempt,
             )
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_to_change(conn, tenant_id)
 
             async def effect() -> BaseModel:
                 await store.add_checkout(conn, tenant_id, session_id, mode, url, expires_at)
@@ -143,6 +144,7 @@ class BillingService:
         async with _as_problems():
             session_id, url = await self._api.portal(account.customer_id, f"{self._public_url}{return_path}")
         async with self._db.tenant(tenant_id) as conn:
+            await tenant_to_change(conn, tenant_id)
 
             async def effect() -> BaseModel:
                 return answer(session_id, url)

@@ -31,6 +31,7 @@ def catalog_consumer(
 
     async def policy(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, PolicyChanged)  # noqa: S101 - as above
+        await reminders.change_policy(conn, event.tenant_id)
         if await follower.policy_changed(conn, event):
             await reminders.align_all(conn, event.tenant_id, clock())
 

@@ -12,6 +12,23 @@ from booking.events import WithdrawalReason
 from servicekit import outbox
 from servicekit.db import Connection
 
+_KEEP = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(%s || '/reminders', 0))"
+_CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s || '/reminders', 0))"
+
+
+async def keep_policy(conn: Connection, tenant_id: UUID) -> None:
+    """The policy stays as it is until this transaction ends. Before `align`, and before an appointment is locked.
+
+    Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
+    would be asked for.
+    """
+    await conn.execute(_KEEP, (str(tenant_id),))
+
+
+async def change_policy(conn: Connection, tenant_id: UUID) -> None:
+    """Waits for those who keep the policy; later ones wait for this transaction. Before `align_all`."""
+    await conn.execute(_CHANGE, (str(tenant_id),))
+
 
 async def align(
     conn: Connection, tenant_id: UUID, appointment: Appointment, reason: WithdrawalReason, now: datetime

@@ -5,7 +5,8 @@ booking.changes (what befalls an appointment later); this module opens the trans
 who may do what.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from booking import allocations, catalog, changes, placing, store
+from booking import allocations, catalog, changes, placing, reminders, store
 from booking.availability import Slot, slots
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.localtime import instant_of
@@ -25,7 +26,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound, PreconditionFailed
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
-from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug
+from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug, tenant_to_change
 
 T = TypeVar("T")
 
@@ -121,8 +122,8 @@ class BookingService:
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id) as conn:
-            require_active(await tenant_by_id(conn, tenant_id))
+        async with self._changing(tenant_id) as (conn, tenant):
+            require_active(tenant)
 
             async def effect() -> BaseModel:
                 return answer(
@@ -139,8 +140,7 @@ class BookingService:
         answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
         """Books. Raises SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -149,6 +149,14 @@ class BookingService:
                 )
 
             return await once(conn, tenant_id, key, effect)
+
+    @asynccontextmanager
+    async def _changing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
+        """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            tenant = await tenant_to_change(conn, tenant_id)
+            await reminders.keep_policy(conn, tenant_id)
+            yield conn, tenant
 
     def _booked(self, tenant_id: UUID, appointment: Appointment) -> Booked:
         token = self._links.token(tenant_id, appointment.appointment_id)
@@ -170,8 +178,7 @@ class BookingService:
     async def reschedule_by_customer(self, token: str, starts_at: datetime, staff_id: UUID | None) -> Managed:
         """Raises NotFound, SlotTaken, AppointmentClosed, TooLateToChange, Invalid, TenantSuspended."""
         tenant_id, appointment_id = self._parse(token)
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             require_active(tenant)
             moved = await changes.reschedule(
                 conn, tenant, appointment_id, starts_at, staff_id, "customer", self._clock()
@@ -181,8 +188,7 @@ class BookingService:
     async def cancel_by_customer(self, token: str) -> Managed:
         """Raises NotFound, AppointmentClosed, TooLateToChange. Also while the business is suspended."""
         tenant_id, appointment_id = self._parse(token)
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             cancelled = await changes.cancel(conn, tenant, appointment_id, "customer", self._clock())
             return await self._view(conn, tenant, cancelled, token)
 
@@ -247,8 +253,7 @@ class BookingService:
         staff_id: UUID | None,
     ) -> tuple[Appointment, Customer]:
         """Raises NotFound, PreconditionFailed, SlotTaken, AppointmentClosed, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             require_active(tenant)
             present = _found(
                 await store.appointment(conn, tenant_id, appointment_id, lock=True), "appointment"
@@ -262,8 +267,7 @@ class BookingService:
 
     async def cancel(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
         """Raises NotFound, AppointmentClosed."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             changed = await changes.cancel(conn, tenant, appointment_id, "staff", self._clock())
             return await _with_customer(conn, tenant_id, changed)
 
@@ -271,8 +275,7 @@ class BookingService:
         self, tenant_id: UUID, appointment_id: UUID, status: Status
     ) -> tuple[Appointment, Customer]:
         """Confirms a pending appointment, or says how a past one ended. Raises NotFound, AppointmentClosed."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._changing(tenant_id) as (conn, tenant):
             changed = await changes.settle(conn, tenant, appointment_id, status, self._clock())
             return await _with_customer(conn, tenant_id, changed)
 

@@ -30,7 +30,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import FieldError, Invalid, NotFound, PreconditionFailed
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
-from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug
+from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug, tenant_to_change
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class BusinessService:
     ) -> tuple[TenantChanged, Profile]:
         """Changes the given fields of a Profile. Raises PreconditionFailed when it is not at `version` any more."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
             present = _found(await store.profile(conn, tenant_id, lock=True), "profile")
             if version not in {None, present.version}:
@@ -103,7 +103,7 @@ class BusinessService:
     ) -> Outcome:
         """Raises QuotaExceeded past the plan's staff, TenantSuspended."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -153,7 +153,7 @@ class BusinessService:
         change: Callable[[StaffMember], StaffMember],
     ) -> StaffMember:
         async with self._db.tenant(tenant_id) as conn:
-            require_active(await tenant_by_id(conn, tenant_id))
+            require_active(await tenant_to_change(conn, tenant_id))
             member = _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             if version not in {None, member.version}:
                 raise _edited("The staff member")
@@ -164,7 +164,7 @@ class BusinessService:
     async def delete_staff(self, tenant_id: UUID, staff_id: UUID) -> None:
         """Takes the staff member off all services too; appointments that stand are not touched. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             for service_id in await store.remove_staff_from_services(conn, tenant_id, staff_id):
                 await store.touch_service(conn, tenant_id, service_id)
@@ -198,7 +198,7 @@ class BusinessService:
     ) -> Outcome:
         """`fields` are those of ServiceOffer. Raises QuotaExceeded, TenantSuspended, Invalid for unknown staff."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -216,7 +216,7 @@ class BusinessService:
     ) -> tuple[TenantChanged, ServiceOffer]:
         """Raises NotFound, PreconditionFailed, Invalid for unknown staff."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
             # Staff before the service, as delete_staff locks them; told of only once the service is known.
             unknown = await _unknown_staff(conn, tenant_id, fields["staff_ids"])
@@ -232,7 +232,7 @@ class BusinessService:
     async def delete_service(self, tenant_id: UUID, service_id: UUID) -> None:
         """Appointments that stand are not touched. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+            tenant = await tenant_to_change(conn, tenant_id)
             present = _found(await store.lock_service(conn, tenant_id, service_id), "service")
             offer = replace(await _offer(conn, tenant_id, service_id), version=present + 1)
             await store.delete_service(conn, tenant_id, service_id)
@@ -255,7 +255,7 @@ class BusinessService:
         Raises PreconditionFailed, TenantSuspended.
         """
         async with self._db.tenant(tenant_id) as conn:
-            require_active(await tenant_by_id(conn, tenant_id))
+            require_active(await tenant_to_change(conn, tenant_id))
             present = _found(await store.policy(conn, tenant_id, lock=True), "reminder policy")
             if version not in {None, present.version}:
                 raise _edited("The reminder policy")

@@ -32,7 +32,6 @@ from servicekit.db import Connection, Database
 from servicekit.errors import PermanentError
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks, archive_or_erase
-from servicekit.tenants import take_no_more_events, takes_events
 
 _STATUS: dict[type[AppointmentEvent], AppointmentStatus | None] = {
     AppointmentConfirmed: AppointmentStatus.CONFIRMED,
@@ -57,7 +56,6 @@ class NotificationHooks(TenantHooks):
         self._clock = clock
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        await take_no_more_events(conn, tenant.tenant_id)
         await store.drop_queue(conn, tenant.tenant_id, self._clock())
         return await archive_or_erase(conn, tenant)
 
@@ -75,8 +73,6 @@ class MessageRequests:
 
     async def appointment(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, AppointmentEvent)  # noqa: S101 - the consumer dispatches by type
-        if not await takes_events(conn, event.tenant_id):
-            return
         await store.put_appointment(conn, event, _status(event))
         kind = _NOTICE.get(type(event))
         if kind is None:
@@ -103,8 +99,6 @@ class MessageRequests:
 
     async def reminder(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderDue)  # noqa: S101 - as above
-        if not await takes_events(conn, event.tenant_id):
-            return
         reminder = Wanted(
             tenant_id=event.tenant_id,
             cause=f"reminder/{event.reminder_id}",
@@ -151,13 +145,11 @@ def customer_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
 
 async def _customer(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, CustomerChanged)  # noqa: S101 - as above
-    if await takes_events(conn, event.tenant_id):
-        await store.put_customer(conn, event)
+    await store.put_customer(conn, event)
 
 
 async def _customer_erased(conn: Connection, tenant: UUID, entity: str) -> None:
-    if await takes_events(conn, tenant):
-        await store.erase_customer(conn, tenant, _uuid(entity))
+    await store.erase_customer(conn, tenant, _uuid(entity))
 
 
 def catalog_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
@@ -175,20 +167,17 @@ def catalog_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
 
 async def _service(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, ServiceChanged)  # noqa: S101 - as above
-    if await takes_events(conn, event.tenant_id):
-        await store.put_name(conn, event.tenant_id, event.service_id, event.version, event.name)
+    await store.put_name(conn, event.tenant_id, event.service_id, event.version, event.name)
 
 
 async def _staff(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, StaffChanged)  # noqa: S101 - as above
-    if await takes_events(conn, event.tenant_id):
-        await store.put_name(conn, event.tenant_id, event.staff_id, event.version, event.name)
+    await store.put_name(conn, event.tenant_id, event.staff_id, event.version, event.name)
 
 
 async def _profile(conn: Connection, event: Event, _envelope: Envelope) -> None:
     assert isinstance(event, ProfileChanged)  # noqa: S101 - as above
-    if await takes_events(conn, event.tenant_id):
-        await store.put_profile(conn, event)
+    await store.put_profile(conn, event)
 
 
 async def _catalog_erased(conn: Connection, tenant: UUID, entity: str) -> None:

@@ -15,7 +15,6 @@ from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks, archive_or_erase
-from servicekit.tenants import take_no_more_events, takes_events
 
 
 class SchedulerHooks(TenantHooks):
@@ -23,7 +22,6 @@ class SchedulerHooks(TenantHooks):
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
         """Timers of a business that goes are disarmed first, whatever becomes of the rows."""
-        await take_no_more_events(conn, tenant.tenant_id)
         await store.disarm(conn, tenant.tenant_id)
         return await archive_or_erase(conn, tenant)
 
@@ -33,14 +31,12 @@ def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], 
 
     async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type
-        if await takes_events(conn, event.tenant_id):
-            await store.arm(conn, event)
-            on_set()
+        await store.arm(conn, event)
+        on_set()
 
     async def withdrawn(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderWithdrawn)  # noqa: S101 - as above
-        if await takes_events(conn, event.tenant_id):
-            await store.withdraw(conn, event.tenant_id, event.reminder_id)
+        await store.withdraw(conn, event.tenant_id, event.reminder_id)
 
     return EventConsumer(
         "scheduler",

@@ -1,0 +1,127 @@
+"""What booking hears while a booking is under way: neither may miss the other."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from contracts.booking import Channel
+from contracts.business import PolicyChanged, ReminderRule, StaffChanged
+from contracts.platform import Component, ComponentState, DeletionPolicy, TenantState, TenantStatusReported
+from integration.booking.world import ALL_DAY, Shop, World, made_world, tomorrow_noon, wish
+from servicekit.ids import new_id
+from support.broker import Broker
+from support.databases import Databases
+from support.events import Topics, until
+from support.tenants import new_tenant
+
+_LOCK = "SELECT pg_advisory_xact_lock("
+
+
+@pytest.fixture(scope="module")
+def topics(broker: Broker) -> Topics:
+    return Topics(broker.super_user())
+
+
+@pytest.fixture(scope="module")
+def world(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """booking in all its roles."""
+    folder = tmp_path_factory.mktemp("booking")
+    with made_world(databases, "all", folder, **broker.service_env("booking")) as made:
+        yield made
+
+
+@contextmanager
+def held_up(
+    world: World, shop: Shop, starts_at: datetime, lock: str, waits_in: str
+) -> Iterator[Future[httpx.Response]]:
+    """A booking that waits in that statement, for a lock of the test's own, while the block runs."""
+    assert world.post(shop, wish(shop, starts_at - timedelta(hours=1))).status_code == 201
+    with ThreadPoolExecutor(1) as thread:
+        with psycopg.connect(world.database.admin_url) as conn:
+            conn.execute(lock.encode())
+            booking = thread.submit(world.post, shop, wish(shop, starts_at))
+            until(lambda: waiting(world, waits_in), "the booking waits")
+            yield booking
+            conn.rollback()
+        assert booking.result().status_code == 201, booking.result().text
+
+
+def waiting(world: World, statement: str) -> int:
+    """How many of the process's transactions wait for a lock in a statement that begins so."""
+    found = world.rows(
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return sum(row["query"].strip().startswith(statement) for row in found)
+
+
+def heard(world: World, event_id: str) -> bool:
+    return bool(world.rows("SELECT 1 FROM inbox WHERE event_id = %s", event_id))
+
+
+async def test_a_policy_that_changes_while_a_booking_is_made_reaches_it(world: World, topics: Topics) -> None:
+    """The booking has read the old policy, and the change cannot see the booking yet."""
+    shop = await world.shop()
+    tenant_id = shop.tenant.tenant_id
+    rule = ReminderRule(rule_id=new_id(), offset_seconds=7200, channel=Channel.EMAIL)
+    count = f"SELECT 1 FROM usage WHERE tenant_id = '{tenant_id}' FOR UPDATE"
+    with held_up(world, shop, tomorrow_noon(), count, "INSERT INTO usage") as booking:
+        event_id = topics.publish(PolicyChanged(tenant_id=tenant_id, version=2, rules=[rule]))
+        until(lambda: waiting(world, _LOCK) or heard(world, event_id), "booking hears of the policy")
+    until(lambda: heard(world, event_id), "the policy is in effect")
+    reminders = world.rows(
+        "SELECT rule_id FROM reminder WHERE tenant_id = %s AND appointment_id = %s",
+        tenant_id,
+        UUID(booking.result().json()["id"]),
+    )
+    assert [row["rule_id"] for row in reminders] == [rule.rule_id]
+
+
+async def test_an_erasure_that_begins_while_a_booking_is_made_erases_it(world: World, topics: Topics) -> None:
+    """The booking is written and not committed. Erasing has to wait for it: its rows cannot be seen yet."""
+    shop = await world.shop(tenant=new_tenant(deletion_policy=DeletionPolicy.DELETE))
+    with held_up(world, shop, tomorrow_noon(), "LOCK TABLE outbox IN SHARE MODE", "INSERT INTO outbox"):
+        gone = shop.tenant.model_copy(update={"generation": 2, "state": TenantState.DELETING})
+        topics.publish(gone)
+        until(
+            lambda: waiting(world, _LOCK) or waiting(world, "INSERT INTO outbox") > 1,
+            "the erasure waits, or is done and reports",
+        )
+    until(lambda: deleted(topics, shop), "booking has reported the deletion")
+    for table in ("appointment", "allocation", "customer", "reminder", "usage"):
+        assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", shop.tenant.tenant_id) == []
+
+
+async def test_what_is_heard_of_a_business_behind_its_erasure_leaves_nothing(
+    world: World, topics: Topics
+) -> None:
+    shop = await world.shop(tenant=new_tenant(deletion_policy=DeletionPolicy.DELETE))
+    tenant_id = shop.tenant.tenant_id
+    topics.publish(shop.tenant.model_copy(update={"generation": 2, "state": TenantState.DELETING}))
+    until(lambda: deleted(topics, shop), "booking has reported the deletion")
+    late = StaffChanged(
+        tenant_id=tenant_id,
+        staff_id=new_id(),
+        version=1,
+        deleted=False,
+        name="Ada",
+        timezone="Europe/Lisbon",
+        weekly_hours=ALL_DAY,
+        exceptions=[],
+    )
+    event_id = topics.publish(late)
+    until(lambda: heard(world, event_id), "booking has passed over the event")
+    assert world.rows("SELECT 1 FROM resource WHERE tenant_id = %s", tenant_id) == []
+
+
+def deleted(topics: Topics, shop: Shop) -> bool:
+    return any(
+        isinstance(event, TenantStatusReported)
+        and (event.component, event.state) == (Component.BOOKING, ComponentState.DELETED)
+        for event in topics.events(TenantStatusReported.TOPIC, shop.tenant.tenant_id)
+    )

@@ -41,7 +41,7 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
         kubectl("scale", f"statefulset/{BACKING}-{server}", "--replicas=0")
     bare.cluster.helm(
         *("upgrade", "--install", PLATFORM, str(ROOT / "charts" / "slotwright")),
-        *("--values", str(ROOT / "dev" / "cluster" / "platform.yaml"), "--values", str(bare.values)),
+        *("--values", str(ROOT / "dev" / "cluster" / "platform.yaml"), "--values", str(bare.platform_values)),
         *("--set", f"global.slotwright.image.tag={bare.tag}"),
     )
 

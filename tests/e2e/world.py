@@ -22,13 +22,13 @@ _PORTS = {30080: "gateway", 30025: "mail", 30094: "kafka", 30111: "stripe", 3009
 
 
 @dataclass(frozen=True)
-class World:
-    """`tag` is that of all images, `ports` are by the names of _PORTS, `values` a file with what differs here."""
+class Ground:
+    """A cluster with nothing of ours in it. `ports` are by the names of _PORTS; the files say what differs here."""
 
     cluster: Cluster
-    tag: str
     ports: dict[str, int]
-    values: Path
+    backing_values: Path
+    platform_values: Path
 
     @property
     def gateway(self) -> str:
@@ -38,14 +38,14 @@ class World:
     def mail(self) -> str:
         return f"http://127.0.0.1:{self.ports['mail']}"
 
+    @property
+    def kubeconfig(self) -> Path:
+        assert self.cluster.kubeconfig is not None
+        return self.cluster.kubeconfig
+
     def story(self, password: str | None = None) -> Story:
         """The demo's story, told in this cluster."""
-        assert self.cluster.kubeconfig is not None
-        return Story(Places(self.gateway, self.mail, self.cluster.kubeconfig), password)
-
-    def install(self, *more: str, tag: str | None = None) -> None:
-        """Installs or upgrades the platform and waits until all of it is ready."""
-        self.cluster.platform(tag or self.tag, ["--values", str(self.values), *more])
+        return Story(Places(self.gateway, self.mail, self.kubeconfig), password)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(
@@ -54,41 +54,71 @@ class World:
         return found
 
 
+@dataclass(frozen=True)
+class World(Ground):
+    """With Secrets, CRDs and backing installed; `tag` is that of all our images, which the node has."""
+
+    tag: str
+
+    def install(self, *more: str) -> None:
+        """Installs or upgrades the platform and waits until all of it is ready."""
+        self.cluster.platform(self.tag, ["--values", str(self.platform_values), *more])
+
+
 @contextmanager
-def made_world(name: str) -> Iterator[World]:
-    """A cluster with CRDs and backing installed, and the platform not yet; gone at the end."""
-    tag = build()
+def made_ground(name: str) -> Iterator[Ground]:
+    """A cluster that is gone at the end."""
     with tempfile.TemporaryDirectory(prefix="slotwright-e2e-") as home:
         ports = {what: free_port() for what in _PORTS.values()}
-        cluster = Cluster(name, kubeconfig=Path(home, "kubeconfig"))
         config = yaml.safe_load(KIND_CONFIG.read_text("utf-8"))
         for mapping in config["nodes"][0]["extraPortMappings"]:
             mapping["hostPort"] = ports[_PORTS[mapping["containerPort"]]]
-        Path(home, "kind.yaml").write_text(yaml.safe_dump(config), "utf-8")
-        values = Path(home, "values.yaml")
-        values.write_text(yaml.safe_dump(_values(ports)), "utf-8")
+        made = Ground(
+            Cluster(name, kubeconfig=Path(home, "kubeconfig")),
+            ports,
+            _written(Path(home, "backing.yaml"), _backing_values(ports)),
+            _written(Path(home, "platform.yaml"), _platform_values(ports)),
+        )
         try:
-            cluster.create(Path(home, "kind.yaml"))
-            cluster.load(tag)
-            cluster.make_secrets()
-            cluster.crds()
-            cluster.backing(
-                tag,
-                [
-                    *("--set-string", f"kafka.external.advertised=127.0.0.1:{ports['kafka']}"),
-                    *("--set-string", f"stripe.publicUrl=http://127.0.0.1:{ports['stripe']}"),
-                ],
-            )
-            yield World(cluster, tag, ports, values)
+            made.cluster.create(_written(Path(home, "kind.yaml"), config))
+            yield made
         finally:
             run("kind", "delete", "cluster", "--name", name)
 
 
-def _values(ports: dict[str, int]) -> dict[str, Any]:
-    many = {"SLOTWRIGHT_ADDRESS_REQUESTS_PER_MINUTE": "1000000"}
+@contextmanager
+def made_world(name: str) -> Iterator[World]:
+    """A cluster with everything but the platform; gone at the end."""
+    tag = build()
+    with made_ground(name) as ground:
+        ground.cluster.load(tag)
+        ground.cluster.make_secrets()
+        ground.cluster.crds()
+        ground.cluster.backing(tag, ["--values", str(ground.backing_values)])
+        yield World(ground.cluster, ground.ports, ground.backing_values, ground.platform_values, tag)
+
+
+def _written(file: Path, values: dict[str, Any]) -> Path:
+    file.write_text(yaml.safe_dump(values), "utf-8")
+    return file
+
+
+def _backing_values(ports: dict[str, int]) -> dict[str, Any]:
+    return {
+        "kafka": {"external": {"advertised": f"127.0.0.1:{ports['kafka']}"}},
+        "stripe": {"publicUrl": f"http://127.0.0.1:{ports['stripe']}"},
+    }
+
+
+def _platform_values(ports: dict[str, int]) -> dict[str, Any]:
+    gateway = {
+        # All load comes from one address here.
+        "SLOTWRIGHT_ADDRESS_REQUESTS_PER_MINUTE": "1000000",
+        # What services say of themselves is asked for anew each time.
+        "SLOTWRIGHT_OPENAPI_SECONDS": "0",
+    }
     return {
         "global": {"slotwright": {"publicUrl": f"http://127.0.0.1:{ports['gateway']}"}},
-        # All load comes from one address here.
-        "gateway": {"env": many},
+        "gateway": {"env": gateway},
         "operator": {"tenantKafkaBootstrap": f"127.0.0.1:{ports['kafka']}"},
     }

@@ -82,16 +82,19 @@ class Cluster:
                 "2m",
                 *where,
             )
+            # What the engine has of charts/backing's images; the node pulls the rest by itself.
+            named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
+            public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]
+            self._load(name for name in public if _has(name))
 
     def load(self, tag: str) -> None:
-        """Puts our images into the cluster's node, and what the engine has of those that charts/backing names.
+        """Puts our images into the cluster's node."""
+        self._load(image(name, tag) for name in IMAGES)
 
-        The node pulls the rest by itself.
-        """
-        named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
-        public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]
-        wanted = [image(name, tag) for name in IMAGES] + [name for name in public if _has(name)]
-        run("kind", "load", "docker-image", "--name", self.name, *wanted)
+    def _load(self, images: Iterable[str]) -> None:
+        # kind refuses to be called with none.
+        if names := list(images):
+            run("kind", "load", "docker-image", "--name", self.name, *names)
 
     def make_secrets(self) -> list[str]:
         """Makes the namespace and the Secrets that are missing, with random values; answers the new ones' names."""

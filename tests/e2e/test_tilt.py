@@ -1,0 +1,125 @@
+"""`tilt ci` from nothing, and a saved file that is serving in its pod under `tilt up`.
+
+From a copy of this checkout, since a file of it is changed. Slow: Tilt builds eleven images of its own and rolls
+everything out, on two cores.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from devstack.cluster import ROOT, run
+from devstack.processes import free_port
+from e2e.world import Ground, made_ground
+
+pytestmark = pytest.mark.slow
+
+_UP_SECONDS = 1200
+_SERVING_SECONDS = 60
+_PROFILE = "services/business/src/business/routes/profile.py"
+_ROUTE = '@router.get("/v1/business"'
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Ground]:
+    with made_ground(f"slotwright-tilt-{secrets.token_hex(3)}") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git would take into a commit, with this checkout's virtual environment."""
+    folder = Path(tmp_path_factory.mktemp("checkout"))
+    for name in run("git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard").splitlines():
+        if os.path.lexists(ROOT / name):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+def tilt(ground: Ground, checkout: Path, command: str, port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Started; what it says goes to `log`."""
+    values = [f"--platform_values={ground.platform_values}", f"--backing_values={ground.backing_values}"]
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            ["tilt", *command.split(), "--port", str(port), "--", *values],
+            cwd=checkout,
+            env=os.environ | {"KUBECONFIG": str(ground.kubeconfig)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@contextmanager
+def tilt_up(ground: Ground, checkout: Path, log: Path) -> Iterator[None]:
+    """`tilt up`, with the gateway and business ready; ended as Ctrl-C would."""
+    port = free_port()
+    process = tilt(ground, checkout, "up --stream", port, log)
+    try:
+        for name in ("gateway", "business"):
+            until_ready(name, port, process, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until_ready(name: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    wait = [
+        "tilt",
+        "wait",
+        "--port",
+        str(port),
+        "--for=condition=Ready",
+        "--timeout=10s",
+        f"uiresource/{name}",
+    ]
+    deadline = time.monotonic() + _UP_SECONDS
+    while subprocess.run(wait, capture_output=True, check=False).returncode:
+        assert process.poll() is None, tail(log)
+        assert time.monotonic() < deadline, f"{name} is not ready: {tail(log)}"
+        time.sleep(0.5)
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-60:])
+
+
+def test_tilt_ci_brings_everything_up_from_nothing(ground: Ground, checkout: Path, tmp_path: Path) -> None:
+    """To its last resource, the sample business."""
+    log = tmp_path / "tilt-ci.log"
+    process = tilt(ground, checkout, f"ci --timeout={_UP_SECONDS}s", free_port(), log)
+    assert process.wait(_UP_SECONDS + 60) == 0, tail(log)
+    ready = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    assert ground.cluster.kubectl("get", "tenant", "riverside", ready) == "True"
+    assert httpx.get(f"{ground.gateway}/v1/public/riverside", timeout=30).status_code == 200
+
+
+def test_a_saved_file_is_serving_in_the_pod_that_ran_before(
+    ground: Ground, checkout: Path, tmp_path: Path
+) -> None:
+    """Without a new image or pod; how long it took is printed."""
+    said = f"As of {secrets.token_hex(6)}."
+    selector = "app.kubernetes.io/name=business,app.kubernetes.io/component=all"
+    with tilt_up(ground, checkout, tmp_path / "tilt-up.log"), httpx.Client(base_url=ground.gateway) as client:
+        before = [pod["metadata"]["uid"] for pod in ground.pods(selector)]
+        file = checkout / _PROFILE
+        text = file.read_text("utf-8")
+        assert _ROUTE in text
+        file.write_text(text.replace(_ROUTE, f'{_ROUTE}, description="{said}"'), "utf-8")
+        saved = time.monotonic()
+        while said not in client.get("/openapi.json", timeout=30).text:
+            assert time.monotonic() - saved < _SERVING_SECONDS, tail(tmp_path / "tilt-up.log")
+            time.sleep(0.05)
+        print(f"saved file serving after {time.monotonic() - saved:.1f} s")  # noqa: T201
+        assert [pod["metadata"]["uid"] for pod in ground.pods(selector)] == before

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from threading import RLock
 from typing import IO, Any
 
 from devstack.processes import Claims
@@ -69,6 +70,8 @@ class StackFolder:
     def __init__(self, path: Path | None = None) -> None:
         self.path = (path or Path(os.environ.get("SLOTWRIGHT_STATE") or ".dev")).absolute()
         self._claims = Claims()
+        # Steps of a start run beside each other, in threads of one supervisor.
+        self._writing = RLock()
 
     @property
     def logs(self) -> Path:
@@ -120,26 +123,28 @@ class StackFolder:
 
     def secret(self, name: str, make: Callable[[], str] | None = None) -> str:
         """The secret of that name, made on first use."""
-        kept = self._load("secrets.json")
-        if name not in kept:
-            kept[name] = (make or (lambda: secrets.token_urlsafe(32)))()
-            self._replace("secrets.json", kept)
-        return str(kept[name])
+        with self._writing:
+            kept = self._load("secrets.json")
+            if name not in kept:
+                kept[name] = (make or (lambda: secrets.token_urlsafe(32)))()
+                self._replace("secrets.json", kept)
+            return str(kept[name])
 
     def port(self, name: str, preferred: int = 0, *, wanted: int | None = None) -> int:
         """The port `wanted`, else that `name` had last time, else the preferred; another where that is taken.
 
         It is kept for next time, and from other stacks until this process ends.
         """
-        kept = self._load("ports.json")
-        taken = {number for other, number in kept.items() if other != name}
-        port = self._claims.take(int(wanted or kept.get(name) or preferred))
-        while port in taken:
-            port = self._claims.take()
-        if kept.get(name) != port:
-            kept[name] = port
-            self._replace("ports.json", kept)
-        return port
+        with self._writing:
+            kept = self._load("ports.json")
+            taken = {number for other, number in kept.items() if other != name}
+            port = self._claims.take(int(wanted or kept.get(name) or preferred))
+            while port in taken:
+                port = self._claims.take()
+            if kept.get(name) != port:
+                kept[name] = port
+                self._replace("ports.json", kept)
+            return port
 
     def open_log(self, name: str) -> tuple[Path, IO[bytes]]:
         """A fresh log; that of the start before is kept beside it."""
@@ -158,6 +163,7 @@ class StackFolder:
     def _replace(self, name: str, body: dict[str, Any]) -> None:
         path = self.path / name
         half = path.with_suffix(".half")
-        half.touch(mode=0o600)
-        half.write_text(json.dumps(body, indent=1), "utf-8")
-        half.replace(path)
+        with self._writing:
+            half.touch(mode=0o600)
+            half.write_text(json.dumps(body, indent=1), "utf-8")
+            half.replace(path)

@@ -2,6 +2,7 @@
 
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devstack.processes import free_port
@@ -59,6 +60,15 @@ def test_secrets_stay_and_are_for_the_owner_only(tmp_path: Path) -> None:
     assert folder.secret("link-key") == secret
     assert folder.secret("cookie-key") != secret
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_what_steps_beside_each_other_make_is_kept_each(tmp_path: Path) -> None:
+    folder, names = made(tmp_path), [f"name-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        given = list(threads.map(folder.secret, names))
+        ports = list(threads.map(folder.port, names))
+    assert [StackFolder(tmp_path).secret(name) for name in names] == given
+    assert [StackFolder(tmp_path).port(name) for name in names] == ports
 
 
 def test_one_supervisor_at_a_time(tmp_path: Path) -> None:

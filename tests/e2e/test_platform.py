@@ -1,21 +1,53 @@
-"""The platform in a real cluster, from the charts: its own tests, the demo's story, and restarts while people book.
+"""The platform in a real cluster, from the charts.
 
-Slow: a cluster, eleven images and a rollout of everything take minutes on two cores.
+Its own tests, the demo's story, restarts while people book, releases that follow each other under load. Slow: a
+cluster, eleven images and rollouts of everything take minutes on two cores.
 """
 
 import json
+import secrets
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
-from devstack.cluster import PLATFORM
-from e2e.conftest import Business
-from e2e.load import Bookings, under_load
-from e2e.world import World
+from devstack.cluster import PLATFORM, ClusterError, image
+from devstack.story import SLUG
+from e2e.business import Business
+from e2e.load import Bookings, reading, under_load
+from e2e.releases import column, next_release
+from e2e.world import World, made_world
 
 pytestmark = pytest.mark.slow
 
+_RATE = 100
+"""Requests a second."""
 SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=migrate"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """With the platform installed."""
+    with made_world(f"slotwright-e2e-{secrets.token_hex(3)}") as made:
+        made.install()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def business(world: World) -> Business:
+    """The story is told to its end; what it leaves is a business that can be booked day and night."""
+    story = world.story()
+    try:
+        proofs = {step.title: step.tell() for step in story.steps()}
+    finally:
+        story.close()
+    assert story.password is not None
+    found = httpx.get(f"{world.gateway}/v1/public/{SLUG}", timeout=30).raise_for_status().json()
+    return Business(
+        proofs, story.password, SLUG, found["staff"][0]["id"], found["services"][0]["id"], world.gateway
+    )
 
 
 def test_helm_test_passes(world: World) -> None:
@@ -92,3 +124,36 @@ def _await_one_confirmation_each(business: Business, bookings: Bookings) -> None
                 break
             time.sleep(0.5)
         assert len(sent) == 1, (appointment, sent)
+
+
+def test_an_upgrade_with_a_migration_and_the_way_back_fail_no_request(
+    world: World, business: Business, tmp_path: Path
+) -> None:
+    tag = next_release(world, tmp_path, "booking_9001", "ALTER TABLE appointment ADD COLUMN e2e_note text;")
+    with under_load(world.gateway, _RATE, reading(f"/v1/public/{business.slug}")) as load:
+        world.install("--set", f"booking.image.tag={tag}")
+        assert column(world, "e2e_note")
+        world.cluster.helm("rollback", PLATFORM, "--wait", "--timeout", "5m")
+    assert load.failures == {}
+    assert load.outcomes["ok"] > _RATE
+    (pod,) = world.pods("app.kubernetes.io/name=booking,app.kubernetes.io/component=all")
+    assert pod["spec"]["containers"][0]["image"] == image("booking", world.tag)
+
+
+def test_a_migration_that_fails_stops_the_rollout_and_names_itself(
+    world: World, business: Business, tmp_path: Path
+) -> None:
+    tag = next_release(world, tmp_path, "booking_9002", "ALTER TABLE no_such_table ADD COLUMN x text;")
+    with under_load(world.gateway, 5, reading(f"/v1/public/{business.slug}")) as load:
+        with pytest.raises(ClusterError, match="booking-migrate"):
+            world.install("--set", f"booking.image.tag={tag}", "--set", "booking.migrations.backoffLimit=0")
+        failed = world.pods("app.kubernetes.io/name=booking,app.kubernetes.io/component=migrate")
+        said = [
+            state["terminated"].get("message", "")
+            for pod in failed
+            for status in pod["status"].get("containerStatuses", ())
+            if (state := status["state"]).get("terminated") and state["terminated"]["exitCode"]
+        ]
+        assert any("booking_9002" in message for message in said), said
+        world.cluster.helm("rollback", PLATFORM, "--wait", "--timeout", "5m")
+    assert load.failures == {}

@@ -19,10 +19,24 @@ class Broker:
     def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
         self._kafka = Kafka(self._home / "kafka")
+        self._passwords: dict[str, str] = {}
+        self.start()
+
+    def start(self) -> None:
+        """At the same port as before, with the topics and users that it had."""
         self._kafka.start()
         self._admin = AdminClient(dict(self._kafka.client_config()))
         create_topics(self._admin)
-        self._passwords: dict[str, str] = {}
+        for service, password in self._passwords.items():
+            create_user(self._admin, service, password, any_group=True)
+
+    def kill(self, *, lose_data: bool = False) -> None:
+        """SIGKILL; until `start` there is no Kafka."""
+        running = self._kafka.running()
+        running.kill()
+        running.wait(30)
+        if lose_data:
+            shutil.rmtree(self._home / "kafka")
 
     def super_user(self) -> dict[str, str]:
         """librdkafka's configuration for the test itself."""

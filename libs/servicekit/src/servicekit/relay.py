@@ -52,18 +52,21 @@ class Relay:
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
-        sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
         pause = 0.0
         while not stop.is_set():
+            # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds must
+            # not come behind its repetition.
+            sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
             try:
                 await self._hold(stop, beat, sender)
                 pause = 0.0
             except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
                 pause = min(5.0, pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
+                sender.purge()
                 beat.beat()
                 await pause_for(pause, stop)
-        await asyncio.to_thread(sender.flush, 5)
+            await asyncio.to_thread(sender.flush, 5)
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat, sender: Producer) -> None:
         conn = await self._db.dedicated()

@@ -1,0 +1,102 @@
+"""A Kafka that goes away for longer than clients wait, and one that comes back empty: services go on by themselves.
+
+The Kafka is one of the test's own, as it is killed.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from contracts.platform import Component, ComponentState, TenantChanged, TenantStatusReported
+from servicekit import outbox
+from servicekit.db import Database
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import Databases, ServiceDatabase
+from support.events import Topics, until
+from support.processes import Running, run_service, served_keys
+from support.tenants import new_tenant
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with closing(Broker()) as made:
+        yield made
+
+
+@pytest.fixture
+def database(databases: Databases) -> ServiceDatabase:
+    return databases.for_service("analytics")
+
+
+@pytest.fixture
+def analytics(
+    broker: Broker, database: ServiceDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    minter = TokenMinter()
+    with served_keys(minter) as jwks_url:
+        env = broker.service_env("analytics") | {
+            "database_url": database.settings.database_url.get_secret_value(),
+            "jwks_url": jwks_url,
+            "public_url": minter.issuer,
+        }
+        with run_service("analytics", "all", tmp_path_factory.mktemp("analytics"), **env) as running:
+            yield running
+
+
+async def test_what_is_written_while_kafka_is_away_is_told_once_it_is_back(
+    broker: Broker, database: ServiceDatabase, analytics: Running
+) -> None:
+    """Takes about 45 s: the relay's client gives a message up after 30 s, and goes on from there."""
+    assert_answered(broker, new_tenant())
+    broker.kill()
+    tenant = new_tenant()
+    await publish(database, status_of(tenant))
+    until(lambda: "event refused" in analytics.log.read_text("utf-8"), "the client gives up", seconds=90)
+    broker.start()
+    until(lambda: told(broker, tenant), "what was written meanwhile is told", seconds=90)
+    assert_answered(broker, new_tenant())
+
+
+def test_a_kafka_that_has_lost_everything_is_written_to_again(broker: Broker, analytics: Running) -> None:
+    """Takes about 20 s: two starts of Kafka. Its new log knows nothing of what the relay's client has written."""
+    assert_answered(broker, new_tenant())
+    broker.kill(lose_data=True)
+    broker.start()
+    assert_answered(broker, new_tenant())
+    assert analytics.process.poll() is None
+
+
+def assert_answered(broker: Broker, tenant: TenantChanged) -> None:
+    """The service follows the tenants topic, and what it answers arrives."""
+    Topics(broker.super_user()).publish(tenant)
+    until(lambda: told(broker, tenant), "the service has answered", seconds=90)
+
+
+def told(broker: Broker, tenant: TenantChanged) -> bool:
+    events = Topics(broker.super_user()).events(TenantStatusReported.TOPIC, tenant.tenant_id)
+    return any(isinstance(event, TenantStatusReported) for event in events)
+
+
+def status_of(tenant: TenantChanged) -> TenantStatusReported:
+    return TenantStatusReported(
+        tenant_id=tenant.tenant_id,
+        component=Component.ANALYTICS,
+        generation=1,
+        state=ComponentState.READY,
+        reason="Provisioned",
+        message="Written while Kafka was away.",
+    )
+
+
+async def publish(database: ServiceDatabase, event: TenantStatusReported) -> None:
+    db = Database(database.settings, application="test")
+    await db.open()
+    try:
+        async with db.tenant(event.tenant_id) as conn:
+            await outbox.publish(conn, "analytics", event)
+    finally:
+        await db.close()

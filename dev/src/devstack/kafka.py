@@ -65,7 +65,7 @@ class Kafka:
         properties = self._folder / "server.properties"
         properties.touch(mode=0o600)
         properties.write_text(self._properties(controller=free_port()), "utf-8")
-        command = [java, _HEAP, "-XX:+UseSerialGC", "-cp", classpath]
+        command = [java, _HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath]
         if fresh:
             self._format(command, properties)
         with self.log.open("ab") as log:

@@ -5,18 +5,16 @@ In a cluster of its own, since it takes away what the others stand on. Slow: a s
 
 import json
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError
 from e2e.world import World, made_world
+from support.events import until
 
 pytestmark = pytest.mark.slow
-
-_SECONDS = 180
 
 
 @pytest.fixture
@@ -24,13 +22,6 @@ def bare() -> Iterator[World]:
     """CRDs, backing and Secrets are there; the platform is not."""
     with made_world(f"slotwright-bare-{secrets.token_hex(3)}") as made:
         yield made
-
-
-def eventually(look: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not look():
-        assert time.monotonic() < deadline, f"{what} was not seen in {_SECONDS} s"
-        time.sleep(1)
 
 
 def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(bare: World) -> None:
@@ -46,20 +37,22 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
     )
 
     # The database.
-    eventually(
-        lambda: "waiting for the database" in log(bare, "analytics", "migrate"), "the wait for the database"
+    until(
+        lambda: "waiting for the database" in log(bare, "analytics", "migrate"),
+        "the wait for the database",
+        seconds=180,
     )
     assert f"{BACKING}-postgres" in log(bare, "analytics", "migrate")
     kubectl("scale", f"statefulset/{BACKING}-postgres", "--replicas=1")
 
     # The brokers: the operator cannot get ready, and its log names them.
-    eventually(lambda: f"{BACKING}-kafka:9092" in log(bare, "operator", "all"), "the brokers' name")
+    until(lambda: f"{BACKING}-kafka:9092" in log(bare, "operator", "all"), "the brokers' name", seconds=180)
     assert not ready(bare, "operator")
     kubectl("scale", f"statefulset/{BACKING}-kafka", "--replicas=1")
-    eventually(lambda: ready(bare, "operator"), "the operator being ready")
+    until(lambda: ready(bare, "operator"), "the operator being ready", seconds=180)
 
     # The Secret: kubectl describe names it.
-    eventually(lambda: "slotwright-links" in waiting_for(bare, "booking"), "the missing Secret")
+    until(lambda: "slotwright-links" in waiting_for(bare, "booking"), "the missing Secret", seconds=180)
     assert not ready(bare, "booking")
     secret = json.loads(links)
     secret["metadata"] = {"name": secret["metadata"]["name"]}

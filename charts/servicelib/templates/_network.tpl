@@ -16,7 +16,7 @@ spec:
     slotwright.io/serves: "true"
   ports:
     - name: http
-      port: {{ .Values.service.port }}
+      port: 8000
       targetPort: http
       {{- if and (eq .Values.service.type "NodePort") .Values.service.nodePort }}
       nodePort: {{ .Values.service.nodePort }}
@@ -118,7 +118,7 @@ spec:
   rules:
     - backendRefs:
         - name: {{ include "servicelib.fullname" . }}
-          port: {{ .Values.service.port }}
+          port: 8000
 {{- end -}}
 
 {{- define "servicelib.ingressObject" -}}

@@ -91,7 +91,7 @@ spec:
         - -c
         - |
           import sys, urllib.error, urllib.request
-          url = "http://{{ include "servicelib.fullname" . }}:{{ .Values.service.port }}/readyz"
+          url = "http://{{ include "servicelib.fullname" . }}:8000/readyz"
           try:
               print(url, urllib.request.urlopen(url, timeout=10).status)
           except urllib.error.HTTPError as error:

@@ -1,12 +1,13 @@
 """The platform as it runs: every service that exists, as a process, behind a gateway process.
 
 The test plays the operator alone (it announces tenants); tokens are auth's own, got by a password that was set by
-a mailed link. Used by test_platform.py, test_pages.py and test_bad_input.py.
+a mailed link. Used by test_platform.py and test_bad_input.py.
 """
 
 import json
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,9 @@ class Platform:
     direct: dict[str, str]
     admin_urls: dict[str, str]
     auth: AuthWorld
-    auth_process: Running
     http: httpx.Client
+    _auth_process: Running
+    _stack: ExitStack
 
     @staticmethod
     def start(
@@ -92,7 +94,17 @@ class Platform:
             )
         )
         http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
-        return Platform(url, gateway.log, direct, admin_urls, auth, auth_process, http)
+        return Platform(url, gateway.log, direct, admin_urls, auth, http, auth_process, stack)
+
+    @contextmanager
+    def without_auth(self) -> Iterator[None]:
+        """auth is killed for the time of the block."""
+        self._auth_process.kill()
+        try:
+            yield
+        finally:
+            port = str(httpx.URL(self.direct["auth"]).port)
+            self._auth_process = self._stack.enter_context(self.auth.running(port=port))
 
     def business(self, **fields: Any) -> tuple[TenantChanged, Person]:
         """A business with its owner, signed in, known to the gateway, business and booking."""

@@ -1,7 +1,7 @@
 """An HTTP server in this process that stands where a service would, for what a real one does not do on demand.
 
 It tells what reached it, and misbehaves as the path says: slow, silent, broken off, no HTTP at all, without end.
-Used by test_edge.py; the real services are in test_platform.py and test_pages.py.
+Used by test_edge.py; the real services are in test_platform.py.
 """
 
 import asyncio

@@ -43,7 +43,6 @@ def column(world: World, name: str) -> bool:
         f" WHERE table_name = 'appointment' AND column_name = '{name}'"
     )
     pod = world.pods("app.kubernetes.io/name=postgres")[0]["metadata"]["name"]
-    told = world.cluster.kubectl(
-        "exec", pod, "--", "psql", "-h", "localhost", "-U", "postgres", "-d", "booking", "-tAc", query
-    )
+    psql = 'PGPASSWORD="$POSTGRES_PASSWORD" exec psql -h localhost -U postgres -d booking -tAc "$0"'
+    told = world.cluster.kubectl("exec", pod, "--", "sh", "-c", psql, query)
     return told.strip() == "1"

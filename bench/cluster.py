@@ -91,6 +91,7 @@ def main() -> int:
         time.sleep(30)
         idle = memory(world)
         told_story(world)
+        world.lift_limits(SLUG)
 
         begun = time.monotonic()
         with under_load(world.gateway, _RATE, reading(f"/v1/public/{SLUG}")) as load:

@@ -28,6 +28,7 @@ _SHARED = (
     "networkPolicy",
     "metrics",
     "development",
+    "drainSeconds",
     "platform",
     "autoscaling",
     "podDisruptionBudget",

@@ -1,4 +1,4 @@
-"""A release that follows this one: booking's image with one more revision of its schema. Used by test_platform."""
+"""A release that follows this one: booking's image with more revisions of its schema. Used by test_platform."""
 
 from pathlib import Path
 
@@ -21,16 +21,18 @@ def upgrade() -> None:
 _MIGRATIONS = "/opt/slotwright/lib/python3.13/site-packages/booking/migrations/versions"
 
 
-def next_release(world: World, folder: Path, name: str, sql: str) -> str:
-    """Booking's image with one more revision, in the cluster's node; answers its tag."""
+def next_release(world: World, folder: Path, revisions: dict[str, str]) -> str:
+    """Booking's image with revisions of that name and SQL on top, in the cluster's node; answers its tag."""
     heads = run("docker", "run", "--rm", "--entrypoint", "ls", image("booking", world.tag), _MIGRATIONS)
     after = max(file.removesuffix(".sql") for file in heads.split() if file.endswith(".sql"))
-    (folder / f"{name}.py").write_text(_REVISION.format(text=name, name=name, after=after), "utf-8")
-    (folder / f"{name}.sql").write_text(sql, "utf-8")
+    for name, sql in revisions.items():
+        (folder / f"{name}.py").write_text(_REVISION.format(text=name, name=name, after=after), "utf-8")
+        (folder / f"{name}.sql").write_text(sql, "utf-8")
+        after = name
     (folder / "Dockerfile").write_text(
-        f"FROM {image('booking', world.tag)}\nCOPY {name}.py {name}.sql {_MIGRATIONS}/\n", "utf-8"
+        f"FROM {image('booking', world.tag)}\nCOPY *.py *.sql {_MIGRATIONS}/\n", "utf-8"
     )
-    tag = f"{world.tag}-{name.replace('_', '-')}"
+    tag = f"{world.tag}-{after.replace('_', '-')}"
     run("docker", "build", "-t", image("booking", tag), str(folder))
     run("kind", "load", "docker-image", "--name", world.cluster.name, image("booking", tag))
     return tag

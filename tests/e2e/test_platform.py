@@ -25,6 +25,7 @@ from support.events import until
 
 pytestmark = pytest.mark.slow
 
+_NEXT = {"booking_9001": "ALTER TABLE appointment ADD COLUMN e2e_note text;"}
 _RATE = 100
 """Requests a second."""
 SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=migrate"
@@ -47,6 +48,7 @@ def business(world: World) -> Business:
     finally:
         story.close()
     assert story.password is not None
+    world.lift_limits(SLUG)
     found = httpx.get(f"{world.gateway}/v1/public/{SLUG}", timeout=30).raise_for_status().json()
     return Business(
         proofs, story.password, SLUG, found["staff"][0]["id"], found["services"][0]["id"], world.gateway
@@ -161,7 +163,7 @@ def _unconfirmed(owner: httpx.Client, bookings: Bookings) -> list[str]:
 def test_an_upgrade_with_a_migration_and_the_way_back_fail_no_request(
     world: World, business: Business, tmp_path: Path
 ) -> None:
-    tag = next_release(world, tmp_path, "booking_9001", "ALTER TABLE appointment ADD COLUMN e2e_note text;")
+    tag = next_release(world, tmp_path, _NEXT)
     with under_load(world.gateway, _RATE, reading(f"/v1/public/{business.slug}")) as load:
         world.install("--set", f"booking.image.tag={tag}")
         assert column(world, "e2e_note")
@@ -175,7 +177,9 @@ def test_an_upgrade_with_a_migration_and_the_way_back_fail_no_request(
 def test_a_migration_that_fails_stops_the_rollout_and_names_itself(
     world: World, business: Business, tmp_path: Path
 ) -> None:
-    tag = next_release(world, tmp_path, "booking_9002", "ALTER TABLE no_such_table ADD COLUMN x text;")
+    tag = next_release(
+        world, tmp_path, _NEXT | {"booking_9002": "ALTER TABLE no_such_table ADD COLUMN x text;"}
+    )
     with under_load(world.gateway, 5, reading(f"/v1/public/{business.slug}")) as load:
         with pytest.raises(ClusterError, match="booking-migrate"):
             world.install("--set", f"booking.image.tag={tag}", "--set", "booking.migrations.backoffLimit=0")

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from devstack.cluster import KIND_CONFIG, Cluster, build, run
 from devstack.processes import free_port
 from devstack.story import Places, Story
+from support.events import until
 
 _PORTS = {30080: "gateway", 30025: "mail", 30094: "kafka", 30111: "stripe", 30090: "prometheus"}
 """The NodePorts of dev/cluster/kind.yaml."""
+_MANY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,17 @@ class Ground:
     def story(self, password: str | None = None) -> Story:
         """The demo's story, told in this cluster."""
         return Story(Places(self.gateway, self.mail, self.kubeconfig), password)
+
+    def lift_limits(self, tenant: str) -> None:
+        """The business's plan lets no load of a test through; the gateway has heard of it at the end."""
+        limits = {"spec": {"limits": {"requestsPerMinute": _MANY}}}
+        self.cluster.kubectl("patch", "tenant", tenant, "--type=merge", "--patch", json.dumps(limits))
+
+        def heard() -> bool:
+            answer = httpx.get(f"{self.gateway}/v1/public/{tenant}", timeout=30)
+            return f"q={_MANY};" in answer.headers.get("RateLimit-Policy", "")
+
+        until(heard, "the gateway has heard of the new limit")
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(
@@ -113,7 +127,7 @@ def _backing_values(ports: dict[str, int]) -> dict[str, Any]:
 def _platform_values(ports: dict[str, int]) -> dict[str, Any]:
     gateway = {
         # All load comes from one address here.
-        "SLOTWRIGHT_ADDRESS_REQUESTS_PER_MINUTE": "1000000",
+        "SLOTWRIGHT_ADDRESS_REQUESTS_PER_MINUTE": str(_MANY),
         # What services say of themselves is asked for anew each time.
         "SLOTWRIGHT_OPENAPI_SECONDS": "0",
     }

@@ -85,9 +85,8 @@ def test_a_service_says_that_its_database_is_away_lives_on_and_heals(
             server.stop()
             ready = http.get(f"{running.url}/readyz")
             assert ready.status_code == 503
-            assert [item.split(" (")[0] for item in ready.json()["missing"]] == [
-                "the database does not answer"
-            ]
+            name = f"the database at 127.0.0.1:{httpx.URL(server.url()).port} does not answer"
+            assert [item.split(" (")[0] for item in ready.json()["missing"]] == [name]
             refused = http.get(
                 f"{running.url}/v1/analytics/daily",
                 params={"from": "2026-03-02", "to": "2026-03-02"},

@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from servicekit.errors import Unavailable
 from servicekit.logging import name_tenant
-from servicekit.settings import DatabaseSettings
+from servicekit.settings import DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
 
@@ -111,7 +111,8 @@ class Database:
             async with self.worker() as conn:
                 await conn.execute(b"SELECT 1")
         except (Unavailable, psycopg.Error) as error:
-            return f"the database does not answer ({type(error.__cause__ or error).__name__})"
+            reason = type(error.__cause__ or error).__name__
+            return f"the database at {server_of(self._conninfo)} does not answer ({reason})"
         return None
 
 

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from servicekit.errors import SlotwrightError
-from servicekit.settings import DatabaseSettings
+from servicekit.settings import DatabaseSettings, server_of
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,12 @@ def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise
-            log.info("waiting for the database", service=service, seen=_first_line(error))
+            log.info(
+                "waiting for the database",
+                service=service,
+                server=server_of(conninfo),
+                seen=_first_line(error),
+            )
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -155,10 +160,9 @@ async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: fl
     scripts = ScriptDirectory.from_config(_config(service))
     known, wanted = {revision.revision for revision in scripts.walk_revisions()}, _heads(scripts)
     deadline = time.monotonic() + limit
-    seen = "nothing yet"
+    seen, conninfo = "nothing yet", settings.conninfo()
     while time.monotonic() < deadline:
         try:
-            conninfo = settings.conninfo()
             async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=5) as connection:
                 cursor = await connection.execute("SELECT version_num FROM alembic_version")
                 heads = {row[0] for row in await cursor.fetchall()}
@@ -167,6 +171,12 @@ async def wait_for_schema(service: str, settings: DatabaseSettings, *, limit: fl
             seen = f"revisions {sorted(heads)}"
         except psycopg.Error as error:
             seen = f"{type(error).__name__}: {_first_line(error)}"
-        log.info("waiting for the schema", service=service, wanted=sorted(wanted), seen=seen)
+        log.info(
+            "waiting for the schema",
+            service=service,
+            server=server_of(conninfo),
+            wanted=sorted(wanted),
+            seen=seen,
+        )
         await asyncio.sleep(_PAUSE_SECONDS)
     raise MigrationError(f"{service}: the schema did not reach {sorted(wanted)} in {limit:.0f} s; saw {seen}")

@@ -5,7 +5,7 @@ Secrets are SecretStr, so that no log line or traceback shows them.
 
 from typing import Literal
 
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -79,6 +79,12 @@ class DatabaseSettings(BaseSettings):
     def migration_conninfo(self) -> str:
         """The same of the database's owner."""
         return _conninfo(self.migration_database_url, self.migration_database_password)
+
+
+def server_of(conninfo: str) -> str:
+    """`host:port` of a connection string, for a person to read: libpq's own messages have the address at most."""
+    parts = conninfo_to_dict(conninfo)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
 
 
 def _conninfo(url: SecretStr, password: SecretStr | None) -> str:

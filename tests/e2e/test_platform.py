@@ -180,9 +180,18 @@ def test_a_migration_that_fails_stops_the_rollout_and_names_itself(
     tag = next_release(
         world, tmp_path, _NEXT | {"booking_9002": "ALTER TABLE no_such_table ADD COLUMN x text;"}
     )
+    # Helm waits for the rest as long as it may, and then says what is not there.
+    broken = (
+        "--set",
+        f"booking.image.tag={tag}",
+        "--set",
+        "booking.migrations.backoffLimit=0",
+        "--timeout",
+        "1m",
+    )
     with under_load(world.gateway, 5, reading(f"/v1/public/{business.slug}")) as load:
         with pytest.raises(ClusterError, match="booking-migrate"):
-            world.install("--set", f"booking.image.tag={tag}", "--set", "booking.migrations.backoffLimit=0")
+            world.install(*broken)
         failed = world.pods("app.kubernetes.io/name=booking,app.kubernetes.io/component=migrate")
         said = [
             state["terminated"].get("message", "")

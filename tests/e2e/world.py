@@ -51,7 +51,7 @@ class Ground:
         return Story(Places(self.gateway, self.mail, self.kubeconfig), password)
 
     def lift_limits(self, tenant: str) -> None:
-        """The business's plan lets no load of a test through; the gateway has heard of it at the end."""
+        """So that its plan's limit refuses no load; the gateway has heard of it at the end."""
         limits = {"spec": {"limits": {"requestsPerMinute": _MANY}}}
         self.cluster.kubectl("patch", "tenant", tenant, "--type=merge", "--patch", json.dumps(limits))
 

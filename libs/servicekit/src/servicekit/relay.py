@@ -54,8 +54,8 @@ class Relay:
         """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
         pause = 0.0
         while not stop.is_set():
-            # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds must
-            # not come behind its repetition.
+            # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds
+            # must not come behind its repetition.
             sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
             try:
                 await self._hold(stop, beat, sender)

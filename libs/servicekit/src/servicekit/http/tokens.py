@@ -71,7 +71,10 @@ class RemoteKeys:
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Fetches the keys now, every 5 minutes, and when an unknown one is asked for (at most once a second)."""
         beat.limit = 2 * _REFRESH_SECONDS
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        # Each time by a connection of its own: one that was made while auth's address led elsewhere would go on to.
+        connector = aiohttp.TCPConnector(force_close=True)
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             while not stop.is_set():
                 beat.beat()
                 self._hurry.clear()

@@ -62,10 +62,9 @@ class Ground:
         until(heard, "the gateway has heard of the new limit")
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(
-            self.cluster.kubectl("get", "pods", "-o", "json", "--selector", selector)
-        )["items"]
-        return found
+        """Those that are not on their way out."""
+        found = json.loads(self.cluster.kubectl("get", "pods", "-o", "json", "--selector", selector))["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 @dataclass(frozen=True)

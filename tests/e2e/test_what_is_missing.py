@@ -5,7 +5,9 @@ In a cluster of its own, since it takes away what the others stand on. Slow: a s
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,7 +26,9 @@ def bare() -> Iterator[World]:
         yield made
 
 
-def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(bare: World) -> None:
+def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(
+    bare: World, tmp_path: Path
+) -> None:
     kubectl = bare.cluster.kubectl
     links = kubectl("get", "secret", "slotwright-links", "-o", "json")
     kubectl("delete", "secret", "slotwright-links")
@@ -63,10 +67,8 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
     # A CRD of an older release is upgraded, and no object is lost.
     bare.cluster.seed()
     before = kubectl("get", "tenant", "riverside", "-o", "jsonpath={.metadata.uid}")
-    older = json.loads(kubectl("get", "crd", "tenants.slotwright.io", "-o", "json"))
-    spec = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    del spec["deletionPolicy"]["default"]
-    kubectl("replace", "-f", "-", given=json.dumps(older))
+    bare.cluster.helm("upgrade", "crds", str(older_crds(tmp_path)), "--wait")
+    assert "default" not in crd_of_tenants(bare)["deletionPolicy"]
     bare.cluster.crds()
     assert "default" in crd_of_tenants(bare)["deletionPolicy"]
     assert kubectl("get", "tenant", "riverside", "-o", "jsonpath={.metadata.uid}") == before
@@ -94,6 +96,17 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
     }
     for kind in ("clusterroles", "clusterrolebindings"):
         assert PLATFORM not in kubectl("get", kind, "-o", "name")
+
+
+def older_crds(folder: Path) -> Path:
+    """The chart as an older release might have had it: a field of a Tenant without its default."""
+    chart = shutil.copytree(ROOT / "charts" / "crds", folder / "crds")
+    (file,) = chart.glob("files/*tenants.yaml")
+    crd = yaml.safe_load(file.read_text("utf-8"))
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    del spec["deletionPolicy"]["default"]
+    file.write_text(yaml.safe_dump(crd), "utf-8")
+    return chart
 
 
 def log(world: World, chart: str, component: str) -> str:

@@ -83,17 +83,14 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
     assert kept == [
         f"customresourcedefinition.apiextensions.k8s.io/{kind}.slotwright.io" for kind in ("plans", "tenants")
     ]
-    left = kubectl(
-        "get",
-        "all,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases",
-        "-o",
-        "name",
-    )
-    assert set(left.split()) <= {
+    kinds = "all,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases"
+    others = {
         "configmap/kube-root-ca.crt",
         "serviceaccount/default",
         "lease.coordination.k8s.io/slotwright-operator",
     }
+    # Helm does not wait for pods to end.
+    until(lambda: set(kubectl("get", kinds, "-o", "name").split()) <= others, "nothing is left", seconds=120)
     for kind in ("clusterroles", "clusterrolebindings"):
         assert PLATFORM not in kubectl("get", kind, "-o", "name")
 

@@ -11,6 +11,7 @@ import json
 import secrets
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,6 @@ def requested(pods: list[dict[str, Any]]) -> int:
     return sum(int(quantity[:-2]) * _UNITS[quantity[-2:]] for quantity in asked)
 
 
-def told_story(world: World) -> None:
-    story = world.story()
-    try:
-        for step in story.steps():
-            step.tell()
-    finally:
-        story.close()
-
-
 def main() -> int:
     begun = time.monotonic()
     with made_world(f"slotwright-bench-{secrets.token_hex(3)}") as world:
@@ -90,7 +82,9 @@ def main() -> int:
         # The kubelet looks every ten seconds or so.
         time.sleep(30)
         idle = memory(world)
-        told_story(world)
+        with closing(world.story()) as story:
+            for step in story.steps():
+                step.tell()
         world.lift_limits(SLUG)
 
         begun = time.monotonic()

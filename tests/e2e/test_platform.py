@@ -8,6 +8,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,8 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def business(world: World) -> Business:
     """The story is told to its end; what it leaves is a business that can be booked day and night."""
-    story = world.story()
-    try:
+    with closing(world.story()) as story:
         proofs = {step.title: step.tell() for step in story.steps()}
-    finally:
-        story.close()
     assert story.password is not None
     world.lift_limits(SLUG)
     found = httpx.get(f"{world.gateway}/v1/public/{SLUG}", timeout=30).raise_for_status().json()

@@ -19,6 +19,7 @@ import pytest
 from devstack.cluster import ROOT, run
 from devstack.processes import free_port
 from e2e.world import Ground, made_ground
+from support.events import until
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +68,16 @@ def tilt_up(ground: Ground, checkout: Path, log: Path) -> Iterator[None]:
     process = tilt(ground, checkout, "up --stream", port, log)
     try:
         for name in ("gateway", "business"):
-            until_ready(name, port, process, log)
+            until_ready(name, port, process)
         yield
     finally:
         process.terminate()
         process.wait(30)
+        # Shown with a test that fails.
+        print(tail(log))  # noqa: T201
 
 
-def until_ready(name: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_ready(name: str, port: int, process: subprocess.Popen[bytes]) -> None:
     wait = [
         "tilt",
         "wait",
@@ -84,11 +87,12 @@ def until_ready(name: str, port: int, process: subprocess.Popen[bytes], log: Pat
         "--timeout=10s",
         f"uiresource/{name}",
     ]
-    deadline = time.monotonic() + _UP_SECONDS
-    while subprocess.run(wait, capture_output=True, check=False).returncode:
-        assert process.poll() is None, tail(log)
-        assert time.monotonic() < deadline, f"{name} is not ready: {tail(log)}"
-        time.sleep(0.5)
+
+    def ready() -> bool:
+        assert process.poll() is None, "tilt has ended"
+        return subprocess.run(wait, capture_output=True, check=False).returncode == 0
+
+    until(ready, f"{name} is ready", seconds=_UP_SECONDS)
 
 
 def tail(log: Path) -> str:
@@ -118,8 +122,10 @@ def test_a_saved_file_is_serving_in_the_pod_that_ran_before(
         assert _ROUTE in text
         file.write_text(text.replace(_ROUTE, f'{_ROUTE}, description="{said}"'), "utf-8")
         saved = time.monotonic()
-        while said not in client.get("/openapi.json", timeout=30).text:
-            assert time.monotonic() - saved < _SERVING_SECONDS, tail(tmp_path / "tilt-up.log")
-            time.sleep(0.05)
+        until(
+            lambda: said in client.get("/openapi.json", timeout=30).text,
+            "the saved file is serving",
+            seconds=_SERVING_SECONDS,
+        )
         print(f"saved file serving after {time.monotonic() - saved:.1f} s")  # noqa: T201
         assert [pod["metadata"]["uid"] for pod in ground.pods(selector)] == before

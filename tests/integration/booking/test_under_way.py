@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from contracts.booking import Channel
-from contracts.business import PolicyChanged, ReminderRule, StaffChanged
+from contracts.business import PolicyChanged, ReminderRule
 from contracts.platform import Component, ComponentState, DeletionPolicy, TenantState, TenantStatusReported
-from integration.booking.world import ALL_DAY, Shop, World, made_world, tomorrow_noon, wish
+from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
 from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import Databases
@@ -104,17 +104,7 @@ async def test_what_is_heard_of_a_business_behind_its_erasure_leaves_nothing(
     tenant_id = shop.tenant.tenant_id
     topics.publish(shop.tenant.model_copy(update={"generation": 2, "state": TenantState.DELETING}))
     until(lambda: deleted(topics, shop), "booking has reported the deletion")
-    late = StaffChanged(
-        tenant_id=tenant_id,
-        staff_id=new_id(),
-        version=1,
-        deleted=False,
-        name="Ada",
-        timezone="Europe/Lisbon",
-        weekly_hours=ALL_DAY,
-        exceptions=[],
-    )
-    event_id = topics.publish(late)
+    event_id = topics.publish(works_all_day(tenant_id, new_id()))
     until(lambda: heard(world, event_id), "booking has passed over the event")
     assert world.rows("SELECT 1 FROM resource WHERE tenant_id = %s", tenant_id) == []
 

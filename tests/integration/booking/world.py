@@ -30,6 +30,20 @@ from support.tenants import know, new_tenant
 ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
 
 
+def works_all_day(tenant_id: UUID, staff_id: UUID) -> StaffChanged:
+    """The event of a new member of staff, around the clock."""
+    return StaffChanged(
+        tenant_id=tenant_id,
+        staff_id=staff_id,
+        version=1,
+        deleted=False,
+        name="Ada",
+        timezone="Europe/Lisbon",
+        weekly_hours=ALL_DAY,
+        exceptions=[],
+    )
+
+
 @dataclass
 class Shop:
     """One business in booking's database."""
@@ -57,19 +71,7 @@ class World:
             async with db.tenant(tenant_id) as conn:
                 follower = CatalogFollower()
                 for staff_id in shop.staff:
-                    await follower.staff_changed(
-                        conn,
-                        StaffChanged(
-                            tenant_id=tenant_id,
-                            staff_id=staff_id,
-                            version=1,
-                            deleted=False,
-                            name="Ada",
-                            timezone="Europe/Lisbon",
-                            weekly_hours=ALL_DAY,
-                            exceptions=[],
-                        ),
-                    )
+                    await follower.staff_changed(conn, works_all_day(tenant_id, staff_id))
                 fields: dict[str, Any] = {
                     "tenant_id": tenant_id,
                     "service_id": shop.service_id,

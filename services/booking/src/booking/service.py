@@ -122,8 +122,8 @@ class BookingService:
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._changing(tenant_id) as (conn, tenant):
-            require_active(tenant)
+        async with self._db.tenant(tenant_id) as conn:
+            require_active(await tenant_to_change(conn, tenant_id))
 
             async def effect() -> BaseModel:
                 return answer(

@@ -129,6 +129,7 @@ class OperatorWorld:
         env = self.broker.service_env("operator") | {
             "RESYNC_SECONDS": "2",
             "USAGE_SECONDS": "0",
+            "PROGRESS_SECONDS": "0",
             "PUBLIC_URL": "https://book.example",
         }
         with pytest.MonkeyPatch.context() as patch:

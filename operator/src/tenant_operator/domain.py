@@ -24,6 +24,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"{GROUP}/deprovision"
 PAUSED = f"{GROUP}/paused"
 ABANDON = f"{GROUP}/abandon"
+IN_USE = f"{GROUP}/in-use"
+ROWS = f"{GROUP}/rows"
 SIGNUP = f"{GROUP}/signup"
 
 DEFAULT_RETENTION_HOURS = 168
@@ -96,9 +98,12 @@ class PlanObject:
     """`status` is as it was last written; `generation` that of the spec."""
 
     name: str
+    uid: UUID
     generation: int
     spec: PlanSpec
     status: Mapping[str, Any]
+    finalizers: tuple[str, ...] = ()
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +138,18 @@ def parse_plan(body: Mapping[str, Any]) -> PlanObject:
     metadata = body["metadata"]
     return PlanObject(
         name=metadata["name"],
+        uid=UUID(metadata["uid"]),
         generation=metadata.get("generation", 1),
         spec=PlanSpec.model_validate(body["spec"]),
         status=body.get("status") or {},
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        deleted_at=_deleted_at(metadata),
     )
 
 
 def parse_tenant(body: Mapping[str, Any]) -> TenantObject:
     """Raises ValueError for an object that the CRD's schema does not allow."""
     metadata = body["metadata"]
-    deleted = metadata.get("deletionTimestamp")
     return TenantObject(
         name=metadata["name"],
         uid=UUID(metadata["uid"]),
@@ -151,39 +158,24 @@ def parse_tenant(body: Mapping[str, Any]) -> TenantObject:
         status=body.get("status") or {},
         finalizers=tuple(metadata.get("finalizers") or ()),
         annotations=metadata.get("annotations") or {},
-        deleted_at=datetime.fromisoformat(deleted) if deleted else None,
+        deleted_at=_deleted_at(metadata),
     )
+
+
+def _deleted_at(metadata: Mapping[str, Any]) -> datetime | None:
+    deleted = metadata.get("deletionTimestamp")
+    return datetime.fromisoformat(deleted) if deleted else None
+
+
+def timestamp(moment: datetime) -> str:
+    """As the API server writes it: RFC 3339 in whole seconds of UTC."""
+    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
     partitions: int
     retention_hours: int
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """What exists of a tenant's own topics and of the access to them; `topics` by name."""
-
-    topics: Mapping[str, TopicState] = field(default_factory=dict)
-    user: bool = False
-    access: bool = False
-    secret: bool = False
-
-    @property
-    def empty(self) -> bool:
-        return not (self.topics or self.user or self.access or self.secret)
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """Everything around one tenant: its record on the topic, the components' answers, its stream, the time."""
-
-    now: datetime
-    public_url: str
-    published: TenantChanged | None = None
-    answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
-    stream: StreamState = StreamState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +191,60 @@ class WantedStream:
     def topics(self) -> tuple[str, str]:
         """The topic of events, then that of dead letters."""
         return tenant_topic(self.slug), tenant_dead_letter_topic(self.slug)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What exists of a tenant's own topics and of the access to them; `topics` by name.
+
+    `access` says that the user's rules in Kafka are exactly those it should have.
+    """
+
+    topics: Mapping[str, TopicState] = field(default_factory=dict)
+    user: bool = False
+    access: bool = False
+    secret: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not (self.topics or self.user or self.access or self.secret)
+
+    def partitions(self, topic: str) -> int:
+        """Of one of the topics; 0 when it does not exist."""
+        state = self.topics.get(topic)
+        return state.partitions if state is not None else 0
+
+    def fits(self, wanted: WantedStream) -> bool:
+        """Everything is there, as it should be. More partitions than wanted fit: Kafka cannot take any away."""
+        return not self.lacks(wanted)
+
+    def lacks(self, wanted: WantedStream) -> list[str]:
+        """What is missing or other than it should be, in words."""
+        found = []
+        for name in wanted.topics:
+            topic = self.topics.get(name)
+            if topic is None:
+                found.append(f"topic {name} is missing")
+                continue
+            if topic.partitions < wanted.partitions:
+                found.append(f"topic {name} has {topic.partitions} partitions, not {wanted.partitions}")
+            if topic.retention_hours != wanted.retention_hours:
+                found.append(f"topic {name} keeps {topic.retention_hours} h, not {wanted.retention_hours}")
+        if not self.user:
+            found.append("the Kafka user is missing")
+        if not self.access:
+            found.append("the Kafka user's rules are not those it should have")
+        if not self.secret:
+            found.append("the Secret is missing")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything around one tenant: its record on the topic, the components' answers, its stream, the time."""
+
+    now: datetime
+    public_url: str
+    published: TenantChanged | None = None
+    answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
+    stream: StreamState = StreamState()

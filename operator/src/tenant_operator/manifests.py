@@ -4,16 +4,19 @@ Called by `controller` and `signups`; nothing here talks to anything.
 """
 
 import base64
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict
+from uuid import UUID
 
 from contracts.auth import SignupRequested
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
-from tenant_operator.domain import API_VERSION, SIGNUP, TenantObject
+from tenant_operator.domain import API_VERSION, GROUP, ROWS, SIGNUP
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OPERATOR = "slotwright-operator"
-TENANT_LABEL = "slotwright.io/tenant"
+TENANT_LABEL = f"{GROUP}/tenant"
+TENANT_ID = f"{GROUP}/tenant-id"
 MECHANISM = "SCRAM-SHA-512"
 
 
@@ -51,11 +54,17 @@ def credentials_secret(
             "name": secret_name(slug),
             "namespace": namespace,
             "labels": {MANAGED_BY: OPERATOR, TENANT_LABEL: slug},
-            "annotations": {"slotwright.io/tenant-id": tenant_id},
+            "annotations": {TENANT_ID: tenant_id},
         },
         "type": "Opaque",
         "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
     }
+
+
+def tenant_id_in(secret: Mapping[str, Any]) -> str | None:
+    """The tenant that a credentials Secret was made for."""
+    value: str | None = (secret["metadata"].get("annotations") or {}).get(TENANT_ID)
+    return value
 
 
 def password_in(secret: Mapping[str, Any]) -> str | None:
@@ -85,12 +94,39 @@ def tenant_of_signup(signup: SignupRequested) -> dict[str, Any]:
     }
 
 
-def event(tenant: TenantObject, name: str, kind: str, reason: str, message: str, now: str) -> dict[str, Any]:
-    """An Event about a Tenant, `kind` Normal or Warning. Those of cluster-scoped objects stand in `default`."""
+class Regarding(TypedDict):
+    """What an Event is about."""
+
+    apiVersion: str
+    kind: str
+    name: str
+    uid: str
+
+
+def about(kind: str, name: str, uid: UUID) -> Regarding:
+    return {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": str(uid)}
+
+
+def event(
+    regarding: Regarding,
+    name: str,
+    *,
+    kind: Literal["Normal", "Warning"],
+    reason: str,
+    message: str,
+    now: str,
+    rows: Mapping[str, Mapping[str, int]] | None = None,
+) -> dict[str, Any]:
+    """An Event under that name; those of cluster-scoped objects stand in `default`. `rows` go in an annotation."""
+    annotations = {ROWS: json.dumps(rows, sort_keys=True)} if rows is not None else {}
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            **({"annotations": annotations} if annotations else {}),
+        },
         "eventTime": now,
         "reportingController": "slotwright.io/operator",
         "reportingInstance": OPERATOR,
@@ -98,10 +134,5 @@ def event(tenant: TenantObject, name: str, kind: str, reason: str, message: str,
         "type": kind,
         "reason": reason,
         "note": message[:1024],
-        "regarding": {
-            "apiVersion": API_VERSION,
-            "kind": "Tenant",
-            "name": tenant.name,
-            "uid": str(tenant.uid),
-        },
+        "regarding": regarding,
     }

@@ -16,7 +16,9 @@ WRITES = Counter(
 )
 QUEUE = Gauge("slotwright_operator_queue_length", "Objects that wait to be reconciled.")
 TENANTS = Gauge(
-    "slotwright_operator_tenants", "Tenant objects by the status of their Ready condition.", ("ready",)
+    "slotwright_operator_tenants",
+    "Tenant objects by the status of each of their conditions.",
+    ("condition", "status"),
 )
 ORPHANS = Gauge("slotwright_operator_orphan_records", "Published records whose Tenant object does not exist.")
 SIGNUPS = Counter(

@@ -12,7 +12,7 @@ Body = dict[str, Any]
 
 
 class Objects:
-    """By kind and name. A body is what the API server sent; nobody changes it."""
+    """By kind and name. A body is what the API server sent, less its managedFields; nobody changes it."""
 
     def __init__(self) -> None:
         self._bodies: dict[Key, Body] = {}
@@ -28,7 +28,11 @@ class Objects:
         known = self._bodies.get(key)
         if known is not None and _version(body) <= _version(known):
             return False
-        self._bodies[key] = body
+        # Half of an object, of no use here, and kept by the API server when a write leaves it out.
+        self._bodies[key] = {
+            **body,
+            "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"},
+        }
         return True
 
     def update(self, key: Key, body: Body) -> None:

@@ -1,38 +1,75 @@
-"""What a Plan's status says: how many tenants are on it, and its product and price at Stripe.
+"""One decision about a Plan: it is kept while tenants are on it, and says how many, and what it is at Stripe.
 
-Pure; called by `controller`.
+Pure; called by `passes`. A finalizer refuses the deletion of a plan in use: the limits of its tenants would have
+nowhere to come from.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from contracts.platform import Component, TenantStatusReported
-from tenant_operator.domain import PlanObject
+from tenant_operator.domain import IN_USE, PlanObject, timestamp
+
+_NAMED = 10
 
 
-def status(
+@dataclass(frozen=True, slots=True)
+class PlanDecision:
+    """`finalizers` as they have to be; `status` whole, equal to the one before when nothing has changed."""
+
+    finalizers: tuple[str, ...]
+    status: Mapping[str, Any]
+
+
+def reconcile_plan(
     plan: PlanObject,
-    tenants: int,
+    tenants: Collection[str],
+    answers: Iterable[Mapping[Component, TenantStatusReported]],
+    now: datetime,
+) -> PlanDecision:
+    """Decides about one plan; `tenants` are those on it, `answers` what the components said of them."""
+    others = tuple(name for name in plan.finalizers if name != IN_USE)
+    kept = bool(tenants) if plan.deleted_at is not None else True
+    return PlanDecision((*others, IN_USE) if kept else others, _status(plan, tenants, answers, now))
+
+
+def _status(
+    plan: PlanObject,
+    tenants: Collection[str],
     answers: Iterable[Mapping[Component, TenantStatusReported]],
     now: datetime,
 ) -> dict[str, Any]:
-    """The whole status; equal to the one before when nothing has changed."""
+    if plan.deleted_at is None:
+        truth, reason = "True", "InUse" if tenants else "Unused"
+        message = f"{len(tenants)} tenants are on this plan."
+    else:
+        truth, reason = "False", "InUse"
+        message = (
+            f"It is not deleted while tenants are on it: {_names(tenants)}. Give them another spec.plan."
+        )
     condition = {
         "type": "Ready",
-        "status": "True",
-        "reason": "InUse" if tenants else "Unused",
-        "message": f"{tenants} tenants are on this plan.",
+        "status": truth,
+        "reason": reason,
+        "message": message,
         "observedGeneration": plan.generation,
-        "lastTransitionTime": _since(plan, now),
+        "lastTransitionTime": _since(plan, truth, now),
     }
     written: dict[str, Any] = {
         "observedGeneration": plan.generation,
-        "tenants": tenants,
+        "tenants": len(tenants),
         "conditions": [condition],
     }
     stripe = _stripe(answers) or plan.status.get("stripe")
     return written | ({"stripe": stripe} if stripe else {})
+
+
+def _names(tenants: Collection[str]) -> str:
+    shown = sorted(tenants)[:_NAMED]
+    more = len(tenants) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _stripe(answers: Iterable[Mapping[Component, TenantStatusReported]]) -> dict[str, str] | None:
@@ -51,8 +88,10 @@ def _stripe(answers: Iterable[Mapping[Component, TenantStatusReported]]) -> dict
     return {name: value for name, value in ids.items() if value}
 
 
-def _since(plan: PlanObject, now: datetime) -> str:
-    before: str | None = next(
-        (item["lastTransitionTime"] for item in plan.status.get("conditions", ())), None
-    )
-    return before or now.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+def _since(plan: PlanObject, truth: str, now: datetime) -> str:
+    """When the condition turned to `truth`."""
+    for item in plan.status.get("conditions", ()):
+        if item["status"] == truth:
+            since: str = item["lastTransitionTime"]
+            return since
+    return timestamp(now)

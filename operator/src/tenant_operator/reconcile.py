@@ -7,7 +7,7 @@ leads to the same end. The protocol: docs/tenants.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,11 +15,13 @@ from contracts.platform import (
     BillingSpec,
     Component,
     ComponentState,
+    DeletionPolicy,
     PlanSnapshot,
     TenantChanged,
     TenantState,
 )
 from tenant_operator import entitlements, status
+from tenant_operator.conditions import TOPICS_READY, refusals, subscription_state, waiting_for
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
 
 DELETION_DEADLINE = timedelta(minutes=10)
@@ -64,11 +66,12 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """An Event on the object."""
+    """An Event on the object; `rows` by component and table, for machines."""
 
     kind: Literal["Normal", "Warning"]
     reason: str
     message: str
+    rows: Mapping[str, Mapping[str, int]] | None = None
 
 
 Action = AddFinalizer | RemoveFinalizer | PutStream | DropStream | Publish | Forget | Announce
@@ -76,11 +79,15 @@ Action = AddFinalizer | RemoveFinalizer | PutStream | DropStream | Publish | For
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`actions` in their order; `status` whole; `again` after this time even if nothing happens."""
+    """`actions` in their order; `status` whole; `again` after this time even if nothing happens.
+
+    `tolerant`: an action that Kafka does not take is passed over, and its remains are told in an Event.
+    """
 
     actions: tuple[Action, ...]
     status: Mapping[str, Any]
     again: timedelta | None = None
+    tolerant: bool = False
 
 
 def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> Decision:
@@ -91,18 +98,31 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
         return _delete(tenant, observed)
     if not tenant.conditions:
         return Decision((), status.first_sight(tenant, observed.now), timedelta())
-    problem = _problem(tenant, plan)
+    problem = _problem(tenant, plan, observed)
     if problem is not None or plan is None:
         reason, message = problem or ("PlanNotFound", "")
         return Decision((), status.stalled(tenant, observed, reason, message))
     return _provision(tenant, plan, observed)
 
 
-def _problem(tenant: TenantObject, plan: PlanObject | None) -> tuple[str, str] | None:
+def interrupted(tenant: TenantObject, now: datetime, reason: str, message: str) -> Mapping[str, Any]:
+    """The status after an action that failed: it is tried again, and a deletion past its deadline says what for."""
+    if tenant.deleted_at is not None and _until_deadline(tenant, now) is None:
+        return status.overdue(tenant, now, f"Deletion cannot go on: {message}")
+    return status.failed(tenant, now, reason, message)
+
+
+def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> tuple[str, str] | None:
     if plan is None:
         return (
             "PlanNotFound",
             f"There is no Plan named {tenant.spec.plan}; create it, or name another in spec.plan.",
+        )
+    on_it = observed.published is not None and observed.published.plan.name == plan.name
+    if plan.deleted_at is not None and not on_it:
+        return (
+            "PlanGoing",
+            f"The Plan {plan.name} is being deleted and takes no more tenants; name another in spec.plan.",
         )
     try:
         ZoneInfo(tenant.spec.timezone)
@@ -121,19 +141,33 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     if FINALIZER not in tenant.finalizers:
         actions.append(AddFinalizer())
     # Before the record that tells the services to write there.
-    if stream is not None and not _stream_fits(stream, observed):
+    lacking = observed.stream.lacks(stream) if stream is not None else []
+    if stream is not None and lacking:
         actions.append(PutStream(stream))
+        if _was_made(tenant, stream):
+            found = "; ".join(lacking)
+            actions.append(
+                Announce("Warning", "DriftRepaired", f"Changed by somebody else, and mended: {found}.")
+            )
     if observed.published != record:
         actions.append(Publish(record))
     # After the services that write there have learnt not to.
     elif (
         stream is None
         and not observed.stream.empty
-        and not status.waiting_for(observed, record, _RELAYING)
-        and not status.refusals(observed, record, _RELAYING)
+        and not waiting_for(observed, record, _RELAYING)
+        and not refusals(observed, record, _RELAYING)
     ):
         actions.append(DropStream(tenant.name))
     return Decision(tuple(actions), status.progress(tenant, observed, record, stream))
+
+
+def _was_made(tenant: TenantObject, stream: WantedStream) -> bool:
+    """The status says that this very stream was there: what it lacks now, somebody took away."""
+    made = tenant.conditions.get(TOPICS_READY, {}).get("status") == "True"
+    said = tenant.status.get("eventStream") or {}
+    sizes = said.get("partitions"), said.get("retentionHours")
+    return made and sizes == (stream.partitions, stream.retention_hours)
 
 
 def desired_record(
@@ -157,7 +191,7 @@ def desired_record(
             interval=plan.spec.price.interval,
             stripe_price_id=plan.spec.price.stripe_price_id,
         ),
-        limits=entitlements.limits(tenant, plan.spec, status.subscription_state(observed)),
+        limits=entitlements.limits(tenant, plan.spec, subscription_state(observed)),
         features=plan.spec.features,
         state=TenantState.SUSPENDED if spec.suspended else TenantState.ACTIVE,
         deletion_policy=spec.deletion_policy,
@@ -180,44 +214,77 @@ def numbered(record: TenantChanged, tenant: TenantObject, observed: Observed) ->
     return record.model_copy(update={"generation": max(last, tenant.status.get("recordGeneration", 0)) + 1})
 
 
-def _stream_fits(stream: WantedStream, observed: Observed) -> bool:
-    state = observed.stream
-    fits = all(
-        (topic := state.topics.get(name)) is not None
-        and topic.partitions >= stream.partitions
-        and topic.retention_hours == stream.retention_hours
-        for name in stream.topics
-    )
-    return fits and state.user and state.access and state.secret
-
-
 def _delete(tenant: TenantObject, observed: Observed) -> Decision:
     """deleting → every component answers deleted → stream removed → tombstones → finalizer removed."""
     if FINALIZER not in tenant.finalizers:
         return Decision((), tenant.status)
     record = observed.published
-    if record is not None:
-        wanted = record.model_copy(
+    told = record and numbered(
+        record.model_copy(
             update={"state": TenantState.DELETING, "deletion_policy": tenant.spec.deletion_policy}
-        )
-        told = numbered(wanted, tenant, observed)
+        ),
+        tenant,
+        observed,
+    )
+    if tenant.abandoned:
+        return _abandon(tenant, observed, told)
+    if told is not None:
+        left = _until_deadline(tenant, observed.now)
         if told != record:
-            waiting = status.deleting(tenant, observed, [part.value for part in Component], late=False)
-            return Decision((Publish(told),), waiting, _until_deadline(tenant, observed))
-    missing = _not_deleted(record, observed) if record is not None else []
-    if missing and not tenant.abandoned:
-        left = _until_deadline(tenant, observed)
-        return Decision((), status.deleting(tenant, observed, missing, late=left is None), left)
+            waiting = status.deleting(tenant, observed, [part.value for part in Component])
+            return Decision((Publish(told),), waiting, left)
+        missing = _not_deleted(told, observed)
+        if missing and left is None:
+            return Decision(
+                (), status.overdue(tenant, observed.now, f"Deletion waits for {'; '.join(missing)}.")
+            )
+        if missing:
+            return Decision((), status.deleting(tenant, observed, missing), left)
+    return Decision(tuple(_last_actions(tenant, observed, told)), tenant.status)
+
+
+def _abandon(tenant: TenantObject, observed: Observed, told: TenantChanged | None) -> Decision:
+    """Lets go of the object, whoever is away, and says in an Event what may be left."""
     actions: list[Action] = []
+    if told is not None and told != observed.published:
+        actions.append(Publish(told))
+    missing = _not_deleted(told, observed) if told is not None else []
     if missing:
         report = f"Let go by slotwright.io/abandon. Not confirmed deleted for tenant {tenant.uid}: "
         actions.append(Announce("Warning", "Abandoned", report + "; ".join(missing)))
+    actions += _last_actions(tenant, observed, told)
+    return Decision(tuple(actions), tenant.status, tolerant=True)
+
+
+def _last_actions(tenant: TenantObject, observed: Observed, told: TenantChanged | None) -> list[Action]:
+    actions: list[Action] = []
     if not observed.stream.empty:
         actions.append(DropStream(tenant.name))
-    if record is not None:
+    if told is not None:
+        rows = _rows(observed)
+        if rows:
+            actions.append(_receipt(tenant, rows))
         actions.append(Forget())
     actions.append(RemoveFinalizer())
-    return Decision(tuple(actions), tenant.status)
+    return actions
+
+
+def _rows(observed: Observed) -> dict[str, dict[str, int]]:
+    """Rows erased or kept, by component and table, as the components counted them."""
+    return {
+        part.value: counts
+        for part, answer in observed.answers.items()
+        if answer.state is ComponentState.DELETED
+        and (counts := answer.details.erased or answer.details.archived)
+    }
+
+
+def _receipt(tenant: TenantObject, rows: dict[str, dict[str, int]]) -> Announce:
+    erased = tenant.spec.deletion_policy is DeletionPolicy.DELETE
+    counts = ", ".join(f"{part} {sum(tables.values())}" for part, tables in sorted(rows.items()))
+    verb = "erased" if erased else "archived"
+    message = f"Rows of tenant {tenant.uid} {verb}: {counts}."
+    return Announce("Normal", "Erased" if erased else "Archived", message, rows)
 
 
 def _not_deleted(record: TenantChanged, observed: Observed) -> list[str]:
@@ -234,8 +301,8 @@ def _not_deleted(record: TenantChanged, observed: Observed) -> list[str]:
     return missing
 
 
-def _until_deadline(tenant: TenantObject, observed: Observed) -> timedelta | None:
+def _until_deadline(tenant: TenantObject, now: datetime) -> timedelta | None:
     """Time left, or None past the deadline."""
     assert tenant.deleted_at is not None  # noqa: S101 - only asked of an object that is being deleted
-    left = tenant.deleted_at + DELETION_DEADLINE - observed.now
+    left = tenant.deleted_at + DELETION_DEADLINE - now
     return left if left > timedelta() else None

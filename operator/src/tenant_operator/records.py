@@ -5,9 +5,11 @@ followed, because the operator is the one writer of records and knows what it wr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -22,6 +24,7 @@ from servicekit.kafka import Received, consumer, producer, received
 from servicekit.loops import wait_until
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import current_traceparent
+from tenant_operator.batching import Batches
 from tenant_operator.errors import KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.metrics import MALFORMED
@@ -47,6 +50,7 @@ class Records:
         self._published: dict[UUID, TenantChanged] = {}
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
         self._producer: Producer | None = None
+        self._batches = Batches[_Messages, None](self._produce, most=_BATCH)
         self.caught_up = asyncio.Event()
 
     def published(self, tenant_id: UUID) -> TenantChanged | None:
@@ -173,12 +177,16 @@ class Records:
             self._on_answer(tenant_id)
 
     async def _send(self, event: type[Event], tenant_id: UUID, values: Mapping[str, bytes | None]) -> None:
+        """Raises KafkaFailedError when one of them was not taken."""
+        if values:
+            envelopes = [_envelope(event, tenant_id, key, value) for key, value in values.items()]
+            await self._batches.do(_Messages(event.TOPIC, envelopes))
+
+    def _produce(self, batch: Sequence["_Messages"]) -> Sequence[KafkaFailedError | None]:
         sender = self._producer
         if sender is None:
             raise KafkaFailedError("Kafka has not been reached yet.")
-        if values:
-            messages = [(key, _envelope(event, tenant_id, key, value)) for key, value in values.items()]
-            await asyncio.to_thread(_produce, sender, event.TOPIC, messages)
+        return _produce(sender, batch)
 
 
 def _read(message: Received, key: str) -> tuple[UUID, Event | None]:
@@ -211,26 +219,45 @@ def _envelope(event: type[Event], tenant_id: UUID, key: str, data: bytes | None)
     )
 
 
-def _produce(sender: Producer, topic: str, messages: Iterable[tuple[str, Envelope]]) -> None:
-    """Produces and waits for the acknowledgements; runs in a thread."""
-    failures: list[str] = []
-    pending = 0
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """What is told about one tenant on one topic."""
 
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        nonlocal pending
-        pending -= 1
+    topic: str
+    envelopes: Sequence[Envelope]
+
+
+def _produce(sender: Producer, batch: Sequence[_Messages]) -> Sequence[KafkaFailedError | None]:
+    """Produces all and waits for the acknowledgements; runs in a thread. Answers for each item of the batch."""
+    unanswered = [len(item.envelopes) for item in batch]
+    refused: dict[int, str] = {}
+
+    def delivered(number: int, error: KafkaError | None, _message: Message) -> None:
+        unanswered[number] -= 1
         if error is not None:
-            failures.append(error.str())
+            refused.setdefault(number, error.str())
 
-    try:
-        for key, envelope in messages:
-            headers: list[tuple[str, str | bytes | None]] = [
-                (name, value.encode()) for name, value in envelope.headers().items()
-            ]
-            sender.produce(topic, key=key, value=envelope.data, headers=headers, on_delivery=delivered)
-            pending += 1
-    except (BufferError, KafkaException) as error:
-        raise KafkaFailedError(f"Kafka did not take a message for {topic}: {error}.") from error
+    for number, item in enumerate(batch):
+        try:
+            for envelope in item.envelopes:
+                headers: list[tuple[str, str | bytes | None]] = [
+                    (name, value.encode()) for name, value in envelope.headers().items()
+                ]
+                sender.produce(
+                    item.topic,
+                    key=envelope.subject,
+                    value=envelope.data,
+                    headers=headers,
+                    on_delivery=partial(delivered, number),
+                )
+        except (BufferError, KafkaException) as error:
+            refused.setdefault(number, str(error))
     sender.flush(_ACKNOWLEDGE_SECONDS)
-    if failures or pending:
-        raise KafkaFailedError(f"Kafka did not take a message for {topic}: {(failures or ['no answer'])[0]}.")
+    return [
+        KafkaFailedError(
+            f"Kafka did not take a message for {item.topic}: {refused.get(number, 'no answer')}."
+        )
+        if number in refused or unanswered[number]
+        else None
+        for number, item in enumerate(batch)
+    ]

@@ -7,12 +7,20 @@ from servicekit.settings import Settings
 
 class OperatorSettings(Settings):
     namespace: str = Field(default="slotwright", description="Where Secrets and the Lease stand.")
-    concurrency: int = Field(default=16, ge=1, description="Objects that are reconciled at once.")
+    concurrency: int = Field(default=64, ge=1, description="Objects that are reconciled at once.")
     resync_seconds: float = Field(
         default=300, gt=0, description="How often everything is listed and compared anew."
     )
     usage_seconds: float = Field(
-        default=10, ge=0, description="A status in which only the use has changed is not written more often."
+        default=5, ge=0, description="A status in which only the use has changed is not written more often."
+    )
+    progress_seconds: float = Field(
+        default=2,
+        ge=0,
+        description="A status that is under way and only gets further is not written more often.",
+    )
+    rollout_per_second: float = Field(
+        default=200, gt=0, description="Tenants a second that a changed plan, or a resync, wakes."
     )
     tenant_kafka_bootstrap: str | None = Field(
         default=None,

@@ -6,31 +6,13 @@ operator trusts what it did itself. The calls block and run in threads. Used by 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialDeletion,
-    UserScramCredentialUpsertion,
-)
+from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, NewTopic
 
 from contracts.topics import (
     ALL_TOPICS,
@@ -39,20 +21,23 @@ from contracts.topics import (
     tenant_dead_letter_topic,
     tenant_topic,
 )
-from servicekit.kafka_access import part_rules, rule
+from servicekit.kafka_access import part_rules
 from servicekit.settings import KafkaSettings
+from tenant_operator import stream_requests
+from tenant_operator.batching import Batches
 from tenant_operator.domain import StreamState, TopicState, WantedStream
-from tenant_operator.errors import KafkaFailedError
-from tenant_operator.manifests import group_prefix, kafka_user
+from tenant_operator.kafka_admin import SECONDS, every_rule, failed, settle
+from tenant_operator.manifests import kafka_user
+from tenant_operator.stream_requests import Put, principal, rules
 
 log = structlog.get_logger(__name__)
 
-_SECONDS = 30.0
 _HOUR_MS = 3600 * 1000
-_ITERATIONS = 4096
 _USER_PREFIX = "tenant-"
 _GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND})
 _THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
+# Two topics each, of up to 16 partitions: a broker refuses a request that makes more than 10,000 records.
+_MOST = 100
 
 
 class Streams:
@@ -64,6 +49,10 @@ class Streams:
         self._parts = [part for part in PARTS if part != kafka.username] if grants else []
         self._admin: AdminClient | None = None
         self._states: dict[str, StreamState] = {}
+        # Those that were changed since the last look began: it may have seen them before.
+        self._changed: set[str] = set()
+        self._puts = Batches[Put, StreamState](self._put, most=_MOST)
+        self._drops = Batches[str, None](self._drop, most=_MOST)
 
     def state(self, slug: str) -> StreamState:
         """What exists of a tenant's stream in Kafka; `secret` is not known here and False."""
@@ -75,17 +64,30 @@ class Streams:
 
     async def refresh(self) -> None:
         """Looks at all tenants' topics, users and ACLs."""
-        self._states = await asyncio.to_thread(self._look)
+        self._changed.clear()
+        found = await asyncio.to_thread(self._look)
+        for slug in self._changed:
+            found.pop(slug, None)
+            if slug in self._states:
+                found[slug] = self._states[slug]
+        self._states = found
 
     async def put(self, stream: WantedStream, password: str) -> None:
         """Makes what is missing or differs; a user that exists gets this password."""
-        state = await asyncio.to_thread(self._put, stream, self.state(stream.slug), password)
-        self._states[stream.slug] = state
+        self._changed.add(stream.slug)
+        self._states[stream.slug] = await self._puts.do(Put(stream, self.state(stream.slug), password))
 
     async def drop(self, slug: str) -> None:
         """Takes away access first, so that no client sees its topic vanish, then user and topics."""
-        await asyncio.to_thread(self._drop, slug)
+        self._changed.add(slug)
+        await self._drops.do(slug)
         self._states.pop(slug, None)
+
+    def _put(self, wanted: Sequence[Put]) -> Sequence[StreamState | Exception]:
+        return stream_requests.put(self._client(), wanted)
+
+    def _drop(self, slugs: Sequence[str]) -> Sequence[Exception | None]:
+        return stream_requests.drop(self._client(), slugs)
 
     def _client(self) -> AdminClient:
         if self._admin is None:
@@ -102,12 +104,12 @@ class Streams:
         ]
         if new:
             log.info("making platform topics", topics=[item.name for item in missing])
-            _settle(admin.create_topics(new), allow=_THERE)
+            settle(admin.create_topics(new), allow=_THERE)
         present = set(_acls(admin))
         wanted = [binding for part in self._parts for binding in part_rules(part)]
         lacking = [binding for binding in wanted if binding not in present]
         if lacking:
-            _settle(admin.create_acls(lacking))
+            settle(admin.create_acls(lacking))
 
     def _look(self) -> dict[str, StreamState]:
         admin = self._client()
@@ -129,71 +131,10 @@ class Streams:
                     if name in hours
                 },
                 user=kafka_user(slug) in users,
-                access=access[f"User:{kafka_user(slug)}"] >= set(_rules(slug)),
+                access=access[principal(slug)] == set(rules(slug)),
             )
             for slug in slugs
         }
-
-    def _put(self, stream: WantedStream, state: StreamState, password: str) -> StreamState:
-        admin = self._client()
-        topics = dict(state.topics)
-        wanted = TopicState(stream.partitions, stream.retention_hours)
-        missing = [name for name in stream.topics if name not in topics]
-        config = {"cleanup.policy": "delete", "retention.ms": str(stream.retention_hours * _HOUR_MS)}
-        if missing:
-            new = [
-                NewTopic(name, num_partitions=stream.partitions, replication_factor=-1, config=config)
-                for name in missing
-            ]
-            _settle(admin.create_topics(new), allow=_THERE)
-        short = [name for name, topic in topics.items() if topic.partitions < stream.partitions]
-        if short:
-            _settle(admin.create_partitions([NewPartitions(name, stream.partitions) for name in short]))
-        other = [name for name, topic in topics.items() if topic.retention_hours != stream.retention_hours]
-        if other:
-            entries = [
-                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-                for key, value in config.items()
-            ]
-            resources = [
-                ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries) for name in other
-            ]
-            _settle(admin.incremental_alter_configs(resources))
-        credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-        user = UserScramCredentialUpsertion(kafka_user(stream.slug), credential, password.encode())
-        _settle(admin.alter_user_scram_credentials([user]))
-        if not state.access:
-            _settle(admin.create_acls(_rules(stream.slug)))
-        made = dict.fromkeys(missing, wanted)
-        kept = {
-            name: TopicState(max(topic.partitions, stream.partitions), stream.retention_hours)
-            for name, topic in topics.items()
-        }
-        return replace(state, topics=kept | made, user=True, access=True)
-
-    def _drop(self, slug: str) -> None:
-        admin = self._client()
-        _settle(admin.delete_acls([_any_acl(f"User:{kafka_user(slug)}")]))
-        user = UserScramCredentialDeletion(kafka_user(slug), ScramMechanism.SCRAM_SHA_512)
-        _settle(admin.alter_user_scram_credentials([user]), allow=_GONE)
-        _settle(admin.delete_topics([tenant_topic(slug), tenant_dead_letter_topic(slug)]), allow=_GONE)
-
-
-def _rules(slug: str) -> list[AclBinding]:
-    """Read its events, read and write its dead letters, in consumer groups of its own."""
-
-    def allow(
-        kind: ResourceType, name: str, pattern: ResourcePatternType, operation: AclOperation
-    ) -> AclBinding:
-        return rule(kafka_user(slug), kind, name, pattern, operation)
-
-    literal, prefixed = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
-    return [
-        allow(ResourceType.TOPIC, tenant_topic(slug), literal, AclOperation.READ),
-        allow(ResourceType.TOPIC, tenant_dead_letter_topic(slug), literal, AclOperation.READ),
-        allow(ResourceType.TOPIC, tenant_dead_letter_topic(slug), literal, AclOperation.WRITE),
-        allow(ResourceType.GROUP, group_prefix(slug), prefixed, AclOperation.READ),
-    ]
 
 
 def _slug_of_topic(name: str) -> str | None:
@@ -205,10 +146,10 @@ def _metadata(admin: AdminClient) -> dict[str, int]:
     """Topic to its number of partitions."""
     try:
         return {
-            name: len(item.partitions) for name, item in admin.list_topics(timeout=_SECONDS).topics.items()
+            name: len(item.partitions) for name, item in admin.list_topics(timeout=SECONDS).topics.items()
         }
     except KafkaException as error:
-        raise _failed(error) from error
+        raise failed(error) from error
 
 
 def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -216,7 +157,7 @@ def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
     if not resources:
         return {}
     # A topic may have gone since the topics were listed.
-    answers = _settle(admin.describe_configs(resources), allow=_GONE)
+    answers = settle(admin.describe_configs(resources), allow=_GONE)
     return {
         item.name: int(entries["retention.ms"].value) // _HOUR_MS
         for item, entries in answers.items()
@@ -227,43 +168,10 @@ def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
 def _users(admin: AdminClient) -> set[str]:
     every = admin.describe_user_scram_credentials()
     assert isinstance(every, Future)  # noqa: S101 - one future when no users are named
-    found: dict[str, Any] = _settle({"users": every})["users"]
+    found: dict[str, Any] = settle({"users": every})["users"]
     return {name for name in found if name.startswith(_USER_PREFIX)}
 
 
 def _acls(admin: AdminClient) -> list[AclBinding]:
-    found: list[AclBinding] = _settle({"acls": admin.describe_acls(_any_acl(None))})["acls"]
+    found: list[AclBinding] = settle({"acls": admin.describe_acls(every_rule(None))})["acls"]
     return found
-
-
-def _any_acl(principal: str | None) -> AclBindingFilter:
-    """Every rule of a principal, or of all."""
-    return AclBindingFilter(
-        ResourceType.ANY,
-        None,  # type: ignore[arg-type] # None is any name, as librdkafka has it; the annotation forgets it
-        ResourcePatternType.ANY,
-        principal,  # type: ignore[arg-type] # the same
-        None,  # type: ignore[arg-type] # the same
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-
-
-def _settle(answers: Mapping[Any, "Future[Any]"], *, allow: frozenset[int] = frozenset()) -> dict[Any, Any]:
-    """Waits for an admin request's answers; an error whose code is in `allow` counts as None."""
-    settled = {}
-    for key, answer in answers.items():
-        try:
-            settled[key] = answer.result(_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() not in allow:
-                raise _failed(error) from error
-            settled[key] = None
-        except TimeoutError as error:
-            raise KafkaFailedError(f"Kafka did not answer within {_SECONDS:.0f} s.") from error
-    return settled
-
-
-def _failed(error: KafkaException) -> KafkaFailedError:
-    reason = error.args[0].str() if error.args else "no reason given"
-    return KafkaFailedError(f"Kafka refused or is away: {reason.rstrip('.')}.")

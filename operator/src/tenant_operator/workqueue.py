@@ -6,7 +6,7 @@ an operator at a fifth of its workers a second; here a worker is free as soon as
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from tenant_operator.metrics import QUEUE
@@ -17,6 +17,10 @@ class Key(NamedTuple):
 
     kind: str
     name: str
+
+
+Later = Callable[[Key, float], None]
+"""Asks for a pass over an object after so many seconds."""
 
 
 class WorkQueue:
@@ -52,6 +56,11 @@ class WorkQueue:
                 return
             timer.cancel()
         self._timers[key] = loop.call_later(seconds, self.add, key)
+
+    def spread(self, keys: Iterable[Key], *, per_second: float) -> None:
+        """All of them, so many a second, that what is asked for meanwhile need not wait for the last."""
+        for number, key in enumerate(keys):
+            self.add_after(key, number / per_second)
 
     def longest(self) -> float:
         """Seconds that the oldest running pass has taken so far."""

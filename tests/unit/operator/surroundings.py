@@ -37,6 +37,7 @@ from tenant_operator.reconcile import (
 
 NOW = datetime(2026, 3, 9, 10, 0, tzinfo=UTC)
 UID = UUID("0195b3a0-0000-7000-8000-000000000001")
+PLAN_UID = UUID("0195b3a0-0000-7000-8000-000000000002")
 
 
 def plan_body(**spec: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def plan_body(**spec: Any) -> dict[str, Any]:
         "limits": {"bookingsPerMonth": 2000, "staff": 25},
         "features": {"sms": True},
     }
-    return {"metadata": {"name": "pro", "generation": 1}, "spec": given | spec}
+    return {"metadata": {"name": "pro", "uid": str(PLAN_UID), "generation": 1}, "spec": given | spec}
 
 
 def tenant_body(metadata: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -142,8 +143,13 @@ class Surroundings:
             case RemoveFinalizer():
                 self.tenant = replace(self.tenant, finalizers=())
             case PutStream(wanted):
-                state = TopicState(wanted.partitions, wanted.retention_hours)
-                self.stream = StreamState(dict.fromkeys(wanted.topics, state), True, True, True)
+                topics = {
+                    name: TopicState(
+                        max(self.stream.partitions(name), wanted.partitions), wanted.retention_hours
+                    )
+                    for name in wanted.topics
+                }
+                self.stream = StreamState(topics, True, True, True)
             case DropStream():
                 self.stream = StreamState()
             case Publish(record):

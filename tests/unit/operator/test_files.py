@@ -11,7 +11,7 @@ import yaml
 
 from tenant_operator.domain import parse_plan, parse_tenant
 from tenant_operator.manifests import credentials_secret
-from unit.operator.surroundings import UID, Surroundings
+from unit.operator.surroundings import PLAN_UID, UID, Surroundings
 
 CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if path.is_dir())
 
@@ -20,6 +20,7 @@ def _made_of(folder: Path) -> dict[str, Any]:
     tenant = yaml.safe_load((folder / "tenant.yaml").read_text("utf-8"))
     tenant["metadata"] |= {"uid": str(UID), "generation": 1}
     plan = yaml.safe_load((folder / "plan.yaml").read_text("utf-8"))
+    plan["metadata"] |= {"uid": str(PLAN_UID), "generation": 1}
     world = Surroundings(parse_tenant(tenant), parse_plan(plan))
     world.settle()
     actions = [type(action).__name__ for action in world.done]

@@ -1,6 +1,7 @@
 """What the operator decides, by the protocol of docs/tenants.md."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.platform import BillingDetails, Component, ComponentState, TenantState
-from tenant_operator.domain import ABANDON, FINALIZER, PAUSED
+from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, StreamState, TopicState
 from tenant_operator.reconcile import (
     AddFinalizer,
     Announce,
@@ -18,9 +19,10 @@ from tenant_operator.reconcile import (
     Publish,
     PutStream,
     RemoveFinalizer,
+    interrupted,
     reconcile,
 )
-from tenant_operator.status import only_use_differs, transition
+from tenant_operator.transitions import Haste, haste, transition
 from unit.operator.surroundings import NOW, Surroundings, plan, tenant
 
 
@@ -172,6 +174,70 @@ def test_a_stream_goes_only_when_its_writers_know() -> None:
     assert world.condition("TopicsReady")[:2] == ("True", "Disabled")
 
 
+def _with_topics(world: Surroundings, partitions: int, hours: int) -> None:
+    """Somebody has changed the topics by hand."""
+    topics = dict.fromkeys(world.stream.topics, TopicState(partitions, hours))
+    world.stream = replace(world.stream, topics=topics)
+
+
+def test_what_somebody_changed_in_kafka_is_mended_and_told() -> None:
+    world = settled()
+    world.done.clear()
+    _with_topics(world, 1, 24)
+    world.stream = replace(world.stream, access=False)
+    before = world.writes
+    world.settle()
+    put, told = world.done
+    assert isinstance(put, PutStream)
+    assert isinstance(told, Announce)
+    assert (told.kind, told.reason) == ("Warning", "DriftRepaired")
+    assert told.message == (
+        "Changed by somebody else, and mended: topic tenant.riverside.events.v1 keeps 24 h, not 168; topic"
+        " tenant.riverside.dlq.v1 keeps 24 h, not 168; the Kafka user's rules are not those it should have."
+    )
+    assert world.writes == before
+
+
+def test_a_stream_that_is_to_be_another_is_no_drift() -> None:
+    world = settled()
+    world.done.clear()
+    world.plan = plan(eventStream={"retentionHours": 24, "partitions": 2})
+    world.settle()
+    assert [type(action) for action in world.done] == [PutStream]
+    assert world.condition("Ready")[:2] == ("True", "Provisioned")
+
+
+def test_partitions_are_never_taken_away() -> None:
+    world = settled()
+    _with_topics(world, 4, 168)
+    world.done.clear()
+    world.settle()
+    assert world.done == []
+    assert world.condition("Stalled")[:2] == ("True", "PartitionsCannotShrink")
+    assert world.condition("Ready")[0] == "False"
+    assert world.condition("TopicsReady") == (
+        "False",
+        "PartitionsCannotShrink",
+        "Kafka cannot take partitions away: tenant.riverside.events.v1 and tenant.riverside.dlq.v1 should have 1"
+        " and have 4. Set spec.eventStream.partitions to 4.",
+    )
+    world.tenant = replace(world.tenant, spec=tenant(eventStream={"partitions": 4}).spec, generation=2)
+    world.settle()
+    assert world.condition("Ready")[0] == "True"
+
+
+def test_a_plan_that_is_going_takes_no_new_tenant_and_keeps_its_own() -> None:
+    going = replace(plan(), deleted_at=NOW)
+    world = Surroundings(of=going)
+    world.settle()
+    assert world.condition("Stalled")[:2] == ("True", "PlanGoing")
+    assert world.published is None
+    world = settled()
+    world.plan = going
+    world.settle()
+    assert world.condition("Ready")[0] == "True"
+
+
 def test_numbers_go_on_rising_when_kafka_has_lost_everything() -> None:
     world = settled()
     world.plan = plan(limits={"staff": 3})
@@ -226,6 +292,45 @@ def test_abandon_lets_go_with_a_report_of_what_is_left() -> None:
     assert world.tenant.finalizers == ()
 
 
+def test_abandon_needs_no_kafka() -> None:
+    world = settled()
+    world.tenant = replace(world.tenant, annotations={ABANDON: "true"}, deleted_at=NOW)
+    decision = reconcile(world.tenant, world.plan, world.observed())
+    assert decision.tolerant
+    assert [type(action) for action in decision.actions] == [
+        Publish,
+        Announce,
+        DropStream,
+        Forget,
+        RemoveFinalizer,
+    ]
+
+
+def test_a_deletion_leaves_a_receipt_of_its_rows() -> None:
+    world = settled()
+    deleting(world)
+    world.settle()
+    world.done.clear()
+    for component in Component:
+        world.answer(component, ComponentState.DELETED, archived={"users": 2, "sessions": 1})
+    world.settle()
+    receipt = next(action for action in world.done if isinstance(action, Announce))
+    assert (receipt.kind, receipt.reason) == ("Normal", "Archived")
+    assert "auth 3, billing 3, booking 3" in receipt.message
+    assert receipt.rows == {part.value: {"users": 2, "sessions": 1} for part in Component}
+
+
+def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:
+    world = settled()
+    early = interrupted(world.tenant, NOW, "KafkaUnavailable", "Kafka is away.")
+    assert early["conditions"][0]["message"] == "Kafka is away. Tried again shortly."
+    deleting(world)
+    late = interrupted(world.tenant, NOW + timedelta(minutes=11), "KafkaUnavailable", "Kafka is away.")
+    ready, _, stuck = late["conditions"][:3]
+    assert (stuck["status"], stuck["reason"]) == ("True", "DeletionOverdue")
+    assert ready["message"].startswith("Deletion cannot go on: Kafka is away. Mend it, or")
+
+
 def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
     world = Surroundings(replace(tenant(), finalizers=(FINALIZER,), deleted_at=NOW))
     world.settle()
@@ -255,20 +360,44 @@ def test_the_same_use_observed_again_changes_nothing() -> None:
     assert world.settle() == before
     world.answer(Component.BOOKING, usage={"bookings_per_month": 8}, usage_observed_at=NOW)
     after = world.settle()
-    assert only_use_differs(before, after)
+    assert haste(before, after) is Haste.USE
     assert transition(before, after) is None
 
 
 STEPS = st.lists(
     st.one_of(
-        st.sampled_from([("answer", part) for part in Component]),
-        st.sampled_from([("fail", part) for part in Component]),
-        st.sampled_from([("old", part) for part in Component]),
-        st.sampled_from([("plan gone", None), ("plan back", None), ("later", None), ("kafka lost", None)]),
-        st.sampled_from([("stream lost", None), ("seen again", None)]),
+        st.tuples(st.sampled_from(["answer", "fail", "old"]), st.sampled_from(Component)),
+        st.tuples(st.deferred(lambda: st.sampled_from(sorted(_CHANGES))), st.none()),
     ),
     max_size=30,
 )
+
+
+def _happens(world: Surroundings, what: str, part: Component | None) -> None:
+    if part is None:
+        _CHANGES[what](world)
+    elif what == "old" and part in world.answers:
+        told = world.answers[part]
+        world.answers[part] = told.model_copy(update={"generation": max(0, told.generation - 1)})
+    elif what in {"answer", "fail"} and world.published is not None:
+        world.answer(part, ComponentState.READY if what == "answer" else ComponentState.FAILED)
+
+
+def _lose_kafka(world: Surroundings) -> None:
+    world.published, world.answers = None, {}
+
+
+_CHANGES: dict[str, Callable[[Surroundings], object]] = {
+    "plan gone": lambda world: setattr(world, "plan", None),
+    "plan going": lambda world: setattr(world, "plan", replace(plan(), deleted_at=world.now)),
+    "plan back": lambda world: setattr(world, "plan", plan()),
+    "later": lambda world: setattr(world, "now", world.now + timedelta(minutes=7)),
+    "kafka lost": _lose_kafka,
+    "stream lost": lambda world: setattr(world, "stream", StreamState()),
+    "stream changed": lambda world: _with_topics(world, 1, 5),
+    "secret lost": lambda world: setattr(world, "stream", replace(world.stream, secret=False)),
+    "seen again": lambda world: None,
+}
 
 
 @given(steps=STEPS, seed=st.integers(0, 2**32))
@@ -278,23 +407,7 @@ def test_any_order_and_repetition_of_observations_ends_in_the_same_state(
     world = Surroundings()
     world.settle()
     for what, part in steps:
-        if what == "answer" and part is not None and world.published is not None:
-            world.answer(part)
-        elif what == "fail" and part is not None and world.published is not None:
-            world.answer(part, ComponentState.FAILED)
-        elif what == "old" and part in world.answers:
-            told = world.answers[part]
-            world.answers[part] = told.model_copy(update={"generation": max(0, told.generation - 1)})
-        elif what == "plan gone":
-            world.plan = None
-        elif what == "plan back":
-            world.plan = plan()
-        elif what == "later":
-            world.now += timedelta(minutes=7)
-        elif what == "kafka lost":
-            world.published, world.answers = None, {}
-        elif what == "stream lost":
-            world.stream = type(world.stream)()
+        _happens(world, what, part)
         world.settle()
     world.plan = plan()
     world.settle()

@@ -1,0 +1,135 @@
+"""Does what `reconcile` decides: at the API server, in Kafka, on the operator's topics. Called by `controller`."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from servicekit.settings import KafkaSettings
+from tenant_operator import manifests
+from tenant_operator.cluster import Cluster
+from tenant_operator.domain import FINALIZER, StreamState, TenantObject, WantedStream
+from tenant_operator.errors import ConflictError
+from tenant_operator.manifests import Regarding
+from tenant_operator.metrics import ACTIONS
+from tenant_operator.objects import Objects
+from tenant_operator.reconcile import (
+    Action,
+    AddFinalizer,
+    Announce,
+    DropStream,
+    Forget,
+    Publish,
+    PutStream,
+    RemoveFinalizer,
+)
+from tenant_operator.records import Records
+from tenant_operator.settings import OperatorSettings
+from tenant_operator.streams import Streams
+from tenant_operator.workqueue import Key
+
+log = structlog.get_logger(__name__)
+
+
+class Actions:
+    """Every method raises ActionFailedError or one of its kinds; each can be done again."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        kafka: KafkaSettings,
+        cluster: Cluster,
+        streams: Streams,
+        records: Records,
+        objects: Objects,
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._cluster = cluster
+        self._streams = streams
+        self._records = records
+        self._objects = objects
+        self._secrets: set[str] = set()
+
+    async def refresh(self) -> None:
+        """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are."""
+        await self._streams.refresh()
+        self._secrets = await self._cluster.secret_names()
+
+    def stream(self, slug: str) -> StreamState:
+        """What there is of a tenant's stream, as of the last look and what was done since."""
+        return replace(self._streams.state(slug), secret=manifests.secret_name(slug) in self._secrets)
+
+    async def do(self, tenant: TenantObject, action: Action) -> None:
+        key = Key("Tenant", tenant.name)
+        log.info("action", action=type(action).__name__, generation=tenant.generation)
+        match action:
+            case AddFinalizer():
+                await self.set_finalizers(key, [*tenant.finalizers, FINALIZER])
+            case RemoveFinalizer():
+                await self.set_finalizers(
+                    Key("Tenant", tenant.name), [name for name in tenant.finalizers if name != FINALIZER]
+                )
+            case PutStream(stream):
+                await self._put_stream(stream)
+            case DropStream(slug):
+                await self._streams.drop(slug)
+                await self._cluster.delete_secret(manifests.secret_name(slug))
+                self._secrets.discard(manifests.secret_name(slug))
+            case Publish(record):
+                await self._records.publish(record)
+            case Forget():
+                await self._records.forget(tenant.uid)
+            case Announce():
+                await self.announce(manifests.about("Tenant", tenant.name, tenant.uid), action)
+        ACTIONS.labels(type(action).__name__).inc()
+
+    async def set_finalizers(self, key: Key, finalizers: Sequence[str]) -> None:
+        """Of an object that may have gone meanwhile."""
+        body = self._objects.get(key)
+        if body is not None:
+            self._objects.update(key, await self._cluster.set_finalizers(body, list(finalizers)))
+
+    async def _put_stream(self, stream: WantedStream) -> None:
+        """The Secret first: a password that Kafka knows and nobody holds would be of no use."""
+        name = manifests.secret_name(stream.slug)
+        present = await self._cluster.read_secret(name) if name in self._secrets else None
+        password = manifests.password_in(present) if present else None
+        if present is not None and manifests.tenant_id_in(present) != str(stream.tenant_id):
+            # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
+            await self._streams.drop(stream.slug)
+            password = None
+        if password is None:
+            password = secrets.token_urlsafe(32)
+            await self._cluster.put_secret(
+                manifests.credentials_secret(
+                    stream.slug,
+                    str(stream.tenant_id),
+                    self._settings.namespace,
+                    password,
+                    bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
+                    protocol=self._kafka.security_protocol,
+                )
+            )
+        self._secrets.add(name)
+        await self._streams.put(stream, password)
+
+    async def announce(self, about: Regarding, event: Announce) -> None:
+        """An Event. A receipt has a name of its own, so that it is there once however often it is told."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        suffix = secrets.token_hex(8) if event.rows is None else f"{about['uid'][:8]}.{event.reason.lower()}"
+        body = manifests.event(
+            about,
+            f"{about['name']}.{suffix}",
+            kind=event.kind,
+            reason=event.reason,
+            message=event.message,
+            now=now,
+            rows=event.rows,
+        )
+        try:
+            await self._cluster.create_event(body)
+        except ConflictError:
+            log.debug("told before", event=body["metadata"]["name"])

@@ -1,0 +1,232 @@
+"""One pass over an object: observe, ask `reconcile`, do what it says, write the status, tell what changed.
+
+Called by `controller` for each key that its queue hands out. A pass that fails says so in the status and asks to be
+done again after a while that grows.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from servicekit.loops import backoff
+from servicekit.tracing import span_from
+from tenant_operator import manifests
+from tenant_operator.actions import Actions
+from tenant_operator.cluster import Cluster
+from tenant_operator.conditions import ORDER
+from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, parse_plan, parse_tenant
+from tenant_operator.errors import ActionFailedError, ConflictError, KafkaFailedError, NotFoundError
+from tenant_operator.metrics import RECONCILE_SECONDS, RECONCILES, TENANTS
+from tenant_operator.objects import Objects
+from tenant_operator.plans import PlanDecision, reconcile_plan
+from tenant_operator.reconcile import (
+    Action,
+    Announce,
+    RemoveFinalizer,
+    interrupted,
+    reconcile,
+)
+from tenant_operator.records import Records
+from tenant_operator.settings import OperatorSettings
+from tenant_operator.transitions import Haste, haste, transition
+from tenant_operator.workqueue import Key, Later
+
+log = structlog.get_logger(__name__)
+
+_ROUNDS = 8
+_MAX_BACKOFF = 60.0
+# A plan's status counts all its tenants, so their changes are gathered.
+PLAN_SECONDS = 1.0
+
+
+class Passes:
+    """`later` asks for another pass over an object after so many seconds."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        cluster: Cluster,
+        objects: Objects,
+        records: Records,
+        actions: Actions,
+        later: Later,
+    ) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._objects = objects
+        self._records = records
+        self._actions = actions
+        self._later = later
+        self._failures: dict[Key, int] = {}
+        self._written: dict[Key, float] = {}
+        for kind in ORDER:
+            for truth in ("True", "False", "Unknown"):
+                TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
+
+    async def over(self, key: Key) -> None:
+        """One pass; raises nothing, as one object's fault must not end the others' loop."""
+        about = {key.kind.lower(): key.name}
+        with (
+            structlog.contextvars.bound_contextvars(**about),
+            RECONCILE_SECONDS.labels(key.kind).time(),
+            span_from(None, f"reconcile {key.kind}", SpanKind.INTERNAL, about),
+        ):
+            try:
+                await (self._tenant(key) if key.kind == "Tenant" else self._plan(key))
+            except (ConflictError, NotFoundError):
+                await self._read_again(key)
+            except ActionFailedError as error:
+                await self._failed(key, error)
+            except Exception as error:  # one object's fault must not end the others' loop
+                log.error("reconcile failed", exc_info=error)
+                await self._failed(key, _unexpected(error))
+            else:
+                self._failures.pop(key, None)
+                RECONCILES.labels(key.kind, "done").inc()
+
+    async def _tenant(self, key: Key) -> None:
+        for _ in range(_ROUNDS):
+            body = self._objects.get(key)
+            if body is None:
+                self._written.pop(key, None)
+                return
+            tenant = parse_tenant(body)
+            decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
+            for action in decision.actions:
+                await self._do(tenant, action, tolerant=decision.tolerant)
+            if FINALIZER in tenant.finalizers and RemoveFinalizer() in decision.actions:
+                return
+            if not decision.actions:
+                await self._write(key, tenant, decision.status)
+                if decision.again is None:
+                    return
+                if decision.again.total_seconds() > 0:
+                    self._later(key, decision.again.total_seconds())
+                    return
+        self._later(key, 1)
+
+    async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
+        try:
+            await self._actions.do(tenant, action)
+        except KafkaFailedError as error:
+            if not tolerant:
+                raise
+            what = type(action).__name__
+            log.warning("left behind", action=what, error=str(error))
+            told = f"Let go by slotwright.io/abandon. {what} of tenant {tenant.uid} was not done: {error}"
+            await self._actions.do(tenant, Announce("Warning", "Abandoned", told))
+
+    async def _plan(self, key: Key) -> None:
+        body = self._objects.get(key)
+        if body is None:
+            return
+        plan = parse_plan(body)
+        on_it = {
+            item["metadata"]["name"]: UUID(item["metadata"]["uid"])
+            for item in self._objects.of_kind("Tenant")
+            if item["spec"].get("plan") == plan.name
+        }
+        answers = [self._records.answers(tenant_id) for tenant_id in on_it.values()]
+        decision = reconcile_plan(plan, on_it, answers, datetime.now(UTC))
+        if decision.finalizers != plan.finalizers:
+            await self._actions.set_finalizers(key, decision.finalizers)
+        body = self._objects.get(key)
+        if body is not None and decision.finalizers and decision.status != plan.status:
+            self._objects.update(key, await self._cluster.replace_status(body, decision.status))
+            await self._tell_refusal(plan, decision)
+
+    async def _tell_refusal(self, plan: PlanObject, decision: PlanDecision) -> None:
+        """Of a deletion that has to wait, once for every set of tenants that it waits for."""
+        (condition,) = decision.status["conditions"]
+        if condition["status"] == "False":
+            about = manifests.about("Plan", plan.name, plan.uid)
+            await self._actions.announce(
+                about, Announce("Warning", condition["reason"], condition["message"])
+            )
+
+    def _plan_of(self, tenant: TenantObject) -> PlanObject | None:
+        body = self._objects.get(Key("Plan", tenant.spec.plan))
+        return parse_plan(body) if body is not None else None
+
+    def _observe(self, tenant: TenantObject) -> Observed:
+        return Observed(
+            now=datetime.now(UTC),
+            public_url=self._settings.public_url.rstrip("/"),
+            published=self._records.published(tenant.uid),
+            answers=self._records.answers(tenant.uid),
+            stream=self._actions.stream(tenant.name),
+        )
+
+    async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:
+        """Writes the status if it differs, and an Event if it tells something; what can wait is gathered."""
+        body = self._objects.get(key)
+        hurry = haste(tenant.status, status)
+        if body is None or hurry is Haste.NONE:
+            return
+        every = {Haste.USE: self._settings.usage_seconds, Haste.PROGRESS: self._settings.progress_seconds}
+        wait = self._written.get(key, 0.0) + every.get(hurry, 0.0) - time.monotonic()
+        if wait > 0:
+            self._later(key, wait)
+            return
+        self._objects.update(key, await self._cluster.replace_status(body, status))
+        self._written[key] = time.monotonic()
+        self._later(Key("Plan", tenant.spec.plan), PLAN_SECONDS)
+        told = transition(tenant.status, status)
+        if told is not None:
+            log.info("condition", reason=told.reason, message=told.message)
+            await self._actions.do(tenant, Announce(*told))
+
+    async def _failed(self, key: Key, error: ActionFailedError) -> None:
+        """Says in the status what failed, and comes back after a while that grows."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = backoff(failures, first=0.5, longest=_MAX_BACKOFF)
+        RECONCILES.labels(key.kind, "failed").inc()
+        log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=seconds)
+        self._later(key, seconds)
+        body = self._objects.get(key)
+        if key.kind == "Tenant" and body is not None:
+            try:
+                tenant = parse_tenant(body)
+                await self._write(
+                    key, tenant, interrupted(tenant, datetime.now(UTC), error.reason, str(error))
+                )
+            except (ConflictError, NotFoundError):
+                await self._read_again(key)
+            except (ActionFailedError, ValueError) as second:
+                log.warning("the failure could not be written", error=str(second))
+
+    async def _read_again(self, key: Key) -> None:
+        """Somebody wrote in between: the object as it is now, then another pass."""
+        try:
+            body = await self._cluster.read(key.kind, key.name)
+        except ActionFailedError as error:
+            log.warning("object cannot be read", error=str(error))
+            self._later(key, 1)
+            return
+        if body is None:
+            self._objects.drop(key)
+        else:
+            self._objects.put(key, body)
+            self._later(key, 0)
+
+    def _count(self, kind: str, truth: str) -> float:
+        """Tenants whose condition has that status; Unknown without one."""
+        conditions = (
+            (body.get("status") or {}).get("conditions", ()) for body in self._objects.of_kind("Tenant")
+        )
+        found = (
+            next((item["status"] for item in each if item["type"] == kind), "Unknown") for each in conditions
+        )
+        return float(sum(status == truth for status in found))
+
+
+def _unexpected(error: Exception) -> ActionFailedError:
+    failure = ActionFailedError(f"An error in the operator, {type(error).__name__}; its log has the details.")
+    failure.reason = "OperatorError"
+    return failure

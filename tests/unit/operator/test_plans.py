@@ -1,0 +1,39 @@
+"""What the operator decides about a Plan."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tenant_operator.domain import IN_USE
+from tenant_operator.plans import reconcile_plan
+from unit.operator.surroundings import NOW, plan
+
+
+def test_a_plan_is_held_from_first_sight() -> None:
+    decision = reconcile_plan(plan(), {}, (), NOW)
+    assert decision.finalizers == (IN_USE,)
+    assert decision.status["tenants"] == 0
+    assert decision.status["conditions"][0]["reason"] == "Unused"
+
+
+def test_a_plan_in_use_is_not_deleted_and_names_its_tenants() -> None:
+    going = replace(plan(), finalizers=("other/one", IN_USE), deleted_at=NOW)
+    names = [f"shop-{number:02}" for number in range(12)]
+    decision = reconcile_plan(going, names, (), NOW)
+    assert decision.finalizers == ("other/one", IN_USE)
+    (condition,) = decision.status["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "InUse")
+    assert condition["message"] == (
+        "It is not deleted while tenants are on it: shop-00, shop-01, shop-02, shop-03, shop-04, shop-05, shop-06,"
+        " shop-07, shop-08, shop-09 and 2 more. Give them another spec.plan."
+    )
+
+
+def test_a_plan_that_nobody_is_on_goes() -> None:
+    going = replace(plan(), finalizers=("other/one", IN_USE), deleted_at=NOW)
+    assert reconcile_plan(going, {}, (), NOW).finalizers == ("other/one",)
+
+
+def test_a_status_is_equal_when_nothing_has_changed() -> None:
+    first = reconcile_plan(plan(), {"riverside"}, (), NOW)
+    again = reconcile_plan(replace(plan(), status=first.status), {"riverside"}, (), NOW + timedelta(hours=1))
+    assert again.status == first.status

@@ -170,6 +170,19 @@ class OperatorWorld:
 
         return eventually(look, f"a record with state {state}")
 
+    def await_record_of_plan(self, tenant_id: UUID, plan_name: str) -> TenantChanged:
+        def look() -> TenantChanged | None:
+            record = self.record(tenant_id)
+            return record if record is not None and record.plan.name == plan_name else None
+
+        return eventually(look, f"a record with plan {plan_name}")
+
+    def event(self, name: str, reason: str) -> Body | None:
+        """An Event with that reason about the object of that name, or None."""
+        events = self.api.read("/apis/events.k8s.io/v1/namespaces/default/events?limit=1000")["items"]
+        mine = (item for item in events if item["regarding"]["name"] == name and item["reason"] == reason)
+        return next(mine, None)
+
     def answer(
         self,
         record: TenantChanged,

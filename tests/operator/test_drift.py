@@ -1,0 +1,156 @@
+"""What somebody changes by hand in Kafka is found within a resync (2 s here), mended, and told in an Event."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourcePatternType,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+)
+
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from support.operator_world import OperatorWorld, condition, eventually
+from tenant_operator.kafka_admin import every_rule
+from tenant_operator.manifests import kafka_user
+from tenant_operator.stream_requests import principal, rules
+
+T = TypeVar("T")
+
+
+def _ask(world: OperatorWorld, request: Callable[[AdminClient], "dict[Any, Future[T]]"]) -> list[T]:
+    """What the broker answers, as a super user; the client lives as long as the request."""
+    admin = AdminClient(dict(world.broker.super_user()))
+    return [answer.result(30) for answer in request(admin).values()]
+
+
+def _rules(world: OperatorWorld, name: str) -> set[AclBinding]:
+    (found,) = _ask(world, lambda admin: {"rules": admin.describe_acls(every_rule(principal(name)))})
+    return set(found)
+
+
+def _retention(world: OperatorWorld, topic: str) -> str | None:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    try:
+        (found,) = _ask(world, lambda admin: admin.describe_configs([resource]))
+    except KafkaException:
+        return None
+    value: str = found["retention.ms"].value
+    return value
+
+
+def _shorten(world: OperatorWorld, name: str) -> None:
+    entry = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, tenant_topic(name), incremental_configs=[entry])
+    _ask(world, lambda admin: admin.incremental_alter_configs([resource]))
+
+
+def _remove_topic(world: OperatorWorld, name: str) -> None:
+    _ask(world, lambda admin: admin.delete_topics([tenant_dead_letter_topic(name)]))
+
+
+def _remove_rule(world: OperatorWorld, name: str) -> None:
+    gone = rules(name)[0]
+    found = AclBindingFilter(
+        gone.restype,
+        gone.name,
+        gone.resource_pattern_type,
+        gone.principal,
+        gone.host,
+        gone.operation,
+        gone.permission_type,
+    )
+    _ask(world, lambda admin: admin.delete_acls([found]))
+
+
+def _add_rule(world: OperatorWorld, name: str) -> None:
+    more = AclBinding(
+        ResourceType.TOPIC,
+        "platform.tenants.v1",
+        ResourcePatternType.LITERAL,
+        principal(name),
+        "*",
+        AclOperation.READ,
+        AclPermissionType.ALLOW,
+    )
+    _ask(world, lambda admin: admin.create_acls([more]))
+
+
+def _remove_user(world: OperatorWorld, name: str) -> None:
+    gone = UserScramCredentialDeletion(kafka_user(name), ScramMechanism.SCRAM_SHA_512)
+    _ask(world, lambda admin: admin.alter_user_scram_credentials([gone]))
+
+
+def _user_is_there(world: OperatorWorld, name: str) -> bool:
+    def request(admin: AdminClient) -> "dict[str, Future[Any]]":
+        answers = admin.describe_user_scram_credentials([kafka_user(name)])
+        assert isinstance(answers, dict)
+        return answers
+
+    try:
+        (found,) = _ask(world, request)
+    except KafkaException:
+        return False
+    return bool(found.scram_credential_infos)
+
+
+@pytest.mark.parametrize(
+    ("change", "mended", "said"),
+    [
+        (
+            _shorten,
+            lambda world, name: _retention(world, tenant_topic(name)) == str(168 * 3600 * 1000),
+            "keeps 0 h, not 168",
+        ),
+        (
+            _remove_topic,
+            lambda world, name: _retention(world, tenant_dead_letter_topic(name)) is not None,
+            "is missing",
+        ),
+        (_remove_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules are not those"),
+        (_add_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules are not those"),
+        (_remove_user, _user_is_there, "the Kafka user is missing"),
+    ],
+    ids=["retention", "topic", "rule removed", "rule added", "user"],
+)
+def test_a_change_by_hand_is_mended_and_told(
+    world: OperatorWorld,
+    change: Callable[[OperatorWorld, str], None],
+    mended: Callable[[OperatorWorld, str], bool],
+    said: str,
+) -> None:
+    name = world.provisioned(world.new_plan())
+    change(world, name)
+    eventually(lambda: world.event(name, "DriftRepaired"), "the Event of the repair")
+    eventually(lambda: mended(world, name), "the repair")
+    event = world.event(name, "DriftRepaired")
+    assert event is not None
+    assert event["type"] == "Warning"
+    assert said in event["note"]
+    assert condition(world.api.get("Tenant", name), "Ready")[:2] == ("True", "Provisioned")
+
+
+def test_partitions_are_never_taken_away(world: OperatorWorld) -> None:
+    """More than asked for: nothing is done, the tenant is Stalled and says what to do, and that helps."""
+    name = world.provisioned(world.new_plan())
+    wider = [NewPartitions(topic, 3) for topic in (tenant_topic(name), tenant_dead_letter_topic(name))]
+    _ask(world, lambda admin: admin.create_partitions(wider))
+    body = world.await_condition(name, "Stalled", "True", "PartitionsCannotShrink")
+    assert "Set spec.eventStream.partitions to 3." in condition(body, "Ready")[2]
+    assert condition(body, "TopicsReady")[0] == "False"
+    world.api.patch("Tenant", name, {"spec": {"eventStream": {"partitions": 3}}})
+    body = world.await_condition(name, "Ready", "True", "Provisioned")
+    assert body["status"]["eventStream"]["partitions"] == 3

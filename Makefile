@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
-	kustomize events demo up down status logs build clean bench-gateway bench-cluster cluster kind-up kind-down e2e
+	kustomize events demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster kind-up kind-down e2e
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -82,6 +82,9 @@ build: init ## Fetch and build what a first start would
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py
+
+bench-operator: init ## Tenants: against a plain script, over a restart, memory, changes, a changed plan
+	$(RUN)/python bench/tenants.py
 
 bench-cluster: init ## Images, time to ready, memory, and failures in a rolling upgrade: in a kind cluster of its own
 	$(RUN)/python bench/cluster.py

@@ -5,8 +5,6 @@ the kubelet; Kubernetes evicts by that figure. "Under load" is the demo's story 
 requests.
 """
 
-# ruff: noqa: T201 - its figures go to the terminal
-
 import json
 import secrets
 import sys

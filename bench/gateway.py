@@ -6,8 +6,6 @@ second of each run, each pair's ratio, and the medians. The load shares the mach
 for comparing, not for sizing.
 """
 
-# ruff: noqa: T201 - its figures go to the terminal
-
 import argparse
 import asyncio
 import json

@@ -4,6 +4,10 @@ Used by tests/operator. The test answers for the components over the real topic,
 """
 
 import base64
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +31,7 @@ from contracts.platform import (
     TenantState,
     TenantStatusReported,
 )
+from devstack.processes import free_port
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from servicekit.kafka import received
@@ -126,16 +131,37 @@ class OperatorWorld:
     @contextmanager
     def operator(self) -> Iterator[Running]:
         """One operator, ready; a SIGTERM at the end."""
-        env = self.broker.service_env("operator") | {
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(self.api.kubeconfig(self.folder)))
+            with run_service("tenant_operator", "run", self.folder, **self._settings()) as running:
+                yield running
+
+    def operator_dies_at(self, point: str) -> None:
+        """One operator, until it has killed itself at that point (servicekit.faults), and its Lease with it."""
+        settings = self._settings() | {"FAULT": point, "PORT": str(free_port())}
+        env = {f"SLOTWRIGHT_{name}": value for name, value in settings.items()}
+        log = self.folder / f"{point}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tenant_operator", "run"],
+                env=os.environ | env | {"KUBECONFIG": str(self.api.kubeconfig(self.folder))},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text("utf-8")[-3000:]
+        finally:
+            process.kill()
+        # That a dead operator's Lease runs out is tested in test_restart; here it would be most of the time.
+        self.api.remove("/apis/coordination.k8s.io/v1/namespaces/slotwright/leases/slotwright-operator")
+
+    def _settings(self) -> dict[str, str]:
+        return self.broker.service_env("operator") | {
             "RESYNC_SECONDS": "2",
             "USAGE_SECONDS": "0",
             "PROGRESS_SECONDS": "0",
             "PUBLIC_URL": "https://book.example",
         }
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("KUBECONFIG", str(self.api.kubeconfig(self.folder)))
-            with run_service("tenant_operator", "run", self.folder, **env) as running:
-                yield running
 
     def new_plan(self, **spec: Any) -> str:
         name = fresh("plan")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from servicekit.faults import reached
 from servicekit.settings import KafkaSettings
 from tenant_operator import manifests
 from tenant_operator.cluster import Cluster
@@ -85,6 +86,7 @@ class Actions:
             case Announce():
                 await self.announce(manifests.about("Tenant", tenant.name, tenant.uid), action)
         ACTIONS.labels(type(action).__name__).inc()
+        reached(f"operator.{type(action).__name__}")
 
     async def set_finalizers(self, key: Key, finalizers: Sequence[str]) -> None:
         """Of an object that may have gone meanwhile."""
@@ -113,6 +115,7 @@ class Actions:
                     protocol=self._kafka.security_protocol,
                 )
             )
+            reached("operator.secret-made")
         self._secrets.add(name)
         await self._streams.put(stream, password)
 

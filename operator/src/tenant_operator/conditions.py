@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.platform import Component, ComponentState, TenantChanged
+from contracts.platform import UNAVAILABLE, Component, ComponentState, TenantChanged
 from tenant_operator.domain import Observed, TenantObject, WantedStream
 from tenant_operator.entitlements import ENDED_SUBSCRIPTION
 
@@ -83,10 +83,13 @@ def overall(
     tenant: TenantObject, observed: Observed, record: TenantChanged, of: list[Condition]
 ) -> list[Condition]:
     """What the parts come to: stuck on one that needs somebody, under way, or settled."""
-    refused = refusals(observed, record, Component)
+    refused = sorted(refusals(observed, record, Component), key=lambda part: _goes_on(observed, part))
     if refused:
         answer = observed.answers[refused[0]]
-        return kstatus("False", "False", "True", answer.reason, f"{refused[0].value}: {answer.message}")
+        message = f"{refused[0].value}: {answer.message}"
+        if _goes_on(observed, refused[0]):
+            return kstatus("False", "True", "False", answer.reason, message)
+        return kstatus("False", "False", "True", answer.reason, message)
     stuck = next((part for part in of if part.reason == PARTITIONS_CANNOT_SHRINK), None)
     if stuck is not None:
         return kstatus("False", "False", "True", stuck.reason, stuck.message)
@@ -94,6 +97,11 @@ def overall(
     if late is not None:
         return kstatus("False", "True", "False", "Provisioning", late.message)
     return kstatus("True", "False", "False", *_settled(tenant, observed))
+
+
+def _goes_on(observed: Observed, part: Component) -> bool:
+    """A component that failed for want of another server tries again by itself, and says so by its reason."""
+    return observed.answers[part].reason.endswith(UNAVAILABLE)
 
 
 def _settled(tenant: TenantObject, observed: Observed) -> tuple[str, str]:

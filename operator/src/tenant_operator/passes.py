@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from opentelemetry.trace import SpanKind
 
+from servicekit.faults import reached
 from servicekit.loops import backoff
 from servicekit.tracing import span_from
 from tenant_operator import manifests
@@ -176,6 +177,7 @@ class Passes:
             return
         self._objects.update(key, await self._cluster.replace_status(body, status))
         self._written[key] = time.monotonic()
+        reached("operator.status-written")
         self._later(Key("Plan", tenant.spec.plan), PLAN_SECONDS)
         told = transition(tenant.status, status)
         if told is not None:

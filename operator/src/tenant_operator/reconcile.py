@@ -260,10 +260,10 @@ def _last_actions(tenant: TenantObject, observed: Observed, told: TenantChanged 
     actions: list[Action] = []
     if not observed.stream.empty:
         actions.append(DropStream(tenant.name))
-    if told is not None:
-        rows = _rows(observed)
-        if rows:
-            actions.append(_receipt(tenant, rows))
+    rows = _rows(observed)
+    if rows:
+        actions.append(_receipt(tenant, rows))
+    if told is not None or observed.answers:
         actions.append(Forget())
     actions.append(RemoveFinalizer())
     return actions

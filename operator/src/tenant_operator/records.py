@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event, record_key
 from contracts.platform import Component, TenantChanged, TenantStatusReported
+from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
 from servicekit.kafka import Received, consumer, producer, received
@@ -104,10 +105,15 @@ class Records:
         self._published[record.tenant_id] = record
 
     async def forget(self, tenant_id: UUID) -> None:
-        """Tombstones for the components' answers, then for the record. Raises KafkaFailedError."""
+        """Tombstones for the record, then for the components' answers. Raises KafkaFailedError.
+
+        In this order: whoever finds answers without a record knows that all is done but this; answers to a record
+        that has none any more would be waited for in vain.
+        """
         answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
-        await self._send(TenantStatusReported, tenant_id, answers)
         await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
+        reached("operator.record-forgotten")
+        await self._send(TenantStatusReported, tenant_id, answers)
         self._published.pop(tenant_id, None)
         self._answers.pop(tenant_id, None)
 

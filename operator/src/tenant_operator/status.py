@@ -75,7 +75,10 @@ def deleting(tenant: TenantObject, observed: Observed, missing: Iterable[str]) -
 
 def overdue(tenant: TenantObject, now: datetime, why: str) -> dict[str, Any]:
     """Deletion is past its deadline; `why` is the sentence that says what for. It goes on all the same."""
-    message = f"{why} Mend it, or let the object go and leave its remains with the annotation slotwright.io/abandon=true."
+    message = (
+        f"{why} Mend it, or let the object go and leave its remains with the annotation"
+        " slotwright.io/abandon=true."
+    )
     return _merged(tenant, now, kstatus("False", "False", "True", OVERDUE, message))
 
 

@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 )
 
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from servicekit.faults import reached
 from servicekit.kafka_access import rule
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.errors import KafkaFailedError
@@ -53,22 +54,31 @@ Step = Callable[[AdminClient, Sequence[Put]], dict[str, KafkaFailedError]]
 
 def put(admin: AdminClient, wanted: Sequence[Put]) -> Sequence[StreamState | KafkaFailedError]:
     """Makes what is missing or differs; a user that exists gets the password given."""
-    steps: tuple[Step, ...] = (_make_topics, _add_partitions, _set_retention, _set_users, _set_rules)
+    steps: dict[str, Step] = {
+        "topics-made": _make_topics,
+        "partitions-added": _add_partitions,
+        "retention-set": _set_retention,
+        "users-set": _set_users,
+        "rules-set": _set_rules,
+    }
     failed: dict[str, KafkaFailedError] = {}
-    for step in steps:
+    for point, step in steps.items():
         left = [item for item in wanted if item.stream.slug not in failed]
         failed |= step(admin, left) if left else {}
+        reached(f"operator.{point}")
     return [failed.get(item.stream.slug) or _state_after(item) for item in wanted]
 
 
 def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError | None]:
     """Rules first, so that no client sees its topic vanish, then users, then topics."""
     settle(admin.delete_acls([every_rule(principal(slug)) for slug in slugs]))
+    reached("operator.rules-removed")
     users: list[UserScramCredentialAlteration] = [
         UserScramCredentialDeletion(kafka_user(slug), ScramMechanism.SCRAM_SHA_512) for slug in slugs
     ]
     owners = {kafka_user(slug): slug for slug in slugs}
     failed = failures(admin.alter_user_scram_credentials(users), owners, allow=_GONE)
+    reached("operator.users-removed")
     topics = {
         topic: slug
         for slug in slugs
@@ -77,6 +87,7 @@ def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError 
     }
     if topics:
         failed |= failures(admin.delete_topics(list(topics)), topics, allow=_GONE)
+    reached("operator.topics-removed")
     return [failed.get(slug) for slug in slugs]
 
 

@@ -23,7 +23,7 @@ from tenant_operator.reconcile import (
     reconcile,
 )
 from tenant_operator.transitions import Haste, haste, transition
-from unit.operator.surroundings import NOW, Surroundings, plan, tenant
+from unit.operator.surroundings import NOW, Surroundings, answer, plan, tenant
 
 
 def settled() -> Surroundings:
@@ -140,6 +140,20 @@ def test_a_component_that_failed_is_named_with_its_words() -> None:
     assert world.condition("Ready") == ("False", "Broken", "billing: billing says so.")
     assert world.condition("Stalled")[0] == "True"
     assert world.condition("BillingLinked")[:2] == ("False", "Broken")
+
+
+def test_a_component_that_goes_on_trying_is_no_reason_to_stall() -> None:
+    world = Surroundings()
+    world.settle()
+    world.answer_all()
+    away = answer(Component.AUTH, 1, ComponentState.FAILED).model_copy(update={"reason": "MailUnavailable"})
+    world.answers[Component.AUTH] = away
+    world.settle()
+    assert world.condition("Ready") == ("False", "MailUnavailable", "auth: auth says so.")
+    assert (world.condition("Reconciling")[0], world.condition("Stalled")[0]) == ("True", "False")
+    world.answer(Component.BILLING, ComponentState.FAILED)
+    world.settle()
+    assert world.condition("Stalled")[:2] == ("True", "Broken")
 
 
 def test_a_paused_tenant_is_not_touched_and_says_so() -> None:
@@ -318,6 +332,17 @@ def test_a_deletion_leaves_a_receipt_of_its_rows() -> None:
     assert (receipt.kind, receipt.reason) == ("Normal", "Archived")
     assert "auth 3, billing 3, booking 3" in receipt.message
     assert receipt.rows == {part.value: {"users": 2, "sessions": 1} for part in Component}
+
+
+def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() -> None:
+    world = settled()
+    deleting(world)
+    world.settle()
+    world.answer_all(ComponentState.DELETED)
+    world.published = None
+    world.done.clear()
+    world.settle()
+    assert [type(action) for action in world.done] == [DropStream, Forget, RemoveFinalizer]
 
 
 def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:

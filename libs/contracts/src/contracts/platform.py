@@ -111,6 +111,10 @@ class ComponentState(StrEnum):
     DELETED = "deleted"
 
 
+UNAVAILABLE = "Unavailable"
+"""How the reason of a failure ends that the component goes on trying to mend: a server that is away."""
+
+
 class BillingDetails(Record):
     """Stripe's side of the tenant, as billing last saw it."""
 

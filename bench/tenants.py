@@ -132,8 +132,6 @@ def made_stack() -> Iterator[Stack]:
                 | {
                     "STRIPE_STANDIN_PORT": str(port),
                     "STRIPE_STANDIN_API_KEY": "sk_test_bench",
-                    "STRIPE_STANDIN_WEBHOOK_URL": "",
-                    "STRIPE_STANDIN_STATE_FILE": str(folder / "stripe.sqlite"),
                 },
                 stdout=(folder / "stripe.log").open("wb"),
                 stderr=subprocess.STDOUT,

@@ -100,7 +100,9 @@ def test_pods_may_do_no_more_than_they_have_to(world: World) -> None:
     assert with_token == {"operator"}
 
 
-def test_nothing_is_lost_or_doubled_while_every_pod_is_restarted(world: World, business: Business) -> None:
+def test_nothing_is_lost_or_doubled_while_every_pod_is_restarted(
+    world: World, business: Business, tmp_path: Path
+) -> None:
     """Backing servers are killed and services are rolled; patient clients get each booking once, and one mail."""
     bookings = Bookings(business.slug, business.service_id, business.staff_id, minutes=30, patient=True)
     with under_load(world.gateway, 2, bookings.shot) as load:
@@ -124,16 +126,22 @@ def test_nothing_is_lost_or_doubled_while_every_pod_is_restarted(world: World, b
     with business.owner() as owner:
         assert {item["id"] for item in _pages(owner, "/v1/appointments")} >= set(bookings.booked)
         until(lambda: not _unconfirmed(owner, bookings), "every booking is confirmed", seconds=180)
-    _a_business_comes_and_goes(world)
+    _a_business_comes_and_goes(world, tmp_path)
 
 
-def _a_business_comes_and_goes(world: World) -> None:
-    """Every service, and every consumer of it, has found its way back."""
+def _a_business_comes_and_goes(world: World, folder: Path) -> None:
+    """Every service, and each consumer of it, has found its way back; Helm waits for a Tenant until it is Ready."""
     tenant = yaml.safe_load((ROOT / "dev" / "samples" / "tenant.yaml").read_text("utf-8"))
     tenant["metadata"]["name"] = name = "hillside"
-    world.cluster.kubectl("create", "-f", "-", given=json.dumps(tenant))
-    world.cluster.kubectl("wait", "--for=condition=Ready", f"tenant/{name}", "--timeout=2m")
-    world.cluster.kubectl("delete", "tenant", name, "--wait", "--timeout=2m")
+    chart = folder / name
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text(f"{{apiVersion: v2, name: {name}, version: 0.1.0}}", "utf-8")
+    (chart / "templates" / "tenant.yaml").write_text(json.dumps(tenant), "utf-8")
+    world.cluster.helm("install", name, str(chart), "--wait", "--timeout", "2m")
+    ready = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    assert world.cluster.kubectl("get", "tenant", name, ready) == "True"
+    world.cluster.helm("uninstall", name, "--wait", "--timeout", "2m")
+    assert name not in world.cluster.kubectl("get", "tenants", "-o", "name")
 
 
 def _pages(owner: httpx.Client, path: str) -> Iterator[dict[str, Any]]:

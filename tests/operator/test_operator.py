@@ -3,16 +3,18 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -161,6 +163,33 @@ def test_a_tenant_reads_its_own_topic_and_no_others(world: OperatorWorld) -> Non
         with pytest.raises(KafkaException) as refused:
             world.read_topic(topic, config, group)
         assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        assert _refused_to_write(config, topic)
+        assert _refused_to_describe(config, topic)
+    assert _refused_to_write(config, tenant_topic(mine))
+    assert not _refused_to_write(config, secret["dead-letter-topic"])
+    with pytest.raises(KafkaException) as refused:
+        world.read_group(tenant_topic(mine), config, f"tenant.{other}.readers")
+    assert refused.value.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+def _refused_to_write(config: dict[str, Any], topic: str) -> bool:
+    """As a business's client; False when the broker took the message."""
+    errors: list[KafkaError | None] = []
+    sender = Producer(config)
+    sender.produce(topic, value=b"{}", on_delivery=lambda error, _message: errors.append(error))
+    assert sender.flush(30) == 0
+    (error,) = errors
+    assert error is None or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED, error
+    return error is not None
+
+
+def _refused_to_describe(config: dict[str, Any], topic: str) -> bool:
+    admin = AdminClient(dict(config))
+    (answer,) = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
+    with pytest.raises(KafkaException) as refused:
+        answer.result(30)
+    listed = set(admin.list_topics(timeout=30).topics)
+    return refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and topic not in listed
 
 
 def test_a_secret_that_was_deleted_comes_back_with_another_password(world: OperatorWorld) -> None:

@@ -203,11 +203,14 @@ class OperatorWorld:
 
         return eventually(look, f"a record with plan {plan_name}")
 
+    def events(self, name: str) -> list[Body]:
+        """The Events about the object of that name."""
+        found = self.api.read("/apis/events.k8s.io/v1/namespaces/default/events?limit=1000")["items"]
+        return [item for item in found if item["regarding"]["name"] == name]
+
     def event(self, name: str, reason: str) -> Body | None:
-        """An Event with that reason about the object of that name, or None."""
-        events = self.api.read("/apis/events.k8s.io/v1/namespaces/default/events?limit=1000")["items"]
-        mine = (item for item in events if item["regarding"]["name"] == name and item["reason"] == reason)
-        return next(mine, None)
+        """One with that reason, or None."""
+        return next((item for item in self.events(name) if item["reason"] == reason), None)
 
     def answer(
         self,
@@ -320,6 +323,18 @@ class OperatorWorld:
                 else:
                     raise KafkaException(error)
             return found
+        finally:
+            client.close()
+
+    def read_group(self, topic: str, config: dict[str, Any], group: str) -> None:
+        """Joins a consumer group; raises KafkaException when the user may not."""
+        client = Consumer({**config, "group.id": group})
+        try:
+            client.subscribe([topic])
+            message = client.poll(30)
+            error = message.error() if message is not None else None
+            if error is not None:
+                raise KafkaException(error)
         finally:
             client.close()
 

@@ -52,16 +52,18 @@ class Actions:
         self._streams = streams
         self._records = records
         self._objects = objects
-        self._secrets: set[str] = set()
+        # Name to the tenant that it was made for.
+        self._secrets: dict[str, str | None] = {}
 
     async def refresh(self) -> None:
         """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are."""
         await self._streams.refresh()
-        self._secrets = await self._cluster.secret_names()
+        self._secrets = await self._cluster.credentials()
 
-    def stream(self, slug: str) -> StreamState:
+    def stream(self, tenant: TenantObject) -> StreamState:
         """What there is of a tenant's stream, as of the last look and what was done since."""
-        return replace(self._streams.state(slug), secret=manifests.secret_name(slug) in self._secrets)
+        mine = self._secrets.get(manifests.secret_name(tenant.name)) == str(tenant.uid)
+        return replace(self._streams.state(tenant.name), secret=mine)
 
     async def do(self, tenant: TenantObject, action: Action) -> None:
         key = Key("Tenant", tenant.name)
@@ -78,7 +80,7 @@ class Actions:
             case DropStream(slug):
                 await self._streams.drop(slug)
                 await self._cluster.delete_secret(manifests.secret_name(slug))
-                self._secrets.discard(manifests.secret_name(slug))
+                self._secrets.pop(manifests.secret_name(slug), None)
             case Publish(record):
                 await self._records.publish(record)
             case Forget():
@@ -96,10 +98,10 @@ class Actions:
 
     async def _put_stream(self, stream: WantedStream) -> None:
         """The Secret first: a password that Kafka knows and nobody holds would be of no use."""
-        name = manifests.secret_name(stream.slug)
+        name, tenant_id = manifests.secret_name(stream.slug), str(stream.tenant_id)
         present = await self._cluster.read_secret(name) if name in self._secrets else None
         password = manifests.password_in(present) if present else None
-        if present is not None and manifests.tenant_id_in(present) != str(stream.tenant_id):
+        if present is not None and manifests.tenant_id_in(present) != tenant_id:
             # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
             await self._streams.drop(stream.slug)
             password = None
@@ -108,7 +110,7 @@ class Actions:
             await self._cluster.put_secret(
                 manifests.credentials_secret(
                     stream.slug,
-                    str(stream.tenant_id),
+                    tenant_id,
                     self._settings.namespace,
                     password,
                     bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
@@ -116,7 +118,7 @@ class Actions:
                 )
             )
             reached("operator.secret-made")
-        self._secrets.add(name)
+        self._secrets[name] = tenant_id
         await self._streams.put(stream, password)
 
     async def announce(self, about: Regarding, event: Announce) -> None:

@@ -13,7 +13,7 @@ from kubernetes import aio
 
 from tenant_operator.domain import GROUP, VERSION
 from tenant_operator.errors import ClusterFailedError, ConflictError, NotFoundError, RefusedError
-from tenant_operator.manifests import MANAGED_BY, OPERATOR
+from tenant_operator.manifests import MANAGED_BY, OPERATOR, tenant_id_in
 from tenant_operator.metrics import WRITES
 
 Body = dict[str, Any]
@@ -101,12 +101,12 @@ class Cluster:
             ),
         )
 
-    async def secret_names(self) -> set[str]:
-        """The names of the credentials Secrets that the operator made."""
+    async def credentials(self) -> dict[str, str | None]:
+        """The credentials Secrets that the operator made: name to the id of the tenant that it was made for."""
         found = await self._do(
             self._core().list_namespaced_secret(self._namespace, label_selector=f"{MANAGED_BY}={OPERATOR}")
         )
-        return {item["metadata"]["name"] for item in self._plain(found)["items"]}
+        return {item.metadata.name: tenant_id_in(self._plain(item)) for item in found.items}
 
     async def read_secret(self, name: str) -> Body | None:
         found = await self._maybe(self._core().read_namespaced_secret(name, self._namespace))

@@ -161,7 +161,7 @@ class Passes:
             public_url=self._settings.public_url.rstrip("/"),
             published=self._records.published(tenant.uid),
             answers=self._records.answers(tenant.uid),
-            stream=self._actions.stream(tenant.name),
+            stream=self._actions.stream(tenant),
         )
 
     async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:

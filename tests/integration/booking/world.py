@@ -20,6 +20,7 @@ from contracts.booking import Channel
 from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
 from contracts.model import Money
 from contracts.platform import TenantChanged
+from servicekit import usage
 from servicekit.db import Database
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
@@ -99,6 +100,16 @@ class World:
         finally:
             await db.close()
         return shop
+
+    async def use(self, shop: Shop, metric: str, count: int) -> None:
+        """As if so much of a limit had been used this month."""
+        db = Database(self.database.settings, application="test")
+        await db.open()
+        try:
+            async with db.tenant(shop.tenant.tenant_id) as conn:
+                await usage.consume(conn, shop.tenant, metric, datetime.now(UTC), count=count)
+        finally:
+            await db.close()
 
     def post(self, shop: Shop, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:
         """Books publicly."""

@@ -1,0 +1,148 @@
+"""Deletions with something away: Kafka, the operator, patience. Each ends, or says what it waits for.
+
+With a component away: test_operator. Past the deadline: unit tests. With Stripe away: tests/integration/billing.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import pytest
+from confluent_kafka import KafkaException
+
+from contracts.envelope import Envelope
+from contracts.platform import ComponentState, TenantState
+from contracts.topics import tenant_topic
+from servicekit.ids import new_id
+from support.api_server import ApiServer
+from support.broker import Broker
+from support.operator_world import OperatorWorld, condition, eventually, tenant
+from tenant_operator.domain import ABANDON, FINALIZER
+
+
+@pytest.fixture(scope="module")
+def apart(
+    api_server: ApiServer, own_broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> OperatorWorld:
+    """With a Kafka of its own, as it is killed here, and without an operator."""
+    return OperatorWorld(api_server, own_broker, tmp_path_factory.mktemp("deletion"))
+
+
+def _gone(world: OperatorWorld, name: str) -> None:
+    eventually(lambda: world.api.get("Tenant", name) is None, f"the end of {name}")
+
+
+def _end(world: OperatorWorld, name: str, tenant_id: UUID) -> None:
+    """The components answer, and the object goes."""
+    record = world.await_record(tenant_id, TenantState.DELETING)
+    world.answer_all(record, ComponentState.DELETED)
+    _gone(world, name)
+
+
+@pytest.mark.slow
+def test_with_kafka_away_it_says_so_and_goes_on_when_it_is_back(apart: OperatorWorld) -> None:
+    """Takes a start of Kafka and one of the operator."""
+    with apart.operator():
+        name = apart.provisioned(apart.new_plan())
+        tenant_id = apart.tenant_id(name)
+        apart.broker.kill()
+        try:
+            apart.api.delete("Tenant", name)
+            body = apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
+            assert condition(body, "Reconciling")[0] == "True"
+            assert body["metadata"]["finalizers"] == [FINALIZER]
+        finally:
+            apart.broker.start()
+        _end(apart, name, tenant_id)
+
+
+@pytest.mark.slow
+def test_abandoned_it_ends_without_kafka_and_tells_what_is_left(apart: OperatorWorld) -> None:
+    """Takes a start of Kafka and one of the operator, and the time in which Kafka is given up."""
+    with apart.operator():
+        name = apart.provisioned(apart.new_plan())
+        tenant_id = apart.tenant_id(name)
+        apart.broker.kill()
+        try:
+            apart.api.delete("Tenant", name)
+            apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
+            apart.api.patch("Tenant", name, {"metadata": {"annotations": {ABANDON: "true"}}})
+            eventually(lambda: apart.api.get("Tenant", name) is None, "the end of it", seconds=240)
+        finally:
+            apart.broker.start()
+        told = [item["note"] for item in apart.events(name) if item["reason"] == "Abandoned"]
+        assert any("auth" in note and str(tenant_id) in note for note in told), told
+        assert any("DropStream" in note for note in told), told
+
+
+@pytest.mark.slow
+def test_with_the_operator_away_the_object_waits_for_it(apart: OperatorWorld) -> None:
+    """Takes two starts of the operator."""
+    with apart.operator():
+        name = apart.provisioned(apart.new_plan())
+        tenant_id = apart.tenant_id(name)
+    apart.api.delete("Tenant", name)
+    body = apart.api.get("Tenant", name)
+    assert body is not None
+    assert body["metadata"]["deletionTimestamp"]
+    with apart.operator():
+        _end(apart, name, tenant_id)
+
+
+@pytest.mark.slow
+def test_the_name_is_free_when_the_old_one_is_erased_and_not_before(apart: OperatorWorld) -> None:
+    """Takes a start of the operator."""
+    with apart.operator():
+        plan = apart.new_plan()
+        name = apart.provisioned(plan, deletionPolicy="Delete")
+        tenant_id, before = apart.tenant_id(name), apart.secret(name)
+        apart.api.delete("Tenant", name)
+        record = apart.await_record(tenant_id, TenantState.DELETING)
+        assert apart.api.create(tenant(name, plan)).status_code == 409
+        apart.answer_all(record, ComponentState.DELETED)
+        _gone(apart, name)
+        assert apart.api.create(tenant(name, plan)).status_code == 201
+        assert apart.tenant_id(name) != tenant_id
+        apart.answer_all(apart.await_record(apart.tenant_id(name)))
+        apart.await_condition(name, "Ready", "True", "Provisioned")
+        _is_another(apart, name, before)
+
+
+@pytest.mark.slow
+def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_ones(
+    apart: OperatorWorld,
+) -> None:
+    """Takes two starts of the operator."""
+    with apart.operator():
+        plan = apart.new_plan()
+        name = apart.provisioned(plan)
+        before, old = apart.secret(name), apart.tenant_id(name)
+    event = Envelope(
+        id=str(new_id()),
+        source="/slotwright/booking",
+        type="booking.appointment.booked.v1",
+        time=datetime.now(UTC),
+        subject="x",
+        tenant_id=old,
+        data=b"{}",
+    )
+    apart.send(tenant_topic(name), "x", event)
+    apart.api.patch("Tenant", name, {"metadata": {"finalizers": None}})
+    apart.api.delete("Tenant", name)
+    assert apart.api.create(tenant(name, plan)).status_code == 201
+    with apart.operator() as running:
+        apart.answer_all(apart.await_record(apart.tenant_id(name)))
+        apart.await_condition(name, "Ready", "True", "Provisioned")
+        _is_another(apart, name, before)
+        metrics = httpx.get(f"{running.url}/metrics").text
+        assert "slotwright_operator_orphan_records 0.0" not in metrics
+
+
+def _is_another(world: OperatorWorld, name: str, before: dict[str, str]) -> None:
+    """Its topics are new, and who had the old one's credentials has none of its."""
+    after = world.secret(name)
+    group = f"{after['group.id.prefix']}readers"
+    assert world.read_topic(tenant_topic(name), world.client_of(after), group) == []
+    assert after["sasl.password"] != before["sasl.password"]
+    with pytest.raises(KafkaException):
+        world.read_topic(tenant_topic(name), world.client_of(before), group)

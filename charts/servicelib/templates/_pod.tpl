@@ -129,7 +129,7 @@ spec:
         - name: {{ $root.Chart.Name }}
           {{- include "servicelib.container" $root | nindent 10 }}
           {{- if $v.development.reload }}
-          command: [python, -m, servicekit.reload, --from, /code, --, service]
+          command: [python, -m, servicekit.reload, --from, /code, --, {{ eq $root.Chart.Name "operator" | ternary "tenant_operator" $root.Chart.Name }}]
           {{- end }}
           args: {{ toJson $workload.args }}
           ports:

@@ -10,7 +10,12 @@ from typing import IO
 from servicekit.reload import copy_packages
 
 _SECONDS = 20
-_PROGRAM = "import signal, stamp, sys\nprint(stamp.VALUE, flush=True)\nsignal.pause()\n"
+_PROGRAM = """
+import signal, sys, servicekit
+from program import stamp
+print(stamp.VALUE, sys.argv[1:], servicekit.__file__, flush=True)
+signal.pause()
+"""
 
 
 def _pass_on(out: IO[str], lines: Queue[str]) -> None:
@@ -35,11 +40,16 @@ def test_the_projects_own_packages_are_copied_and_no_others(tmp_path: Path) -> N
 
 
 def test_a_changed_file_starts_the_command_anew(tmp_path: Path) -> None:
+    """With what was copied first on the path, servicekit itself among it."""
     code = tmp_path / "code"
-    code.mkdir()
-    (code / "stamp.py").write_text("VALUE = 'first'\n")
+    for package in ("program", "servicekit"):
+        (code / package).mkdir(parents=True)
+        (code / package / "__init__.py").touch()
+    (code / "program" / "__main__.py").write_text(_PROGRAM)
+    stamp = code / "program" / "stamp.py"
+    stamp.write_text("VALUE = 'first'\n")
     wrapper = subprocess.Popen(
-        [sys.executable, "-m", "servicekit.reload", "--from", code, "--", sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-m", "servicekit.reload", "--from", code, "--", "program", "all"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -47,9 +57,11 @@ def test_a_changed_file_starts_the_command_anew(tmp_path: Path) -> None:
     assert wrapper.stdout is not None
     threading.Thread(target=_pass_on, args=(wrapper.stdout, lines), daemon=True).start()
     try:
-        assert lines.get(timeout=_SECONDS) == "first"
-        (code / "stamp.py").write_text("VALUE = 'second'\n")
-        assert lines.get(timeout=_SECONDS) == "second"
+        place = code / "servicekit" / "__init__.py"
+        assert lines.get(timeout=_SECONDS) == f"first ['all'] {place}"
+        stamp.write_text("VALUE = 'oops'; raise ValueError\n")
+        stamp.write_text("VALUE = 'second'\n")
+        assert lines.get(timeout=_SECONDS) == f"second ['all'] {place}"
     finally:
         wrapper.terminate()
         assert wrapper.wait(_SECONDS) == 0

@@ -335,6 +335,14 @@ def test_an_upstream_that_speaks_no_http_is_a_502(edge: Edge) -> None:
     assert problem(answer, 502, "bad-gateway")["service"] == "business"
 
 
+def test_an_answer_of_whoever_has_a_services_address_now_is_none(edge: Edge) -> None:
+    """Known by the request's id, which every service gives back; what it says does not reach the client."""
+    tenant = edge.open_business()
+    answer = edge.call("GET", f"{BUSINESS}?do=stranger", tenant)
+    assert problem(answer, 503, "unavailable")["service"] == "business"
+    assert edge.call("GET", BUSINESS, tenant).status_code == 200
+
+
 def test_a_slow_upstream_is_a_504(edge: Edge) -> None:
     tenant = edge.open_business()
     started = time.monotonic()

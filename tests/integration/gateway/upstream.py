@@ -60,6 +60,7 @@ class Upstream:
             "garbage": self._garbage,
             "headers": self._headers,
             "empty": self._empty,
+            "stranger": self._stranger,
         }.get(request.query.get("do", ""))
         if behave is not None:
             return await behave(request)
@@ -130,8 +131,19 @@ class Upstream:
         )
         return response
 
+    async def _stranger(self, _request: web.Request) -> web.StreamResponse:
+        """As whoever has the address now."""
+        response = web.Response(status=403, text="denied")
+        response.headers["X-Request-ID"] = "somebody-elses"
+        return response
+
     async def _empty(self, _request: web.Request) -> web.StreamResponse:
         return web.Response(status=204)
+
+
+async def _give_back_the_id(request: web.Request, response: web.StreamResponse) -> None:
+    """As every service does."""
+    response.headers.setdefault("X-Request-ID", request.headers.get("X-Request-ID", ""))
 
 
 @contextmanager
@@ -141,6 +153,7 @@ def serving() -> Iterator[Upstream]:
     loop = asyncio.new_event_loop()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", upstream.handle)
+    app.on_response_prepare.append(_give_back_the_id)
     # Cancels a handler whose client has gone, so that an endless answer can tell.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 

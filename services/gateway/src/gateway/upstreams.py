@@ -17,6 +17,7 @@ from gateway.errors import UpstreamBroken, UpstreamDown, UpstreamTimeout
 from gateway.settings import GatewaySettings
 from servicekit.errors import Problem
 from servicekit.health import Heartbeat
+from servicekit.ids import new_id
 from servicekit.loops import pause_for
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ _KEEPALIVE_SECONDS = 3.0
 _DNS_SECONDS = 10
 _HEADER_BYTES = 32 * 1024
 _PULSE_SECONDS = 20.0
+_REQUEST_ID = "X-Request-ID"
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -86,6 +88,9 @@ class Upstreams:
     ) -> aiohttp.ClientResponse:
         """The answer, its body unread; whoever calls closes it. `target` is the raw path with its query.
 
+        `headers` have an X-Request-ID. Every service gives it back, so an answer without it is a stranger's: the
+        address of a pod that has ended may be another's by now, and so may a connection that was kept open to it.
+
         Raises UpstreamDown, UpstreamBroken or UpstreamTimeout. What `data` raises comes out as one of them, so a
         caller that streams looks at its own side first.
         """
@@ -93,7 +98,7 @@ class Upstreams:
         if base is None:
             raise UpstreamDown(service)
         try:
-            return await self._client().request(
+            response = await self._client().request(
                 method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
             )
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -102,6 +107,11 @@ class Upstreams:
                 "upstream gave no answer", upstream=service, problem=problem.slug, error=_described(error)
             )
             raise problem from error
+        if response.headers.get(_REQUEST_ID) != headers[_REQUEST_ID]:
+            response.close()
+            log.warning("upstream answered as a stranger", upstream=service, status=response.status)
+            raise UpstreamDown(service)
+        return response
 
     def _problem(self, service: str, error: BaseException) -> Problem:
         match error:
@@ -116,7 +126,8 @@ class Upstreams:
         """A small document. Raises Problem."""
         try:
             async with asyncio.timeout(seconds):
-                response = await self.send(service, "GET", path, {"Accept": "application/json"}, None)
+                headers = {"Accept": "application/json", _REQUEST_ID: str(new_id())}
+                response = await self.send(service, "GET", path, headers, None)
                 async with response:
                     if response.status != 200:
                         raise UpstreamBroken(service)

@@ -118,6 +118,36 @@ def test_a_failed_migration_leaves_nothing_half_done_and_names_its_revision(prob
         ).fetchall() == [("probe_0001",)]
 
 
+def test_a_table_in_use_is_not_queued_for_but_tried_again(probe: Probe) -> None:
+    """Whoever waits for a table's lock holds up all who come after: for two seconds at most."""
+    probe.revise("probe_0001", "CREATE TABLE busy (n int); GRANT SELECT ON busy TO PUBLIC")
+    assert ended(probe.start())[0] == 0
+    probe.revise("probe_0002", "ALTER TABLE busy ADD COLUMN more int")
+    with (
+        psycopg.connect(probe.database.admin_url) as user,
+        psycopg.connect(probe.database.admin_url) as next_one,
+    ):
+        user.execute("SELECT n FROM busy")
+        process = probe.start()
+        tries = 0
+
+        def tried(entry: dict[str, Any]) -> None:
+            nonlocal tries
+            tries += entry["event"] == "a table is in use, trying again"
+
+        reading = threading.Thread(target=_read, args=(process, tried))
+        reading.start()
+        until(lambda: tries >= 2, "it has given way twice")
+        next_one.execute("SET statement_timeout = '4s'")
+        next_one.execute("SELECT n FROM busy")
+        next_one.rollback()
+        user.rollback()
+        reading.join(60)
+        assert process.wait(60) == 0
+    with psycopg.connect(probe.database.admin_url) as conn:
+        conn.execute("SELECT more FROM busy")
+
+
 @pytest.mark.parametrize("arguments", [(), ("--wait",)])
 def test_a_database_that_is_not_there_is_said_in_a_line(probe: Probe, arguments: tuple[str, ...]) -> None:
     probe.revise("probe_0001", "CREATE TABLE shop (id int)")

@@ -6,6 +6,7 @@ expand-only within a release: the code before it goes on working (docs/adr/0009)
 """
 
 import asyncio
+import random
 import time
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 0x510_7816
 _PAUSE_SECONDS = 1.0
+# Well below the 5 s for which a request waits for a connection.
+_LOCK_MILLISECONDS = 1500
+_LOCK_PAUSE_SECONDS = 2.0
 _HERE = Path(__file__).parent / "migrations"
 
 
@@ -82,9 +86,7 @@ def _migrate(service: str, conninfo: str, limit: float) -> None:
             log.info("the schema is a newer release's", service=service, heads=sorted(newer))
             return
         try:
-            with engine.begin() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "heads")
+            _upgrade(service, config, engine, limit)
         except Exception as error:  # whatever a revision raised, the message must name where it stood
             wanted = _heads(scripts) - before
             raise MigrationError(
@@ -92,6 +94,32 @@ def _migrate(service: str, conninfo: str, limit: float) -> None:
                 f"and was rolled back: {error}"
             ) from error
         log.info("migrated", service=service, heads=sorted(_current(engine)), before=sorted(before))
+
+
+def _upgrade(service: str, config: Config, engine: sa.Engine, limit: float) -> None:
+    """Tries until it gets its locks, for up to `limit` seconds: what waits for one holds up everybody behind it."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}")
+                config.attributes["connection"] = connection
+                command.upgrade(config, "heads")
+        except Exception as error:
+            if not _locked_out(error) or time.monotonic() > deadline:
+                raise
+            log.info("a table is in use, trying again", service=service, seen=_first_line(error))
+            time.sleep(_LOCK_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        else:
+            return
+
+
+def _locked_out(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
@@ -111,7 +139,7 @@ def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
             time.sleep(_PAUSE_SECONDS)
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

@@ -84,7 +84,7 @@ bench-gateway: init ## Requests a second through the gateway against straight to
 	$(RUN)/python bench/gateway.py
 
 bench-operator: init ## Tenants: against a plain script, over a restart, memory, changes, a changed plan
-	$(RUN)/python bench/tenants.py
+	$(RUN)/python bench/tenants.py --plot docs/operator-cost.svg
 
 bench-cluster: init ## Images, time to ready, memory, and failures in a rolling upgrade: in a kind cluster of its own
 	$(RUN)/python bench/cluster.py

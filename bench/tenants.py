@@ -28,6 +28,7 @@ from confluent_kafka import Consumer, TopicPartition
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import plain_script
+from plot import write_plot
 
 from contracts.platform import TenantChanged
 from devstack.processes import free_port
@@ -322,6 +323,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--tenants", type=int, default=1000)
     parser.add_argument("--growth", type=int, nargs="*", default=[10, 100, 1000, 5000])
+    parser.add_argument("--plot", type=Path, help="where to write the growth as an SVG")
     arguments = parser.parse_args()
     number = arguments.tenants
     print(f"{number} tenants at once, seed {_SEED}; script and operator in turn:")
@@ -342,9 +344,23 @@ def main() -> int:
         )
     print()
     print(_row(*_COLUMNS))
+    found = []
     for size in arguments.growth:
-        print(_row(*_cells(grown(size))), flush=True)
+        found.append(grown(size))
+        print(_row(*_cells(found[-1])), flush=True)
+    if arguments.plot:
+        _plot(arguments.plot, found)
     return 0
+
+
+def _plot(path: Path, found: Sequence[Grown]) -> None:
+    series = {
+        "all Ready": [(got.tenants, got.provisioned.seconds) for got in found],
+        "restart": [(got.tenants, got.restart) for got in found],
+        "plan edit": [(got.tenants, got.edit) for got in found],
+        "one change, p99": [(got.tenants, percentile(got.change, 0.99)) for got in found],
+    }
+    write_plot(path, series, across="tenants", up="seconds")
 
 
 def _cells(got: Grown) -> list[str]:

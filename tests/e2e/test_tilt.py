@@ -5,6 +5,7 @@ everything out, on two cores.
 """
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 _UP_SECONDS = 1200
 _SERVING_SECONDS = 60
 _PROFILE = "services/business/src/business/routes/profile.py"
-_ROUTE = '@router.get("/v1/business"'
+_ROUTE = re.compile(r'@router\.get\("/v1/business"[^)]*\)')
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,12 @@ def tilt(ground: Ground, checkout: Path, command: str, port: int, log: Path) -> 
 
 @contextmanager
 def tilt_up(ground: Ground, checkout: Path, log: Path) -> Iterator[None]:
-    """`tilt up`, with the gateway and business ready; ended as Ctrl-C would."""
+    """`tilt up`, when it has nothing left to do; ended as Ctrl-C would."""
     port = free_port()
     process = tilt(ground, checkout, "up --stream", port, log)
     try:
-        for name in ("gateway", "business"):
-            until_ready(name, port, process)
+        # The last of all: everything else is there before it.
+        until_ready("seed", port, process)
         yield
     finally:
         process.terminate()
@@ -113,19 +114,23 @@ def test_a_saved_file_is_serving_in_the_pod_that_ran_before(
     ground: Ground, checkout: Path, tmp_path: Path
 ) -> None:
     """Without a new image or pod; how long it took is printed."""
-    said = f"As of {secrets.token_hex(6)}."
     selector = "app.kubernetes.io/name=business,app.kubernetes.io/component=all"
     with tilt_up(ground, checkout, tmp_path / "tilt-up.log"), httpx.Client(base_url=ground.gateway) as client:
         before = [pod["metadata"]["uid"] for pod in ground.pods(selector)]
-        file = checkout / _PROFILE
-        text = file.read_text("utf-8")
-        assert _ROUTE in text
-        file.write_text(text.replace(_ROUTE, f'{_ROUTE}, description="{said}"'), "utf-8")
-        saved = time.monotonic()
-        until(
-            lambda: said in client.get("/openapi.json", timeout=30).text,
-            "the saved file is serving",
-            seconds=_SERVING_SECONDS,
-        )
-        print(f"saved file serving after {time.monotonic() - saved:.1f} s")  # noqa: T201
+        took = [_until_serving(client, checkout / _PROFILE) for _ in range(3)]
+        print("saved file serving after " + ", ".join(f"{seconds:.1f} s" for seconds in took))  # noqa: T201
         assert [pod["metadata"]["uid"] for pod in ground.pods(selector)] == before
+
+
+def _until_serving(client: httpx.Client, file: Path) -> float:
+    """Seconds from a change of the route's description until it stands in the gateway's document."""
+    said = f"As of {secrets.token_hex(6)}."
+    text, changed = _ROUTE.subn(f'@router.get("/v1/business", description="{said}")', file.read_text("utf-8"))
+    assert changed == 1
+    file.write_text(text, "utf-8")
+    saved = time.monotonic()
+    while said not in client.get("/openapi.json", timeout=30).text:
+        assert time.monotonic() - saved < _SERVING_SECONDS, "the saved file is not serving"
+        # Each look asks every service for its document, on the cores that the start needs.
+        time.sleep(0.2)
+    return time.monotonic() - saved

@@ -27,8 +27,9 @@ from support.events import until
 pytestmark = pytest.mark.slow
 
 _NEXT = {"booking_9001": "ALTER TABLE appointment ADD COLUMN e2e_note text;"}
-_RATE = 100
-"""Requests a second."""
+_RATE = 20
+"""Requests a second: a machine of two cores that also builds, rolls out and sends them should manage that many. What
+it does at 100 is measured, not tested (bench/cluster.py)."""
 SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=migrate"
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from support.api_server import ROOT, ApiServer
-from support.operator_world import fresh, plan, tenant
+from support.operator_world import condition, fresh, plan, tenant
 
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 
@@ -134,6 +134,16 @@ def test_the_owners_address_is_sealed_by_the_invitation(api_server: ApiServer) -
     assert answer.status_code == 422
     assert SEALED in answer.json()["message"]
     assert api_server.patch("Tenant", name, {"spec": {"owner": {"name": "Bo"}}}).status_code == 200
+
+
+def test_a_new_tenant_is_not_ready_before_anybody_has_seen_it(api_server: ApiServer) -> None:
+    """Else Helm's --wait, which takes an object without a status for one that is done, would not wait for it."""
+    name = fresh("shop")
+    assert api_server.create(tenant(name, "pro")).status_code == 201
+    body = api_server.get("Tenant", name)
+    assert condition(body, "Ready") == ("Unknown", "Pending", "Waiting for the operator.")
+    assert condition(body, "Reconciling")[0] == "True"
+    api_server.delete("Tenant", name)
 
 
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.name)

@@ -59,17 +59,15 @@ def test_a_tenant_is_ready_when_every_component_has_answered(world: OperatorWorl
     assert "annotations" not in body["metadata"]
 
 
-def test_the_status_is_unknown_before_anything_is_done(world: OperatorWorld) -> None:
-    """Nobody may take an object without a status for one that is ready; events tell the first state too."""
-    name = world.new_tenant(world.new_plan())
-    world.await_condition(name, "Ready", "False")
+def test_each_transition_is_told_in_an_event(world: OperatorWorld) -> None:
+    name = world.provisioned(world.new_plan())
 
-    def announced() -> bool:
-        path = "/apis/events.k8s.io/v1/namespaces/default/events?limit=500"
-        mine = [item for item in world.api.read(path)["items"] if item["regarding"]["name"] == name]
-        return {"Pending", "Provisioning"} <= {item["reason"] for item in mine}
+    def told() -> dict[str, str]:
+        return {item["reason"]: item["note"] for item in world.events(name)}
 
-    eventually(announced, "the events of first sight and of provisioning")
+    eventually(lambda: {"Provisioning", "Provisioned"} <= told().keys(), "the events of both")
+    assert "TopicsReady is True (Created)." in " ".join(told().values())
+    assert told()["Provisioned"].startswith("Every component serves this business.")
 
 
 def test_a_missing_plan_stalls_and_its_coming_mends(world: OperatorWorld) -> None:

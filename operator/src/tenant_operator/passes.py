@@ -170,6 +170,8 @@ class Passes:
         hurry = haste(tenant.status, status)
         if body is None or hurry is Haste.NONE:
             return
+        if "observedGeneration" not in tenant.status:
+            self._written.setdefault(key, time.monotonic())
         every = {Haste.USE: self._settings.usage_seconds, Haste.PROGRESS: self._settings.progress_seconds}
         wait = self._written.get(key, 0.0) + every.get(hurry, 0.0) - time.monotonic()
         if wait > 0:

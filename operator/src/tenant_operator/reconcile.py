@@ -96,8 +96,6 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
         return Decision((), status.paused(tenant, observed.now))
     if tenant.deleted_at is not None:
         return _delete(tenant, observed)
-    if not tenant.conditions:
-        return Decision((), status.first_sight(tenant, observed.now), timedelta())
     problem = _problem(tenant, plan, observed)
     if problem is not None or plan is None:
         reason, message = problem or ("PlanNotFound", "")

@@ -2,7 +2,7 @@
 
 Pure. Follows kstatus (Ready, Reconciling, Stalled, observedGeneration), so that `kubectl wait`, Helm, Argo CD and
 Flux read it right. A condition keeps its lastTransitionTime while its status stays. When nothing has changed, a
-status is equal to the one before: then nothing is written.
+status is equal to the one before: then nothing is written. A new object has Ready=Unknown by its CRD's default.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,13 +15,8 @@ from tenant_operator.domain import Observed, TenantObject, WantedStream, timesta
 from tenant_operator.figures import figures
 
 OVERDUE = "DeletionOverdue"
-
-
-def first_sight(tenant: TenantObject, now: datetime) -> dict[str, Any]:
-    """Written before anything is done, so that nobody takes silence for readiness."""
-    message = "The operator has seen this object and begins with it."
-    unknown = [Condition(kind, "Unknown", "Pending", message) for kind in ORDER[3:]]
-    return _merged(tenant, now, [*kstatus("Unknown", "True", "False", "Pending", message), *unknown])
+_NEVER = "1970-01-01T00:00:00Z"
+"""When the conditions turned that the CRD gives an object which the operator has not seen."""
 
 
 def paused(tenant: TenantObject, now: datetime) -> dict[str, Any]:
@@ -99,7 +94,7 @@ def _merged(
             "message": condition.message,
             "observedGeneration": tenant.generation,
             "lastTransitionTime": before["lastTransitionTime"]
-            if before and before["status"] == condition.status
+            if before and before["status"] == condition.status and before["lastTransitionTime"] != _NEVER
             else timestamp(now),
         }
     if beside is None:

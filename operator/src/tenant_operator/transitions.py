@@ -42,7 +42,8 @@ def haste(before: Status, after: Status) -> Haste:
         for kind, truth in ((RECONCILING, "True"), (STALLED, "False"))
     )
     on_the_way = {"Pending", "Provisioning"}
-    same = before.get("observedGeneration") == after.get("observedGeneration")
+    # None: the operator has not written a status yet.
+    same = before.get("observedGeneration") in {None, after.get("observedGeneration")}
     if (
         under_way
         and same

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import yaml
 
 from contracts.platform import (
     BillingDetails,
@@ -35,6 +38,9 @@ from tenant_operator.reconcile import (
     reconcile,
 )
 
+_CRD = yaml.safe_load((Path(__file__).parents[3] / "crds" / "tenants.yaml").read_text("utf-8"))
+NEW_STATUS = _CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"]
+"""What the API server gives a new Tenant."""
 NOW = datetime(2026, 3, 9, 10, 0, tzinfo=UTC)
 UID = UUID("0195b3a0-0000-7000-8000-000000000001")
 PLAN_UID = UUID("0195b3a0-0000-7000-8000-000000000002")
@@ -60,7 +66,7 @@ def tenant_body(metadata: Mapping[str, Any] | None = None, **spec: Any) -> dict[
         "billing": {"mode": "Stripe", "trialDays": 14},
     }
     about = {"name": "riverside", "uid": str(UID), "generation": 1}
-    return {"metadata": about | dict(metadata or {}), "spec": given | spec}
+    return {"metadata": about | dict(metadata or {}), "spec": given | spec, "status": NEW_STATUS}
 
 
 def tenant(metadata: Mapping[str, Any] | None = None, **spec: Any) -> TenantObject:

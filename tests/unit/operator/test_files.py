@@ -11,7 +11,7 @@ import yaml
 
 from tenant_operator.domain import parse_plan, parse_tenant
 from tenant_operator.manifests import credentials_secret
-from unit.operator.surroundings import PLAN_UID, UID, Surroundings
+from unit.operator.surroundings import NEW_STATUS, PLAN_UID, UID, Surroundings
 
 CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if path.is_dir())
 
@@ -19,6 +19,7 @@ CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if p
 def _made_of(folder: Path) -> dict[str, Any]:
     tenant = yaml.safe_load((folder / "tenant.yaml").read_text("utf-8"))
     tenant["metadata"] |= {"uid": str(UID), "generation": 1}
+    tenant["status"] = NEW_STATUS
     plan = yaml.safe_load((folder / "plan.yaml").read_text("utf-8"))
     plan["metadata"] |= {"uid": str(PLAN_UID), "generation": 1}
     world = Surroundings(parse_tenant(tenant), parse_plan(plan))

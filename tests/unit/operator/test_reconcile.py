@@ -38,13 +38,6 @@ def deleting(world: Surroundings) -> None:
     world.tenant = replace(world.tenant, deleted_at=world.now)
 
 
-def test_at_first_sight_ready_is_unknown_and_nothing_else_is_done() -> None:
-    decision = reconcile(tenant(), plan(), Surroundings().observed())
-    assert decision.actions == ()
-    ready = next(item for item in decision.status["conditions"] if item["type"] == "Ready")
-    assert (ready["status"], ready["observedGeneration"]) == ("Unknown", 1)
-
-
 def test_a_new_tenant_gets_finalizer_stream_and_record_in_this_order() -> None:
     world = Surroundings()
     world.settle()

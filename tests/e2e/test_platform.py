@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 _NEXT = {"booking_9001": "ALTER TABLE appointment ADD COLUMN e2e_note text;"}
 _RATE = 20
-"""Requests a second: a machine of two cores that also builds, rolls out and sends them should manage that many. What
-it does at 100 is measured, not tested (bench/cluster.py)."""
+"""Requests a second: what two cores manage that also roll out and send them. At 100 it is measured, not tested
+(bench/cluster.py)."""
 SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=migrate"
 
 

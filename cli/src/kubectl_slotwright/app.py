@@ -9,7 +9,7 @@ import click
 
 from kubectl_slotwright import changes, plan_diff, status, usage
 from kubectl_slotwright.errors import PluginError
-from kubectl_slotwright.objects import event_of, plan_of, tenant_of
+from kubectl_slotwright.objects import Event, Tenant, event_of, plan_of, tenant_of
 from kubectl_slotwright.screen import make_streams_safe
 from kubectl_slotwright.session import (
     Duration,
@@ -53,11 +53,20 @@ def status_command(session: Session, tenant: str | None, exit_code: bool) -> Non
         ready = all(status.is_ready(found) for found in all_of_them)
     else:
         one = tenant_of(session.kubectl.tenant(tenant))
-        events = [event_of(body) for body in session.kubectl.events(one.uid)]
+        events = _events(session, one)
         session.emit(status.one_json(one, events), status.one_text(one, events, session.screen))
         ready = status.is_ready(one)
     if exit_code and not ready:
         raise click.exceptions.Exit(1)
+
+
+def _events(session: Session, tenant: Tenant) -> list[Event]:
+    """None where they cannot be read: who may see tenants may not always see the namespace `default`."""
+    try:
+        return [event_of(body) for body in session.kubectl.events(tenant.uid)]
+    except PluginError as error:
+        session.tell(f"The Events about {tenant.name} are left out. {error.message}")
+        return []
 
 
 @cli.command("usage", short_help="What is used of the limits.")

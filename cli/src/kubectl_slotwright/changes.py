@@ -64,7 +64,7 @@ def erase(session: Session, name: str, *, yes: bool, seconds: float) -> None:
 
 
 def _ask(tenant: Tenant) -> None:
-    if not sys.stdin.isatty():
+    if not _at_a_terminal():
         raise click.UsageError("Erasing cannot be undone: there is no terminal to confirm it at; give --yes.")
     click.echo(
         f"This erases {tenant.name} ({clean(tenant.display_name)}, tenant id {tenant.uid}) in every service: staff,"
@@ -76,6 +76,10 @@ def _ask(tenant: Tenant) -> None:
         != tenant.name
     ):
         raise PluginError(f"That is not its name; nothing has been done to {tenant.name}.")
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant | None:

@@ -9,17 +9,23 @@ T = TypeVar("T")
 _EVERY_SECONDS = 0.5
 
 
-def until(look: Callable[[], T | None], seconds: float) -> T | None:
+def until(
+    look: Callable[[], T | None],
+    seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T | None:
     """The first answer of `look` that is not None, or None when it has not come within that time.
 
     It is asked once even if `seconds` is 0.
     """
-    end = time.monotonic() + seconds
+    end = monotonic() + seconds
     while True:
         found = look()
         if found is not None:
             return found
-        left = end - time.monotonic()
+        left = end - monotonic()
         if left <= 0:
             return None
-        time.sleep(min(_EVERY_SECONDS, left))
+        sleep(min(_EVERY_SECONDS, left))

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import click
 
-from kubectl_slotwright import changes, plan_diff, status, usage
+from kubectl_slotwright import changes, letters, plan_diff, status, usage
 from kubectl_slotwright.errors import PluginError
 from kubectl_slotwright.objects import Event, Tenant, event_of, plan_of, tenant_of
 from kubectl_slotwright.screen import make_streams_safe
@@ -170,6 +170,9 @@ def erase_command(session: Session, tenant: str, yes: bool, timeout: float) -> N
     {component: {table: rows}}, `total` their sum; `time` is null and `rows` empty without a receipt.
     """
     changes.erase(session, tenant, yes=yes, seconds=timeout)
+
+
+cli.add_command(letters.group)
 
 
 def main() -> None:

@@ -61,6 +61,10 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"^The \w+ \"[^\"]*\" is invalid: "), "The API server refuses it: {text}."),
     (
+        re.compile(r"tenant_operator: error: .*invalid choice: 'dead-letters'"),
+        "The operator in the cluster is of a release without this command; upgrade it.",
+    ),
+    (
         re.compile(r"unknown flag: --(?P<name>\S+)"),
         "This kubectl is too old for the plugin (it has no --{name}); install 1.30 or newer.",
     ),

@@ -76,7 +76,9 @@ TOPICS: tuple[Topic, ...] = (
 
 
 def dead_letter_topic(service: str) -> str:
-    """Where a service's consumers put what they cannot read; only that service writes and reads it."""
+    """Where a service's consumers put what they cannot read; that service writes and reads it, and the operator's
+    re-drive (servicekit.redrive).
+    """
     return f"{service}.dlq.v1"
 
 

@@ -85,8 +85,9 @@ def dead_letter_topic(service: str) -> str:
 DEAD_LETTERS: tuple[Topic, ...] = tuple(
     Topic(
         dead_letter_topic(service),
-        frozenset({service}),
-        frozenset({service}),
+        # The operator puts letters back, and marks those that it has.
+        frozenset({service, "operator"}),
+        frozenset({service, "operator"}),
         partitions=1,
         retention_hours=4 * WEEK_HOURS,
         max_message_bytes=DEAD_LETTER_BYTES,

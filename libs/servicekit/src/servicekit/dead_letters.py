@@ -1,8 +1,8 @@
 """Dead letters: what a consumer could not read, kept with its original bytes and headers plus the failure.
 
-Written by servicekit.consumer to `<service>.dlq.v1`, which that service may write and read, and the operator, for
-whoever re-drives letters (servicekit.redrive). The failure travels in `dl_*` headers, so that a re-drive puts the very
-same message back.
+Written by servicekit.consumer to `<service>.dlq.v1`, which that service may write and read, and the operator,
+for whoever re-drives letters (servicekit.redrive). The failure travels in `dl_*` headers, so that a re-drive
+puts the very same message back.
 """
 
 import asyncio

@@ -45,11 +45,14 @@ def part_rules(
 
 
 def _redriving(topics: Iterable[Topic]) -> Iterable[AclBinding]:
-    """What putting dead letters back takes (servicekit.redrive): to read and mark the letters, to write where they
-    came from, and to see whether a compacted topic has something newer.
+    """What putting dead letters back takes beside reading and marking them (servicekit.redrive): to write to what
+    services read, and to see whether a compacted topic has something newer.
     """
+    services = {part for topic in DEAD_LETTERS for part in topic.readers} - {OPERATOR}
     literal = ResourcePatternType.LITERAL
     for topic in topics:
-        if topic.compacted or topic in DEAD_LETTERS:
+        if topic in DEAD_LETTERS or not topic.readers & services:
+            continue
+        if topic.compacted:
             yield rule(OPERATOR, ResourceType.TOPIC, topic.name, literal, AclOperation.READ)
         yield rule(OPERATOR, ResourceType.TOPIC, topic.name, literal, AclOperation.WRITE)

@@ -11,10 +11,12 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
 import structlog
+from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from servicekit.redrive import SERVICES, DeadLetterBox, Letter, Outcome, RedriveError
@@ -59,7 +61,8 @@ def run(given: argparse.Namespace) -> int:
         "redrive": _redrive,
     }[given.action]
     try:
-        return action(given, DeadLetterBox(KafkaSettings()))
+        with closing(DeadLetterBox(KafkaSettings())) as box:
+            return action(given, box)
     except ValidationError as error:
         names = ", ".join(
             f"SLOTWRIGHT_KAFKA_{'_'.join(map(str, item['loc'])).upper()}" for item in error.errors()
@@ -67,6 +70,8 @@ def run(given: argparse.Namespace) -> int:
         return _say(f"These settings are missing or wrong: {names}.", 2)
     except RedriveError as error:
         return _say(str(error), 1)
+    except KafkaException as error:  # settings that no client can be made of
+        return _say(f"Kafka cannot be reached: {error.args[0].str().rstrip('.')}.", 1)
 
 
 def _list(given: argparse.Namespace, box: DeadLetterBox) -> int:

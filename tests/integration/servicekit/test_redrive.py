@@ -11,8 +11,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -201,10 +201,11 @@ def command(steward: Environment) -> Command:
 
 
 @pytest.fixture
-def box(steward: Environment, monkeypatch: pytest.MonkeyPatch) -> DeadLetterBox:
+def box(steward: Environment, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadLetterBox]:
     for name, value in steward.items():
         monkeypatch.setenv(name, value)
-    return DeadLetterBox(KafkaSettings())
+    with closing(DeadLetterBox(KafkaSettings())) as made:
+        yield made
 
 
 async def failed(desk: Desk, event: Event, name: str, *others: str) -> UUID:

@@ -24,12 +24,11 @@ What is guaranteed, and what is not:
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged
@@ -45,6 +44,7 @@ _MARK = f"{FAILURE_PREFIX}redriven"
 _CLIENT = "operator.dead-letters"
 _SECONDS = 30.0
 _BATCH = 500
+_POLL_SECONDS = 0.25
 _TOPICS = {topic.name: topic for topic in TOPICS}
 
 Header = tuple[str, bytes]
@@ -109,11 +109,16 @@ class Outcome:
 
 
 class DeadLetterBox:
-    """The dead letters of all services. Every method blocks, and raises RedriveError."""
+    """The dead letters of all services. Every method blocks, and raises RedriveError; `close` at the end."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: Producer | None = None
+        # In no group: librdkafka only asks for a name, and nothing is committed.
+        self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **{"enable.partition.eof": True})
+
+    def close(self) -> None:
+        self._consumer.close()
 
     def letters(
         self, services: Iterable[str] = SERVICES, matches: Callable[[Letter], bool] = lambda _letter: True
@@ -145,12 +150,11 @@ class DeadLetterBox:
     def message(self, letter: Letter) -> Received:
         """The message as it was, where it was: its own headers, key and bytes."""
         place = TopicPartition(dead_letter_topic(letter.service), letter.dead_partition, letter.dead_offset)
-        with self._reading([place]) as client:
-            for dead in _to_the_end(client, {(place.topic, place.partition)}):
-                if dead.offset == letter.dead_offset:
-                    own = [pair for pair in dead.headers if not pair[0].startswith(FAILURE_PREFIX)]
-                    return Received(letter.topic, letter.partition, letter.offset, dead.key, dead.value, own)
-                break
+        for dead in self._from(place):
+            if dead.offset == letter.dead_offset:
+                own = [pair for pair in dead.headers if not pair[0].startswith(FAILURE_PREFIX)]
+                return Received(letter.topic, letter.partition, letter.offset, dead.key, dead.value, own)
+            break
         raise RedriveError(f"The dead letter {letter.id} has gone from its topic.")
 
     def redrive(self, letter: Letter) -> Outcome:
@@ -193,10 +197,9 @@ class DeadLetterBox:
         """Whether a compacted topic has nothing newer under the message's key, a copy of itself left aside."""
         start = TopicPartition(message.topic, message.partition, message.offset)
         last: Received | None = None
-        with self._reading([start]) as client:
-            for found in _to_the_end(client, {(start.topic, start.partition)}):
-                if found.key == message.key:
-                    last = found
+        for found in self._from(start):
+            if found.key == message.key:
+                last = found
         # A tombstone goes from the topic after a while; it takes nothing back.
         if last is None:
             return message.value is None
@@ -241,48 +244,35 @@ class DeadLetterBox:
 
     def _read(self, topic: str) -> Iterator[Received]:
         """Everything on a topic; nothing where it does not exist."""
-        with self._reading([]) as client:
-            try:
-                metadata = client.list_topics(topic, _SECONDS).topics[topic]
-                if metadata.error is not None:
-                    if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                        return
-                    raise KafkaException(metadata.error)
-            except KafkaException as error:
-                raise _failed(f"{topic} cannot be read", error) from error
-            client.assign([TopicPartition(topic, number, 0) for number in metadata.partitions])
-            yield from _to_the_end(client, {(topic, number) for number in metadata.partitions})
-
-    @contextmanager
-    def _reading(self, places: list[TopicPartition]) -> Iterator[Consumer]:
-        # In no group: librdkafka only asks for a name, and nothing is committed.
-        client = consumer(self._kafka, group=_CLIENT, client_id=_CLIENT, **{"enable.partition.eof": True})
         try:
-            if places:
-                client.assign(places)
-            yield client
-        finally:
-            client.close()
+            metadata = self._consumer.list_topics(topic, _SECONDS).topics[topic]
+            if metadata.error is not None:
+                if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    return
+                raise KafkaException(metadata.error)
+        except KafkaException as error:
+            raise _failed(f"{topic} cannot be read", error) from error
+        yield from self._from(*(TopicPartition(topic, number, 0) for number in metadata.partitions))
 
-
-def _to_the_end(client: Consumer, unread: set[tuple[str, int]]) -> Iterator[Received]:
-    """What is assigned, until each partition has been read to its end."""
-    heard = time.monotonic()
-    while unread:
-        batch = client.consume(_BATCH, 0.25)
-        if batch:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > _SECONDS:
-            names = ", ".join(sorted({topic for topic, _number in unread}))
-            raise RedriveError(f"Kafka has sent nothing of {names} for {_SECONDS:.0f} s; is it away?")
-        for message in batch:
-            error = message.error()
-            if error is None:
-                yield received(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                unread.discard((message.topic() or "", message.partition() or 0))
-            elif error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                raise _failed(f"{message.topic()} cannot be read", KafkaException(error))
+    def _from(self, *places: TopicPartition) -> Iterator[Received]:
+        """What stands from there to the present ends of these partitions."""
+        self._consumer.assign(list(places))
+        unread = {(place.topic, place.partition) for place in places}
+        heard = time.monotonic()
+        while unread:
+            for message in self._consumer.consume(_BATCH, _POLL_SECONDS):
+                error = message.error()
+                if error is None:
+                    heard = time.monotonic()
+                    yield received(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    heard = time.monotonic()
+                    unread.discard((message.topic() or "", message.partition() or 0))
+                elif error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise _failed(f"{message.topic()} cannot be read", KafkaException(error))
+            if unread and time.monotonic() - heard > _SECONDS:
+                names = ", ".join(sorted({topic for topic, _number in unread}))
+                raise RedriveError(f"Kafka has sent nothing of {names} for {_SECONDS:.0f} s; is it away?")
 
 
 def _letter(service: str, message: Received) -> Letter:

@@ -85,7 +85,8 @@ def _at_a_terminal() -> bool:
 def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant | None:
     """Tells whom it waits for, each time that changes. Answers the tenant that is not gone, None when it is."""
     last = tenant
-    said = ""
+    # What it says is news only once the deletion has begun.
+    said = "" if tenant.deleted_at else tenant.ready.message
 
     def look() -> bool | None:
         nonlocal last, said
@@ -95,7 +96,7 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant
             return True
         if last.uid != tenant.uid:
             return True
-        if last.ready.reason in {"Deleting", _OVERDUE} and last.ready.message != said:
+        if last.deleted_at and last.ready.message != said:
             said = last.ready.message
             session.tell(clean(said))
         return False if last.ready.reason == _OVERDUE else None
@@ -119,6 +120,11 @@ def _not_gone(session: Session, tenant: Tenant, seconds: float) -> None:
 
 
 def _gone(session: Session, tenant: Tenant) -> None:
+    if "recordGeneration" not in tenant.status:
+        sentence = "No service had been told of it, so there was nothing to erase."
+        session.emit(_erase_json(tenant, receipt.ERASED, sentence), [f"{tenant.name} is gone. {sentence}"])
+        return
+
     def look() -> receipt.Receipt | None:
         return receipt.receipt_of(event_of(body) for body in session.kubectl.events(tenant.uid))
 

@@ -116,10 +116,11 @@ def tenant_of(body: Body) -> Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One Plan object; `spec` has the API server's names."""
+    """One Plan object; `spec` has the API server's names. One that is going takes no new tenants."""
 
     name: str
     spec: Body
+    going: bool = False
 
     @property
     def limits(self) -> Mapping[str, int]:
@@ -140,7 +141,8 @@ class Plan:
 
 
 def plan_of(body: Body) -> Plan:
-    return Plan(body["metadata"]["name"], body.get("spec") or {})
+    metadata = body["metadata"]
+    return Plan(metadata["name"], body.get("spec") or {}, going=bool(metadata.get("deletionTimestamp")))
 
 
 @dataclass(frozen=True, slots=True)

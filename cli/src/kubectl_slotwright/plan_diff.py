@@ -202,6 +202,8 @@ def _notes(
     was, will = streams
     if tenant.plan == new.name:
         yield f"{tenant.name} is on this plan already."
+    if new.going and tenant.plan != new.name:
+        yield f"{new.name} is being deleted and takes no tenants: this one would be Stalled (PlanGoing)."
     if old is None:
         yield f"Its present plan, {tenant.plan}, does not exist: what is shown of it is what is in force."
     if (tenant.spec.get("billing") or {}).get("mode") == "Manual":
@@ -212,7 +214,11 @@ def _notes(
         yield "Its topics will be removed, with what is in them."
     if was.enabled and will.enabled:
         if will.partitions > wanted.partitions:
-            yield f"Its topics keep {will.partitions} partitions: Kafka cannot merge them into {wanted.partitions}."
+            yield (
+                f"Its topics keep {will.partitions} partitions, as Kafka cannot merge them into"
+                f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its spec.eventStream.partitions is"
+                f" {will.partitions}."
+            )
         if will.retention_hours < was.retention_hours:
             yield f"Events older than {will.retention_hours} hours will be removed from its topic."
     if tenant.paused:

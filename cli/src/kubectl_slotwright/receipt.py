@@ -31,12 +31,13 @@ class Receipt:
 
 
 def receipt_of(events: Iterable[Event]) -> Receipt | None:
-    """The receipt among a tenant's Events; that it was abandoned counts more than what was removed."""
+    """The receipt among a tenant's Events. That it was abandoned counts more than what was removed all the same."""
     found = [event for event in events if event.reason in _LAST_WORDS]
     if not found:
         return None
     last = max(found, key=lambda event: (event.reason == ABANDONED, event.time))
-    return Receipt(last.reason, last.time, last.message, _rows(last.annotations.get(ROWS_ANNOTATION)))
+    told = [rows for event in found if (rows := _rows(event.annotations.get(ROWS_ANNOTATION)))]
+    return Receipt(last.reason, last.time, last.message, told[-1] if told else {})
 
 
 def to_json(receipt: Receipt) -> dict[str, Any]:

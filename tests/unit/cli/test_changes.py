@@ -145,6 +145,28 @@ def test_an_end_without_a_receipt_is_no_success(run: Run) -> None:
     assert f"tenant id {UID}" in result.stderr
 
 
+def test_what_no_service_was_told_of_leaves_no_receipt(run: Run) -> None:
+    """A tenant whose plan was missing, say."""
+    never = body(status=provisioned(recordGeneration=None))
+    result = run(Cluster([never, GONE]), "erase", "riverside", "--yes", "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["outcome"] == "Erased"
+
+
+def test_whatever_the_operator_says_meanwhile_is_told_once(run: Run) -> None:
+    kafka = saying("KafkaUnavailable", "Kafka is away. Tried again shortly.")
+    waits = saying("Deleting", "Deletion waits for auth.")
+    before = saying("Provisioned", "Every component serves this business.")
+    result = run(
+        Cluster([body(), before, waits, waits, kafka, kafka, waits, GONE]), "erase", "riverside", "--yes"
+    )
+    assert result.stderr.splitlines()[:-1] == [
+        "Deletion waits for auth.",
+        "Kafka is away. Tried again shortly.",
+        "Deletion waits for auth.",
+    ]
+
+
 def test_another_tenant_that_has_got_the_name_is_not_waited_for(run: Run) -> None:
     other = body()
     other["metadata"]["uid"] = "another"

@@ -11,7 +11,7 @@ from kubectl_slotwright.objects import plan_of, tenant_of
 from kubectl_slotwright.screen import Screen
 from tenant_operator import entitlements
 from tenant_operator.domain import parse_plan, parse_tenant
-from unit.cli.surroundings import body, plan, provisioned, tenant
+from unit.cli.surroundings import UID, body, plan, provisioned, tenant
 
 PLAIN = Screen()
 
@@ -47,7 +47,7 @@ def objects(
         limits=own_limits,
         eventStream=own_stream,
     )
-    return a_tenant, {"metadata": {"name": "pro"}, "spec": a_plan}
+    return a_tenant, {"metadata": {"name": "pro", "uid": UID}, "spec": a_plan}
 
 
 @given(own=LIMITS, own_stream=STREAM, of_plan=LIMITS, plan_stream=STREAM, state=STATE)
@@ -122,7 +122,8 @@ def test_the_whole_preview() -> None:
         "",
         "bookingsPerMonth: 12 used now, 10 allowed then.",
         "It is billed outside the platform (billing.mode Manual): the price is for you to charge.",
-        "Its topics keep 3 partitions: Kafka cannot merge them into 1.",
+        "Its topics keep 3 partitions, as Kafka cannot merge them into 1: the tenant will be Stalled"
+        " (PartitionsCannotShrink) until its spec.eventStream.partitions is 3.",
         "Events older than 24 hours will be removed from its topic.",
     ]
     form = plan_diff.to_json(found)
@@ -162,6 +163,14 @@ def test_an_ended_subscription_takes_no_bookings_on_any_plan() -> None:
     assert found.limits[0] == ("bookingsPerMonth", 0, 0)
     assert [item.limit for item in found.exceeded] == ["bookingsPerMonth"]
     assert any("canceled" in note for note in found.notes)
+
+
+def test_a_plan_that_is_being_deleted_takes_no_tenants() -> None:
+    going = plan_of(
+        {"metadata": {"name": "team", "deletionTimestamp": "2026-03-09T10:00:00Z"}, "spec": plan("team").spec}
+    )
+    assert any("PlanGoing" in note for note in plan_diff.diff(tenant(), plan(), going).notes)
+    assert not any("PlanGoing" in note for note in plan_diff.diff(tenant(), plan(), plan("team")).notes)
 
 
 def test_a_currency_without_minor_units() -> None:

@@ -42,7 +42,7 @@ def test_what_was_abandoned_is_not_called_erased() -> None:
     later = event("Erased", json.dumps(ROWS), "2026-03-09T11:00:00.000000Z")
     found = receipt.receipt_of([event("Abandoned"), later])
     assert found is not None
-    assert found.outcome == "Abandoned"
+    assert (found.outcome, found.rows) == ("Abandoned", ROWS)
 
 
 def test_rows_that_cannot_be_read_are_left_out() -> None:

@@ -6,7 +6,8 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
-	kustomize events demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster kind-up kind-down e2e
+	kustomize events plugin demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster \
+	kind-up kind-down e2e
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -62,6 +63,11 @@ kustomize: init ## Write kustomize/ anew from the charts: needs helm
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
 
+RELEASES ?= https://releases.example/slotwright
+
+plugin: init ## Pack kubectl slotwright for Krew into dist/. RELEASES=the URL below which v<version>/ will stand
+	$(RUN)/python cli/package.py --releases $(RELEASES)
+
 demo: init ## Start the whole platform and show its main job done
 	$(RUN)/python -m devstack.demo
 
@@ -102,4 +108,4 @@ e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kub
 	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

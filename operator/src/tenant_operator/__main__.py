@@ -1,11 +1,24 @@
-"""`python -m tenant_operator run`: everything in one process; see servicekit.runtime for how it lives."""
+"""`python -m tenant_operator run`: everything in one process; see servicekit.runtime for how it lives.
+
+`python -m tenant_operator dead-letters …` is for whoever runs the platform; see tenant_operator.dead_letters.
+"""
 
 import argparse
 
-from servicekit.runtime import main
-from tenant_operator.app import SERVICE
+from tenant_operator import dead_letters
+
+
+def _run() -> int:
+    # Not for the other command, which runs beside the operator in its pod: kopf and the API's client take 100 MB.
+    from servicekit.runtime import main  # noqa: PLC0415
+    from tenant_operator.app import SERVICE  # noqa: PLC0415
+
+    return main(SERVICE, ["all"])
+
 
 parser = argparse.ArgumentParser(prog="tenant_operator")
-parser.add_subparsers(required=True).add_parser("run", help="watch Tenants and Plans until told to stop")
-parser.parse_args()
-raise SystemExit(main(SERVICE, ["all"]))
+commands = parser.add_subparsers(dest="command", required=True)
+commands.add_parser("run", help="watch Tenants and Plans until told to stop")
+dead_letters.add_arguments(commands.add_parser("dead-letters", help="what consumers could not read"))
+given = parser.parse_args()
+raise SystemExit(dead_letters.run(given) if given.command == "dead-letters" else _run())

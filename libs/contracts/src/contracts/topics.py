@@ -76,15 +76,18 @@ TOPICS: tuple[Topic, ...] = (
 
 
 def dead_letter_topic(service: str) -> str:
-    """Where a service's consumers put what they cannot read; only that service writes and reads it."""
+    """Where a service's consumers put what they cannot read; that service writes and reads it, and the operator's
+    re-drive (servicekit.redrive).
+    """
     return f"{service}.dlq.v1"
 
 
 DEAD_LETTERS: tuple[Topic, ...] = tuple(
     Topic(
         dead_letter_topic(service),
-        frozenset({service}),
-        frozenset({service}),
+        # The operator puts letters back, and marks those that it has.
+        frozenset({service, "operator"}),
+        frozenset({service, "operator"}),
         partitions=1,
         retention_hours=4 * WEEK_HOURS,
         max_message_bytes=DEAD_LETTER_BYTES,

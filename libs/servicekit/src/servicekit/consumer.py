@@ -3,9 +3,9 @@
 For each message: parse; in one transaction insert into the inbox and call the handler; then go on. What is about a
 tenant that is being deleted, or was, has no effect: nothing is written again behind an erasure. A message that
 cannot be read, whose handler raises PermanentError, or whose values no table takes, goes to `<service>.dlq.v1` with
-its original bytes. Any other failure is tried again, with backoff and for as long as it takes, because order within
-a key must hold; the partitions are paused meanwhile, so that the group keeps its member. `Consumer.poll` blocks and
-runs in a thread.
+its original bytes; one that comes back from there for another consumer is passed over. Any other failure is tried
+again, with backoff and for as long as it takes, because order within a key must hold; the partitions are paused
+meanwhile, so that the group keeps its member. `Consumer.poll` blocks and runs in a thread.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
 from servicekit.db import Connection, Database, constraint_of
-from servicekit.dead_letters import DeadLetters
+from servicekit.dead_letters import DeadLetters, for_another
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
@@ -197,6 +197,9 @@ class EventConsumer:
                 return True
 
     async def _handle(self, message: Received) -> None:
+        if for_another(message, self.name):
+            EVENTS_HANDLED.labels(self.name, "skipped").inc()
+            return
         try:
             envelope = parse_headers(message.headers, message.value)
             event = self._parse(envelope)

@@ -1,7 +1,8 @@
 """Dead letters: what a consumer could not read, kept with its original bytes and headers plus the failure.
 
-Written by servicekit.consumer to `<service>.dlq.v1`; only that service may write and read the topic. The failure
-travels in `dl_*` headers, so that a re-drive puts the very same message back.
+Written by servicekit.consumer to `<service>.dlq.v1`, which that service may write and read, and the operator,
+for whoever re-drives letters (servicekit.redrive). The failure travels in `dl_*` headers, so that a re-drive
+puts the very same message back.
 """
 
 import asyncio
@@ -13,7 +14,16 @@ from contracts.topics import DEAD_LETTER_BYTES, dead_letter_topic
 from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
+FAILURE_PREFIX = "dl_"
+"""What the headers begin with that are not the message's own."""
+REDRIVEN_FOR = "dl_for"
+"""In a message that was put back: the consumer that it is for, as the others have handled it the first time."""
 _MAX_ERROR = 500
+
+
+def for_another(message: Received, consumer: str) -> bool:
+    """Whether it was put back for another consumer than this one."""
+    return any(name == REDRIVEN_FOR and value != consumer.encode() for name, value in message.headers)
 
 
 class DeadLetters:
@@ -50,11 +60,12 @@ class DeadLetters:
             "dl_error": f"{type(error).__name__}: {error}"[:_MAX_ERROR],
             "dl_time": datetime.now(UTC).isoformat(),
         }
+        own = [pair for pair in message.headers if not pair[0].startswith(FAILURE_PREFIX)]
         self._producer.produce(
             self._topic,
             key=message.key,
             value=message.value,
-            headers=[*message.headers, *((name, text.encode()) for name, text in origin.items())],
+            headers=[*own, *((name, text.encode()) for name, text in origin.items())],
             on_delivery=delivered,
         )
         self._producer.flush()

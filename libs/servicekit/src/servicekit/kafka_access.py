@@ -13,7 +13,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from contracts.topics import ALL_TOPICS, TENANT_TOPIC_PREFIX, TENANT_TOPIC_WRITERS, Topic
+from contracts.topics import ALL_TOPICS, DEAD_LETTERS, TENANT_TOPIC_PREFIX, TENANT_TOPIC_WRITERS, Topic
+
+OPERATOR = "operator"
 
 
 def rule(
@@ -37,4 +39,20 @@ def part_rules(
             rules.append(rule(part, ResourceType.TOPIC, topic.name, literal, AclOperation.READ))
     if part in TENANT_TOPIC_WRITERS:
         rules.append(rule(part, ResourceType.TOPIC, TENANT_TOPIC_PREFIX, prefixed, AclOperation.WRITE))
+    if part == OPERATOR:
+        rules += [item for item in _redriving(topics) if item not in rules]
     return rules
+
+
+def _redriving(topics: Iterable[Topic]) -> Iterable[AclBinding]:
+    """What putting dead letters back takes beside reading and marking them (servicekit.redrive): to write to what
+    services read, and to see whether a compacted topic has something newer.
+    """
+    services = {part for topic in DEAD_LETTERS for part in topic.readers} - {OPERATOR}
+    literal = ResourcePatternType.LITERAL
+    for topic in topics:
+        if topic in DEAD_LETTERS or not topic.readers & services:
+            continue
+        if topic.compacted:
+            yield rule(OPERATOR, ResourceType.TOPIC, topic.name, literal, AclOperation.READ)
+        yield rule(OPERATOR, ResourceType.TOPIC, topic.name, literal, AclOperation.WRITE)

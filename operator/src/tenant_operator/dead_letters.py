@@ -1,0 +1,205 @@
+"""`python -m tenant_operator dead-letters`: lists, shows and puts back what consumers could not read.
+
+Run in the operator's pod, by `kubectl slotwright dead-letters` or by hand; the operator's user may read all
+dead letters. What is guaranteed of a re-drive: servicekit.redrive. `list` prints headers and ids alone: a
+letter may hold what a person has written, and so may the words of a failure, which `show` prints.
+"""
+
+import argparse
+import base64
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Any
+from uuid import UUID
+
+import structlog
+from confluent_kafka import KafkaException
+from pydantic import ValidationError
+
+from servicekit.redrive import SERVICES, DeadLetterBox, Letter, Outcome, RedriveError
+from servicekit.settings import KafkaSettings
+
+Body = dict[str, Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    commands = parser.add_subparsers(dest="action", required=True)
+    listing = commands.add_parser("list", help="those that have not been put back")
+    listing.add_argument("--all", action="store_true", help="those that have, too")
+    showing = commands.add_parser("show", help="one letter's failure and headers")
+    showing.add_argument("letter", help="its id, such as analytics/0/17")
+    showing.add_argument("--data", action="store_true", help="its bytes, too: they may hold a person's data")
+    redriving = commands.add_parser("redrive", help="put letters back to the topics that they came from")
+    redriving.add_argument("letters", nargs="*", metavar="letter", help="ids; none is all that match")
+    redriving.add_argument(
+        "--all", action="store_true", help="every letter, when neither ids nor filters are given"
+    )
+    redriving.add_argument("--dry-run", action="store_true", help="say which, and put none back")
+    for command in (listing, redriving):
+        command.add_argument(
+            "--consumer", help="a consumer, such as analytics.figures, or a service, such as analytics"
+        )
+        command.add_argument("--tenant", help="a tenant's name or id")
+    for command in (listing, showing, redriving):
+        command.add_argument("--output", choices=["text", "json"], default="text")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Answers the exit code: 1 with a sentence on stderr when something could not be done, 2 for wrong usage."""
+    # stdout is the answer's alone.
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    action: Callable[[argparse.Namespace, DeadLetterBox], int] = {
+        "list": _list,
+        "show": _show,
+        "redrive": _redrive,
+    }[given.action]
+    try:
+        with closing(DeadLetterBox(KafkaSettings())) as box:
+            return action(given, box)
+    except ValidationError as error:
+        names = ", ".join(
+            f"SLOTWRIGHT_KAFKA_{'_'.join(map(str, item['loc'])).upper()}" for item in error.errors()
+        )
+        return _say(f"These settings are missing or wrong: {names}.", 2)
+    except RedriveError as error:
+        return _say(str(error), 1)
+    except KafkaException as error:  # settings that no client can be made of
+        return _say(f"Kafka cannot be reached: {error.args[0].str().rstrip('.')}.", 1)
+
+
+def _list(given: argparse.Namespace, box: DeadLetterBox) -> int:
+    names = box.tenants()
+    letters = [each for each in _matching(given, box, names) if given.all or each.redriven is None]
+    rows = [_row(letter, names) for letter in letters]
+    _print(
+        given.output,
+        {"letters": rows},
+        (_line(row, "id", "time", "consumer", "type", "tenant", "error", "redriven") for row in rows),
+    )
+    return 0
+
+
+def _show(given: argparse.Namespace, box: DeadLetterBox) -> int:
+    letter = box.letter(given.letter)
+    body = _row(letter, box.tenants()) | {
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "key": None if letter.key is None else letter.key.decode("utf-8", "backslashreplace"),
+        "failure": letter.failure,
+        "headers": {name: letter.header(name) for name, _value in letter.headers},
+        "size": letter.size,
+    }
+    if given.data:
+        value = box.message(letter).value
+        body["data"] = None if value is None else base64.b64encode(value).decode()
+    _print(given.output, body, (f"{name}\t{value}" for name, value in body.items()))
+    return 0
+
+
+def _redrive(given: argparse.Namespace, box: DeadLetterBox) -> int:
+    filtered = bool(given.consumer or given.tenant)
+    if [bool(given.letters), filtered, given.all].count(True) != 1:
+        return _say("Give letters' ids, or --consumer and --tenant, or --all.", 2)
+    if given.letters:
+        letters = [box.letter(each) for each in given.letters]
+    else:
+        names = box.tenants() if given.tenant else {}
+        letters = [each for each in _matching(given, box, names) if each.redriven is None]
+    outcomes: list[Outcome] = []
+    stopped: RedriveError | None = None
+    for letter in letters:
+        try:
+            outcomes.append(_dry(letter) if given.dry_run else box.redrive(letter))
+        except RedriveError as error:
+            stopped = error
+            break
+    rows = [
+        {
+            "id": outcome.letter.id,
+            "consumer": outcome.letter.consumer,
+            "topic": outcome.letter.topic,
+            "eventId": outcome.letter.event_id or None,
+            "result": outcome.result,
+            "reason": outcome.reason,
+        }
+        for outcome in outcomes
+    ]
+    _print(given.output, {"letters": rows}, (_line(row, "id", "result", "reason") for row in rows))
+    if stopped is not None:
+        return _say(f"{stopped} {len(letters) - len(outcomes)} letters have not been put back.", 1)
+    return 0
+
+
+def _dry(letter: Letter) -> Outcome:
+    if letter.redriven is not None:
+        return Outcome(letter, "already", f"It was put back at {letter.redriven}.")
+    return Outcome(letter, "would", f"It would be put back to {letter.topic}.")
+
+
+def _matching(given: argparse.Namespace, box: DeadLetterBox, names: dict[UUID, str]) -> list[Letter]:
+    """By consumer and tenant. Raises RedriveError for a name that nobody has."""
+    tenant = _tenant_id(given.tenant, names) if given.tenant else None
+    services: Iterable[str] = SERVICES
+    if given.consumer:
+        service = given.consumer.partition(".")[0]
+        if service not in SERVICES:
+            raise RedriveError(f"There is no consumer {given.consumer}; services are {', '.join(SERVICES)}.")
+        services = (service,)
+
+    def matches(letter: Letter) -> bool:
+        mine = given.consumer in {None, letter.service, letter.consumer}
+        return mine and (tenant is None or letter.tenant_id == tenant)
+
+    return box.letters(services, matches)
+
+
+def _tenant_id(given: str, names: dict[UUID, str]) -> str:
+    """A tenant that is gone has no name any more; its id is taken as it is."""
+    try:
+        return str(UUID(given))
+    except ValueError:
+        for tenant_id, slug in names.items():
+            if slug == given:
+                return str(tenant_id)
+    raise RedriveError(f"There is no tenant named {given}; give the id of one that is gone.")
+
+
+def _row(letter: Letter, names: dict[UUID, str]) -> Body:
+    try:
+        name = names.get(UUID(letter.tenant_id))
+    except ValueError:
+        name = None
+    return {
+        "id": letter.id,
+        "consumer": letter.consumer,
+        "topic": letter.topic,
+        "eventId": letter.event_id or None,
+        "type": letter.header("ce_type") or None,
+        "tenantId": letter.tenant_id or None,
+        "tenant": name,
+        "time": letter.time,
+        "error": letter.error,
+        "redriven": letter.redriven,
+    }
+
+
+def _line(row: Body, *names: str) -> str:
+    return "\t".join(str(row[name] if row[name] is not None else "-") for name in names)
+
+
+def _print(output: str, body: Body, lines: Iterable[str]) -> None:
+    text = json.dumps(body) if output == "json" else "\n".join(lines)
+    if text:
+        sys.stdout.write(text + "\n")
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return code

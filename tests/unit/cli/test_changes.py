@@ -1,0 +1,200 @@
+"""pause, resume and erase where the operator does not do what is waited for: what is said, and the exit code.
+
+That it does is shown on a real API server with the real operator, by tests/operator/test_plugin.py.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial, partialmethod
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kubectl_slotwright import changes
+from kubectl_slotwright.app import cli
+from kubectl_slotwright.errors import NotFoundError, PluginError
+from kubectl_slotwright.kubectl import Kubectl
+from kubectl_slotwright.waiting import until
+from unit.cli.surroundings import UID, body, condition, provisioned
+
+Run = Callable[..., Result]
+GONE = NotFoundError("There is no tenant named riverside.")
+
+
+class Cluster:
+    """Gives a tenant's successive states, the last one for ever; writes down what is changed."""
+
+    def __init__(
+        self, states: Iterable[dict[str, Any] | PluginError], events: Iterable[dict[str, Any]] = ()
+    ) -> None:
+        self.states = list(states)
+        self.events = list(events)
+        self.changes: list[Any] = []
+
+    def tenant(self, _name: str) -> dict[str, Any]:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        if isinstance(state, PluginError):
+            raise state
+        return state
+
+    def patch(self, _name: str, change: dict[str, Any]) -> dict[str, Any]:
+        self.changes.append(change)
+        return body()
+
+    def delete(self, name: str) -> None:
+        self.changes.append(f"delete {name}")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command against a Cluster; time passes as it waits, and only then."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(changes, "until", partial(until, monotonic=lambda: now, sleep=sleep))
+
+    def invoke(cluster: Cluster, *arguments: str, typed: str | None = None) -> Result:
+        for name in ("tenant", "patch", "delete"):
+            monkeypatch.setattr(Kubectl, name, partialmethod(_passed_on, getattr(cluster, name)))
+        monkeypatch.setattr(Kubectl, "events", lambda _kubectl, uid: cluster.events if uid == UID else [])
+        monkeypatch.setattr(changes, "_at_a_terminal", lambda: typed is not None)
+        return CliRunner().invoke(cli, arguments, prog_name="kubectl slotwright", input=typed)
+
+    return invoke
+
+
+def _passed_on(_kubectl: Kubectl, call: Callable[..., Any], *given: Any) -> Any:
+    return call(*given)
+
+
+def saying(reason: str, message: str) -> dict[str, Any]:
+    found = body(status=provisioned(conditions=[condition("Ready", "False", reason, message)]))
+    found["metadata"]["deletionTimestamp"] = "2026-03-09T10:00:00Z"
+    return found
+
+
+def test_an_operator_that_does_not_say_paused_is_named_with_where_to_look(run: Run) -> None:
+    cluster = Cluster([body()])
+    result = run(cluster, "pause", "riverside", "--timeout", "5s", "-n", "apart")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "within 5 s the operator has not said that it is paused" in result.stderr
+    assert "kubectl --namespace apart logs deployment/slotwright-operator" in result.stderr
+    assert cluster.changes == [{"metadata": {"annotations": {"slotwright.io/paused": "true"}}}]
+
+
+def test_without_waiting_nothing_is_confirmed(run: Run) -> None:
+    cluster = Cluster([])
+    result = run(cluster, "resume", "riverside", "--no-wait", "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["confirmed"] is False
+    assert cluster.changes == [{"metadata": {"annotations": {"slotwright.io/paused": None}}}]
+
+
+def test_an_overdue_deletion_says_who_is_missing_and_what_can_be_done(run: Run) -> None:
+    waits = "Deletion waits for scheduler. Mend it, or let the object go."
+    cluster = Cluster(
+        [body(), saying("Deleting", "Deletion waits for auth; scheduler."), saying("DeletionOverdue", waits)]
+    )
+    result = run(cluster, "erase", "riverside", "--yes", "-o", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "tenant": "riverside",
+        "tenantId": UID,
+        "outcome": "Overdue",
+        "time": None,
+        "message": waits,
+        "rows": {},
+        "total": 0,
+    }
+    told = result.stderr.splitlines()
+    assert told[0] == "Deletion waits for auth; scheduler."
+    assert waits in told[-1]
+    assert "kubectl annotate tenant riverside slotwright.io/abandon=true" in told[-1]
+
+
+def test_a_deletion_that_takes_longer_than_the_timeout_goes_on(run: Run) -> None:
+    cluster = Cluster([body(), saying("Deleting", "Deletion waits for scheduler.")])
+    result = run(cluster, "erase", "riverside", "--yes", "--timeout", "30s")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[0] == "Deletion waits for scheduler."
+    assert "is not gone after 30 s. The deletion goes on" in result.stderr
+
+
+def test_what_is_being_deleted_already_is_only_waited_for(run: Run) -> None:
+    event = {
+        "metadata": {"annotations": {"slotwright.io/rows": '{"booking": {"appointment": 3}}'}},
+        "eventTime": "2026-03-09T10:01:00.000000Z",
+        "reason": "Erased",
+        "note": "Everything of it is erased.",
+    }
+    cluster = Cluster([saying("Deleting", "Deletion waits for auth."), GONE], [event])
+    result = run(cluster, "erase", "riverside", "--yes")
+    assert result.exit_code == 0
+    assert cluster.changes == [{"metadata": {"uid": UID}, "spec": {"deletionPolicy": "Delete"}}]
+    assert "appointment     3" in result.stdout
+
+
+def test_an_end_without_a_receipt_is_no_success(run: Run) -> None:
+    result = run(Cluster([body(), GONE]), "erase", "riverside", "--yes", "-o", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["outcome"] == "NoReceipt"
+    assert f"tenant id {UID}" in result.stderr
+
+
+def test_what_no_service_was_told_of_leaves_no_receipt(run: Run) -> None:
+    """A tenant whose plan was missing, say."""
+    never = body(status=provisioned(recordGeneration=None))
+    result = run(Cluster([never, GONE]), "erase", "riverside", "--yes", "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["outcome"] == "Erased"
+
+
+def test_whatever_the_operator_says_meanwhile_is_told_once(run: Run) -> None:
+    kafka = saying("KafkaUnavailable", "Kafka is away. Tried again shortly.")
+    waits = saying("Deleting", "Deletion waits for auth.")
+    before = saying("Provisioned", "Every component serves this business.")
+    result = run(
+        Cluster([body(), before, waits, waits, kafka, kafka, waits, GONE]), "erase", "riverside", "--yes"
+    )
+    assert result.stderr.splitlines()[:-1] == [
+        "Deletion waits for auth.",
+        "Kafka is away. Tried again shortly.",
+        "Deletion waits for auth.",
+    ]
+
+
+def test_another_tenant_that_has_got_the_name_is_not_waited_for(run: Run) -> None:
+    other = body()
+    other["metadata"]["uid"] = "another"
+    result = run(Cluster([body(), other]), "erase", "riverside", "--yes")
+    assert "is gone, but the operator has left no receipt" in result.stderr
+
+
+def test_a_paused_tenant_is_not_erased(run: Run) -> None:
+    paused = body()
+    paused["metadata"]["annotations"] = {"slotwright.io/paused": "true"}
+    cluster = Cluster([paused])
+    result = run(cluster, "erase", "riverside", "--yes")
+    assert result.exit_code == 1
+    assert "kubectl slotwright resume riverside" in result.stderr
+    assert cluster.changes == []
+
+
+@pytest.mark.parametrize("typed", ["riversid\n", "\n", "yes\n", ""])
+def test_another_name_than_the_tenants_does_nothing(run: Run, typed: str) -> None:
+    cluster = Cluster([body()])
+    result = run(cluster, "erase", "riverside", typed=typed)
+    assert result.exit_code == 1
+    assert "Riverside Barbers" in result.stderr
+    assert cluster.changes == []
+    assert "Traceback" not in result.output
+
+
+def test_the_name_typed_goes_on(run: Run) -> None:
+    cluster = Cluster([body(), GONE])
+    run(cluster, "erase", "riverside", typed="riverside\n")
+    assert cluster.changes[-1] == "delete riverside"

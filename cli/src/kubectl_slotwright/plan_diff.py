@@ -216,8 +216,8 @@ def _notes(
         if will.partitions > wanted.partitions:
             yield (
                 f"Its topics keep {will.partitions} partitions, as Kafka cannot merge them into"
-                f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its spec.eventStream.partitions is"
-                f" {will.partitions}."
+                f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its"
+                f" spec.eventStream.partitions is {will.partitions}."
             )
         if will.retention_hours < was.retention_hours:
             yield f"Events older than {will.retention_hours} hours will be removed from its topic."

@@ -6,6 +6,7 @@ cluster, eleven images and rollouts of everything take minutes on two cores.
 
 import json
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError, image
+from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError, image, run
 from devstack.story import SLUG
 from e2e.business import Business
 from e2e.load import Bookings, reading, under_load
@@ -99,6 +100,18 @@ def test_pods_may_do_no_more_than_they_have_to(world: World) -> None:
         if any("projected" in volume for volume in pod["spec"]["volumes"])
     }
     assert with_token == {"operator"}
+
+
+def test_kubectl_slotwright_reads_the_cluster_and_dead_letters_in_the_operators_pod(
+    world: World, business: Business
+) -> None:
+    def plugin(*arguments: str) -> Any:
+        command = [str(Path(sys.executable).with_name("kubectl-slotwright"))]
+        cluster = ["--kubeconfig", str(world.kubeconfig), "--namespace", world.cluster.namespace]
+        return json.loads(run(*command, *cluster, *arguments, "--output", "json"))
+
+    assert plugin("status", business.slug)["ready"] == "True"
+    assert plugin("dead-letters", "list", "--tenant", business.slug) == {"letters": []}
 
 
 def test_nothing_is_lost_or_doubled_while_every_pod_is_restarted(

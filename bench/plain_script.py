@@ -5,7 +5,10 @@ calls to Stripe, the components' answers, one status, one Event. It knows what i
 """
 
 import asyncio
+import json
 import secrets
+import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -109,11 +112,27 @@ class Script:
             )
 
 
-def writes() -> float:
-    """Requests so far that changed something at the API server, the tenants' own creation among them."""
+def _writes() -> float:
+    """Requests so far that changed something at the API server."""
     return sum(
         sample.value
         for metric in WRITES.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")
     )
+
+
+def main() -> int:
+    """Reads the Plan and the Tenants from stdin, and prints what they took."""
+    given = json.load(sys.stdin)
+    script = Script(KafkaSettings(), given["plan"])
+    begun = time.perf_counter()
+    asyncio.run(script.run(given["tenants"]))
+    seconds = time.perf_counter() - begun
+    # A tenant's own creation is not the operator's.
+    json.dump({"seconds": seconds, "writes": _writes() / len(given["tenants"]) - 1}, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -6,6 +6,7 @@ stands for the services, `plain_script.py` is what is compared with. All share t
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import re
@@ -27,12 +28,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import plain_script
 from plot import write_plot
 
 from contracts.platform import TenantChanged
 from devstack.processes import free_port
-from servicekit.settings import KafkaSettings
 from support.api_server import ApiServer
 from support.broker import Broker
 from support.events import until
@@ -197,14 +196,14 @@ class Provisioned:
 
 def by_script(number: int) -> Provisioned:
     with made_stack() as stack:
-        body = stack.api.get("Plan", "pro")
-        assert body is not None
-        script, before = plain_script.Script(KafkaSettings(), body), plain_script.writes()
-        begun = time.perf_counter()
-        asyncio.run(script.run(named(number)))
-        took = time.perf_counter() - begun
-        # The tenants' own creation is not the operator's.
-        return Provisioned(took, (plain_script.writes() - before) / number - 1)
+        given = {"plan": stack.api.get("Plan", "pro"), "tenants": named(number)}
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("plain_script.py"))],
+            input=json.dumps(given).encode(),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return Provisioned(**json.loads(done.stdout))
 
 
 def by_operator(stack: Stack, running: Running, number: int, have: int = 0) -> Provisioned:

@@ -5,6 +5,7 @@ done again after a while that grows.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -44,6 +45,7 @@ _ROUNDS = 8
 _MAX_BACKOFF = 60.0
 # A plan's status counts all its tenants, so their changes are gathered.
 PLAN_SECONDS = 1.0
+_COUNT_SECONDS = 0.2
 
 
 class Passes:
@@ -66,6 +68,8 @@ class Passes:
         self._later = later
         self._failures: dict[Key, int] = {}
         self._written: dict[Key, float] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counted = float("-inf")
         for kind in ORDER:
             for truth in ("True", "False", "Unknown"):
                 TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
@@ -220,14 +224,15 @@ class Passes:
             self._later(key, 0)
 
     def _count(self, kind: str, truth: str) -> float:
-        """Tenants whose condition has that status; Unknown without one."""
-        conditions = (
-            (body.get("status") or {}).get("conditions", ()) for body in self._objects.of_kind("Tenant")
-        )
-        found = (
-            next((item["status"] for item in each if item["type"] == kind), "Unknown") for each in conditions
-        )
-        return float(sum(status == truth for status in found))
+        """Tenants whose condition has that status; Unknown without one. All are counted at once for a scrape."""
+        now = time.monotonic()
+        if now - self._counted > _COUNT_SECONDS:
+            self._counted, self._counts = now, Counter()
+            for body in self._objects.of_kind("Tenant"):
+                conditions = (body.get("status") or {}).get("conditions", ())
+                found = {item["type"]: item["status"] for item in conditions}
+                self._counts.update((each, found.get(each, "Unknown")) for each in ORDER)
+        return float(self._counts[kind, truth])
 
 
 def _unexpected(error: Exception) -> ActionFailedError:

@@ -216,7 +216,8 @@ def _notes(
         if will.partitions > wanted.partitions:
             yield (
                 f"Its topics keep {will.partitions} partitions, as Kafka cannot merge them into"
-                f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its spec.eventStream.partitions is"
+                f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its"
+                " spec.eventStream.partitions is"
                 f" {will.partitions}."
             )
         if will.retention_hours < was.retention_hours:

@@ -88,17 +88,27 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant
     # What it says is news only once the deletion has begun.
     said = "" if tenant.deleted_at else tenant.ready.message
 
+    def tell(sentence: str) -> None:
+        nonlocal said
+        if sentence != said:
+            said = sentence
+            session.tell(clean(sentence))
+
     def look() -> bool | None:
-        nonlocal last, said
+        nonlocal last
         try:
             last = tenant_of(session.kubectl.tenant(tenant.name))
         except NotFoundError:
             return True
+        except (
+            PluginError
+        ) as error:  # the API server may be away for a moment; the deletion goes on without us
+            tell(error.message)
+            return None
         if last.uid != tenant.uid:
             return True
-        if last.deleted_at and last.ready.message != said:
-            said = last.ready.message
-            session.tell(clean(said))
+        if last.deleted_at:
+            tell(last.ready.message)
         return False if last.ready.reason == _OVERDUE else None
 
     return None if until(look, seconds) else last

@@ -217,7 +217,8 @@ def _notes(
             yield (
                 f"Its topics keep {will.partitions} partitions, as Kafka cannot merge them into"
                 f" {wanted.partitions}: the tenant will be Stalled (PartitionsCannotShrink) until its"
-                f" spec.eventStream.partitions is {will.partitions}."
+                " spec.eventStream.partitions is"
+                f" {will.partitions}."
             )
         if will.retention_hours < was.retention_hours:
             yield f"Events older than {will.retention_hours} hours will be removed from its topic."

@@ -98,7 +98,7 @@ def pairs(found: Mapping[str, str], screen: Screen) -> list[str]:
 
 def clean(text: str) -> str:
     """One line without control characters: what others have written must not steer the terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split(" ")).strip()
+    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def width(text: str) -> int:

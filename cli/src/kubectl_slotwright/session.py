@@ -38,7 +38,7 @@ class Session:
     def emit(self, body: Mapping[str, Any], text: Iterable[str]) -> None:
         """Prints the result on stdout in the form that was asked for."""
         if self.output == JSON:
-            click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+            click.echo(json.dumps(body, indent=2))
             return
         for line in text:
             click.echo(line, color=self.screen.colour)

@@ -167,6 +167,16 @@ def test_whatever_the_operator_says_meanwhile_is_told_once(run: Run) -> None:
     ]
 
 
+def test_an_api_server_that_is_away_for_a_moment_is_waited_for(run: Run) -> None:
+    away = PluginError("The API server cannot be reached.")
+    result = run(Cluster([body(), away, away, saying("Deleting", "Deletion waits for auth."), GONE]), "erase",
+                 "riverside", "--yes")  # fmt: skip
+    assert result.stderr.splitlines()[:-1] == [
+        "The API server cannot be reached.",
+        "Deletion waits for auth.",
+    ]
+
+
 def test_another_tenant_that_has_got_the_name_is_not_waited_for(run: Run) -> None:
     other = body()
     other["metadata"]["uid"] = "another"

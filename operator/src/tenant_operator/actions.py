@@ -137,4 +137,4 @@ class Actions:
         try:
             await self._cluster.create_event(body)
         except ConflictError:
-            log.debug("told before", event=body["metadata"]["name"])
+            log.debug("told before", name=body["metadata"]["name"])

@@ -33,7 +33,7 @@ def set_paused(session: Session, name: str, *, paused: bool, seconds: float | No
 
         told = until(look, seconds)
     word = "paused" if paused else "resumed"
-    state = "" if seconds is None else f"; now {tenant.ready.status}, {tenant.ready.reason}"
+    state = "" if seconds is None else f": Ready is {tenant.ready.status}, {tenant.ready.reason}"
     if seconds is None or told is not None:
         session.emit(_pause_json(tenant, paused, confirmed=told is not None), [f"{name} is {word}{state}."])
         return

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from kubectl_slotwright.errors import PluginError
-from kubectl_slotwright.screen import BAD, GOOD, UNSURE, Cell, Screen, clean, pairs, table
+from kubectl_slotwright.screen import BAD, GOOD, UNSURE, Cell, Screen, clean, pairs, table, to_the_second
 from kubectl_slotwright.session import Session, complete_tenants, session_options, with_session
 
 _COMMAND = ("python", "-m", "tenant_operator", "dead-letters")
@@ -108,12 +108,12 @@ def list_text(letters: Sequence[Body], screen: Screen) -> list[str]:
     rows += [
         (
             letter["id"],
-            letter["time"],
+            to_the_second(letter["time"]),
             letter["consumer"],
             letter["type"] or "-",
             letter["tenant"] or letter["tenantId"] or "-",
             letter["error"],
-            letter["redriven"] or "-",
+            to_the_second(letter["redriven"] or "-"),
         )
         for letter in letters
     ]
@@ -127,12 +127,12 @@ def show_text(letter: Body, screen: Screen) -> list[str]:
     lines += pairs(
         {
             "failure": letter["failure"],
-            "failed": letter["time"],
+            "failed": to_the_second(letter["time"]),
             "consumer": letter["consumer"],
             "from": place,
             "key": letter["key"] or "-",
             "tenant": letter["tenant"] or letter["tenantId"] or "-",
-            "put back": letter["redriven"] or "-",
+            "put back": to_the_second(letter["redriven"] or "-"),
             "bytes": str(letter["size"]),
         },
         screen,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_slotwright.objects import Event
-from kubectl_slotwright.screen import Cell, Screen, clean, table
+from kubectl_slotwright.screen import Cell, Screen, clean, table, to_the_second
 
 ROWS_ANNOTATION = "slotwright.io/rows"
 ERASED, ARCHIVED, ABANDONED = "Erased", "Archived", "Abandoned"
@@ -52,7 +52,7 @@ def to_json(receipt: Receipt) -> dict[str, Any]:
 
 def to_text(receipt: Receipt, screen: Screen) -> list[str]:
     """A table of the rows, after the operator's sentence."""
-    lines = [f"{receipt.outcome} at {receipt.time}. {clean(receipt.message)}"]
+    lines = [f"{receipt.outcome} at {to_the_second(receipt.time)}. {clean(receipt.message)}"]
     rows: list[Sequence[str | Cell]] = [
         (component, name, str(count))
         for component, tables in sorted(receipt.rows.items())

@@ -4,6 +4,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TextIO
 
 import click
@@ -99,6 +100,14 @@ def pairs(found: Mapping[str, str], screen: Screen) -> list[str]:
 def clean(text: str) -> str:
     """One line without control characters: what others have written must not steer the terminal."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def to_the_second(time: str) -> str:
+    """A time of RFC 3339 in UTC, without its fraction; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return time
 
 
 def width(text: str) -> int:

@@ -18,6 +18,7 @@ from kubectl_slotwright.screen import (
     clean,
     pairs,
     table,
+    to_the_second,
     tree,
 )
 
@@ -126,11 +127,7 @@ def one_text(tenant: Tenant, events: Iterable[Event], screen: Screen) -> list[st
         for condition, head in zip(conditions, heads, strict=True)
     ]
     told = _last(events)
-    shown = table(
-        [(event.time, Cell(event.type, UNSURE if event.type == "Warning" else None), event.reason, event.message)
-         for event in told],
-        screen,
-    )  # fmt: skip
+    shown = table([_event_row(event) for event in told], screen)
     branches.append(Branch("Events" if told else "Events: none within the last hour", shown))
     return tree(_title(tenant), branches, screen)
 
@@ -189,6 +186,11 @@ def _verdict(condition: Condition) -> str:
     if condition.status not in {"True", "False"}:
         return UNSURE
     return GOOD if (condition.status == "True") != (condition.type in _GOOD_WHEN_FALSE) else BAD
+
+
+def _event_row(event: Event) -> Sequence[str | Cell]:
+    colour = UNSURE if event.type == "Warning" else None
+    return to_the_second(event.time), Cell(event.type, colour), event.reason, event.message
 
 
 def _last(events: Iterable[Event]) -> list[Event]:

@@ -66,7 +66,7 @@ def test_the_list_names_them_and_the_filters_go_along(run: Run, asked: list[tupl
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1].split() == [
         "analytics/0/17",
-        "2026-03-09T10:00:00+00:00",
+        "2026-03-09T10:00:00Z",
         "analytics.figures",
         "booking.appointment.booked.v1",
         "riverside",

@@ -25,7 +25,7 @@ def test_the_receipt_is_found_among_the_other_events() -> None:
         "total": 14,
     }
     assert receipt.to_text(found, Screen()) == [
-        "Erased at 2026-03-09T10:00:00.000000Z. Erased.",
+        "Erased at 2026-03-09T10:00:00Z. Erased.",
         "COMPONENT  TABLE        ROWS",
         "auth       membership      2",
         "booking    appointment    12",

@@ -42,7 +42,7 @@ def test_a_tree_shows_under_each_condition_what_was_provisioned() -> None:
         "│    bookingsPerMonth   2000",
         "│    staff              5",
         "└─ Events",
-        "     2026-03-09T10:00:01.000000Z  Normal  Provisioned  Number 1.",
+        "     2026-03-09T10:00:01Z  Normal  Provisioned  Number 1.",
     ]
 
 

@@ -43,8 +43,9 @@ SERVICES = tuple(topic.name.split(".")[0] for topic in DEAD_LETTERS)
 _MARK = f"{FAILURE_PREFIX}redriven"
 _CLIENT = "operator.dead-letters"
 _SECONDS = 30.0
+_METADATA_SECONDS = 10.0
 _BATCH = 500
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.05
 _TOPICS = {topic.name: topic for topic in TOPICS}
 
 Header = tuple[str, bytes]
@@ -114,8 +115,10 @@ class DeadLetterBox:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: Producer | None = None
-        # In no group: librdkafka only asks for a name, and nothing is committed.
-        self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **{"enable.partition.eof": True})
+        # In no group: librdkafka only asks for a name, and nothing is committed. An end is told at once: a person
+        # waits.
+        ends = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+        self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **ends)
 
     def close(self) -> None:
         self._consumer.close()
@@ -123,21 +126,21 @@ class DeadLetterBox:
     def letters(
         self, services: Iterable[str] = SERVICES, matches: Callable[[Letter], bool] = lambda _letter: True
     ) -> list[Letter]:
-        """All that match, in the order of their failing, service by service; read to the topics' present ends."""
+        """All that match, service by service in the order of their failing; read to the topics' present ends."""
+        of = {dead_letter_topic(service): service for service in services}
+        marks: dict[tuple[str, int, int], str] = {}
         found: list[Letter] = []
-        for service in services:
-            marks: dict[tuple[int, int], str] = {}
-            mine: list[Letter] = []
-            for message in self._read(dead_letter_topic(service)):
-                headers = dict(message.headers)
-                if _MARK in headers:
-                    marks[_place(headers[_MARK])] = _text(headers, "time")
-                elif matches(letter := _letter(service, message)):
-                    mine.append(letter)
-            found += [
-                replace(each, redriven=marks.get((each.dead_partition, each.dead_offset))) for each in mine
-            ]
-        return found
+        for message in self._read(*of):
+            headers = dict(message.headers)
+            if _MARK in headers:
+                marks[of[message.topic], *_place(headers[_MARK])] = _text(headers, "time")
+            elif matches(letter := _letter(of[message.topic], message)):
+                found.append(letter)
+        found.sort(key=lambda each: (each.service, each.dead_partition, each.dead_offset))
+        return [
+            replace(each, redriven=marks.get((each.service, each.dead_partition, each.dead_offset)))
+            for each in found
+        ]
 
     def letter(self, letter_id: str) -> Letter:
         """The one of that id."""
@@ -242,17 +245,19 @@ class DeadLetterBox:
         if failure:
             raise KafkaException(failure[0])
 
-    def _read(self, topic: str) -> Iterator[Received]:
-        """Everything on a topic; nothing where it does not exist."""
-        try:
-            metadata = self._consumer.list_topics(topic, _SECONDS).topics[topic]
-            if metadata.error is not None:
-                if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return
-                raise KafkaException(metadata.error)
-        except KafkaException as error:
-            raise _failed(f"{topic} cannot be read", error) from error
-        yield from self._from(*(TopicPartition(topic, number, 0) for number in metadata.partitions))
+    def _read(self, *topics: str) -> Iterator[Received]:
+        """Everything on these topics; nothing of one that does not exist."""
+        places: list[TopicPartition] = []
+        for topic in topics:
+            try:
+                metadata = self._consumer.list_topics(topic, _METADATA_SECONDS).topics[topic]
+                if metadata.error is None:
+                    places += [TopicPartition(topic, number, 0) for number in metadata.partitions]
+                elif metadata.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise KafkaException(metadata.error)
+            except KafkaException as error:
+                raise _failed(f"{topic} cannot be read", error) from error
+        yield from self._from(*places)
 
     def _from(self, *places: TopicPartition) -> Iterator[Received]:
         """What stands from there to the present ends of these partitions."""

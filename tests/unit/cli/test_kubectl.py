@@ -15,6 +15,10 @@ CASES = {
         'Error from server (NotFound): tenants.slotwright.io "rivrside" not found\n',
         "There is no tenant named rivrside; `kubectl slotwright status` lists them.",
     ),
+    "no CRDs, 1.37": (
+        'error: the server doesn\'t have a resource type "tenants" in group "slotwright.io"\n',
+        "This cluster knows no Tenants: install the chart crds there, or choose another --context.",
+    ),
     "no CRDs": (
         'error: the server doesn\'t have a resource type "tenants"\n',
         "This cluster knows no Tenants: install the chart crds there, or choose another --context.",

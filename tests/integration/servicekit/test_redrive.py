@@ -1,7 +1,8 @@
 """Dead letters by the operator's command, as a process on a real Kafka: listed, shown, put back once.
 
-Consumers run in the test, on analytics' database and as its user, and fail until they are mended. The command has
-just the rights that the list of topics gives the operator: its user is no super user here.
+Consumers run in the test, on analytics' database and as its user, and fail until they are mended. The command
+has just the rights that the list of topics gives the operator: its user is no super user here. Slow, since each
+command is a process that has to import Kafka's client, and each consumer a group that has to form.
 """
 
 import asyncio
@@ -44,6 +45,8 @@ from support.databases import Databases
 from support.events import Topics
 from support.samples import event_of
 from support.tenants import new_tenant
+
+pytestmark = pytest.mark.slow
 
 APPOINTMENTS, TENANTS = AppointmentBooked.TOPIC, TenantChanged.TOPIC
 Environment = dict[str, str]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
@@ -50,6 +50,7 @@ def objects(
     return a_tenant, {"metadata": {"name": "pro", "uid": UID}, "spec": a_plan}
 
 
+@settings(deadline=None, derandomize=True)
 @given(own=LIMITS, own_stream=STREAM, of_plan=LIMITS, plan_stream=STREAM, state=STATE)
 def test_limits_and_stream_are_those_that_the_operator_would_publish(
     own: dict[str, int],
@@ -69,6 +70,7 @@ def test_limits_and_stream_are_those_that_the_operator_would_publish(
         assert (stream.partitions, stream.retention_hours) == (wanted.partitions, wanted.retention_hours)
 
 
+@settings(deadline=None, derandomize=True)
 @given(own=LIMITS, own_stream=STREAM, old=LIMITS, new=LIMITS, old_stream=STREAM, new_stream=STREAM)
 def test_partitions_never_fall_and_overrides_do_not_change(
     own: dict[str, int],

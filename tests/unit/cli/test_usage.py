@@ -1,6 +1,6 @@
 """`kubectl slotwright usage`: shares of limits, and what is over one."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubectl_slotwright import usage
@@ -58,6 +58,7 @@ def test_a_tenant_without_counts_or_limits_says_so() -> None:
         assert usage.to_json([found])["tenants"][0]["metrics"] == []
 
 
+@settings(deadline=None, derandomize=True)
 @given(used=st.integers(0, 10**9), limit=st.none() | st.integers(0, 10**9), percent=st.integers(0, 1000))
 def test_over_agrees_with_the_share(used: int, limit: int | None, percent: int) -> None:
     use = usage.Use("staff", used, limit)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.platform import BillingDetails, Component, ComponentState, TenantState
@@ -418,6 +418,7 @@ _CHANGES: dict[str, Callable[[Surroundings], object]] = {
 }
 
 
+@settings(deadline=None)
 @given(steps=STEPS, seed=st.integers(0, 2**32))
 def test_any_order_and_repetition_of_observations_ends_in_the_same_state(
     steps: list[tuple[str, Component | None]], seed: int

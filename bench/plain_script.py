@@ -24,7 +24,15 @@ from servicekit.kafka import producer
 from servicekit.settings import KafkaSettings
 from tenant_operator import manifests, status, stream_requests
 from tenant_operator.cluster import Cluster
-from tenant_operator.domain import FINALIZER, Observed, StreamState, TopicState, parse_plan, parse_tenant
+from tenant_operator.domain import (
+    FINALIZER,
+    Observed,
+    StreamState,
+    TopicState,
+    micro_time,
+    parse_plan,
+    parse_tenant,
+)
 from tenant_operator.entitlements import wanted_stream
 from tenant_operator.metrics import WRITES
 from tenant_operator.reconcile import desired_record
@@ -107,7 +115,7 @@ class Script:
                     kind="Normal",
                     reason="Provisioned",
                     message="Every component serves this business.",
-                    now=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                    now=micro_time(datetime.now(UTC)),
                 )
             )
 

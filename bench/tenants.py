@@ -206,12 +206,12 @@ def by_script(number: int) -> Provisioned:
         return Provisioned(**json.loads(done.stdout))
 
 
-def by_operator(stack: Stack, running: Running, number: int, have: int = 0) -> Provisioned:
+def by_operator(stack: Stack, running: Running, number: int) -> Provisioned:
     before = writes(running)
     begun = time.perf_counter()
-    stack.create(named(number)[have:])
+    stack.create(named(number))
     until_ready(running, number)
-    return Provisioned(time.perf_counter() - begun, (writes(running) - before) / (number - have))
+    return Provisioned(time.perf_counter() - begun, (writes(running) - before) / number)
 
 
 def change(stack: Stack, name: str, said: str) -> float:

@@ -3,6 +3,8 @@
 With a component away: test_operator. Past the deadline: unit tests. With Stripe away: tests/integration/billing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -28,6 +30,15 @@ def apart(
     return OperatorWorld(api_server, own_broker, tmp_path_factory.mktemp("deletion"))
 
 
+@contextmanager
+def _kafka_away(world: OperatorWorld) -> Iterator[None]:
+    world.broker.kill()
+    try:
+        yield
+    finally:
+        world.broker.start()
+
+
 def _gone(world: OperatorWorld, name: str) -> None:
     eventually(lambda: world.api.get("Tenant", name) is None, f"the end of {name}")
 
@@ -45,14 +56,11 @@ def test_with_kafka_away_it_says_so_and_goes_on_when_it_is_back(apart: OperatorW
     with apart.operator():
         name = apart.provisioned(apart.new_plan())
         tenant_id = apart.tenant_id(name)
-        apart.broker.kill()
-        try:
+        with _kafka_away(apart):
             apart.api.delete("Tenant", name)
             body = apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
             assert condition(body, "Reconciling")[0] == "True"
             assert body["metadata"]["finalizers"] == [FINALIZER]
-        finally:
-            apart.broker.start()
         _end(apart, name, tenant_id)
 
 
@@ -62,14 +70,11 @@ def test_abandoned_it_ends_without_kafka_and_tells_what_is_left(apart: OperatorW
     with apart.operator():
         name = apart.provisioned(apart.new_plan())
         tenant_id = apart.tenant_id(name)
-        apart.broker.kill()
-        try:
+        with _kafka_away(apart):
             apart.api.delete("Tenant", name)
             apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
             apart.api.patch("Tenant", name, {"metadata": {"annotations": {ABANDON: "true"}}})
             eventually(lambda: apart.api.get("Tenant", name) is None, "the end of it", seconds=240)
-        finally:
-            apart.broker.start()
         told = [item["note"] for item in apart.events(name) if item["reason"] == "Abandoned"]
         assert any("auth" in note and str(tenant_id) in note for note in told), told
         assert any("DropStream" in note for note in told), told

@@ -8,7 +8,6 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
-    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -24,7 +23,7 @@ from confluent_kafka.admin import (
 
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
 from support.operator_world import OperatorWorld, condition, eventually
-from tenant_operator.kafka_admin import every_rule
+from tenant_operator.kafka_admin import every_rule, exactly
 from tenant_operator.manifests import kafka_user
 from tenant_operator.stream_requests import principal, rules
 
@@ -63,17 +62,8 @@ def _remove_topic(world: OperatorWorld, name: str) -> None:
 
 
 def _remove_rule(world: OperatorWorld, name: str) -> None:
-    gone = rules(name)[0]
-    found = AclBindingFilter(
-        gone.restype,
-        gone.name,
-        gone.resource_pattern_type,
-        gone.principal,
-        gone.host,
-        gone.operation,
-        gone.permission_type,
-    )
-    _ask(world, lambda admin: admin.delete_acls([found]))
+    gone = exactly(rules(name)[0])
+    _ask(world, lambda admin: admin.delete_acls([gone]))
 
 
 def _add_rule(world: OperatorWorld, name: str) -> None:

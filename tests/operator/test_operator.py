@@ -10,12 +10,8 @@ import httpx
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
     ConfigResource,
-    ResourcePatternType,
     ResourceType,
 )
 
@@ -28,6 +24,7 @@ from servicekit.kafka_access import part_rules
 from support.operator_world import OperatorWorld, condition, eventually, fresh, plan, write_unreadable
 from support.processes import Running
 from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, SIGNUP
+from tenant_operator.kafka_admin import every_rule
 
 
 def test_a_tenant_is_ready_when_every_component_has_answered(world: OperatorWorld) -> None:
@@ -296,16 +293,7 @@ def test_probes_and_metrics(operator_process: Running) -> None:
 def test_every_part_of_the_platform_is_given_its_rights(world: OperatorWorld) -> None:
     """What a part may do is what the list of topics says, whoever made its user."""
     admin = AdminClient(dict(world.broker.super_user()))
-    every = AclBindingFilter(
-        ResourceType.ANY,
-        None,  # type: ignore[arg-type] # None is any name
-        ResourcePatternType.ANY,
-        None,  # type: ignore[arg-type] # the same
-        None,  # type: ignore[arg-type] # the same
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-    given = set(admin.describe_acls(every).result(30))
+    given = set(admin.describe_acls(every_rule(None)).result(30))
     for part in PARTS:
         if part != "operator":
             assert given >= set(part_rules(part)), part

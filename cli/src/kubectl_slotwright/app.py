@@ -3,6 +3,7 @@
 Entry of the console script `kubectl-slotwright`, which kubectl runs as `kubectl slotwright`.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
 
 import click
@@ -13,6 +14,8 @@ from kubectl_slotwright.objects import Event, Tenant, event_of, plan_of, tenant_
 from kubectl_slotwright.screen import make_streams_safe
 from kubectl_slotwright.session import (
     Duration,
+    P,
+    R,
     Session,
     complete_plans,
     complete_tenants,
@@ -116,22 +119,22 @@ def plan_diff_command(session: Session, tenant: str, plan: str) -> None:
     session.emit(plan_diff.to_json(found), plan_diff.to_text(found, session.screen))
 
 
-_wait = (
-    click.option(
+def _waiting(command: Callable[P, R]) -> Callable[P, R]:
+    """The options of what waits for the operator."""
+    no_wait = click.option("--no-wait", is_flag=True, help="Do not wait until the operator says so.")
+    timeout = click.option(
         "--timeout",
         type=Duration(),
         default="1m",
         show_default=True,
         help="How long to wait for the operator.",
-    ),
-    click.option("--no-wait", is_flag=True, help="Do not wait until the operator says so."),
-)
+    )
+    return timeout(no_wait(command))
 
 
 @cli.command("pause", short_help="Stop the operator for a tenant.")
 @click.argument("tenant", shell_complete=complete_tenants)
-@_wait[0]
-@_wait[1]
+@_waiting
 @with_session
 def pause_command(session: Session, tenant: str, timeout: float, no_wait: bool) -> None:
     """Stops the operator from doing anything for TENANT, a deletion included; its services go on.
@@ -144,8 +147,7 @@ def pause_command(session: Session, tenant: str, timeout: float, no_wait: bool) 
 
 @cli.command("resume", short_help="Let it go on.")
 @click.argument("tenant", shell_complete=complete_tenants)
-@_wait[0]
-@_wait[1]
+@_waiting
 @with_session
 def resume_command(session: Session, tenant: str, timeout: float, no_wait: bool) -> None:
     """Lets the operator go on with TENANT after a pause. JSON: as `pause`."""

@@ -11,7 +11,7 @@ from servicekit.faults import reached
 from servicekit.settings import KafkaSettings
 from tenant_operator import manifests
 from tenant_operator.cluster import Cluster
-from tenant_operator.domain import FINALIZER, StreamState, TenantObject, WantedStream
+from tenant_operator.domain import FINALIZER, StreamState, TenantObject, WantedStream, micro_time
 from tenant_operator.errors import ConflictError
 from tenant_operator.manifests import Regarding
 from tenant_operator.metrics import ACTIONS
@@ -123,7 +123,7 @@ class Actions:
 
     async def announce(self, about: Regarding, event: Announce) -> None:
         """An Event. A receipt has a name of its own, so that it is there once however often it is told."""
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = micro_time(datetime.now(UTC))
         suffix = secrets.token_hex(8) if event.rows is None else f"{about['uid'][:8]}.{event.reason.lower()}"
         body = manifests.event(
             about,

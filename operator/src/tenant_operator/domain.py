@@ -130,7 +130,7 @@ class TenantObject:
     @property
     def conditions(self) -> Mapping[str, Mapping[str, Any]]:
         """The conditions last written, by type."""
-        return {item["type"]: item for item in self.status.get("conditions", ())}
+        return conditions_in(self.status)
 
 
 def parse_plan(body: Mapping[str, Any]) -> PlanObject:
@@ -165,6 +165,16 @@ def parse_tenant(body: Mapping[str, Any]) -> TenantObject:
 def _deleted_at(metadata: Mapping[str, Any]) -> datetime | None:
     deleted = metadata.get("deletionTimestamp")
     return datetime.fromisoformat(deleted) if deleted else None
+
+
+def conditions_in(status: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """A status's conditions by type."""
+    return {item["type"]: item for item in status.get("conditions", ())}
+
+
+def micro_time(moment: datetime) -> str:
+    """As the API server writes a MicroTime, of Events and Leases."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def timestamp(moment: datetime) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
+    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -17,6 +18,10 @@ from tenant_operator.errors import KafkaFailedError
 
 SECONDS = 30.0
 """How long an answer is waited for."""
+HOUR_MS = 3600 * 1000
+GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND})
+"""What an answer says of a topic or user that is not there (any more)."""
+THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
 
 
 def settle(answers: Mapping[Any, "Future[Any]"], *, allow: frozenset[int] = frozenset()) -> dict[Any, Any]:
@@ -53,6 +58,19 @@ def every_rule(principal: str | None) -> AclBindingFilter:
         None,  # type: ignore[arg-type] # the same
         AclOperation.ANY,
         AclPermissionType.ANY,
+    )
+
+
+def exactly(binding: AclBinding) -> AclBindingFilter:
+    """That one rule."""
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
     )
 
 

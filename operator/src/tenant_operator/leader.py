@@ -17,6 +17,7 @@ import structlog
 from servicekit.health import Heartbeat
 from servicekit.loops import pause_for
 from tenant_operator.cluster import Body, Cluster
+from tenant_operator.domain import micro_time
 from tenant_operator.errors import ClusterFailedError, ConflictError
 
 log = structlog.get_logger(__name__)
@@ -127,7 +128,7 @@ class Leader:
             log.warning("the lease could not be given back", error=str(error))
 
     def _body(self, lease: Body, *, transitions: int) -> Body:
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = micro_time(datetime.now(UTC))
         before = lease.get("spec") or {}
         same = before.get("holderIdentity") == self._identity
         return {

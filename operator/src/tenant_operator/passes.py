@@ -22,7 +22,15 @@ from tenant_operator import manifests
 from tenant_operator.actions import Actions
 from tenant_operator.cluster import Cluster
 from tenant_operator.conditions import ORDER
-from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, parse_plan, parse_tenant
+from tenant_operator.domain import (
+    FINALIZER,
+    Observed,
+    PlanObject,
+    TenantObject,
+    conditions_in,
+    parse_plan,
+    parse_tenant,
+)
 from tenant_operator.errors import ActionFailedError, ConflictError, KafkaFailedError, NotFoundError
 from tenant_operator.metrics import RECONCILE_SECONDS, RECONCILES, TENANTS
 from tenant_operator.objects import Objects
@@ -109,11 +117,9 @@ class Passes:
                 return
             if not decision.actions:
                 await self._write(key, tenant, decision.status)
-                if decision.again is None:
-                    return
-                if decision.again.total_seconds() > 0:
+                if decision.again is not None:
                     self._later(key, decision.again.total_seconds())
-                    return
+                return
         self._later(key, 1)
 
     async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
@@ -229,9 +235,8 @@ class Passes:
         if now - self._counted > _COUNT_SECONDS:
             self._counted, self._counts = now, Counter()
             for body in self._objects.of_kind("Tenant"):
-                conditions = (body.get("status") or {}).get("conditions", ())
-                found = {item["type"]: item["status"] for item in conditions}
-                self._counts.update((each, found.get(each, "Unknown")) for each in ORDER)
+                found = conditions_in(body.get("status") or {})
+                self._counts.update((each, found.get(each, {}).get("status", "Unknown")) for each in ORDER)
         return float(self._counts[kind, truth])
 
 

@@ -6,10 +6,8 @@ Called by `streams`, in a thread. What fails for one tenant is answered for that
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
     AclBinding,
-    AclBindingFilter,
     AclOperation,
     AdminClient,
     AlterConfigOpType,
@@ -31,13 +29,10 @@ from servicekit.faults import reached
 from servicekit.kafka_access import rule
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.errors import KafkaFailedError
-from tenant_operator.kafka_admin import every_rule, failures, settle
+from tenant_operator.kafka_admin import GONE, HOUR_MS, THERE, every_rule, exactly, failures, settle
 from tenant_operator.manifests import group_prefix, kafka_user
 
-_HOUR_MS = 3600 * 1000
 _ITERATIONS = 4096
-_GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND})
-_THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError 
         UserScramCredentialDeletion(kafka_user(slug), ScramMechanism.SCRAM_SHA_512) for slug in slugs
     ]
     owners = {kafka_user(slug): slug for slug in slugs}
-    failed = failures(admin.alter_user_scram_credentials(users), owners, allow=_GONE)
+    failed = failures(admin.alter_user_scram_credentials(users), owners, allow=GONE)
     reached("operator.users-removed")
     topics = {
         topic: slug
@@ -86,7 +81,7 @@ def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError 
         for topic in (tenant_topic(slug), tenant_dead_letter_topic(slug))
     }
     if topics:
-        failed |= failures(admin.delete_topics(list(topics)), topics, allow=_GONE)
+        failed |= failures(admin.delete_topics(list(topics)), topics, allow=GONE)
     reached("operator.topics-removed")
     return [failed.get(slug) for slug in slugs]
 
@@ -120,7 +115,7 @@ def _make_topics(admin: AdminClient, wanted: Sequence[Put]) -> dict[str, KafkaFa
         NewTopic(name, num_partitions=stream.partitions, replication_factor=-1, config=_topic_config(stream))
         for name, stream in missing.items()
     ]
-    return failures(admin.create_topics(new), _slugs(missing), allow=_THERE) if new else {}
+    return failures(admin.create_topics(new), _slugs(missing), allow=THERE) if new else {}
 
 
 def _add_partitions(admin: AdminClient, wanted: Sequence[Put]) -> dict[str, KafkaFailedError]:
@@ -166,26 +161,14 @@ def _set_rules(admin: AdminClient, wanted: Sequence[Put]) -> dict[str, KafkaFail
     known = {item.stream.slug for item in others if item.state.user} - failed.keys()
     for slug in known:
         present: list[AclBinding] = settle({slug: admin.describe_acls(every_rule(principal(slug)))})[slug]
-        extra = [_exactly(binding) for binding in present if binding not in rules(slug)]
+        extra = [exactly(binding) for binding in present if binding not in rules(slug)]
         if extra:
             failed |= failures(admin.delete_acls(extra), dict.fromkeys(extra, slug))
     return failed
 
 
-def _exactly(binding: AclBinding) -> AclBindingFilter:
-    return AclBindingFilter(
-        binding.restype,
-        binding.name,
-        binding.resource_pattern_type,
-        binding.principal,
-        binding.host,
-        binding.operation,
-        binding.permission_type,
-    )
-
-
 def _topic_config(stream: WantedStream) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(stream.retention_hours * _HOUR_MS)}
+    return {"cleanup.policy": "delete", "retention.ms": str(stream.retention_hours * HOUR_MS)}
 
 
 def _slugs(streams: Mapping[str, WantedStream]) -> dict[str, str]:

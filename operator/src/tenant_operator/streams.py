@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, NewTopic
 
 from contracts.topics import (
@@ -26,16 +26,13 @@ from servicekit.settings import KafkaSettings
 from tenant_operator import stream_requests
 from tenant_operator.batching import Batches
 from tenant_operator.domain import StreamState, TopicState, WantedStream
-from tenant_operator.kafka_admin import SECONDS, every_rule, failed, settle
+from tenant_operator.kafka_admin import GONE, HOUR_MS, SECONDS, THERE, every_rule, failed, settle
 from tenant_operator.manifests import kafka_user
 from tenant_operator.stream_requests import Put, principal, rules
 
 log = structlog.get_logger(__name__)
 
-_HOUR_MS = 3600 * 1000
 _USER_PREFIX = "tenant-"
-_GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.RESOURCE_NOT_FOUND})
-_THERE = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
 # Two topics each, of up to 16 partitions: a broker refuses a request that makes more than 10,000 records.
 _MOST = 100
 
@@ -104,7 +101,7 @@ class Streams:
         ]
         if new:
             log.info("making platform topics", topics=[item.name for item in missing])
-            settle(admin.create_topics(new), allow=_THERE)
+            settle(admin.create_topics(new), allow=THERE)
         present = set(_acls(admin))
         wanted = [binding for part in self._parts for binding in part_rules(part)]
         lacking = [binding for binding in wanted if binding not in present]
@@ -157,9 +154,9 @@ def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
     if not resources:
         return {}
     # A topic may have gone since the topics were listed.
-    answers = settle(admin.describe_configs(resources), allow=_GONE)
+    answers = settle(admin.describe_configs(resources), allow=GONE)
     return {
-        item.name: int(entries["retention.ms"].value) // _HOUR_MS
+        item.name: int(entries["retention.ms"].value) // HOUR_MS
         for item, entries in answers.items()
         if entries is not None
     }

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Literal, NamedTuple
 
 from tenant_operator.conditions import READY, RECONCILING, STALLED
+from tenant_operator.domain import conditions_in
 
 Status = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ def haste(before: Status, after: Status) -> Haste:
         return Haste.NONE
     if _only_use_differs(before, after):
         return Haste.USE
-    old, new = _by_type(before), _by_type(after)
+    old, new = conditions_in(before), conditions_in(after)
     under_way = all(
         kind in each and each[kind]["status"] == truth
         for each in (old, new)
@@ -55,7 +56,7 @@ def haste(before: Status, after: Status) -> Haste:
 
 def transition(before: Status, after: Status) -> Told | None:
     """The Event that a change of status deserves, one that tells all of it; None when no condition has turned."""
-    old, new = _by_type(before), _by_type(after)
+    old, new = conditions_in(before), conditions_in(after)
     ready = new.get(READY)
     if ready is None:
         return None
@@ -89,7 +90,3 @@ def _only_use_differs(before: Status, after: Status) -> bool:
 
 def _reasons(*conditions: Mapping[str, Mapping[str, Any]]) -> set[str]:
     return {each[READY]["reason"] for each in conditions}
-
-
-def _by_type(status: Status) -> dict[str, Mapping[str, Any]]:
-    return {item["type"]: item for item in status.get("conditions", ())}

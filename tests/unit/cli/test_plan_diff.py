@@ -12,6 +12,7 @@ from kubectl_slotwright.screen import Screen
 from tenant_operator import entitlements
 from tenant_operator.domain import parse_plan, parse_tenant
 from unit.cli.surroundings import UID, body, plan, provisioned, tenant
+from web import money
 
 PLAIN = Screen()
 
@@ -185,3 +186,7 @@ def test_an_unknown_plan_names_those_that_there_are() -> None:
         "There is no plan named gold; there are: pro, team."
     )
     assert plan_diff.unknown_plan("gold", []) == "There are no plans yet; create one."
+
+
+def test_currencies_without_digits_after_the_point_are_those_of_the_pages() -> None:
+    assert plan_diff._WHOLE == money._WHOLE

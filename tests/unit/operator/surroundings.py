@@ -137,8 +137,7 @@ class Surroundings:
                 if decision.status != self.tenant.status:
                     self.tenant = replace(self.tenant, status=decision.status)
                     self.writes += 1
-                if decision.again is None or decision.again.total_seconds() > 0:
-                    return self.tenant.status
+                return self.tenant.status
         raise AssertionError(f"it does not settle: {self.done[-6:]}")
 
     def apply(self, action: Action) -> None:

@@ -26,6 +26,27 @@ def for_another(message: Received, consumer: str) -> bool:
     return any(name == REDRIVEN_FOR and value != consumer.encode() for name, value in message.headers)
 
 
+def own_headers(message: Received) -> list[tuple[str, bytes]]:
+    """A message's headers without those that tell of a failure."""
+    return [pair for pair in message.headers if not pair[0].startswith(FAILURE_PREFIX)]
+
+
+def produce_one(
+    sender: Producer, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    """Returns once Kafka has acknowledged it; raises KafkaException. Blocks."""
+    failure: list[KafkaError] = []
+
+    def delivered(problem: KafkaError | None, _message: Message) -> None:
+        if problem is not None:
+            failure.append(problem)
+
+    sender.produce(topic, key=key, value=value, headers=list(headers), on_delivery=delivered)
+    sender.flush()
+    if failure:
+        raise KafkaException(failure[0])
+
+
 class DeadLetters:
     """One consumer's way to its service's dead letters."""
 
@@ -46,12 +67,6 @@ class DeadLetters:
                 client_id=f"{self._consumer}.dead-letters",
                 **{"message.max.bytes": DEAD_LETTER_BYTES},
             )
-        failure: list[KafkaError] = []
-
-        def delivered(problem: KafkaError | None, _message: Message) -> None:
-            if problem is not None:
-                failure.append(problem)
-
         origin = {
             "dl_consumer": self._consumer,
             "dl_topic": message.topic,
@@ -60,14 +75,5 @@ class DeadLetters:
             "dl_error": f"{type(error).__name__}: {error}"[:_MAX_ERROR],
             "dl_time": datetime.now(UTC).isoformat(),
         }
-        own = [pair for pair in message.headers if not pair[0].startswith(FAILURE_PREFIX)]
-        self._producer.produce(
-            self._topic,
-            key=message.key,
-            value=message.value,
-            headers=[*own, *((name, text.encode()) for name, text in origin.items())],
-            on_delivery=delivered,
-        )
-        self._producer.flush()
-        if failure:
-            raise KafkaException(failure[0])
+        headers = [*own_headers(message), *((name, text.encode()) for name, text in origin.items())]
+        produce_one(self._producer, self._topic, message.key, message.value, headers)

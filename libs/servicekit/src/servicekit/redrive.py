@@ -28,12 +28,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged
 from contracts.topics import DEAD_LETTER_BYTES, DEAD_LETTERS, TOPICS, Topic, dead_letter_topic
-from servicekit.dead_letters import FAILURE_PREFIX, REDRIVEN_FOR
+from servicekit.dead_letters import FAILURE_PREFIX, REDRIVEN_FOR, own_headers, produce_one
 from servicekit.errors import SlotwrightError
 from servicekit.kafka import Received, consumer, producer, received
 from servicekit.settings import KafkaSettings
@@ -155,7 +155,7 @@ class DeadLetterBox:
         place = TopicPartition(dead_letter_topic(letter.service), letter.dead_partition, letter.dead_offset)
         for dead in self._from(place):
             if dead.offset == letter.dead_offset:
-                own = [pair for pair in dead.headers if not pair[0].startswith(FAILURE_PREFIX)]
+                own = own_headers(dead)
                 return Received(letter.topic, letter.partition, letter.offset, dead.key, dead.value, own)
             break
         raise RedriveError(f"The dead letter {letter.id} has gone from its topic.")
@@ -234,16 +234,7 @@ class DeadLetterBox:
         if self._producer is None:
             overrides = {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0}
             self._producer = producer(self._kafka, client_id=_CLIENT, **overrides)
-        failure: list[KafkaError] = []
-
-        def delivered(problem: KafkaError | None, _message: Message) -> None:
-            if problem is not None:
-                failure.append(problem)
-
-        self._producer.produce(topic, key=key, value=value, headers=list(headers), on_delivery=delivered)
-        self._producer.flush()
-        if failure:
-            raise KafkaException(failure[0])
+        produce_one(self._producer, topic, key, value, headers)
 
     def _read(self, *topics: str) -> Iterator[Received]:
         """Everything on these topics; nothing of one that does not exist."""
@@ -294,7 +285,7 @@ def _letter(service: str, message: Received) -> Letter:
         time=_text(headers, "time"),
         key=message.key,
         size=len(message.value or b""),
-        headers=tuple(pair for pair in message.headers if not pair[0].startswith(FAILURE_PREFIX)),
+        headers=tuple(own_headers(message)),
     )
 
 

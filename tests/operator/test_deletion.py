@@ -18,6 +18,7 @@ from contracts.topics import tenant_topic
 from servicekit.ids import new_id
 from support.api_server import ApiServer
 from support.broker import Broker
+from support.events import until
 from support.operator_world import OperatorWorld, condition, eventually, tenant
 from tenant_operator.domain import ABANDON, FINALIZER
 
@@ -32,6 +33,7 @@ def apart(
 
 @contextmanager
 def _kafka_away(world: OperatorWorld) -> Iterator[None]:
+    until(world.broker.has_snapshot, "Kafka's snapshot of its metadata, without which it may forget its users")
     world.broker.kill()
     try:
         yield

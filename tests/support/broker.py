@@ -24,7 +24,11 @@ class Broker:
 
     def start(self) -> None:
         """At the same port as before, with the topics and users that it had."""
+        before = self._kafka.port
         self._kafka.start()
+        assert before in {0, self._kafka.port}, (
+            f"{before} was taken: those who use this Kafka would not find it"
+        )
         self._admin = AdminClient(dict(self._kafka.client_config()))
         create_topics(self._admin)
         for service, password in self._passwords.items():
@@ -37,6 +41,10 @@ class Broker:
         running.wait(30)
         if lose_data:
             shutil.rmtree(self._home / "kafka")
+
+    def has_snapshot(self) -> bool:
+        """Whether Kafka has written one of its metadata: see devstack.kafka for what it loses without."""
+        return any((self._home / "kafka").glob("data/__cluster_metadata-0/*.checkpoint"))
 
     def super_user(self) -> dict[str, str]:
         """librdkafka's configuration for the test itself."""

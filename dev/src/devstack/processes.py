@@ -1,6 +1,7 @@
 """What every process that the local stack starts needs: a free port, and to end when its parent does."""
 
 import ctypes
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 _END_SECONDS = 15.0
+# Below those that Linux gives to connections: a server that is away would find its port held by one of them.
+_PORTS = range(20_000, 32_000)
 
 
 def end_with_parent(how: signal.Signals = signal.SIGINT) -> None:
@@ -67,14 +70,14 @@ class Claims:
 
     def take(self, preferred: int = 0) -> int:
         """A free port that nobody claims, ours from now on: the preferred one where it is to be had."""
-        port = free_port(preferred)
-        while not self._claim(port):
-            port = free_port()
-        return port
+        if preferred and _nobody_listens(preferred) and (preferred in self._held or self._claim(preferred)):
+            return preferred
+        while True:
+            port = secrets.choice(_PORTS)
+            if port not in self._held and self._claim(port) and _nobody_listens(port):
+                return port
 
     def _claim(self, port: int) -> bool:
-        if port in self._held:
-            return True
         mark = socket.socket(socket.AF_UNIX)
         try:
             mark.bind(f"\0slotwright-port-{port}")
@@ -85,17 +88,25 @@ class Claims:
         return True
 
 
+_OURS = Claims()
+
+
 def free_port(preferred: int = 0) -> int:
-    """A TCP port of the loopback interface that nobody listens on just now: the preferred one where it is free."""
+    """A TCP port of the loopback interface that nobody listens on just now: the preferred one where it is free.
+
+    Another is ours until this process ends: a server that is away for a while finds it free when it is back.
+    """
+    return preferred if preferred and _nobody_listens(preferred) else _OURS.take()
+
+
+def _nobody_listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", preferred))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            if not preferred:
-                raise
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            return False
+        return True
 
 
 def script(name: str) -> str:

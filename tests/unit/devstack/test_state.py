@@ -5,7 +5,6 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from devstack.processes import free_port
 from devstack.state import Part, PartState, Snapshot, StackFolder, StackState
 
 
@@ -18,6 +17,13 @@ def made(path: Path) -> StackFolder:
 def test_a_port_is_kept_for_the_next_start(tmp_path: Path) -> None:
     port = made(tmp_path).port("gateway")
     assert StackFolder(tmp_path).port("gateway") == port
+
+
+def _open_port() -> int:
+    """One that nobody has claimed, this process neither."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_port_that_is_taken_moves(tmp_path: Path) -> None:
@@ -33,14 +39,14 @@ def test_a_port_that_is_taken_moves(tmp_path: Path) -> None:
 
 def test_a_port_that_is_asked_for_is_taken_over_the_one_of_last_time(tmp_path: Path) -> None:
     folder = made(tmp_path)
-    before, asked = folder.port("gateway"), free_port()
+    before, asked = folder.port("gateway"), _open_port()
     assert folder.port("gateway", wanted=asked) == asked != before
     assert folder.port("gateway") == asked
 
 
 def test_two_stacks_that_start_at_once_do_not_take_the_same_port(tmp_path: Path) -> None:
     """Nobody listens yet on what the first has chosen."""
-    preferred = free_port()
+    preferred = _open_port()
     one, other = made(tmp_path / "one"), made(tmp_path / "other")
     assert one.port("gateway", preferred) == preferred
     assert other.port("gateway", preferred) != preferred

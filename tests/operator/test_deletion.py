@@ -33,7 +33,9 @@ def apart(
 
 @contextmanager
 def _kafka_away(world: OperatorWorld) -> Iterator[None]:
-    until(world.broker.has_snapshot, "Kafka's snapshot of its metadata, without which it may forget its users")
+    until(
+        world.broker.has_snapshot, "Kafka's snapshot of its metadata, without which it may forget its users"
+    )
     world.broker.kill()
     try:
         yield

@@ -127,8 +127,8 @@ class Kafka:
             "group.initial.rebalance.delay.ms": "0",
             # Tests that kill a consumer wait for its session to end.
             "group.min.session.timeout.ms": "1000",
-            # A broker that starts without a snapshot of the metadata, which by default comes after an hour, may lose
-            # every SCRAM user when one was removed: ScramDelta.apply of Kafka 4.1 drops the map it goes on filling.
+            # A broker that starts without a snapshot of its metadata, by default made after an hour, may lose every
+            # SCRAM user when one was removed: ScramDelta.apply of Kafka 4.1 drops the map that it goes on filling.
             "metadata.log.max.snapshot.interval.ms": "5000",
             "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
             "log.segment.bytes": str(16 * 1024 * 1024),

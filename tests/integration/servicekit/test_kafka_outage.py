@@ -73,7 +73,7 @@ def test_a_kafka_that_has_lost_everything_is_written_to_again(broker: Broker, an
 
 
 def test_the_removal_of_a_user_takes_no_other_along(broker: Broker) -> None:
-    """Takes about 15 s: two starts of Kafka. This name's hash is 0: Kafka applies its removal before other changes."""
+    """Takes about 15 s: two starts of Kafka. The name's hash is 0, so that Kafka applies its removal first."""
     until(broker.has_snapshot, "Kafka's first snapshot of its metadata")
     admin, name = AdminClient(dict(broker.super_user())), "f5a5a608"
     create_user(admin, name, "secret", ())

@@ -39,7 +39,7 @@ type: init ## Check types (mypy --strict)
 # The two that are left out need tools that `make init` does not bring. Each worker starts servers of its own; a
 # file's tests stay together, as they share their processes. Three, since tests wait a good deal.
 test: init ## Run the tests
-	$(RUN)/pytest -n 3 --dist loadfile --ignore=tests/charts --ignore=tests/e2e
+	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/charts --ignore=tests/e2e
 
 test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
 	$(RUN)/pytest tests/charts

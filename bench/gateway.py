@@ -25,7 +25,8 @@ from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
 from support.events import Topics, until
-from support.processes import run_service, served_keys
+from support.processes import run_service_by, served_keys
+from support.programs import from_nothing
 from support.tenants import new_tenant
 
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -81,21 +82,10 @@ def main() -> int:
         jwks = stack.enter_context(served_keys(minter))
         common = {"jwks_url": jwks, "public_url": PUBLIC_URL, "log_level": "warning"}
         database = databases.for_service("business").settings.database_url.get_secret_value()
-        business = stack.enter_context(
-            run_service(
-                "business", "all", folder, database_url=database, **common, **broker.service_env("business")
-            )
-        )
-        gateway = stack.enter_context(
-            run_service(
-                "gateway",
-                "all",
-                folder,
-                upstreams=json.dumps({"business": business.url}),
-                **common,
-                **broker.service_env("gateway"),
-            )
-        )
+        own = {"database_url": database, **common, **broker.service_env("business")}
+        business = stack.enter_context(run_service_by(from_nothing, "business", "all", folder, own))
+        own = {"upstreams": json.dumps({"business": business.url}), **common, **broker.service_env("gateway")}
+        gateway = stack.enter_context(run_service_by(from_nothing, "gateway", "all", folder, own))
         tenant = new_tenant()
         Topics(broker.super_user()).publish(tenant)
         token = minter.token(tenant.tenant_id)

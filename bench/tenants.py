@@ -36,7 +36,8 @@ from support.api_server import ApiServer
 from support.broker import Broker
 from support.events import until
 from support.operator_world import plan, tenant
-from support.processes import Running, run_service
+from support.processes import Running, run_service_by
+from support.programs import from_nothing
 
 Body = dict[str, Any]
 
@@ -74,7 +75,7 @@ class Stack:
     @contextmanager
     def operator(self) -> Iterator[Running]:
         """An operator with its usual settings, ready."""
-        with run_service("tenant_operator", "run", self.folder, **self.env) as running:
+        with run_service_by(from_nothing, "tenant_operator", "run", self.folder, self.env) as running:
             yield running
 
     @contextmanager

@@ -1,5 +1,6 @@
 """Fixtures that every test can ask for; the real parts are started once a session, by the first who asks."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -9,6 +10,12 @@ from support.api_server import ApiServer
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 from support.mail import Mailpit
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the most slow tests come first, so that no worker has one of them left when the others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,7 @@ Used by tests/operator. The test answers for the components over the real topic,
 """
 
 import base64
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +36,7 @@ from support.api_server import ApiServer, Body
 from support.broker import Broker
 from support.events import Topics
 from support.processes import Running, run_service
+from support.programs import Program
 
 T = TypeVar("T")
 
@@ -141,13 +139,8 @@ class OperatorWorld:
         settings = self._settings() | {"FAULT": point, "PORT": str(free_port())}
         env = {f"SLOTWRIGHT_{name}": value for name, value in settings.items()}
         log = self.folder / f"{point}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tenant_operator", "run"],
-                env=os.environ | env | {"KUBECONFIG": str(self.api.kubeconfig(self.folder))},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        kubeconfig = {"KUBECONFIG": str(self.api.kubeconfig(self.folder))}
+        process = Program(["tenant_operator", "run"], env | kubeconfig, log)
         try:
             assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text("utf-8")[-3000:]
         finally:

@@ -4,13 +4,10 @@ Used by integration tests; a process that does not come up fails the test with i
 """
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +17,7 @@ import httpx
 
 from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
+from support.programs import Process, Program
 
 _READY_SECONDS = 90
 SOON_GONE = {"kafka_session_seconds": "2"}
@@ -31,7 +29,7 @@ class Running:
     """A process that answers at `url`."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def kill(self) -> None:
@@ -40,25 +38,31 @@ class Running:
         self.process.wait(10)
 
 
-@contextmanager
-def run_service(name: str, role: str, folder: Path, **env: str) -> Iterator[Running]:
+def run_service(name: str, role: str, folder: Path, **env: str) -> AbstractContextManager[Running]:
     """The service in one of its roles, ready; `env` without the prefix SLOTWRIGHT_. Ended by SIGTERM.
 
     `port` is only for a process whose address another one is told before it runs. One that is to die at a `fault`
     leaves its consumer groups soon, not after the usual ten seconds.
     """
-    port = int(env.pop("port", "") or free_port())
+    return run_service_by(Program, name, role, folder, env)
+
+
+@contextmanager
+def run_service_by(
+    start: Callable[[Sequence[str], Mapping[str, str], Path], Process],
+    name: str,
+    role: str,
+    folder: Path,
+    env: dict[str, str],
+) -> Iterator[Running]:
+    """The same, with another way to start a process."""
+    port = int(env.get("port") or free_port())
     log = folder / f"{name}-{port}.log"
+    log.write_bytes(b"")
     if "fault" in env:
         env = SOON_GONE | env
     settings = {f"SLOTWRIGHT_{key.upper()}": value for key, value in env.items()}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", name, role],
-            env=os.environ | settings | {"SLOTWRIGHT_PORT": str(port)},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
+    process = start([name, role], settings | {"SLOTWRIGHT_PORT": str(port)}, log)
     running = Running(f"http://127.0.0.1:{port}", process, log)
     try:
         _until_ready(name, running)

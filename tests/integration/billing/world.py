@@ -4,10 +4,7 @@ The test plays the operator (it writes tenants and reads statuses) and auth (it 
 Postgres and Kafka are the real ones that the fixtures give.
 """
 
-import os
 import signal
-import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +34,7 @@ from servicekit.testing.tokens import TokenMinter
 from support import tenants
 from support.events import Topics, until
 from support.processes import SOON_GONE, served_keys
+from support.programs import Program
 
 API_KEY = "sk_test_world"
 WEBHOOK_SECRET = "whsec_world"
@@ -93,20 +91,14 @@ class Child:
     arguments: list[str]
     env: dict[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Program | None = None
     as_usual: bool = True
 
     def start(self, **env: str) -> None:
         self.as_usual = not env
         if "SLOTWRIGHT_FAULT" in env:
             env |= {f"SLOTWRIGHT_{name.upper()}": value for name, value in SOON_GONE.items()}
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.arguments],
-                env=os.environ | self.env | env,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        self.process = Program(self.arguments, self.env | env, self.log)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -1,8 +1,5 @@
 """The scheduler as a process on real Postgres and Kafka; how a test asks for reminders and sees what came due."""
 
-import os
-import subprocess
-import sys
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +20,7 @@ from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics, until
 from support.processes import SOON_GONE, Running, run_service
+from support.programs import Program
 from support.tenants import new_tenant
 
 
@@ -73,16 +71,7 @@ class World:
         """Runs a process that kills itself at the named point, ready or not; its exit code."""
         settings = {f"SLOTWRIGHT_{name.upper()}": value for name, value in (self._env() | SOON_GONE).items()}
         own = {"SLOTWRIGHT_PORT": str(free_port()), "SLOTWRIGHT_FAULT": fault}
-        with (self._folder / "killed.log").open("wb") as log:
-            done = subprocess.run(
-                [sys.executable, "-m", "scheduler", "all"],
-                env=os.environ | settings | own,
-                stdout=log,
-                stderr=log,
-                timeout=90,
-                check=False,
-            )
-        return done.returncode
+        return Program(["scheduler", "all"], settings | own, self._folder / "killed.log").wait(90)
 
     def _env(self) -> dict[str, str]:
         return {

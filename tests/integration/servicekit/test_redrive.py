@@ -8,13 +8,13 @@ command is a process that has to import Kafka's client, and each consumer a grou
 import asyncio
 import base64
 import json
-import os
 import secrets
 import subprocess
-import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,7 @@ from servicekit.settings import KafkaSettings
 from support.broker import Broker
 from support.databases import Databases
 from support.events import Topics
+from support.programs import Program
 from support.samples import event_of
 from support.tenants import new_tenant
 
@@ -96,14 +97,11 @@ class Command:
     env: Environment
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "tenant_operator", "dead-letters", *arguments],
-            env=os.environ | self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        command = ["tenant_operator", "dead-letters", *arguments]
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            code = Program(command, self.env | env, out, err).wait(90)
+            done = subprocess.CompletedProcess(command, code, out.read_text("utf-8"), err.read_text("utf-8"))
         assert "Traceback" not in done.stderr
         return done
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
-_OTHERS = (
+OTHERS = (
     "aiohttp",
     "confluent_kafka.admin",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
@@ -79,7 +79,7 @@ def run(module: str, arguments: list[str], code: Path) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    for name in _OTHERS:
+    for name in OTHERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     seen, child = _state(code), _started(module, arguments, code)

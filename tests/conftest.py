@@ -13,7 +13,7 @@ from support.mail import Mailpit
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the most slow tests come first, so that no worker has one of them left when the others are done."""
+    """Files with most slow tests come first, so that no worker has one of them left when the others are done."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 

@@ -5,6 +5,7 @@ Objects go in and out as the API's JSON. Used by `controller`, `signups` and `le
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -42,7 +43,9 @@ class Cluster:
             config.load_incluster_config(client_configuration=settings)
         except config.ConfigException:
             try:
-                await config.load_kube_config(client_configuration=settings)
+                # The library has read the variable when it was imported, which may be before it was set.
+                file = os.environ.get("KUBECONFIG") or None
+                await config.load_kube_config(file, client_configuration=settings)
             except config.ConfigException as error:
                 raise ClusterFailedError(f"No way to the API server is configured: {error}.") from error
         self._api = client.ApiClient(configuration=settings)

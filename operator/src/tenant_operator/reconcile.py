@@ -259,7 +259,7 @@ def _last_actions(tenant: TenantObject, observed: Observed, told: TenantChanged 
     if not observed.stream.empty:
         actions.append(DropStream(tenant.name))
     rows = _rows(observed)
-    if rows:
+    if rows or not tenant.abandoned:
         actions.append(_receipt(tenant, rows))
     if told is not None or observed.answers:
         actions.append(Forget())
@@ -279,7 +279,7 @@ def _rows(observed: Observed) -> dict[str, dict[str, int]]:
 
 def _receipt(tenant: TenantObject, rows: dict[str, dict[str, int]]) -> Announce:
     erased = tenant.spec.deletion_policy is DeletionPolicy.DELETE
-    counts = ", ".join(f"{part} {sum(tables.values())}" for part, tables in sorted(rows.items()))
+    counts = ", ".join(f"{part} {sum(tables.values())}" for part, tables in sorted(rows.items())) or "none"
     verb = "erased" if erased else "archived"
     message = f"Rows of tenant {tenant.uid} {verb}: {counts}."
     return Announce("Normal", "Erased" if erased else "Archived", message, rows)

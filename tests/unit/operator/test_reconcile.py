@@ -270,7 +270,7 @@ def test_deletion_waits_for_each_component_then_removes_all() -> None:
     assert FINALIZER in world.tenant.finalizers
     world.answer(Component.BILLING, ComponentState.DELETED)
     world.settle()
-    assert [type(action) for action in world.done] == [Publish, DropStream, Forget, RemoveFinalizer]
+    assert [type(action) for action in world.done] == [Publish, DropStream, Announce, Forget, RemoveFinalizer]
 
 
 def test_deletion_that_is_late_names_who_is_missing() -> None:
@@ -335,7 +335,7 @@ def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() ->
     world.published = None
     world.done.clear()
     world.settle()
-    assert [type(action) for action in world.done] == [DropStream, Forget, RemoveFinalizer]
+    assert [type(action) for action in world.done] == [DropStream, Announce, Forget, RemoveFinalizer]
 
 
 def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:
@@ -352,7 +352,11 @@ def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> No
 def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
     world = Surroundings(replace(tenant(), finalizers=(FINALIZER,), deleted_at=NOW))
     world.settle()
-    assert world.done == [RemoveFinalizer()]
+    receipt, last = world.done
+    assert last == RemoveFinalizer()
+    assert isinstance(receipt, Announce)
+    assert receipt.reason == "Archived"
+    assert receipt.message.endswith("archived: none.")
 
 
 def test_a_count_of_last_month_is_none_of_this_month() -> None:

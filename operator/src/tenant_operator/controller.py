@@ -53,6 +53,7 @@ class Controller:
         self._queue = WorkQueue(
             Passes(settings, cluster, self._objects, self.records, self._actions, self._later).over,
             concurrency=settings.concurrency,
+            urgent=self._objects.asked,
         )
         self.settled = asyncio.Event()
 

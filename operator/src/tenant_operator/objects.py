@@ -12,13 +12,25 @@ Body = dict[str, Any]
 
 
 class Objects:
-    """By kind and name. A body is what the API server sent, less its managedFields; nobody changes it."""
+    """By kind and name. A body is what the API server sent, less its managedFields; nobody changes it.
+
+    Knows, too, in which of them somebody has changed what is asked for, until that is `settled`.
+    """
 
     def __init__(self) -> None:
         self._bodies: dict[Key, Body] = {}
+        self._asked: set[Key] = set()
 
     def get(self, key: Key) -> Body | None:
         return self._bodies.get(key)
+
+    def asked(self, key: Key) -> bool:
+        """Whether somebody waits for a change of this object to take effect."""
+        return key in self._asked
+
+    def settled(self, key: Key) -> None:
+        """The object is as it was asked for."""
+        self._asked.discard(key)
 
     def of_kind(self, kind: str) -> list[Body]:
         return [body for key, body in self._bodies.items() if key.kind == kind]
@@ -28,6 +40,8 @@ class Objects:
         known = self._bodies.get(key)
         if known is not None and _version(body) <= _version(known):
             return False
+        if known is None or _request(body) != _request(known):
+            self._asked.add(key)
         # Half of an object, of no use here, and kept by the API server when a write leaves it out.
         self._bodies[key] = {
             **body,
@@ -46,7 +60,7 @@ class Objects:
         known = self._bodies.get(key)
         if known is None or (uid is not None and known["metadata"]["uid"] != uid):
             return False
-        del self._bodies[key]
+        self._forget(key)
         return True
 
     def replace_all(self, kind: str, bodies: Iterable[Body], version: int) -> set[Key]:
@@ -57,8 +71,17 @@ class Objects:
             self.put(key, body)
         for key in known - set(listed):
             if _version(self._bodies[key]) <= version:  # else it is younger than the list
-                del self._bodies[key]
+                self._forget(key)
         return known | set(listed)
+
+    def _forget(self, key: Key) -> None:
+        del self._bodies[key]
+        self._asked.discard(key)
+
+
+def _request(body: Body) -> tuple[int, bool]:
+    """Differs when somebody asks for something else: another spec, or the end."""
+    return body["metadata"]["generation"], "deletionTimestamp" in body["metadata"]
 
 
 def _version(body: Body) -> int:

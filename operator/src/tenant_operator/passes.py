@@ -117,6 +117,8 @@ class Passes:
                 return
             if not decision.actions:
                 await self._write(key, tenant, decision.status)
+                if conditions_in(decision.status).get("Ready", {}).get("status") == "True":
+                    self._objects.settled(key)
                 if decision.again is not None:
                     self._later(key, decision.again.total_seconds())
                 return
@@ -137,6 +139,7 @@ class Passes:
         body = self._objects.get(key)
         if body is None:
             return
+        self._objects.settled(key)
         plan = parse_plan(body)
         on_it = {
             item["metadata"]["name"]: UUID(item["metadata"]["uid"])

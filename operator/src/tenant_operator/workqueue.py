@@ -5,6 +5,7 @@ an operator at a fifth of its workers a second; here a worker is free as soon as
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -23,14 +24,33 @@ Later = Callable[[Key, float], None]
 """Asks for a pass over an object after so many seconds."""
 
 
-class WorkQueue:
-    """Runs `work` for each key that is asked for, with at most `concurrency` at once. `work` must not raise."""
+class _Place(NamedTuple):
+    """Where a key stands: those that are late after all others, otherwise first come, first served."""
 
-    def __init__(self, work: Callable[[Key], Awaitable[None]], *, concurrency: int) -> None:
+    late: bool
+    number: int
+    key: Key
+
+
+class WorkQueue:
+    """Runs `work` for each key that is asked for, with at most `concurrency` at once. `work` must not raise.
+
+    Keys that are `urgent` when they are asked for go before all others.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Key], Awaitable[None]],
+        *,
+        concurrency: int,
+        urgent: Callable[[Key], bool] = lambda _: False,
+    ) -> None:
         self._work = work
         self._concurrency = concurrency
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._waiting: set[Key] = set()
+        self._urgent = urgent
+        self._ready: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
+        self._waiting: dict[Key, _Place] = {}
+        self._numbers = itertools.count()
         self._again: set[Key] = set()
         self._running: dict[Key, float] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -42,9 +62,12 @@ class WorkQueue:
             timer.cancel()
         if key in self._running:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
+            return
+        place = _Place(not self._urgent(key), next(self._numbers), key)
+        before = self._waiting.get(key)
+        if before is None or (before.late and not place.late):
+            self._waiting[key] = place
+            self._ready.put_nowait(place)
             QUEUE.set(len(self._waiting))
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -78,8 +101,11 @@ class WorkQueue:
 
     async def _worker(self) -> None:
         while True:
-            key = await self._ready.get()
-            self._waiting.discard(key)
+            place = await self._ready.get()
+            key = place.key
+            if self._waiting.get(key) != place:
+                continue  # it has become urgent, and had its pass
+            del self._waiting[key]
             QUEUE.set(len(self._waiting))
             self._running[key] = time.monotonic()
             try:

@@ -72,6 +72,7 @@ class Story:
         self._slot: dict[str, Any] = {}
         self._due_at = datetime.min.replace(tzinfo=UTC)
         self._booked: dict[str, Any] = {}
+        self._used, self._booked_at = 0, 0.0
 
     def steps(self) -> Iterator[Step]:
         """In order; each stands on those before it."""
@@ -84,10 +85,10 @@ class Story:
         yield Step("The owner wants customers reminded, a few seconds from now", self._remind)
         yield Step(f"{_CUSTOMERS} customers book the same time at once", self._book)
         yield Step("The booking is confirmed by mail", self._confirmed)
+        yield Step("The platform engineer sees what the business uses", self._usage)
         yield Step("The reminder comes by mail at its time, once", self._reminded)
         yield Step("The business reads its own events from its own topic", self._events)
         yield Step("The figures of the day are in", self._figures)
-        yield Step("The platform engineer sees what the business uses", self._usage)
 
     def close(self) -> None:
         self._http.close()
@@ -109,15 +110,22 @@ class Story:
 
     def _usage(self) -> list[str]:
         """As booking counts it in the tenant's status, and as billing shows it to the owner."""
+        _until(
+            lambda: self._counted() > self._used, "the tenant's status does not count the booking", seconds=90
+        )
+        told = f"in the tenant's status {time.monotonic() - self._booked_at:.1f} s after the booking"
 
         def agreed() -> bool:
-            counted = self._tenant()["status"].get("usage", {}).get("bookingsThisMonth")
             metrics = self._as_owner("GET", "/v1/usage").json()["metrics"]
-            billed = next(item["used"] for item in metrics if item["metric"] == "bookings_per_month")
-            return bool(counted and counted == billed)
+            billed: int = next(item["used"] for item in metrics if item["metric"] == "bookings_per_month")
+            return billed == self._counted()
 
         _until(agreed, "the tenant's status and GET /v1/usage do not tell of the same bookings", seconds=90)
-        return self._kubectl("get", "tenant", SLUG).splitlines()
+        return [told, *self._kubectl("get", "tenant", SLUG).splitlines()]
+
+    def _counted(self) -> int:
+        """This month's bookings as the tenant's status has them."""
+        return int(self._tenant()["status"].get("usage", {}).get("bookingsThisMonth", 0))
 
     def _tenant(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._kubectl("get", "tenant", SLUG, "-o", "json"))
@@ -258,10 +266,11 @@ class Story:
 
     def _book(self) -> list[str]:
         """All at once; then the one who was first sends the same request again, as after a lost answer."""
-        mark = secrets.token_hex(3)
+        mark, self._used = secrets.token_hex(3), self._counted()
         wishes = [(f"customer{number}.{mark}@home.example", _key()) for number in range(1, _CUSTOMERS + 1)]
         with ThreadPoolExecutor(_CUSTOMERS) as pool:
             answers = list(pool.map(lambda wish: self._wish(*wish), wishes))
+        self._booked_at = time.monotonic()
         won = [number for number, answer in enumerate(answers) if answer.status_code == 201]
         lost = [answer for answer in answers if answer.status_code == 409]
         if len(won) != 1 or len(lost) != _CUSTOMERS - 1:

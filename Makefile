@@ -19,7 +19,7 @@ $(UV): Makefile
 
 # The stamp is as new as the lock that was synced.
 .venv/.synced: $(UV) uv.lock pyproject.toml
-	$(UV) sync --quiet --frozen --all-packages --all-groups
+	$(UV) sync --quiet --frozen --all-packages --all-groups --compile-bytecode
 	@touch $@
 
 init: .venv/.synced ## Make the virtual environment

@@ -28,7 +28,7 @@ from servicekit.dead_letters import DeadLetters, for_another
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, readable, received
+from servicekit.kafka import Received, consumer, readable, received, waiting
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
@@ -97,7 +97,7 @@ class EventConsumer:
             measured = -_LAG_SECONDS
             while not stop.is_set():
                 beat.beat()
-                batch = await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS)
+                batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
                 done: dict[tuple[str, int], int] = {}
                 for message in [received(raw) for raw in batch if readable(self.name, raw)]:
                     if not await self._until_done(message, client, thread, stop, beat):

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer as KafkaConsumer
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, received
+from servicekit.kafka import Received, consumer, received, waiting
 from servicekit.loops import pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
@@ -101,7 +101,7 @@ class TenantDirectory:
                     await pause_for(_RETRY_SECONDS, stop)
             while not stop.is_set():
                 beat.beat()
-                for message in await loop.run_in_executor(thread, client.consume, _BATCH, _POLL_SECONDS):
+                for message in await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS):
                     self._take(message)
                 if time.monotonic() > lag_due:
                     await loop.run_in_executor(thread, self._measure, client)

@@ -26,6 +26,16 @@ class Received:
     headers: list[tuple[str, bytes]]
 
 
+def waiting(client: Consumer, most: int, seconds: float) -> list[Message]:
+    """At most so many messages, as soon as there is one; none when there is none after `seconds`.
+
+    `Consumer.consume` alone would wait all that time for a batch to fill, and so hold up each message that comes
+    alone. Some may be errors: see `readable`.
+    """
+    first = client.poll(seconds)
+    return [] if first is None else [first, *client.consume(most - 1, 0)]
+
+
 def readable(consumer: str, message: Message) -> bool:
     """Whether it is a message and no error of the consumer of that name. Raises KafkaException for a fatal one."""
     error = message.error()

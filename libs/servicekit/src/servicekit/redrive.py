@@ -35,7 +35,7 @@ from contracts.platform import TenantChanged
 from contracts.topics import DEAD_LETTER_BYTES, DEAD_LETTERS, TOPICS, Topic, dead_letter_topic
 from servicekit.dead_letters import FAILURE_PREFIX, REDRIVEN_FOR, own_headers, produce_one
 from servicekit.errors import SlotwrightError
-from servicekit.kafka import Received, consumer, producer, received
+from servicekit.kafka import Received, consumer, producer, received, waiting
 from servicekit.settings import KafkaSettings
 
 SERVICES = tuple(topic.name.split(".")[0] for topic in DEAD_LETTERS)
@@ -256,7 +256,7 @@ class DeadLetterBox:
         unread = {(place.topic, place.partition) for place in places}
         heard = time.monotonic()
         while unread:
-            for message in self._consumer.consume(_BATCH, _POLL_SECONDS):
+            for message in waiting(self._consumer, _BATCH, _POLL_SECONDS):
                 error = message.error()
                 if error is None:
                     heard = time.monotonic()

@@ -37,7 +37,7 @@ def test_wait_ends_when_the_business_is_ready_and_when_it_is_gone(
     record = world.await_record(world.tenant_id(name))
     early = kubectl("wait", "--for=condition=Ready", f"tenant/{name}", "--timeout=0")
     assert early.returncode == 1
-    assert f"condition not met for {name}" in early.stderr
+    assert f"condition not met for tenants/{name}" in early.stderr
     assert kubectl("wait", "--for=condition=Reconciling", f"tenant/{name}", "--timeout=30s").returncode == 0
     world.answer_all(record)
     for condition in ("Ready", "Reconciling=False", "Stalled=False"):
@@ -68,7 +68,7 @@ def test_columns_tell_how_a_business_is_doing(world: OperatorWorld, kubectl: Kub
     assert row.split()[:-1] == [name, "True", "Provisioned", plan, "trialing", "0/2000"]
     wide = kubectl("get", "tenant", name, "-o", "wide").stdout
     assert "MESSAGE" in wide
-    assert f"https://book.example/{name}" in wide
+    assert f"https://book.example/b/{name}" in wide
 
 
 def test_explain_tells_what_a_field_is_for(kubectl: Kubectl) -> None:

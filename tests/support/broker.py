@@ -53,8 +53,11 @@ class Broker:
     def service_env(self, service: str) -> dict[str, str]:
         """The settings KAFKA_* of a service, as its own user, whose rights end at the list of topics."""
         if service not in self._passwords:
-            self._passwords[service] = secrets.token_urlsafe(16)
-            create_user(self._admin, service, self._passwords[service], any_group=True)
+            password = self._passwords[service] = secrets.token_urlsafe(16)
+            create_user(self._admin, service, password, any_group=True)
+            # The controller has it before the broker has: its first login would be refused, and told in its log.
+            login = {"sasl.username": service, "sasl.password": password}
+            AdminClient({**self._kafka.client_config(), **login, "log_level": 0}).list_topics(timeout=30)
         return {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self._kafka.port}",
             "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",

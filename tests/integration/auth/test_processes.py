@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+import psycopg
 import pytest
 
 from auth.keyring import Keyring, Seal, new_key
@@ -43,8 +44,34 @@ def world(
     made.http.close()
 
 
+_WAITING = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND position('FROM invitation' IN query) > 0
+"""
+
+
 def _owned() -> Any:
     return new_tenant(owner=Owner(email=new_email(), name="Ada"))
+
+
+def test_a_link_may_be_used_while_its_mail_is_under_way(world: World) -> None:
+    """Who accepts locks the invitation, then removes its mail: a sender that waits must not hold the mail."""
+    tenant = _owned()
+    with world.running(smtp_port=str(free_port())):
+        world.announce(tenant)
+        mine = "mail WHERE tenant_id = %s"
+        until(
+            lambda: world.rows(f"SELECT 1 FROM {mine} AND attempts > 0", tenant.tenant_id), "a first attempt"
+        )
+        with psycopg.connect(world.database.admin_url) as accepting:
+            accepting.execute("SELECT FROM invitation WHERE tenant_id = %s FOR UPDATE", (tenant.tenant_id,))
+            world.rows(
+                "UPDATE mail SET due_at = now() WHERE tenant_id = %s RETURNING mail_id", tenant.tenant_id
+            )
+            until(lambda: world.rows(_WAITING), "the sender waits for the invitation")
+            accepting.execute("SET LOCAL lock_timeout = '500ms'")
+            removed = accepting.execute("DELETE FROM mail WHERE tenant_id = %s", (tenant.tenant_id,))
+            assert removed.rowcount == 1
 
 
 def test_killed_before_the_mail_is_sent_it_is_sent_once(world: World) -> None:

@@ -1,8 +1,11 @@
 """auth's own loops: one sends the mail in the queue, one drops what has served its time.
 
-A mail is claimed with a lease, and its link made, in one transaction; sent; and deleted in another. A crash before
-the last one sends again once the lease has ended, with the same Message-ID and a new link: SMTP has no way to ask
-whether the first got through.
+A mail is claimed with a lease; its link is made; it is sent; and deleted: each in a transaction of its own, but for
+the sending. A crash before the last one sends again once the lease has ended, with the same Message-ID and a new
+link: SMTP has no way to ask whether the first got through.
+
+Whoever locks an invitation and its mail locks the invitation first: its link may be used while the mail is still
+under way.
 """
 
 import asyncio
@@ -61,7 +64,12 @@ class MailSender(Periodic):
         lease_ends = now + timedelta(seconds=self._settings.mail_lease_seconds)
         async with self._db.worker() as conn:
             claimed = await queue_store.claim_mail(conn, now, lease_ends, _BATCH)
-            outgoing = [item for mail in claimed if (item := await self._prepare(conn, mail))]
+        outgoing = []
+        for mail in claimed:
+            async with self._db.worker() as conn:
+                item = await self._prepare(conn, mail)
+            if item is not None:
+                outgoing.append(item)
         if outgoing:
             reached("auth.mail-claimed")
         await asyncio.gather(*(self._send(item) for item in outgoing))
@@ -115,8 +123,8 @@ class MailSender(Periodic):
             return
         reached("auth.mail-sent")
         async with self._db.worker() as conn:
-            await queue_store.delete_mail(conn, mail)
             await self._sent(conn, mail)
+            await queue_store.delete_mail(conn, mail)
         log.info("mail sent", mail_id=str(mail.mail_id), attempts=mail.attempts)
 
     async def _sent(self, conn: Connection, mail: Mail) -> None:
@@ -138,16 +146,15 @@ class MailSender(Periodic):
             retry_in=pause.total_seconds(),
         )
         async with self._db.worker() as conn:
-            await queue_store.postpone_mail(conn, mail, now + pause)
             await self._report(conn, mail, delayed=True)
+            await queue_store.postpone_mail(conn, mail, now + pause)
 
     async def _refused(self, mail: Mail, reason: str) -> None:
         async with self._db.worker() as conn:
+            if mail.invitation_id is not None:
+                await store.mark_invitation_refused(conn, mail.tenant_id, mail.invitation_id, reason[:200])
+                await self._report(conn, mail)
             await queue_store.delete_mail(conn, mail)
-            if mail.invitation_id is None:
-                return
-            await store.mark_invitation_refused(conn, mail.tenant_id, mail.invitation_id, reason[:200])
-            await self._report(conn, mail)
 
     async def _report(self, conn: Connection, mail: Mail, *, delayed: bool = False) -> None:
         """Tells the operator, if the mail is the invitation of the owner that the Tenant names now."""

@@ -31,6 +31,11 @@ _BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"roles": {"available": ["sing"]}},
         "'/roles/available/0': value must be one of",
     ),
+    "variable that another value sets": (
+        "web",
+        {"env": {"SLOTWRIGHT_LOG_LEVEL": "debug"}},
+        "web: env.SLOTWRIGHT_LOG_LEVEL: another value of this chart sets this variable already",
+    ),
     "bad choice": (
         "booking",
         {"migrations": {"mode": "jobs"}},

@@ -55,6 +55,19 @@ never copied.
 {{- end }}
 {{- end -}}
 
+{{/* The same, unless a variable stands there twice: Kubernetes would take the last, Helm 3 lose it in an upgrade. */}}
+{{- define "servicelib.envOnce" -}}
+{{- $env := include "servicelib.env" . }}
+{{- $seen := dict }}
+{{- range fromYamlArray $env }}
+{{- if hasKey $seen .name }}
+{{- fail (printf "%s: env.%s: another value of this chart sets this variable already; its README says which" $.Chart.Name .name) }}
+{{- end }}
+{{- $_ := set $seen .name true }}
+{{- end }}
+{{- $env }}
+{{- end -}}
+
 {{/* How the service itself reaches its database; all that `migrate --wait` needs. */}}
 {{- define "servicelib.databaseEnv" -}}
 {{- $d := .Values.database -}}

@@ -135,7 +135,7 @@ spec:
           ports:
             - {name: http, containerPort: 8000}
           env:
-            {{- include "servicelib.env" $root | nindent 12 }}
+            {{- include "servicelib.envOnce" $root | nindent 12 }}
           terminationMessagePolicy: FallbackToLogsOnError
           startupProbe:
             httpGet: {path: /healthz, port: http}

@@ -76,6 +76,7 @@ class Passes:
         self._later = later
         self._failures: dict[Key, int] = {}
         self._written: dict[Key, float] = {}
+        self._left: dict[Key, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._counted = float("-inf")
         for kind in ORDER:
@@ -108,6 +109,7 @@ class Passes:
             body = self._objects.get(key)
             if body is None:
                 self._written.pop(key, None)
+                self._left.pop(key, None)
                 return
             tenant = parse_tenant(body)
             decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
@@ -181,12 +183,11 @@ class Passes:
         """Writes the status if it differs, and an Event if it tells something; what can wait is gathered."""
         body = self._objects.get(key)
         hurry = haste(tenant.status, status)
+        if hurry is not Haste.ROLLOUT:
+            self._left.pop(key, None)
         if body is None or hurry is Haste.NONE:
             return
-        if "observedGeneration" not in tenant.status:
-            self._written.setdefault(key, time.monotonic())
-        every = {Haste.USE: self._settings.usage_seconds, Haste.PROGRESS: self._settings.progress_seconds}
-        wait = self._written.get(key, 0.0) + every.get(hurry, 0.0) - time.monotonic()
+        wait = self._due(key, tenant, hurry) - time.monotonic()
         if wait > 0:
             self._later(key, wait)
             return
@@ -198,6 +199,16 @@ class Passes:
         if told is not None:
             log.info("condition", reason=told.reason, message=told.message)
             await self._actions.do(tenant, Announce(*told))
+
+    def _due(self, key: Key, tenant: TenantObject, hurry: Haste) -> float:
+        """When a status may be written, by the monotonic clock."""
+        now = time.monotonic()
+        if hurry is Haste.ROLLOUT:
+            return self._left.setdefault(key, now) + self._settings.progress_seconds
+        if "observedGeneration" not in tenant.status:
+            self._written.setdefault(key, now)
+        every = {Haste.USE: self._settings.usage_seconds, Haste.PROGRESS: self._settings.progress_seconds}
+        return self._written.get(key, 0.0) + every.get(hurry, 0.0)
 
     async def _failed(self, key: Key, error: ActionFailedError) -> None:
         """Says in the status what failed, and comes back after a while that grows."""

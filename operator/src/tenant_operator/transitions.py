@@ -19,6 +19,7 @@ class Haste(Enum):
     NONE = "equal"
     USE = "only the use has changed"
     PROGRESS = "still under way, and further"
+    ROLLOUT = "under way again, of a settled object of which nobody has asked for anything"
     NOW = "anything else"
 
 
@@ -31,7 +32,10 @@ class Told(NamedTuple):
 
 
 def haste(before: Status, after: Status) -> Haste:
-    """Steps on the way are gathered, as each is a request for every tenant; where the way ends is told at once."""
+    """Steps on the way are gathered, as each is a request for every tenant; where the way ends is told at once.
+
+    So is the start of a way that a changed plan sends all its tenants: most arrive before it had to be told.
+    """
     if before == after:
         return Haste.NONE
     if _only_use_differs(before, after):
@@ -51,6 +55,8 @@ def haste(before: Status, after: Status) -> Haste:
         and (new[READY]["reason"] == old[READY]["reason"] or _reasons(old, new) <= on_the_way)
     ):
         return Haste.PROGRESS
+    if same and _is(old, READY, "True") and _is(new, RECONCILING, "True") and _reasons(new) <= on_the_way:
+        return Haste.ROLLOUT
     return Haste.NOW
 
 
@@ -86,6 +92,10 @@ def transition(before: Status, after: Status) -> Told | None:
 def _only_use_differs(before: Status, after: Status) -> bool:
     counts = {"usage", "bookings"}
     return all(before.get(name) == after.get(name) for name in (set(before) | set(after)) - counts)
+
+
+def _is(conditions: Mapping[str, Mapping[str, Any]], kind: str, truth: str) -> bool:
+    return conditions.get(kind, {}).get("status") == truth
 
 
 def _reasons(*conditions: Mapping[str, Mapping[str, Any]]) -> set[str]:

@@ -1,5 +1,6 @@
 """How soon a status is written, and the Event that it deserves."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -31,7 +32,26 @@ def test_what_is_under_way_can_wait_and_its_end_cannot() -> None:
 def test_a_new_generation_is_told_at_once() -> None:
     statuses = _statuses()
     assert haste(statuses[1], statuses[1] | {"observedGeneration": 2}) is Haste.NOW
-    assert haste(statuses[-1], statuses[1]) is Haste.NOW
+    assert haste(statuses[-1], statuses[1] | {"observedGeneration": 2}) is Haste.NOW
+
+
+def test_what_a_changed_plan_begins_may_be_over_before_it_has_to_be_told() -> None:
+    """A plan has many tenants: one write for each, instead of two and two Events."""
+    world = Surroundings()
+    world.settle()
+    for component in Component:
+        world.answer(component)
+    settled = dict(world.settle())
+    assert world.plan is not None
+    limits = world.plan.spec.limits.model_copy(update={"bookings_per_month": 1})
+    world.plan = replace(world.plan, spec=world.plan.spec.model_copy(update={"limits": limits}))
+    under_way = dict(world.settle())
+    assert haste(settled, under_way) is Haste.ROLLOUT
+    for component in Component:
+        world.answer(component)
+    after = dict(world.settle())
+    assert haste(settled, after) is Haste.NOW
+    assert transition(settled, after) is None
 
 
 def test_an_event_tells_every_condition_that_turned() -> None:

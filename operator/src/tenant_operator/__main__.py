@@ -10,10 +10,10 @@ from tenant_operator import dead_letters
 
 def _run() -> int:
     # Not for the other command, which runs beside the operator in its pod: kopf and the API's client take 100 MB.
-    from servicekit.runtime import main  # noqa: PLC0415
+    from servicekit.runtime import run  # noqa: PLC0415
     from tenant_operator.app import SERVICE  # noqa: PLC0415
 
-    return main(SERVICE, ["all"])
+    return run(SERVICE, "all")
 
 
 parser = argparse.ArgumentParser(prog="tenant_operator")

@@ -30,4 +30,4 @@ def build(settings: Settings) -> Parts:
     )
 
 
-SERVICE = Service("tenant_operator", OperatorSettings, build, has_database=False)
+SERVICE = Service("tenant_operator", OperatorSettings, build)

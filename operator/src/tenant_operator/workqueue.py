@@ -44,10 +44,12 @@ class WorkQueue:
         *,
         concurrency: int,
         urgent: Callable[[Key], bool] = lambda _: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._work = work
         self._concurrency = concurrency
         self._urgent = urgent
+        self._clock = clock
         self._ready: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
         self._waiting: dict[Key, _Place] = {}
         self._numbers = itertools.count()
@@ -87,7 +89,7 @@ class WorkQueue:
 
     def longest(self) -> float:
         """Seconds that the oldest running pass has taken so far."""
-        return max((time.monotonic() - since for since in self._running.values()), default=0.0)
+        return max((self._clock() - since for since in self._running.values()), default=0.0)
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -107,7 +109,7 @@ class WorkQueue:
                 continue  # it has become urgent, and had its pass
             del self._waiting[key]
             QUEUE.set(len(self._waiting))
-            self._running[key] = time.monotonic()
+            self._running[key] = self._clock()
             try:
                 await self._work(key)
             finally:

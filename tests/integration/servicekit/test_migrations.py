@@ -21,10 +21,9 @@ from support.databases import Databases, ServiceDatabase
 from support.events import until
 
 _MAIN = """
-from servicekit.runtime import Parts, Service, main
-from servicekit.settings import Settings
+from servicekit.commands import main
 
-raise SystemExit(main(Service("probe", Settings, lambda _settings: Parts())))
+raise SystemExit(main("probe"))
 """
 _REVISION = """
 from servicekit.migrate import run_sql

@@ -63,6 +63,34 @@ async def test_each_has_one_pass_however_often_it_is_asked_for() -> None:
     assert await passes(_add(RIVERSIDE, *OTHERS, RIVERSIDE), lambda _: False) == [RIVERSIDE, *OTHERS]
 
 
+async def test_a_pass_that_hangs_is_noticed_by_its_age() -> None:
+    """The controller beats no more when it is too old, and the liveness probe fails."""
+    now, ended = [100.0], asyncio.Event()
+
+    async def hang(_key: Key) -> None:
+        await ended.wait()
+
+    queue = WorkQueue(hang, concurrency=2, clock=lambda: now[0])
+    worker = asyncio.create_task(queue.run())
+    assert queue.longest() == 0
+    queue.add(RIVERSIDE)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    now[0] += 170
+    queue.add(OTHERS[0])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    now[0] += 20
+    assert queue.longest() == 190
+    ended.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert queue.longest() == 0
+    worker.cancel()
+    with suppress(asyncio.CancelledError):
+        await worker
+
+
 def test_an_object_is_asked_for_from_a_change_of_its_spec_until_it_is_settled() -> None:
     objects = Objects()
     objects.put(RIVERSIDE, _body(1, version=1))

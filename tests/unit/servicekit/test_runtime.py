@@ -11,7 +11,7 @@ import pytest
 
 from devstack.processes import free_port
 from servicekit.health import Heartbeat
-from servicekit.runtime import Parts, Service, main
+from servicekit.runtime import Parts, Service, run
 from servicekit.settings import Settings
 from support.logs import logs_kept_apart
 
@@ -31,7 +31,7 @@ class Dies:
 
 
 def shop(*loops: Dies) -> Service:
-    return Service("shop", Settings, lambda _settings: Parts(loops=loops), has_database=False)
+    return Service("shop", Settings, lambda _settings: Parts(loops=loops))
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_a_loop_that_ends_takes_the_process_with_it_and_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception | None, event: str
 ) -> None:
     monkeypatch.setenv("SLOTWRIGHT_PORT", str(free_port()))
-    assert main(shop(Dies(error)), ["all"]) == 1
+    assert run(shop(Dies(error)), "all") == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (said,) = [line for line in lines if line["event"] == event]
     assert said["loop"] == "shop.follower"
@@ -63,7 +63,7 @@ def test_a_wrong_setting_is_named(
 ) -> None:
     monkeypatch.setenv("SLOTWRIGHT_PORT", "eighty")
     monkeypatch.setenv("SLOTWRIGHT_LOG_LEVEL", "loud")
-    assert main(shop(), ["all"]) == 2
+    assert run(shop(), "all") == 2
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("shop: setting SLOTWRIGHT_PORT: ")
     assert said[1].startswith("shop: setting SLOTWRIGHT_LOG_LEVEL: ")
@@ -78,13 +78,20 @@ def test_a_port_that_is_taken_is_named(
         port = other.getsockname()[1]
         monkeypatch.setenv("SLOTWRIGHT_PORT", str(port))
         with pytest.raises(SystemExit) as ended:
-            main(shop(), ["all"])
+            run(shop(), "all")
     assert ended.value.code
     assert f"('127.0.0.1', {port}): address already in use" in capsys.readouterr().out
 
 
-def test_a_service_that_serves_does_not_load_what_migrates() -> None:
-    """A third of the imports of a start; eight services start on one laptop."""
-    code = "import sys, servicekit.runtime; print(*{'sqlalchemy', 'alembic'} & sys.modules.keys())"
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        ("runtime", {"sqlalchemy", "alembic"}),
+        ("migrate", {"fastapi", "uvicorn", "aiohttp", "confluent_kafka"}),
+    ],
+)
+def test_a_role_loads_nothing_that_only_others_need(module: str, others: set[str]) -> None:
+    """Imports are most of a start. Nine services start on one laptop, each after waiting for its schema."""
+    code = f"import sys, servicekit.commands, servicekit.{module}; print(*{others} & sys.modules.keys())"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == ""

@@ -21,6 +21,7 @@ from servicekit.settings import DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
 
+_WAIT_SECONDS = 5
 _OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
 
@@ -34,7 +35,7 @@ class Database:
             self._conninfo,
             min_size=1,
             max_size=settings.database_pool_size,
-            timeout=5,
+            timeout=_WAIT_SECONDS,
             open=False,
             name=application,
             check=AsyncConnectionPool.check_connection,
@@ -80,7 +81,12 @@ class Database:
         try:
             context = self._pool.connection()
             conn = await context.__aenter__()
-        except (PoolTimeout, psycopg.OperationalError) as error:
+        except PoolTimeout as error:
+            # One that cannot connect and one whose connections are all in use look alike.
+            raise Unavailable(
+                f"No connection to the database was to be had within {_WAIT_SECONDS} seconds."
+            ) from error
+        except psycopg.OperationalError as error:
             raise Unavailable("The database cannot be reached at the moment.") from error
         try:
             async with conn.transaction():

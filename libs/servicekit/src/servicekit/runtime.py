@@ -1,13 +1,11 @@
-"""Starts a service in one of its roles: serve, consume, relay, migrate, all.
+"""Runs a service in one of its roles: serve, consume, relay, all.
 
-Each service's `__main__` calls `main` with its `Service`. Every role answers /healthz, /readyz and /metrics. A loop
-that dies ends the process with exit code 1, after a line that says why, so that whoever supervises starts it anew:
-nothing limps on.
+Called by servicekit.commands with the service's `Service`. Every role answers /healthz, /readyz and /metrics. A
+loop that dies ends the process with exit code 1, after a line that says why, so that whoever supervises starts it
+anew: nothing limps on.
 """
 
-import argparse
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +15,6 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
-from pydantic import ValidationError
 
 from servicekit.db import Database
 from servicekit.health import Health, Heartbeat, ReadinessCheck
@@ -25,7 +22,7 @@ from servicekit.http.app import create_app
 from servicekit.http.drain import CloseWhenDraining, DrainingServer
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
-from servicekit.settings import DatabaseSettings, Settings
+from servicekit.settings import Settings, from_environment
 from servicekit.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
@@ -67,54 +64,16 @@ class Service:
     name: str
     settings: Callable[[], Settings]
     build: Callable[[Settings], Parts]
-    has_database: bool = True
 
 
-def main(service: Service, argv: Sequence[str] | None = None) -> int:
-    """The command line of a service; answers the exit code."""
-    roles = ["all", "serve", "consume", "relay"] if service.has_database else ["all", "serve"]
-    parser = argparse.ArgumentParser(prog=service.name)
-    commands = parser.add_subparsers(dest="role", required=True)
-    for role in roles:
-        commands.add_parser(role)
-    if service.has_database:
-        migration = commands.add_parser("migrate")
-        migration.add_argument(
-            "--wait", action="store_true", help="wait until the schema is there instead of making it"
-        )
-        migration.add_argument(
-            "--timeout", type=float, default=600, help="seconds to wait for the database, or its schema"
-        )
-    arguments = parser.parse_args(argv)
-    # A migration needs nothing of the service's own: no key of it has to be where the database's owner is.
-    wanted = Settings if arguments.role == "migrate" else service.settings
-    try:
-        settings = wanted()
-    except ValidationError as error:
-        for item in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in item["loc"]).upper()
-            sys.stderr.write(f"{service.name}: setting SLOTWRIGHT_{name}: {item['msg']}\n")
+def run(service: Service, role: str) -> int:
+    """Runs it in a role until it is told to stop, or cannot go on; answers the exit code."""
+    settings = from_environment(service.name, service.settings)
+    if settings is None:
         return 2
     configure_logging(service.name, settings.log_level, settings.log_format)
-    if arguments.role == "migrate":
-        return _migrate(service.name, wait=arguments.wait, limit=arguments.timeout)
     configure_tracing(service.name, settings.otlp_endpoint)
-    return uvloop.run(_run(service, settings, arguments.role))
-
-
-def _migrate(name: str, *, wait: bool, limit: float) -> int:
-    # Alembic and SQLAlchemy are a third of a start's imports, and a role that serves has no use for them.
-    from servicekit.migrate import MigrationError, migrate, wait_for_schema  # noqa: PLC0415
-
-    try:
-        if wait:
-            asyncio.run(wait_for_schema(name, DatabaseSettings(), limit=limit))
-        else:
-            migrate(name, DatabaseSettings(), limit=limit)
-    except MigrationError as error:
-        log.error("migration failed", error=str(error))
-        return 1
-    return 0
+    return uvloop.run(_run(service, settings, role))
 
 
 async def _run(service: Service, settings: Settings, role: str) -> int:

@@ -3,11 +3,15 @@
 Secrets are SecretStr, so that no log line or traceback shows them.
 """
 
-from typing import Literal
+import sys
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
@@ -25,6 +29,17 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=0, ge=0, description="How long a process that is told to stop goes on answering."
     )
+
+
+def from_environment(program: str, wanted: Callable[[], S]) -> S | None:
+    """The settings of a process that starts; None after stderr was told which variables are wrong."""
+    try:
+        return wanted()
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in item["loc"]).upper()
+            sys.stderr.write(f"{program}: setting SLOTWRIGHT_{name}: {item['msg']}\n")
+        return None
 
 
 class KafkaSettings(BaseSettings):

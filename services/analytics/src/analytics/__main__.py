@@ -1,6 +1,5 @@
-"""`python -m analytics <role>`; see servicekit.runtime."""
+"""`python -m analytics <role>`; see servicekit.commands."""
 
-from analytics.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("analytics"))

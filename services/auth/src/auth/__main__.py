@@ -1,10 +1,15 @@
-"""`python -m auth <role>`, see servicekit.runtime; and `python -m auth rotate-keys`, see auth.rotation."""
+"""`python -m auth <role>`, see servicekit.commands; and `python -m auth rotate-keys`, see auth.rotation."""
 
 import sys
 
-from auth.app import SERVICE
-from auth.rotation import COMMAND, rotate
-from servicekit.runtime import main
+from servicekit.commands import main
 
-arguments = sys.argv[1:]
-raise SystemExit(rotate(arguments[1:]) if arguments[:1] == [COMMAND] else main(SERVICE, arguments))
+
+def _rotate(arguments: list[str]) -> int:
+    from auth.rotation import rotate  # noqa: PLC0415 - no role needs it
+
+    return rotate(arguments)
+
+
+command = sys.argv[1:2]
+raise SystemExit(_rotate(sys.argv[2:]) if command == ["rotate-keys"] else main("auth"))

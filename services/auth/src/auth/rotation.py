@@ -23,12 +23,10 @@ from servicekit.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
-COMMAND = "rotate-keys"
-
 
 def rotate(argv: Sequence[str]) -> int:
     """The command line; answers the exit code."""
-    parser = argparse.ArgumentParser(prog=f"auth {COMMAND}")
+    parser = argparse.ArgumentParser(prog="auth rotate-keys")
     parser.add_argument("--now", action="store_true", help="sign at once and withdraw every older key")
     at_once = parser.parse_args(argv).now
     configure_logging("auth", "info", "console")

@@ -1,6 +1,5 @@
-"""`python -m billing <role>`; see servicekit.runtime."""
+"""`python -m billing <role>`; see servicekit.commands."""
 
-from billing.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("billing"))

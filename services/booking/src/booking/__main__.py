@@ -1,6 +1,5 @@
-"""`python -m booking <role>`; see servicekit.runtime."""
+"""`python -m booking <role>`; see servicekit.commands."""
 
-from booking.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("booking"))

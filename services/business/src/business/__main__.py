@@ -1,6 +1,5 @@
-"""`python -m business <role>`; see servicekit.runtime."""
+"""`python -m business <role>`; see servicekit.commands."""
 
-from business.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("business"))

@@ -1,6 +1,5 @@
-"""`python -m gateway serve|all`; see servicekit.runtime."""
+"""`python -m gateway serve|all`; see servicekit.commands."""
 
-from gateway.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("gateway"))

@@ -55,4 +55,4 @@ def build(settings: Settings) -> Parts:
     )
 
 
-SERVICE = Service("gateway", GatewaySettings, build, has_database=False)
+SERVICE = Service("gateway", GatewaySettings, build)

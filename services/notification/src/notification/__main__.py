@@ -1,6 +1,5 @@
-"""`python -m notification <role>`; see servicekit.runtime."""
+"""`python -m notification <role>`; see servicekit.commands."""
 
-from notification.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("notification"))

@@ -1,6 +1,5 @@
-"""`python -m scheduler <role>`; see servicekit.runtime."""
+"""`python -m scheduler <role>`; see servicekit.commands."""
 
-from scheduler.app import SERVICE
-from servicekit.runtime import main
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("scheduler"))

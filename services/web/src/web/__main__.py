@@ -1,6 +1,5 @@
-"""`python -m web <role>`; see servicekit.runtime."""
+"""`python -m web <role>`; see servicekit.commands."""
 
-from servicekit.runtime import main
-from web.app import SERVICE
+from servicekit.commands import main
 
-raise SystemExit(main(SERVICE))
+raise SystemExit(main("web"))

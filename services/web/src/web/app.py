@@ -34,4 +34,4 @@ def build(settings: Settings) -> Parts:
     return Parts(routers=ROUTERS, service=site, loops=[gateway], customize=customize)
 
 
-SERVICE = Service("web", WebSettings, build, has_database=False)
+SERVICE = Service("web", WebSettings, build)

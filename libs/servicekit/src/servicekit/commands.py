@@ -1,0 +1,60 @@
+"""The command line of a service: `python -m <service> all | serve | consume | relay | migrate`.
+
+Each service's `__main__` calls `main` with its name. Only what a command needs is imported: Alembic by none that
+serves, and the service by none that migrates, as an init container of every pod waits for the schema.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+import structlog
+
+from servicekit.logging import configure_logging
+from servicekit.settings import DatabaseSettings, Settings, from_environment
+
+log = structlog.get_logger(__name__)
+
+
+def main(name: str, argv: Sequence[str] | None = None) -> int:
+    """Answers the exit code. A service with a database has a package `migrations`, any has `app.SERVICE`."""
+    has_database = find_spec(f"{name}.migrations") is not None
+    parser = argparse.ArgumentParser(prog=name)
+    commands = parser.add_subparsers(dest="role", required=True)
+    for role in ["all", "serve", "consume", "relay"] if has_database else ["all", "serve"]:
+        commands.add_parser(role)
+    if has_database:
+        migration = commands.add_parser("migrate")
+        migration.add_argument(
+            "--wait", action="store_true", help="wait until the schema is there instead of making it"
+        )
+        migration.add_argument(
+            "--timeout", type=float, default=600, help="seconds to wait for the database, or its schema"
+        )
+    arguments = parser.parse_args(argv)
+    if arguments.role == "migrate":
+        return _migrate(name, wait=arguments.wait, limit=arguments.timeout)
+    from servicekit.runtime import run  # noqa: PLC0415
+
+    return run(import_module(f"{name}.app").SERVICE, arguments.role)
+
+
+def _migrate(name: str, *, wait: bool, limit: float) -> int:
+    from servicekit.migrate import MigrationError, migrate, wait_for_schema  # noqa: PLC0415
+
+    # It needs nothing of the service's own: no key of it has to be where the database's owner is.
+    settings = from_environment(name, Settings)
+    if settings is None:
+        return 2
+    configure_logging(name, settings.log_level, settings.log_format)
+    try:
+        if wait:
+            asyncio.run(wait_for_schema(name, DatabaseSettings(), limit=limit))
+        else:
+            migrate(name, DatabaseSettings(), limit=limit)
+    except MigrationError as error:
+        log.error("migration failed", error=str(error))
+        return 1
+    return 0

@@ -82,6 +82,10 @@ class Cluster:
                 "2m",
                 *where,
             )
+            # kind gives it no share of the CPU. Under load it would hear half a minute late that a pod goes, and
+            # send to where nobody is; clusters that others run give it a share.
+            proxy = ("--namespace=kube-system", "daemonset/kube-proxy")
+            self.kubectl("set", "resources", *proxy, "--requests=cpu=100m")
             # What the engine has of charts/backing's images; the node pulls the rest by itself.
             named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
             public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]

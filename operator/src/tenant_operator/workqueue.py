@@ -25,17 +25,18 @@ Later = Callable[[Key, float], None]
 
 
 class _Place(NamedTuple):
-    """Where a key stands: those that are late after all others, otherwise first come, first served."""
+    """Where a key stands, and in which of the two lanes."""
 
-    late: bool
+    urgent: bool
     number: int
     key: Key
 
 
 class WorkQueue:
-    """Runs `work` for each key that is asked for, with at most `concurrency` at once. `work` must not raise.
+    """Runs `work`, which must not raise, for each key that is asked for; first come, first served in either lane.
 
-    Keys that are `urgent` when they are asked for go before all others.
+    Keys that are `urgent` when they are asked for have a lane with `concurrency` passes at once. The others have
+    one with an eighth of that: passes take turns in one thread, so that many of them would hold up each urgent one.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class WorkQueue:
         self._concurrency = concurrency
         self._urgent = urgent
         self._clock = clock
-        self._ready: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
+        self._lanes: dict[bool, asyncio.Queue[_Place]] = {True: asyncio.Queue(), False: asyncio.Queue()}
         self._waiting: dict[Key, _Place] = {}
         self._numbers = itertools.count()
         self._again: set[Key] = set()
@@ -65,11 +66,11 @@ class WorkQueue:
         if key in self._running:
             self._again.add(key)
             return
-        place = _Place(not self._urgent(key), next(self._numbers), key)
+        place = _Place(self._urgent(key), next(self._numbers), key)
         before = self._waiting.get(key)
-        if before is None or (before.late and not place.late):
+        if before is None or (place.urgent and not before.urgent):
             self._waiting[key] = place
-            self._ready.put_nowait(place)
+            self._lanes[place.urgent].put_nowait(place)
             QUEUE.set(len(self._waiting))
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -95,15 +96,17 @@ class WorkQueue:
         """Works until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(self._concurrency):
-                    group.create_task(self._worker(), name=f"reconcile-{number}")
+                for urgent, workers in ((True, self._concurrency), (False, max(1, self._concurrency // 8))):
+                    for number in range(workers):
+                        name = f"reconcile-{'urgent' if urgent else 'late'}-{number}"
+                        group.create_task(self._worker(self._lanes[urgent]), name=name)
         finally:
             for timer in self._timers.values():
                 timer.cancel()
 
-    async def _worker(self) -> None:
+    async def _worker(self, lane: asyncio.Queue[_Place]) -> None:
         while True:
-            place = await self._ready.get()
+            place = await lane.get()
             key = place.key
             if self._waiting.get(key) != place:
                 continue  # it has become urgent, and had its pass

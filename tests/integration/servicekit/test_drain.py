@@ -2,8 +2,12 @@
 
 import http.client
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from servicekit.testing.tokens import TokenMinter
 from support.processes import run_service, served_keys
@@ -28,3 +32,24 @@ def test_a_process_that_is_told_to_stop_answers_and_asks_for_another_connection(
                 seen = answer.getheader("connection")
             assert seen == "close"
             assert web.process.wait(20) == -signal.SIGTERM
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "least", "most"), [("/no-such-page", 3.5, 30), ("/healthz", 0, 3)])
+def test_it_stays_as_long_as_clients_come_and_not_for_ever(
+    tmp_path: Path, path: str, least: float, most: float
+) -> None:
+    """A load balancer may hear late that it goes; who only looks after it keeps it not. Slow: it drains for 4 s."""
+    with served_keys(TokenMinter()) as keys:
+        env = {"jwks_url": keys, "cookie_key": "k" * 32, "drain_seconds": "1"}
+        with run_service("web", "serve", tmp_path, **env) as web:
+            web.process.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            while web.process.poll() is None:
+                with suppress(OSError):  # it has gone just now
+                    asked = http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)
+                    asked.request("GET", path)
+                    assert asked.getresponse().status < 500
+                    asked.close()
+                time.sleep(0.05)
+            assert least < time.monotonic() - begun < most

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces go here; None keeps none.")
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
     drain_seconds: float = Field(
-        default=0, ge=0, description="How long a process that is told to stop goes on answering."
+        default=0,
+        ge=0,
+        description="A process that is told to stop answers until nobody asked for so long; 4 times that at most.",
     )
 
 

@@ -42,7 +42,7 @@ class Upstreams:
         self._answer_timeout = settings.answer_timeout
         self._timeout = aiohttp.ClientTimeout(
             total=None,
-            connect=settings.connect_timeout,
+            connect=settings.queue_timeout,
             sock_connect=settings.connect_timeout,
             sock_read=settings.answer_timeout,
         )

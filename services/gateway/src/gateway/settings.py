@@ -53,7 +53,9 @@ class GatewaySettings(Settings):
     )
     connect_timeout: float = Field(default=2, gt=0)
     queue_timeout: float = Field(
-        default=10, gt=0, description="How long a request waits while all connections to its service are in use."
+        default=10,
+        gt=0,
+        description="How long a request waits while all connections to its service are in use.",
     )
     answer_timeout: float = Field(
         default=30, gt=0, description="The longest silence of an upstream before and within an answer."

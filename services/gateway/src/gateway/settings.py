@@ -53,7 +53,7 @@ class GatewaySettings(Settings):
     )
     connect_timeout: float = Field(default=2, gt=0)
     queue_timeout: float = Field(
-        default=10,
+        default=20,
         gt=0,
         description="How long a request waits while all connections to its service are in use.",
     )

@@ -49,6 +49,9 @@ def service(**changes: Any) -> dict[str, Any]:
         "requires_confirmation": False,
         "price": PRICE,
         "staff_ids": [ADA, GRACE],
+        "staff_count": 1,
+        "needs": [],
+        "questions": [],
     }
     return ServiceAnswer(**values | changes).model_dump(mode="json")
 

@@ -1,10 +1,10 @@
 """Request bodies and answers that several of booking's routes share."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StrictBool, StrictStr, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from booking.domain import Answered, Appointment, Customer, Status
 from booking.placing import BookingRequest
@@ -45,11 +45,19 @@ class SlotBody(Body):
     starts_at: StartsAt
 
 
+def _text_or_truth(value: Any) -> str | bool:
+    if not isinstance(value, str | bool):
+        raise ValueError("must be a text, or true or false")
+    return value
+
+
 class AnswerBody(Body):
     question_id: UUID
-    answer: StrictStr | StrictBool = Field(
-        description="A text, one of the choices, or true or false for a checkbox."
-    )
+    answer: Annotated[
+        Any,
+        AfterValidator(_text_or_truth),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "boolean"}]}),
+    ] = Field(description="A text, one of the choices, or true or false for a checkbox.")
 
 
 class BookingBody(SlotBody):

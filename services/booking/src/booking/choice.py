@@ -1,7 +1,7 @@
 """Who and what an appointment takes: a team and the resources beside it, or the session of a class that it joins.
 
 Pure. booking.availability asks it what to offer and booking.allocations what to take, so that the two agree. The
-rules stand in docs/adr/0016.
+rules stand in docs/adr/0018.
 """
 
 from collections.abc import Collection, Mapping, Sequence

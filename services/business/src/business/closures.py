@@ -61,8 +61,9 @@ class Closures:
         Raises Invalid for what is no such calendar, and for too many days; TenantSuspended.
         """
         async with self._db.tenant(tenant_id) as conn:
-            zone = ZoneInfo((await tenant_by_id(conn, tenant_id)).timezone)
-        today = self._clock().astimezone(zone).date()
+            tenant = await tenant_by_id(conn, tenant_id)
+            require_active(tenant)
+        today = self._clock().astimezone(ZoneInfo(tenant.timezone)).date()
         # A large one takes a while, which must be nobody else's.
         added = await asyncio.to_thread(closed_days, calendar, today)
         async with self._db.tenant(tenant_id) as conn:
@@ -93,7 +94,7 @@ class Closures:
             async def effect() -> BaseModel:
                 member = found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
                 if fault := time_off_fault(starts_at, ends_at, self._clock()):
-                    raise Invalid.field("/ends_at", fault)
+                    raise Invalid.field(*fault)
                 if len(member.time_off) >= MAX_TIME_OFF:
                     raise Invalid.field("/", f"there are {MAX_TIME_OFF} already; delete what is over first")
                 added = TimeOff(time_off_id=new_id(), starts_at=starts_at, ends_at=ends_at)

@@ -5,7 +5,7 @@ Pure: used by the store (rows become these), the service layer and the routes' a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -163,8 +163,10 @@ def with_holidays(present: Sequence[Holiday], added: Sequence[Holiday]) -> tuple
     )
 
 
-def time_off_fault(starts_at: datetime, ends_at: datetime, now: datetime) -> str | None:
-    """Why nobody can be off from `starts_at` to `ends_at`, or None."""
+def time_off_fault(starts_at: datetime, ends_at: datetime, now: datetime) -> tuple[str, str] | None:
+    """Which field is wrong and why, or None. What has begun today can still be told."""
+    if starts_at < now - timedelta(days=1):
+        return "/starts_at", "lies more than a day in the past"
     if ends_at <= starts_at:
-        return "must lie behind starts_at"
-    return "lies in the past" if ends_at <= now else None
+        return "/ends_at", "must lie behind starts_at"
+    return ("/ends_at", "lies in the past") if ends_at <= now else None

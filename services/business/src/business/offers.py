@@ -40,7 +40,7 @@ async def _needs_faults(conn: Connection, tenant_id: UUID, needs: Sequence[Resou
                 faults.append(FieldError(pointer, "stands in the needs already"))
             seen.add(each)
         there = sum(capacities.get(each, 0) for each in set(need.resource_ids))
-        if need.count > there:
+        if need.count > there and capacities.keys() >= set(need.resource_ids):
             faults.append(FieldError(f"/needs/{place}/count", f"is more than these resources have: {there}"))
     return faults
 

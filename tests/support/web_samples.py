@@ -49,6 +49,9 @@ def service(**changes: Any) -> dict[str, Any]:
         "requires_confirmation": False,
         "price": PRICE,
         "staff_ids": [ADA, GRACE],
+        "staff_count": 1,
+        "needs": [],
+        "questions": [],
     }
     return ServiceAnswer(**values | changes).model_dump(mode="json")
 
@@ -158,6 +161,7 @@ def managed(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "business": BusinessAnswer(slug="riverside", display_name="Riverside Barbers", timezone=ZONE),
         "service": NamedAnswer(id=SERVICE, name="Haircut"),
         "staff": [NamedAnswer(id=ADA, name="Ada")],
+        "resources": [],
         "price": PRICE,
         "changeable_until": starts_at - dt.timedelta(days=1),
         "manage_url": f"http://slotwright.test/appointments/{TOKEN}",
@@ -178,6 +182,7 @@ def appointment(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "price": PRICE,
         "source": "public",
         "notes": "",
+        "answers": [],
         "created_at": starts_at - dt.timedelta(days=3),
         "customer": CustomerAnswer(
             id=CUSTOMER,

@@ -42,7 +42,9 @@ class Who(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """`body` is one that is fine; `new` says that it makes or changes what a suspended business may not."""
+    """`body` is one that is fine, or `calendar` where it is an iCalendar file; `new` says that it makes or changes
+    what a suspended business may not.
+    """
 
     method: str
     path: str
@@ -50,6 +52,7 @@ class Route:
     body: dict[str, Any] | None = None
     query: dict[str, str] = field(default_factory=dict)
     new: bool = False
+    calendar: str | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -65,6 +68,14 @@ _SLOT = {"service_id": str(new_id()), "starts_at": "2030-01-07T12:00:00Z"}
 _WISH = _SLOT | {"customer": {"name": "Bea", "email": "bea@customer.example"}, "consent": {"email": True}}
 _MOVE = {"starts_at": "2030-01-07T12:00:00Z"}
 _OFFER = {"name": "Cut", "duration_minutes": 30, "price_amount": 2500, "staff_ids": []}
+_OFF = {"starts_at": "2098-08-01T00:00:00Z", "ends_at": "2098-08-15T00:00:00Z"}
+_CALENDAR = f"""BEGIN:VCALENDAR
+BEGIN:VEVENT
+SUMMARY:Labour Day
+DTSTART;VALUE=DATE:{utc_now().year + 1}0501
+END:VEVENT
+END:VCALENDAR
+"""
 _AVAILABLE = {"service": str(new_id()), "from": "2030-01-07", "to": "2030-01-07"}
 
 ROUTES = {
@@ -97,6 +108,17 @@ ROUTES = {
         Route("GET", "/v1/staff/{staff_id}/exceptions", Who.MEMBER),
         Route("PUT", "/v1/staff/{staff_id}/exceptions/{day}", Who.OWNER, {"intervals": []}, new=True),
         Route("DELETE", "/v1/staff/{staff_id}/exceptions/{day}", Who.OWNER, new=True),
+        Route("GET", "/v1/staff/{staff_id}/time-off", Who.MEMBER),
+        Route("POST", "/v1/staff/{staff_id}/time-off", Who.OWNER, _OFF, new=True),
+        Route("DELETE", "/v1/staff/{staff_id}/time-off/{time_off_id}", Who.OWNER, new=True),
+        Route("GET", "/v1/business/holidays", Who.MEMBER),
+        Route("PUT", "/v1/business/holidays", Who.OWNER, {"days": []}, new=True),
+        Route("POST", "/v1/business/holidays/import", Who.OWNER, calendar=_CALENDAR, new=True),
+        Route("POST", "/v1/resources", Who.OWNER, {"name": "Room"}, new=True),
+        Route("GET", "/v1/resources", Who.MEMBER),
+        Route("GET", "/v1/resources/{resource_id}", Who.MEMBER),
+        Route("PATCH", "/v1/resources/{resource_id}", Who.OWNER, {"name": "Room"}, new=True),
+        Route("DELETE", "/v1/resources/{resource_id}", Who.OWNER),
         Route("POST", "/v1/services", Who.OWNER, _OFFER, new=True),
         Route("GET", "/v1/services", Who.MEMBER),
         Route("GET", "/v1/services/{service_id}", Who.MEMBER),
@@ -180,15 +202,19 @@ class World:
         """Uses the route as it wants to be used; its ids are nobody's, its slug and link are the tenant's."""
         link = AppointmentLinks(SecretStr(LINK_KEY)).token(tenant.tenant_id, new_id())
         names = ("signup", "session", "invitation", "staff", "service", "appointment", "customer", "message")
-        path = route.path.format(
-            slug=tenant.slug, token=link, day="2030-01-07", **{f"{name}_id": str(new_id()) for name in names}
-        )
+        ids = {f"{name}_id": str(new_id()) for name in (*names, "resource", "time_off")}
+        path = route.path.format(slug=tenant.slug, token=link, day="2030-01-07", **ids)
+        sent: dict[str, Any] = {"json": route.body}
+        headers = {"If-Match": "*"} | ({"Authorization": token} if token is not None else {})
+        if route.calendar is not None:
+            sent = {"content": route.calendar}
+            headers["Content-Type"] = "text/calendar"
         return self.http.request(
             route.method,
             f"{self.running.url}{path}",
-            headers={"If-Match": "*"} | ({"Authorization": token} if token is not None else {}),
+            headers=headers,
             params=route.query,
-            json=route.body,
+            **sent,
         )
 
     def state(self) -> dict[str, list[Any]]:

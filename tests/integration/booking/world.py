@@ -17,7 +17,16 @@ from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
 from contracts.booking import Channel
-from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.business import (
+    CatalogEvent,
+    HolidaysChanged,
+    Hours,
+    PolicyChanged,
+    ReminderRule,
+    ResourceChanged,
+    ServiceChanged,
+    StaffChanged,
+)
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit import usage
@@ -45,6 +54,45 @@ def works_all_day(tenant_id: UUID, staff_id: UUID) -> StaffChanged:
     )
 
 
+def room(shop: "Shop", **fields: Any) -> ResourceChanged:
+    """The event of a new resource of the shop's, always open."""
+    given: dict[str, Any] = {
+        "tenant_id": shop.tenant.tenant_id,
+        "resource_id": new_id(),
+        "version": 1,
+        "name": "Room",
+        "timezone": "Europe/Lisbon",
+        "capacity": 1,
+        "weekly_hours": None,
+        "exceptions": [],
+    }
+    return ResourceChanged(**given | fields)
+
+
+def service(shop: "Shop", **fields: Any) -> ServiceChanged:
+    """The event of the shop's service; with a `service_id` of another one."""
+    given: dict[str, Any] = {
+        "tenant_id": shop.tenant.tenant_id,
+        "service_id": shop.service_id,
+        "version": 1,
+        "deleted": False,
+        "name": "Cut",
+        "description": "",
+        "duration_minutes": 30,
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "slot_step_minutes": 15,
+        "minimum_notice_minutes": 0,
+        "booking_window_days": 60,
+        "cancellation_window_minutes": 0,
+        "capacity": 1,
+        "requires_confirmation": False,
+        "price": Money(amount=2500, currency="EUR"),
+        "staff_ids": shop.staff,
+    }
+    return ServiceChanged(**given | fields)
+
+
 @dataclass
 class Shop:
     """One business in booking's database."""
@@ -61,8 +109,8 @@ class World:
     minter: TokenMinter
     http: httpx.Client
 
-    async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **service: Any) -> Shop:
-        """A new business whose staff work around the clock; `service` overrides fields of its one service."""
+    async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **offer: Any) -> Shop:
+        """A new business whose staff work around the clock; `offer` overrides fields of its one service."""
         shop = Shop(tenant or new_tenant(), [new_id() for _ in range(staff)], new_id())
         tenant_id = shop.tenant.tenant_id
         db = Database(self.database.settings, application="test")
@@ -73,26 +121,7 @@ class World:
                 follower = CatalogFollower()
                 for staff_id in shop.staff:
                     await follower.staff_changed(conn, works_all_day(tenant_id, staff_id))
-                fields: dict[str, Any] = {
-                    "tenant_id": tenant_id,
-                    "service_id": shop.service_id,
-                    "version": 1,
-                    "deleted": False,
-                    "name": "Cut",
-                    "description": "",
-                    "duration_minutes": 30,
-                    "buffer_before_minutes": 0,
-                    "buffer_after_minutes": 0,
-                    "slot_step_minutes": 15,
-                    "minimum_notice_minutes": 0,
-                    "booking_window_days": 60,
-                    "cancellation_window_minutes": 0,
-                    "capacity": 1,
-                    "requires_confirmation": False,
-                    "price": Money(amount=2500, currency="EUR"),
-                    "staff_ids": shop.staff,
-                }
-                await follower.service_changed(conn, ServiceChanged(**fields | service))
+                await follower.service_changed(conn, service(shop, **offer))
                 rule = ReminderRule(rule_id=new_id(), offset_seconds=3600, channel=Channel.EMAIL)
                 await follower.policy_changed(
                     conn, PolicyChanged(tenant_id=tenant_id, version=1, rules=[rule])
@@ -100,6 +129,28 @@ class World:
         finally:
             await db.close()
         return shop
+
+    async def tell(self, shop: Shop, *events: CatalogEvent) -> None:
+        """What the catalog consumer does with these events."""
+        db = Database(self.database.settings, application="test")
+        await db.open()
+        follower = CatalogFollower()
+        try:
+            async with db.tenant(shop.tenant.tenant_id) as conn:
+                for event in events:
+                    match event:
+                        case StaffChanged():
+                            await follower.staff_changed(conn, event)
+                        case ResourceChanged():
+                            await follower.resource_changed(conn, event)
+                        case ServiceChanged():
+                            await follower.service_changed(conn, event)
+                        case HolidaysChanged():
+                            await follower.holidays_changed(conn, event)
+                        case _:
+                            raise TypeError(type(event))
+        finally:
+            await db.close()
 
     async def use(self, shop: Shop, metric: str, count: int) -> None:
         """As if so much of a limit had been used this month."""

@@ -41,6 +41,9 @@ async def test_a_service_comes_changes_and_goes(world: World, tenant: TenantChan
         "requires_confirmation": False,
         "price": {"amount": 2500, "currency": "EUR"},
         "staff_ids": [ada],
+        "staff_count": 1,
+        "needs": [],
+        "questions": [],
     }
     read = world.call("GET", path, tenant, role="staff")
     assert (read.status_code, read.json(), read.headers["etag"]) == (200, made, '"v1"')

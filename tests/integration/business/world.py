@@ -19,7 +19,17 @@ from servicekit.testing.tokens import TokenMinter
 from support.databases import ServiceDatabase
 from support.tenants import know, new_tenant
 
-TABLES = ("profile", "staff", "service", "service_staff", "reminder_rule", "usage", "idempotency", "outbox")
+TABLES = (
+    "profile",
+    "staff",
+    "resource",
+    "service",
+    "service_staff",
+    "reminder_rule",
+    "usage",
+    "idempotency",
+    "outbox",
+)
 
 
 @dataclass

@@ -58,6 +58,7 @@ def _plain(*paths: str, **query: str) -> None:
 
 
 _plain("/v1/me", "/v1/invitations", "/v1/business", "/v1/staff", "/v1/services", "/v1/reminder-policy")
+_plain("/v1/resources", "/v1/business/holidays")
 _plain("/v1/customers", "/v1/billing/subscription", "/v1/billing/invoices")
 _plain("/v1/usage", month="2026-03")
 _plain("/.well-known/jwks.json", "/.well-known/openid-configuration")
@@ -261,6 +262,77 @@ def _no_exception(site: Site) -> Good:
     return _member(site, values={"day": "2098-12-24"})
 
 
+@_good("GET", "/v1/staff/{staff_id}/time-off")
+def _time_off(site: Site) -> Good:
+    return _member(site)
+
+
+@_good("POST", "/v1/staff/{staff_id}/time-off")
+def _new_time_off(site: Site) -> Good:
+    body = {"starts_at": "2098-08-01T00:00:00Z", "ends_at": "2098-08-15T00:00:00Z"}
+    together = ((body | {"ends_at": body["starts_at"]}, "/ends_at"),)
+    return _member(site, body=body, headers=_keyed(), together=together)
+
+
+@_good("DELETE", "/v1/staff/{staff_id}/time-off/{time_off_id}")
+def _no_time_off(site: Site) -> Good:
+    staff_id = site.mine.new_staff()
+    values = {"staff_id": staff_id, "time_off_id": site.mine.new_time_off(staff_id)}
+    others = {"staff_id": site.other.staff, "time_off_id": site.other.new_time_off(site.other.staff)}
+    return Good(values, person=site.mine.owner, others=others)
+
+
+_XMAS = {"date": "2098-12-25", "name": "Christmas"}
+
+
+@_good("PUT", "/v1/business/holidays")
+def _holidays(site: Site) -> Good:
+    together = (({"days": [_XMAS, _XMAS]}, "/days"),)
+    return Good(body={"days": [_XMAS]}, headers=_ANY, person=site.mine.owner, together=together)
+
+
+@_good("POST", "/v1/business/holidays/import")
+def _import_holidays(site: Site) -> Good:
+    lines = ("SUMMARY:Labour Day", f"DTSTART;VALUE=DATE:{datetime.now(UTC).year + 1}0501")
+    framed = ("BEGIN:VCALENDAR", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", "")
+    headers = {"Content-Type": "text/calendar"}
+    return Good(body="\r\n".join(framed), headers=headers, person=site.mine.owner)
+
+
+_CLOSED_DAY = {"date": "2098-12-24", "intervals": [{"opens": "09:00", "closes": "12:00"}]}
+_RESOURCE = {
+    "name": "Room",
+    "timezone": "Europe/Lisbon",
+    "capacity": 2,
+    "weekly_hours": ALL_DAY,
+    "exceptions": [_CLOSED_DAY],
+}
+_TWICE = ({"exceptions": [_CLOSED_DAY, _CLOSED_DAY]}, "/exceptions")
+
+
+@_good("POST", "/v1/resources")
+def _new_resource(site: Site) -> Good:
+    together = (_HOURS_TOGETHER, _TWICE)
+    return Good(body=_RESOURCE, headers=_keyed(), person=site.mine.owner, together=together)
+
+
+def _resource(site: Site, **more: Any) -> Good:
+    """About one that nothing else here needs."""
+    others = {"resource_id": site.other.resource}
+    return Good({"resource_id": site.mine.new_resource()}, person=site.mine.owner, others=others, **more)
+
+
+@_good("GET", "/v1/resources/{resource_id}")
+@_good("DELETE", "/v1/resources/{resource_id}")
+def _one_resource(site: Site) -> Good:
+    return _resource(site)
+
+
+@_good("PATCH", "/v1/resources/{resource_id}")
+def _edit_resource(site: Site) -> Good:
+    return _resource(site, body=_RESOURCE, headers=_ANY, together=(_HOURS_TOGETHER, _TWICE))
+
+
 def _offer(site: Site) -> dict[str, Any]:
     return {
         "name": "Cut",
@@ -276,15 +348,21 @@ def _offer(site: Site) -> dict[str, Any]:
         "requires_confirmation": False,
         "price_amount": 2500,
         "staff_ids": [site.mine.staff],
+        "staff_count": 1,
+        "needs": [{"resource_ids": [site.mine.resource], "count": 1}],
+        "questions": [
+            {"id": None, "label": "Length", "kind": "choice", "choices": ["short", "long"], "required": False}
+        ],
     }
 
 
 _OFFERS = "staff_ids"
+_NEEDED = "resource_ids"
 
 
 @_good("POST", "/v1/services")
 def _new_service(site: Site) -> Good:
-    others = {_OFFERS: site.other.staff}
+    others = {_OFFERS: site.other.staff, _NEEDED: site.other.resource}
     return Good(body=_offer(site), headers=_keyed(), person=site.mine.owner, others=others)
 
 
@@ -297,7 +375,7 @@ def _service(site: Site) -> Good:
 
 @_good("PUT", "/v1/services/{service_id}")
 def _replace_service(site: Site) -> Good:
-    others = {"service_id": site.other.service, _OFFERS: site.other.staff}
+    others = {"service_id": site.other.service, _OFFERS: site.other.staff, _NEEDED: site.other.resource}
     values = {"service_id": site.mine.new_service()}
     return Good(values, body=_offer(site), headers=_ANY, person=site.mine.owner, others=others)
 

@@ -23,14 +23,19 @@ class Business:
     tenant: TenantChanged
     owner: Person
     staff: str = ""
+    resource: str = ""
     service: str = ""
+    question: str = ""
     slots: list[str] = field(default_factory=list)
 
     @staticmethod
     def open(platform: Platform) -> "Business":
         made = Business(platform, *platform.business())
         made.staff = made.new_staff()
+        made.resource = made.new_resource()
         made.service = made.new_service()
+        path = f"/v1/services/{made.service}"
+        made.question = platform.call("GET", path, made.owner).json()["questions"][0]["id"]
         tomorrow = datetime.now(UTC).date() + timedelta(days=1)
         asked = {"service": made.service, "from": str(tomorrow), "to": str(tomorrow + timedelta(days=1))}
         path = f"/v1/public/{made.tenant.slug}/availability"
@@ -42,8 +47,16 @@ class Business:
         body = {"name": "Ada", "weekly_hours": ALL_DAY}
         return str(self.platform.create("/v1/staff", body, self.owner)["id"])
 
+    def new_resource(self) -> str:
+        return str(self.platform.create("/v1/resources", {"name": "Room"}, self.owner)["id"])
+
+    def new_time_off(self, staff_id: str) -> str:
+        body = {"starts_at": "2098-08-01T00:00:00Z", "ends_at": "2098-08-15T00:00:00Z"}
+        return str(self.platform.create(f"/v1/staff/{staff_id}/time-off", body, self.owner)["id"])
+
     def new_service(self) -> str:
         body = {"name": "Cut", "duration_minutes": 30, "price_amount": 2500, "staff_ids": [self.staff]}
+        body["questions"] = [{"label": "Anything else?", "kind": "text"}]
         return str(self.platform.create("/v1/services", body | {"slot_step_minutes": 30}, self.owner)["id"])
 
     def booking(self, **more: Any) -> dict[str, Any]:
@@ -55,6 +68,7 @@ class Business:
             "customer": customer,
             "consent": {"email": True, "sms": False},
             "timezone": "Europe/Lisbon",
+            "answers": [{"question_id": self.question, "answer": "No"}],
         } | more
 
     def appointment(self) -> dict[str, Any]:

@@ -104,7 +104,8 @@ def send(
     for name, value in good.path_values.items():
         path = path.replace(f"{{{name}}}", value)
     if content is None:
-        content = b"" if good.body is None else json.dumps(good.body).encode()
+        raw = good.body if isinstance(good.body, str) else json.dumps(good.body)
+        content = b"" if good.body is None else raw.encode()
     headers = {"X-Forwarded-For": f"198.51.{secrets.randbelow(250)}.{secrets.randbelow(250)}"}
     headers |= {"Content-Type": "application/json"} if content else {}
     headers |= good.headers | (good.person.headers if good.person else {})

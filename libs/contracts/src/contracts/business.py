@@ -1,17 +1,18 @@
-"""What a business offers: staff with their hours, services, reminder policy, profile. Compacted.
+"""What a business offers: staff and resources with their hours, closed days, services, reminder policy, profile.
+Compacted.
 
 Each message is the whole entity under its key; `deleted` marks one that may no longer be booked, a tombstone
 one that is erased. Local times are wall-clock times in the given zone.
 """
 
 from datetime import date, time
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from contracts.booking import Channel
-from contracts.model import Money, Record, TenantEvent
+from contracts.model import Money, Record, TenantEvent, Timestamp
 
 TOPIC = "business.catalog.v1"
 
@@ -36,6 +37,38 @@ class HoursException(Record):
     intervals: list[Interval]
 
 
+class TimeOff(Record):
+    """From `starts_at` to `ends_at` somebody does not work, whatever their hours say."""
+
+    time_off_id: UUID
+    starts_at: Timestamp
+    ends_at: Timestamp
+
+
+class Holiday(Record):
+    """A local date on which the business is closed."""
+
+    date: date
+    name: str
+
+
+class ResourceNeed(Record):
+    """So many places of these resources, for as long as the appointment takes its staff."""
+
+    resource_ids: list[UUID] = Field(description="Any of them will do; the first that are free are taken.")
+    count: int = Field(default=1, ge=1, description="How many places are needed at once.")
+
+
+class Question(Record):
+    """What the business wants to know of whoever books."""
+
+    question_id: UUID
+    label: str
+    kind: Literal["text", "choice", "checkbox"]
+    choices: list[str] = Field(default=[], description="For a choice: what can be answered.")
+    required: bool = Field(default=False, description="A required checkbox has to be checked.")
+
+
 class CatalogEvent(TenantEvent):
     TOPIC: ClassVar[str] = TOPIC
 
@@ -51,10 +84,28 @@ class StaffChanged(CatalogEvent):
     timezone: str
     weekly_hours: list[Hours]
     exceptions: list[HoursException]
+    time_off: list[TimeOff] = Field(default=[])
 
     @property
     def aggregate_id(self) -> str:
         return str(self.staff_id)
+
+
+class ResourceChanged(CatalogEvent):
+    """A room, a chair, a device: something that services need beside staff."""
+
+    TYPE: ClassVar[str] = "business.resource.changed.v1"
+
+    resource_id: UUID
+    name: str
+    timezone: str
+    capacity: int = Field(ge=1, description="How many identical ones there are: so many at once.")
+    weekly_hours: list[Hours] | None = Field(description="Without any it is always open.")
+    exceptions: list[HoursException]
+
+    @property
+    def aggregate_id(self) -> str:
+        return str(self.resource_id)
 
 
 class ServiceChanged(CatalogEvent):
@@ -74,6 +125,9 @@ class ServiceChanged(CatalogEvent):
     requires_confirmation: bool
     price: Money
     staff_ids: list[UUID] = Field(description="Who performs it.")
+    staff_count: int = Field(default=1, ge=1, description="How many of them at once: a team.")
+    needs: list[ResourceNeed] = Field(default=[], description="What it takes beside staff; all of these.")
+    questions: list[Question] = Field(default=[], description="Asked of whoever books.")
 
     @property
     def aggregate_id(self) -> str:
@@ -96,6 +150,18 @@ class PolicyChanged(CatalogEvent):
     @property
     def aggregate_id(self) -> str:
         return "policy"
+
+
+class HolidaysChanged(CatalogEvent):
+    """The business's closed days. Nobody works on one who has no exception for it."""
+
+    TYPE: ClassVar[str] = "business.holidays.changed.v1"
+
+    days: list[Holiday]
+
+    @property
+    def aggregate_id(self) -> str:
+        return "holidays"
 
 
 class ProfileChanged(CatalogEvent):

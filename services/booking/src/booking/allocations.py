@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from booking.availability import Day, within_hours
+from booking.availability import options_at
+from booking.choice import Choice, Options
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
 from contracts.business import Hours, HoursException
@@ -36,18 +37,26 @@ class Holder:
 
 
 def _resource(row: dict[str, Any]) -> Resource:
-    hours = tuple(Hours.model_validate(item) for item in row["weekly_hours"])
-    exceptions = tuple(HoursException.model_validate(item) for item in row["exceptions"])
-    return Resource(**row | {"weekly_hours": hours, "exceptions": exceptions})
+    parsed = {
+        "weekly_hours": tuple(Hours.model_validate(item) for item in row["weekly_hours"]),
+        "exceptions": tuple(HoursException.model_validate(item) for item in row["exceptions"]),
+        "time_off": tuple(
+            (datetime.fromisoformat(item["starts_at"]), datetime.fromisoformat(item["ends_at"]))
+            for item in row["time_off"]
+        ),
+        "closed_days": frozenset(row["closed_days"] or ()),
+    }
+    return Resource(**{name: value for name, value in row.items() if name != "deleted"} | parsed)
 
 
 async def resources(
     conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], *, lock: bool = False
 ) -> list[Resource]:
-    """Resources by id; locked until the transaction's end when asked (and then deleted ones too)."""
+    """Resources by id, without deleted ones; all are locked until the transaction's end when asked."""
     statement = SQL.lock_resources if lock else SQL.resources
     values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids)}
-    return [_resource(row) for row in await (await conn.execute(statement, values)).fetchall()]
+    rows = await (await conn.execute(statement, values)).fetchall()
+    return [_resource(row) for row in rows if not row["deleted"]]
 
 
 async def busy(
@@ -72,7 +81,7 @@ async def busy(
     return [Busy(**row) for row in await (await conn.execute(SQL.busy, values)).fetchall()]
 
 
-async def candidates(
+async def options(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
@@ -81,45 +90,49 @@ async def candidates(
     now: datetime,
     *,
     but: UUID | None = None,
-) -> tuple[list[Resource], list[Resource]]:
-    """(those that work at that time, those of them that are free, least busy first), among locked resources."""
-    working = [resource for resource in locked if within_hours(resource, offer, starts_at)]
-    ids = [resource.resource_id for resource in working]
-    if not ids:
-        return [], []
+) -> Options:
+    """What there is to choose from at that time, among locked resources; `but` is an appointment being moved."""
+    ids = [resource.resource_id for resource in locked]
     await conn.execute(SQL.release_expired, {"tenant_id": tenant_id, "resource_ids": ids, "now": now})
     begin, end = offer.taken(starts_at)
     taken = await busy(conn, tenant_id, ids, begin, end, now, but=but)
-    free = [item for item in working if Day(offer, item.resource_id, taken).free(starts_at)]
-    if len(free) > 1:
-        values = {
-            "tenant_id": tenant_id,
-            "resource_ids": ids,
-            "begin": starts_at - _LOAD_WINDOW,
-            "end": starts_at + _LOAD_WINDOW,
-        }
-        rows = await (await conn.execute(SQL.loads, values)).fetchall()
-        load = {row["resource_id"]: row["load"] for row in rows}
-        free.sort(key=lambda item: (load.get(item.resource_id, 0), item.resource_id))
-    return working, free
+    return options_at(offer, locked, taken, starts_at)
+
+
+async def least_busy_first(
+    conn: Connection, tenant_id: UUID, staff: Sequence[UUID], starts_at: datetime
+) -> list[UUID]:
+    """Staff by how much they have to do around that time."""
+    if len(staff) < 2:
+        return list(staff)
+    values = {
+        "tenant_id": tenant_id,
+        "resource_ids": list(staff),
+        "begin": starts_at - _LOAD_WINDOW,
+        "end": starts_at + _LOAD_WINDOW,
+    }
+    rows = await (await conn.execute(SQL.loads, values)).fetchall()
+    load = {row["resource_id"]: row["load"] for row in rows}
+    return sorted(staff, key=lambda each: (load.get(each, 0), each))
 
 
 async def allocate(
-    conn: Connection, tenant_id: UUID, offer: Offer, resource_id: UUID, starts_at: datetime, holder: Holder
+    conn: Connection, tenant_id: UUID, offer: Offer, choice: Choice, starts_at: datetime, holder: Holder
 ) -> bool:
-    """Takes the time; False when the constraint says that it is taken."""
+    """Takes the time of all; False when the constraint says that some is taken: the caller gives up then."""
     begin, end = offer.taken(starts_at)
     values = {
         "tenant_id": tenant_id,
-        "allocation_id": new_id(),
-        "resource_id": resource_id,
-        "session_id": offer.session_id(resource_id, starts_at, holder.owner_id),
+        "allocation_ids": [new_id() for _ in choice.places],
+        "resource_ids": [place.resource_id for place in choice.places],
+        "lanes": [place.lane for place in choice.places],
+        "session_id": offer.session_id(choice.lead_id, starts_at, holder.owner_id),
         "capacity": offer.capacity,
         "begin": begin,
         "end": end,
         "state": "held" if holder.hold_id else "confirmed",
     } | asdict(holder)
-    return (await (await conn.execute(SQL.allocate, values)).fetchone()) is not None
+    return (await conn.execute(SQL.allocate, values)).rowcount == len(choice.places)
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:
@@ -128,25 +141,25 @@ async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> No
 
 
 async def add_hold(conn: Connection, tenant_id: UUID, hold: Hold) -> None:
-    await conn.execute(SQL.add_hold, asdict(hold) | {"tenant_id": tenant_id})
+    values = asdict(hold) | {"tenant_id": tenant_id, "resource_id": hold.resource_ids[0]}
+    await conn.execute(SQL.add_hold, values | {"resource_ids": list(hold.resource_ids)})
 
 
 async def hold(conn: Connection, tenant_id: UUID, hold_id: UUID) -> Hold | None:
     row = await (await conn.execute(SQL.hold, {"tenant_id": tenant_id, "hold_id": hold_id})).fetchone()
-    return Hold(**row) if row else None
+    return Hold(**row | {"resource_ids": tuple(row["resource_ids"])}) if row else None
 
 
 async def take_over(
     conn: Connection, tenant_id: UUID, hold_id: UUID, appointment_id: UUID, now: datetime
-) -> UUID | None:
-    """Turns a live hold into the appointment's time; its resource, or None when it has run out or was used."""
+) -> bool:
+    """Turns all that a hold keeps into the appointment's; False when it has run out or was used: give up then."""
     values = {"tenant_id": tenant_id, "hold_id": hold_id, "appointment_id": appointment_id, "now": now}
     row = await (await conn.execute(SQL.take_over_hold, values)).fetchone()
-    if row is None:
-        return None
+    if row is None or not 0 < row["taken"] == row["kept"]:
+        return False
     await conn.execute(SQL.delete_hold, values)
-    resource_id: UUID = row["resource_id"]
-    return resource_id
+    return True
 
 
 async def sweep(conn: Connection, now: datetime) -> int:

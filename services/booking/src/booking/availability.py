@@ -1,28 +1,34 @@
 """Which starts a service can be booked at: opening hours minus what is taken, in one sweep.
 
 Pure; the store gives the busy ranges by one query. A start is offered on a grid of `slot_step` of elapsed time from
-each opening; the appointment must lie within the hours, its buffers may reach beyond them but not into another's.
+each opening; the appointment must lie within the hours and outside time off, its buffers may reach beyond them but
+not into another's. For a team it must be a start of one of its members and lie within the hours of all, as within
+those of the resources that the service needs.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from booking.choice import Options
 from booking.domain import Busy, Offer, Resource
 from booking.localtime import instant_of
+from booking.occupancy import days_of
+from contracts.business import Hours, Interval
 
 _MIDNIGHT = time(0)
 _DAY = timedelta(days=1)
+_ALL_DAY = Interval(opens=_MIDNIGHT, closes=_MIDNIGHT)
 
 Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A start that can be booked, with the resources that are free for it."""
+    """A start that can be booked, with the staff who can be asked for then."""
 
     starts_at: datetime
     ends_at: datetime
@@ -43,17 +49,24 @@ class Opening:
 
 
 def opening_hours(resource: Resource, first: date, last: date) -> list[Opening]:
-    """When a resource works on the local dates `first` … `last`, as UTC instants, by time."""
+    """When a resource works on the local dates `first` … `last`, as UTC instants, by time.
+
+    Time off is not looked at. An exception for a date goes before everything, then the business's closed days.
+    """
     zone = ZoneInfo(resource.timezone)
     exceptions = {item.date: item.intervals for item in resource.exceptions}
     spans: list[Span] = []
     day = first
     while day <= last:
-        today = (
-            exceptions[day]
-            if day in exceptions
-            else [item for item in resource.weekly_hours if item.weekday == day.weekday()]
-        )
+        today: Sequence[Interval | Hours]
+        if day in exceptions:
+            today = exceptions[day]
+        elif day in resource.closed_days:
+            today = ()
+        elif resource.always_open:
+            today = (_ALL_DAY,)
+        else:
+            today = [item for item in resource.weekly_hours if item.weekday == day.weekday()]
         for item in today:
             opens = instant_of(day, item.opens, zone)
             closes = instant_of(day + _DAY if item.closes == _MIDNIGHT else day, item.closes, zone)
@@ -67,32 +80,33 @@ def opening_hours(resource: Resource, first: date, last: date) -> list[Opening]:
     return openings[::-1]
 
 
-class Day:
-    """One resource's busy ranges, sorted, ready to be asked for many starts of one offer."""
+class Schedule:
+    """When a resource can be had, within some days of its own zone."""
 
-    def __init__(self, offer: Offer, resource_id: UUID, busy: Sequence[Busy]) -> None:
-        self._offer = offer
-        self._resource_id = resource_id
-        mine = [item for item in busy if item.resource_id == resource_id]
-        self._full = sorted(
-            {item.session_id: item for item in mine}.values(), key=lambda item: (item.starts, item.ends)
-        )
-        self._starts = [item.starts for item in self._full]
-        # Ends need not be sorted where classes of different length overlap; their running maximum is.
-        self._reach: list[datetime] = []
-        for item in self._full:
-            self._reach.append(max(item.ends, self._reach[-1]) if self._reach else item.ends)
+    def __init__(self, resource: Resource, first: date, last: date) -> None:
+        self._resource = resource
+        self.openings = opening_hours(resource, first, last)
+        self._opens = [opening.opens for opening in self.openings]
 
-    def free(self, starts_at: datetime) -> bool:
-        """Whether the offer fits at `starts_at`: nothing else is there, or a place of its own class is left."""
-        begin, end = self._offer.taken(starts_at)
-        low = bisect_right(self._reach, begin)
-        high = bisect_left(self._starts, end)
-        session = self._offer.session_id(self._resource_id, starts_at, self._resource_id)
-        return all(
-            item.ends <= begin or (item.session_id == session and item.places < self._offer.capacity)
-            for item in self._full[low:high]
-        )
+    @classmethod
+    def around(cls, resource: Resource, begin: datetime, end: datetime) -> "Schedule":
+        """With what starts between two instants: hours that reach past midnight, and what lasts beyond `end`."""
+        zone = ZoneInfo(resource.timezone)
+        return cls(resource, begin.astimezone(zone).date() - _DAY, end.astimezone(zone).date() + 2 * _DAY)
+
+    def has(self, begin: datetime, end: datetime) -> bool:
+        """Whether its hours allow something from `begin` to `end`."""
+        place = bisect_right(self._opens, begin)
+        if not place:
+            return False
+        opening = self.openings[place - 1]
+        return begin < opening.closes and end <= opening.until and not self._resource.away(begin, end)
+
+    def starts(self, offer: Offer) -> Iterator[datetime]:
+        """Every start that the hours and the time off allow."""
+        for start in starts_on_grid(self.openings, offer):
+            if not self._resource.away(start, start + offer.duration):
+                yield start
 
 
 def starts_on_grid(openings: Sequence[Opening], offer: Offer) -> Iterator[datetime]:
@@ -117,12 +131,33 @@ def bookable(offer: Offer, starts_at: datetime, now: datetime) -> str | None:
 
 def within_hours(resource: Resource, offer: Offer, starts_at: datetime) -> bool:
     """Whether `starts_at` is one of the starts that the resource's hours offer."""
-    local = starts_at.astimezone(ZoneInfo(resource.timezone)).date()
-    return any(
+    return not resource.away(starts_at, starts_at + offer.duration) and any(
         opening.opens <= starts_at < opening.closes
         and starts_at + offer.duration <= opening.until
         and not (starts_at - opening.opens) % offer.slot_step
-        for opening in opening_hours(resource, local - _DAY, local + 2 * _DAY)
+        for opening in Schedule.around(resource, starts_at, starts_at).openings
+    )
+
+
+def options_at(
+    offer: Offer, resources: Sequence[Resource], busy: Sequence[Busy], starts_at: datetime
+) -> Options:
+    """What a start leaves to choose from, among the offer's staff and what it needs beside them."""
+    end = starts_at + offer.duration
+    return Options(
+        offer,
+        days_of(offer, resources, busy),
+        starts_at,
+        {
+            resource.resource_id
+            for resource in resources
+            if Schedule.around(resource, starts_at, starts_at).has(starts_at, end)
+        },
+        {
+            resource.resource_id
+            for resource in resources
+            if resource.resource_id in offer.resource_ids and within_hours(resource, offer, starts_at)
+        },
     )
 
 
@@ -132,22 +167,32 @@ def slots(
     busy: Sequence[Busy],
     window: Span,
     now: datetime,
+    *,
+    wanted: UUID | None = None,
 ) -> list[Slot]:
-    """The slots that begin within `window` (UTC instants, half open), by time; each with its free resources."""
+    """The slots that begin within `window` (UTC instants, half open), by time; each with who can be asked for.
+
+    `resources` are the offer's staff and what it needs beside them. With `wanted`, only slots with that member.
+    """
     begin, end = window
+    days = days_of(offer, resources, busy)
+    schedules = {resource.resource_id: Schedule.around(resource, begin, end) for resource in resources}
     found: dict[datetime, list[UUID]] = {}
-    for resource in resources:
-        zone = ZoneInfo(resource.timezone)
-        day = Day(offer, resource.resource_id, busy)
-        # A day before and two after: hours that reach past midnight, and what starts in them and lasts.
-        first = begin.astimezone(zone).date() - _DAY
-        last = end.astimezone(zone).date() + 2 * _DAY
-        for start in starts_on_grid(opening_hours(resource, first, last), offer):
-            if begin <= start < end and bookable(offer, start, now) is None and day.free(start):
-                found.setdefault(start, []).append(resource.resource_id)
+    for resource_id in (each for each in days if offer.takes_one or each in offer.resource_ids):
+        for start in schedules[resource_id].starts(offer):
+            if not begin <= start < end or bookable(offer, start, now) is not None:
+                continue
+            if not offer.takes_one or days[resource_id].free(start):
+                found.setdefault(start, []).append(resource_id)
+    if not offer.takes_one:
+        for start, punctual in found.items():
+            until = start + offer.duration
+            open_ids = {each for each, schedule in schedules.items() if schedule.has(start, until)}
+            found[start] = Options(offer, days, start, open_ids, punctual).staff_ids()
     return [
-        Slot(start.astimezone(UTC), (start + offer.duration).astimezone(UTC), tuple(found[start]))
+        Slot(start.astimezone(UTC), (start + offer.duration).astimezone(UTC), ids)
         for start in sorted(found)
+        if (ids := tuple(each for each in found[start] if wanted in {None, each}))
     ]
 
 

@@ -3,6 +3,7 @@
 Written by the catalog consumer, read by the service layer. An older version never replaces a newer one.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +11,17 @@ from psycopg.types.json import Jsonb
 
 from booking.domain import Offer
 from booking.store import SQL
-from contracts.business import PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.business import (
+    HolidaysChanged,
+    PolicyChanged,
+    Question,
+    ReminderRule,
+    ResourceChanged,
+    ResourceNeed,
+    ServiceChanged,
+    StaffChanged,
+)
+from contracts.model import Record
 from servicekit.db import Connection
 
 
@@ -25,10 +36,36 @@ class CatalogFollower:
             "deleted": event.deleted,
             "name": event.name,
             "timezone": event.timezone,
-            "weekly_hours": Jsonb([item.model_dump(mode="json") for item in event.weekly_hours]),
-            "exceptions": Jsonb([item.model_dump(mode="json") for item in event.exceptions]),
+            "weekly_hours": _json(event.weekly_hours),
+            "exceptions": _json(event.exceptions),
+            "kind": "staff",
+            "capacity": 1,
+            "always_open": False,
+            "time_off": _json(event.time_off),
         }
         await conn.execute(SQL.save_resource, values)
+
+    async def resource_changed(self, conn: Connection, event: ResourceChanged) -> None:
+        values = {
+            "tenant_id": event.tenant_id,
+            "resource_id": event.resource_id,
+            "version": event.version,
+            "deleted": event.deleted,
+            "name": event.name,
+            "timezone": event.timezone,
+            "weekly_hours": _json(event.weekly_hours or ()),
+            "exceptions": _json(event.exceptions),
+            "kind": "resource",
+            "capacity": event.capacity,
+            "always_open": event.weekly_hours is None,
+            "time_off": _json(()),
+        }
+        await conn.execute(SQL.save_resource, values)
+
+    async def holidays_changed(self, conn: Connection, event: HolidaysChanged) -> None:
+        days = sorted({item.date for item in event.days})
+        values = {"tenant_id": event.tenant_id, "version": event.version, "days": days}
+        await conn.execute(SQL.save_holidays, values)
 
     async def service_changed(self, conn: Connection, event: ServiceChanged) -> None:
         values = {
@@ -49,6 +86,9 @@ class CatalogFollower:
             "price_amount": event.price.amount,
             "currency": event.price.currency,
             "resource_ids": event.staff_ids,
+            "staff_count": event.staff_count,
+            "needs": _json(event.needs),
+            "questions": _json(event.questions),
         }
         await conn.execute(SQL.save_offer, values)
 
@@ -57,9 +97,13 @@ class CatalogFollower:
         values = {
             "tenant_id": event.tenant_id,
             "version": event.version,
-            "rules": Jsonb([rule.model_dump(mode="json") for rule in event.rules]),
+            "rules": _json(event.rules),
         }
         return bool((await conn.execute(SQL.save_policy, values)).rowcount)
+
+
+def _json(items: Sequence[Record]) -> Jsonb:
+    return Jsonb([item.model_dump(mode="json") for item in items])
 
 
 async def offer(
@@ -68,7 +112,14 @@ async def offer(
     """A service that can be booked; None when it is unknown or, unless asked for, no longer offered."""
     values = {"tenant_id": tenant_id, "service_id": service_id, "deleted_too": deleted_too}
     row = await (await conn.execute(SQL.offer, values)).fetchone()
-    return Offer(**row | {"resource_ids": tuple(row["resource_ids"])}) if row else None
+    if row is None:
+        return None
+    parsed = {
+        "resource_ids": tuple(row["resource_ids"]),
+        "needs": tuple(ResourceNeed.model_validate(item) for item in row["needs"]),
+        "questions": tuple(Question.model_validate(item) for item in row["questions"]),
+    }
+    return Offer(**row | parsed)
 
 
 async def rules(conn: Connection, tenant_id: UUID) -> list[ReminderRule]:

@@ -51,42 +51,25 @@ async def reschedule(
     by: By,
     now: datetime,
 ) -> Appointment:
-    """Moves an appointment to another start, to `staff_id` or, without one, to the same person where they are free.
+    """Moves an appointment to another start, to `staff_id` or, without one, to the same people where they are free.
 
     A pending appointment stays pending. Raises NotFound, AppointmentClosed, TooLateToChange, SlotTaken, Invalid.
     """
     tenant_id = tenant.tenant_id
     present = await _locked(conn, tenant_id, appointment_id)
-    there = starts_at == present.starts_at and (staff_id is None or present.resource_ids == (staff_id,))
+    there = starts_at == present.starts_at and (staff_id is None or staff_id in present.resource_ids)
     if there and present.status in OPEN:
         return present
     offer = await _changeable(conn, tenant_id, present, by, now)
     if staff_id is not None and staff_id not in offer.resource_ids:
         raise Invalid.field("/staff_id", "does not perform this service")
     placing.require_bookable(offer, starts_at, now, by_staff=by == "staff")
-    wanted = [staff_id] if staff_id is not None else list(offer.resource_ids)
-    locked = await allocations.resources(conn, tenant_id, [*wanted, *present.resource_ids], lock=True)
-    free = await placing.require_free(
-        conn,
-        tenant_id,
-        offer,
-        [resource for resource in locked if resource.resource_id in wanted],
-        starts_at,
-        now,
-        but=appointment_id,
-    )
-    free.sort(key=lambda resource: resource.resource_id not in present.resource_ids)
-    await allocations.release(conn, tenant_id, appointment_id)
-    for resource in free:
-        holder = Holder(appointment_id=appointment_id)
-        if await allocations.allocate(conn, tenant_id, offer, resource.resource_id, starts_at, holder):
-            break
-    else:
-        raise placing.slot_taken()
+    holder = Holder(appointment_id=appointment_id)
+    choice = await placing.take(conn, tenant_id, offer, staff_id, starts_at, holder, now, moved=present)
     moved = replace(
         present,
         version=present.version + 1,
-        resource_ids=(resource.resource_id,),
+        resource_ids=choice.resource_ids,
         starts_at=starts_at,
         ends_at=starts_at + offer.duration,
     )

@@ -2,7 +2,7 @@
 
 from booking import reminders
 from booking.catalog import CatalogFollower
-from contracts.business import PolicyChanged, ServiceChanged, StaffChanged
+from contracts.business import HolidaysChanged, PolicyChanged, ResourceChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
 from contracts.model import Event
 from servicekit.clock import Clock, utc_now
@@ -25,6 +25,14 @@ def catalog_consumer(
         assert isinstance(event, StaffChanged)  # noqa: S101 - the consumer dispatches by type
         await follower.staff_changed(conn, event)
 
+    async def resource(conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, ResourceChanged)  # noqa: S101 - as above
+        await follower.resource_changed(conn, event)
+
+    async def holidays(conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, HolidaysChanged)  # noqa: S101 - as above
+        await follower.holidays_changed(conn, event)
+
     async def service(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ServiceChanged)  # noqa: S101 - as above
         await follower.service_changed(conn, event)
@@ -41,5 +49,11 @@ def catalog_consumer(
         db,
         kafka,
         topics=[StaffChanged.TOPIC],
-        handlers={StaffChanged: staff, ServiceChanged: service, PolicyChanged: policy},
+        handlers={
+            StaffChanged: staff,
+            ResourceChanged: resource,
+            HolidaysChanged: holidays,
+            ServiceChanged: service,
+            PolicyChanged: policy,
+        },
     )

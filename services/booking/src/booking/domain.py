@@ -5,12 +5,13 @@ Pure. The catalog types mirror contracts.business, read from booking's own table
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID, uuid5
 
 from contracts.booking import Channel, Consent
-from contracts.business import Hours, HoursException, ReminderRule
+from contracts.business import Hours, HoursException, Question, ReminderRule, ResourceNeed
 
 _REMINDER_NAMESPACE = UUID("6f1d7c1e-6f0a-5a53-9a58-0d6c1f2b7a11")
 _SESSION_NAMESPACE = UUID("b8a4a9b0-3a53-5d0e-8f0c-3f1f5f0d9c02")
@@ -31,18 +32,34 @@ OPEN = frozenset({Status.PENDING, Status.CONFIRMED})
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Somebody (later: something) that an appointment takes; local hours in its own zone."""
+    """Somebody or something that an appointment takes; local hours in its own zone.
+
+    `capacity` identical ones stand behind one resource, numbered by lanes. `closed_days` are the business's, which
+    an exception for the date overrides; they close staff, and what has no staff is of no use.
+    """
 
     resource_id: UUID
     name: str
     timezone: str
     weekly_hours: tuple[Hours, ...]
     exceptions: tuple[HoursException, ...]
+    kind: Literal["staff", "resource"] = "staff"
+    capacity: int = 1
+    always_open: bool = False
+    time_off: tuple[tuple[datetime, datetime], ...] = ()
+    closed_days: frozenset[date] = frozenset()
+
+    def away(self, begin: datetime, end: datetime) -> bool:
+        """Whether any time off lies between two instants."""
+        return any(starts < end and begin < ends for starts, ends in self.time_off)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A bookable service, as the catalog last told."""
+    """A bookable service, as the catalog last told.
+
+    An appointment takes `staff_count` of `resource_ids` at once, and of each need so many places.
+    """
 
     service_id: UUID
     name: str
@@ -58,28 +75,46 @@ class Offer:
     price_amount: int
     currency: str
     resource_ids: tuple[UUID, ...]
+    staff_count: int = 1
+    needs: tuple[ResourceNeed, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether one member of staff is all that it takes."""
+        return self.staff_count == 1 and not self.needs
+
+    @property
+    def all_ids(self) -> tuple[UUID, ...]:
+        """Whatever an appointment may take: staff, then what it needs beside."""
+        return (*self.resource_ids, *(each for need in self.needs for each in need.resource_ids))
 
     def taken(self, starts_at: datetime) -> tuple[datetime, datetime]:
         """What an appointment at `starts_at` takes of its resource, buffers included."""
         return starts_at - self.buffer_before, starts_at + self.duration + self.buffer_after
 
-    def session_id(self, resource_id: UUID, starts_at: datetime, owner_id: UUID) -> UUID:
-        """Allocations of one session may overlap: the places of a class. Otherwise a session has one owner."""
+    def session_id(self, lead_id: UUID, starts_at: datetime, owner_id: UUID) -> UUID:
+        """Allocations of one session may overlap: the places of a class. Otherwise a session has one owner.
+
+        A class's is named by the lead of its team: the member with the least id. Two sessions that run at once
+        share nobody, so they have different leads.
+        """
         if self.capacity == 1:
             return owner_id
-        name = f"{self.service_id}/{resource_id}/{int(starts_at.timestamp())}"
+        name = f"{self.service_id}/{lead_id}/{int(starts_at.timestamp())}"
         return uuid5(_SESSION_NAMESPACE, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A range that a resource is taken for, with how many places of the session are."""
+    """A range that a lane of a resource is taken for, with how many places of the session are."""
 
     resource_id: UUID
     session_id: UUID
     starts: datetime
     ends: datetime
     places: int
+    lane: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +129,18 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to one of the service's questions, with the label as it was asked."""
+
+    question_id: UUID
+    label: str
+    answer: str | bool
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
+    """`resource_ids` is everything that it takes, staff first."""
+
     appointment_id: UUID
     version: int
     status: Status
@@ -109,15 +155,16 @@ class Appointment:
     source: str
     notes: str
     created_at: datetime
+    answers: tuple[Answered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A slot kept for somebody who is still typing."""
+    """A slot kept for somebody who is still typing; staff first in `resource_ids`."""
 
     hold_id: UUID
     service_id: UUID
-    resource_id: UUID
+    resource_ids: tuple[UUID, ...]
     starts_at: datetime
     expires_at: datetime
 

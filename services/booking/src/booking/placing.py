@@ -14,8 +14,10 @@ from uuid import UUID
 from booking import allocations, catalog, events, reminders, store
 from booking.allocations import Holder
 from booking.availability import bookable
-from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.choice import Choice
+from booking.domain import Appointment, Customer, Hold, Offer, Status
 from booking.errors import HoldExpired, SlotTaken
+from booking.questions import Given, answered
 from contracts.booking import AppointmentBooked, Consent
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
@@ -28,7 +30,7 @@ _STAFF_AHEAD = timedelta(days=731)
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
-    """A slot to be kept; without `staff_id` whoever is free and least busy."""
+    """A slot to be kept; with `staff_id` in the team, or else whoever is free and least busy."""
 
     service_id: UUID
     staff_id: UUID | None
@@ -54,6 +56,7 @@ class BookingRequest:
     hold_id: UUID | None
     source: Literal["public", "staff"]
     notes: str = ""
+    answers: Sequence[Given] = ()
 
 
 async def hold(
@@ -64,16 +67,16 @@ async def hold(
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
     expires_at = now + lasts
-    resource_id = await take(
+    choice = await take(
         conn,
         tenant_id,
         offer,
-        [wanted.staff_id] if wanted.staff_id else offer.resource_ids,
+        wanted.staff_id,
         wanted.starts_at,
         Holder(hold_id=hold_id, held_until=expires_at),
         now,
     )
-    kept = Hold(hold_id, offer.service_id, resource_id, wanted.starts_at, expires_at)
+    kept = Hold(hold_id, offer.service_id, choice.resource_ids, wanted.starts_at, expires_at)
     await allocations.add_hold(conn, tenant_id, kept)
     return kept, offer
 
@@ -84,20 +87,22 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
     offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
+    answers = answered(offer.questions, wanted.answers)
     appointment_id = new_id()
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
-        resource_id = await take(
+        choice = await take(
             conn,
             tenant_id,
             offer,
-            [wanted.staff_id] if wanted.staff_id else offer.resource_ids,
+            wanted.staff_id,
             wanted.starts_at,
             Holder(appointment_id=appointment_id),
             now,
         )
+        resource_ids = choice.resource_ids
     else:
-        resource_id = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
+        resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
     customer = await store.add_customer(
         conn,
         tenant_id,
@@ -117,7 +122,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         version=1,
         status=Status.PENDING if pending else Status.CONFIRMED,
         service_id=offer.service_id,
-        resource_ids=(resource_id,),
+        resource_ids=resource_ids,
         customer_id=customer.customer_id,
         starts_at=wanted.starts_at,
         ends_at=wanted.starts_at + offer.duration,
@@ -127,6 +132,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         source=wanted.source,
         notes=wanted.notes,
         created_at=now,
+        answers=answers,
     )
     await store.add_appointment(conn, tenant_id, appointment)
     await outbox.publish(conn, "booking", events.customer_changed(tenant_id, customer), time=now)
@@ -150,41 +156,45 @@ async def take(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
-    resource_ids: Sequence[UUID],
+    staff_id: UUID | None,
     starts_at: datetime,
     holder: Holder,
     now: datetime,
-) -> UUID:
-    """Takes one of the resources at `starts_at`: the least busy that is free. Raises SlotTaken, Invalid."""
-    locked = await allocations.resources(conn, tenant_id, resource_ids, lock=True)
-    free = await require_free(conn, tenant_id, offer, locked, starts_at, now)
-    for resource in free:
-        if await allocations.allocate(conn, tenant_id, offer, resource.resource_id, starts_at, holder):
-            return resource.resource_id
-    raise slot_taken()
-
-
-async def require_free(
-    conn: Connection,
-    tenant_id: UUID,
-    offer: Offer,
-    locked: Sequence[Resource],
-    starts_at: datetime,
-    now: datetime,
     *,
-    but: UUID | None = None,
-) -> list[Resource]:
-    """Those of the locked resources that are free then, least busy first.
+    moved: Appointment | None = None,
+) -> Choice:
+    """Takes what the offer needs at `starts_at`, with `staff_id` in the team; raises SlotTaken, Invalid.
 
-    Raises Invalid when nobody works then, SlotTaken when all who do are taken. `but` is an appointment that is
-    being moved.
+    All that could be taken is locked, whatever is chosen then. A `moved` appointment gives back what it has, and
+    stays with the same people and resources where they are free.
     """
-    working, free = await allocations.candidates(conn, tenant_id, offer, locked, starts_at, now, but=but)
-    if not working:
+    ids = list(offer.all_ids)
+    if staff_id is not None and offer.staff_count == 1:  # nobody else comes into question
+        ids = [staff_id, *(each for each in ids if each not in offer.resource_ids)]
+    had = moved.resource_ids if moved is not None else ()
+    same = [each for each in had if each in offer.resource_ids]
+    locked = await allocations.resources(conn, tenant_id, [*ids, *had], lock=True)
+    but = moved.appointment_id if moved is not None else None
+    eligible = [resource for resource in locked if resource.resource_id in ids]
+    options = await allocations.options(conn, tenant_id, offer, eligible, starts_at, now, but=but)
+    if not options.offered(staff_id):
         raise Invalid.field("/starts_at", "is not a time at which this service is offered")
-    if not free:
+    order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
+    choice = next(
+        (
+            found
+            for wanted in ([*same, None] if staff_id is None else [staff_id])
+            if (found := options.choose(wanted, order, had)) is not None
+        ),
+        None,
+    )
+    if choice is None:
         raise slot_taken()
-    return free
+    if moved is not None:
+        await allocations.release(conn, tenant_id, moved.appointment_id)
+    if not await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder):
+        raise slot_taken()
+    return choice
 
 
 def slot_taken() -> SlotTaken:
@@ -222,17 +232,16 @@ async def _take_over(
     hold_id: UUID,
     appointment_id: UUID,
     now: datetime,
-) -> UUID:
+) -> tuple[UUID, ...]:
     """Turns a hold into the appointment's time. Raises HoldExpired, and Invalid when it is for something else."""
     held = await allocations.hold(conn, tenant_id, hold_id)
     if held is None:
         raise _no_hold()
     if held.service_id != wanted.service_id or held.starts_at != wanted.starts_at:
         raise Invalid.field("/hold_id", "is a hold of another service or time")
-    if wanted.staff_id not in {None, held.resource_id}:
+    if wanted.staff_id is not None and wanted.staff_id not in held.resource_ids:
         raise Invalid.field("/hold_id", "is a hold of another staff member")
-    await allocations.resources(conn, tenant_id, [held.resource_id], lock=True)
-    resource_id = await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now)
-    if resource_id is None:
+    await allocations.resources(conn, tenant_id, held.resource_ids, lock=True)
+    if not await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now):
         raise _no_hold()
-    return resource_id
+    return held.resource_ids

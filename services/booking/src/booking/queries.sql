@@ -1,28 +1,37 @@
 -- booking's statements; see servicekit.queries. Row level security limits each to the transaction's tenant.
 
 -- name: save_resource
-INSERT INTO resource (tenant_id, resource_id, version, deleted, name, timezone, weekly_hours, exceptions)
+INSERT INTO resource (tenant_id, resource_id, version, deleted, name, timezone, weekly_hours, exceptions, kind,
+    capacity, always_open, time_off)
 VALUES (%(tenant_id)s, %(resource_id)s, %(version)s, %(deleted)s, %(name)s, %(timezone)s, %(weekly_hours)s,
-    %(exceptions)s)
+    %(exceptions)s, %(kind)s, %(capacity)s, %(always_open)s, %(time_off)s)
 ON CONFLICT (tenant_id, resource_id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
     name = excluded.name, timezone = excluded.timezone, weekly_hours = excluded.weekly_hours,
-    exceptions = excluded.exceptions
+    exceptions = excluded.exceptions, kind = excluded.kind, capacity = excluded.capacity,
+    always_open = excluded.always_open, time_off = excluded.time_off
 WHERE resource.version < excluded.version
+
+-- name: save_holidays
+INSERT INTO holidays (tenant_id, version, days) VALUES (%(tenant_id)s, %(version)s, %(days)s)
+ON CONFLICT (tenant_id) DO UPDATE SET version = excluded.version, days = excluded.days
+WHERE holidays.version < excluded.version
 
 -- name: save_offer
 INSERT INTO offer (tenant_id, service_id, version, deleted, name, duration, buffer_before, buffer_after,
     slot_step, minimum_notice, booking_window, cancellation_window, capacity, requires_confirmation,
-    price_amount, currency, resource_ids)
+    price_amount, currency, resource_ids, staff_count, needs, questions)
 VALUES (%(tenant_id)s, %(service_id)s, %(version)s, %(deleted)s, %(name)s, %(duration)s, %(buffer_before)s,
     %(buffer_after)s, %(slot_step)s, %(minimum_notice)s, %(booking_window)s, %(cancellation_window)s,
-    %(capacity)s, %(requires_confirmation)s, %(price_amount)s, %(currency)s, %(resource_ids)s)
+    %(capacity)s, %(requires_confirmation)s, %(price_amount)s, %(currency)s, %(resource_ids)s, %(staff_count)s,
+    %(needs)s, %(questions)s)
 ON CONFLICT (tenant_id, service_id) DO UPDATE SET version = excluded.version, deleted = excluded.deleted,
     name = excluded.name, duration = excluded.duration, buffer_before = excluded.buffer_before,
     buffer_after = excluded.buffer_after, slot_step = excluded.slot_step,
     minimum_notice = excluded.minimum_notice, booking_window = excluded.booking_window,
     cancellation_window = excluded.cancellation_window, capacity = excluded.capacity,
     requires_confirmation = excluded.requires_confirmation, price_amount = excluded.price_amount,
-    currency = excluded.currency, resource_ids = excluded.resource_ids
+    currency = excluded.currency, resource_ids = excluded.resource_ids, staff_count = excluded.staff_count,
+    needs = excluded.needs, questions = excluded.questions
 WHERE offer.version < excluded.version
 
 -- name: save_policy
@@ -33,20 +42,25 @@ WHERE reminder_policy.version < excluded.version
 
 -- name: offer
 SELECT service_id, name, duration, buffer_before, buffer_after, slot_step, minimum_notice, booking_window,
-    cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids
+    cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids, staff_count,
+    needs, questions
 FROM offer WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s
     AND (%(deleted_too)s OR NOT deleted)
 
 -- name: resources
-SELECT resource_id, name, timezone, weekly_hours, exceptions FROM resource
+SELECT resource_id, name, timezone, weekly_hours, exceptions, kind, capacity, always_open, time_off, deleted,
+    CASE kind WHEN 'staff' THEN (SELECT days FROM holidays WHERE tenant_id = %(tenant_id)s) END AS closed_days
+FROM resource
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND NOT deleted
 ORDER BY resource_id
 
 -- name: lock_resources
 -- In the order of their ids: all writers of a resource's time queue here, and no two wait for each other.
-SELECT resource_id, name, timezone, weekly_hours, exceptions FROM resource
+SELECT resource_id, name, timezone, weekly_hours, exceptions, kind, capacity, always_open, time_off, deleted,
+    CASE kind WHEN 'staff' THEN (SELECT days FROM holidays WHERE tenant_id = %(tenant_id)s) END AS closed_days
+FROM resource
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
-ORDER BY resource_id FOR NO KEY UPDATE
+ORDER BY resource_id FOR NO KEY UPDATE OF resource
 
 -- name: rules
 SELECT rules FROM reminder_policy WHERE tenant_id = %(tenant_id)s
@@ -58,15 +72,15 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND stat
     AND held_until <= %(now)s
 
 -- name: busy
--- Busy ranges of some resources, one row a session.
-SELECT resource_id, session_id, lower(during) AS starts, upper(during) AS ends, count(*)::int AS places
+-- Busy ranges of some resources, one row a lane and session.
+SELECT resource_id, session_id, lower(during) AS starts, upper(during) AS ends, count(*)::int AS places, lane
 FROM allocation
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
     AND during && tstzrange(%(begin)s, %(end)s)
     AND (state = 'confirmed' OR state = 'held' AND held_until > %(now)s)
     -- A hold has no appointment: without `but` it must not be taken for the one to leave out.
     AND (%(but)s::uuid IS NULL OR appointment_id IS DISTINCT FROM %(but)s)
-GROUP BY resource_id, session_id, during
+GROUP BY resource_id, lane, session_id, during
 
 -- name: loads
 -- How many appointments each resource has on the day: the least busy one is taken.
@@ -76,49 +90,60 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
 GROUP BY resource_id
 
 -- name: allocate
--- No row when the time is taken: the constraint decides, not what was read before.
-INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, place, during, state,
+-- One row for each place that is taken; none for one that is not free: the constraint decides, not what was read.
+INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, place, during, state,
     appointment_id, hold_id, held_until)
-SELECT %(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(session_id)s, place,
+SELECT %(tenant_id)s, wanted.allocation_id, wanted.resource_id, wanted.lane, %(session_id)s, free.place,
     tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s
-FROM (
+FROM unnest(%(allocation_ids)s::uuid[], %(resource_ids)s::uuid[], %(lanes)s::integer[])
+    AS wanted (allocation_id, resource_id, lane)
+CROSS JOIN LATERAL (
     SELECT p AS place FROM generate_series(0, %(capacity)s - 1) AS p
     WHERE NOT EXISTS (
         SELECT FROM allocation a
-        WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = %(resource_id)s AND a.lane = 0
+        WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = wanted.resource_id AND a.lane = wanted.lane
             AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
     ORDER BY p LIMIT 1) AS free
 ON CONFLICT DO NOTHING
-RETURNING allocation_id
 
 -- name: release_appointment
 UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s AND state = 'confirmed'
 
 -- name: take_over_hold
--- The held place becomes the appointment's; no row when the hold has run out or was used.
-UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
-    held_until = NULL
-WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held' AND held_until > %(now)s
-RETURNING resource_id
+-- What is held becomes the appointment's. The hold has run out or was used when these are not all of its rows.
+WITH taken AS (
+    UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
+        held_until = NULL
+    WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held' AND held_until > %(now)s
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM taken) AS taken,
+    -- As they stood before the update, which this does not see.
+    (SELECT count(*) FROM allocation WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s) AS kept
 
 -- name: add_hold
-INSERT INTO hold (tenant_id, hold_id, service_id, resource_id, starts_at, expires_at)
-VALUES (%(tenant_id)s, %(hold_id)s, %(service_id)s, %(resource_id)s, %(starts_at)s, %(expires_at)s)
+-- `resource_id` is for the code before `resource_ids`.
+INSERT INTO hold (tenant_id, hold_id, service_id, resource_id, resource_ids, starts_at, expires_at)
+VALUES (%(tenant_id)s, %(hold_id)s, %(service_id)s, %(resource_id)s, %(resource_ids)s, %(starts_at)s,
+    %(expires_at)s)
 
 -- name: hold
-SELECT hold_id, service_id, resource_id, starts_at, expires_at FROM hold
-WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
+SELECT hold_id, service_id, coalesce(resource_ids, ARRAY[resource_id]) AS resource_ids, starts_at, expires_at
+FROM hold WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
 
 -- name: delete_hold
 DELETE FROM hold WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
 
 -- name: sweep_allocations
--- By the worker, across tenants.
-UPDATE allocation SET state = 'released' WHERE state = 'held' AND held_until <= %(now)s
+-- By the worker, across tenants. It waits for nobody: a writer may hold one of two rows and want the other.
+UPDATE allocation SET state = 'released' WHERE (tenant_id, allocation_id) IN (
+    SELECT tenant_id, allocation_id FROM allocation WHERE state = 'held' AND held_until <= %(now)s
+    FOR UPDATE SKIP LOCKED)
 
 -- name: sweep_holds
-DELETE FROM hold WHERE expires_at <= %(now)s
+DELETE FROM hold WHERE (tenant_id, hold_id) IN (
+    SELECT tenant_id, hold_id FROM hold WHERE expires_at <= %(now)s FOR UPDATE SKIP LOCKED)
 
 -- name: add_customer
 -- The same person (address, number and name alike) keeps its row and gives its consent anew.
@@ -145,20 +170,20 @@ ORDER BY customer_id LIMIT %(limit)s
 
 -- name: add_appointment
 INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
-    ends_at, timezone, price_amount, currency, source, notes, created_at)
+    ends_at, timezone, price_amount, currency, source, notes, created_at, answers)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resource_ids)s, %(customer_id)s,
     %(starts_at)s, %(ends_at)s, %(timezone)s, %(price_amount)s, %(currency)s, %(source)s, %(notes)s,
-    %(created_at)s)
+    %(created_at)s, %(answers)s)
 
 -- name: appointment
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, answers
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: lock_appointment
 -- Changes of one appointment go one after another, and so do their events.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, answers
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
 
 -- name: update_appointment
@@ -168,7 +193,7 @@ WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: appointments_page
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, answers
 FROM appointment
 WHERE tenant_id = %(tenant_id)s
     AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)

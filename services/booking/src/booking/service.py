@@ -50,7 +50,7 @@ class Managed:
     tenant: TenantChanged
     appointment: Appointment
     offer: Offer
-    staff: Sequence[Resource]
+    taken: Sequence[Resource]
     changeable_until: datetime | None
     manage_url: str
 
@@ -106,13 +106,12 @@ class BookingService:
                 raise Invalid.field("?staff", "does not perform this service")
             if tenant.state is not TenantState.ACTIVE:
                 return zone.key, []
-            resources = await allocations.resources(
-                conn, tenant_id, [staff_id] if staff_id else offer.resource_ids
-            )
+            asked = [staff_id] if staff_id is not None and offer.takes_one else offer.all_ids
+            resources = await allocations.resources(conn, tenant_id, asked)
             begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
             ids = [resource.resource_id for resource in resources]
             busy = await allocations.busy(conn, tenant_id, ids, begin, end, now)
-        return zone.key, slots(offer, resources, busy, window, now)
+        return zone.key, slots(offer, resources, busy, window, now, wanted=staff_id)
 
     async def hold(
         self,
@@ -204,9 +203,9 @@ class BookingService:
         offer = _found(
             await catalog.offer(conn, tenant.tenant_id, appointment.service_id, deleted_too=True), "service"
         )
-        staff = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
+        taken = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
         until = changes.changeable_until(appointment, offer, self._clock())
-        return Managed(tenant, appointment, offer, staff, until, self._manage_url(token))
+        return Managed(tenant, appointment, offer, taken, until, self._manage_url(token))
 
     # by the business
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from booking.domain import Appointment, Customer, Reminder, Status
+from psycopg.types.json import Jsonb
+
+from booking.domain import Answered, Appointment, Customer, Reminder, Status
 from contracts.booking import Channel, Consent
 from servicekit.db import Connection
 from servicekit.queries import Queries
@@ -18,7 +20,11 @@ SQL = Queries("booking")
 
 
 def _appointment(row: dict[str, Any]) -> Appointment:
-    return Appointment(**row | {"status": Status(row["status"]), "resource_ids": tuple(row["resource_ids"])})
+    answers = tuple(
+        Answered(UUID(item["question_id"]), item["label"], item["answer"]) for item in row["answers"]
+    )
+    parsed = {"status": Status(row["status"]), "resource_ids": tuple(row["resource_ids"]), "answers": answers}
+    return Appointment(**row | parsed)
 
 
 def _customer(row: dict[str, Any]) -> Customer:
@@ -66,6 +72,9 @@ async def add_appointment(conn: Connection, tenant_id: UUID, appointment: Appoin
         "tenant_id": tenant_id,
         "status": appointment.status.value,
         "resource_ids": list(appointment.resource_ids),
+        "answers": Jsonb(
+            [asdict(item) | {"question_id": str(item.question_id)} for item in appointment.answers]
+        ),
     }
     await conn.execute(SQL.add_appointment, values)
 

@@ -5,17 +5,35 @@ Pure: used by the store (rows become these), the service layer and the routes' a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from uuid import UUID
 
 from contracts.booking import Channel
-from contracts.business import Hours, HoursException, Interval, ReminderRule
+from contracts.business import (
+    Holiday,
+    Hours,
+    HoursException,
+    Interval,
+    Question,
+    ReminderRule,
+    ResourceNeed,
+    TimeOff,
+)
 
 _MIDNIGHT = time(0)
 
 MAX_EXCEPTIONS = 500
 """Of one staff member: the event that tells of them all has to fit into one message of Kafka's."""
+
+MAX_TIME_OFF = 200
+"""Of one staff member, for the same reason."""
+
+MAX_RESOURCES = 500
+"""Of one business."""
+
+MAX_HOLIDAYS = 500
+"""Of one business; about what three years of any country's have."""
 
 DEFAULT_REMINDERS: tuple[tuple[int, Channel], ...] = ((24 * 3600, Channel.EMAIL), (3600, Channel.EMAIL))
 """A new business's reminder policy: offsets in seconds before the start, and the channel."""
@@ -40,6 +58,28 @@ class StaffMember:
     timezone: str
     weekly_hours: tuple[Hours, ...]
     exceptions: tuple[HoursException, ...]
+    time_off: tuple[TimeOff, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A room, a chair, a device; `capacity` identical ones. Without `weekly_hours` it is always open."""
+
+    resource_id: UUID
+    version: int
+    name: str
+    timezone: str
+    capacity: int
+    weekly_hours: tuple[Hours, ...] | None
+    exceptions: tuple[HoursException, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holidays:
+    """The business's closed days, by date."""
+
+    version: int
+    days: tuple[Holiday, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +101,9 @@ class ServiceOffer:
     requires_confirmation: bool
     price_amount: int
     staff_ids: tuple[UUID, ...]
+    staff_count: int = 1
+    needs: tuple[ResourceNeed, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +144,29 @@ def with_exception(
     if intervals is not None:
         others.append(HoursException(date=day, intervals=list(intervals)))
     return tuple(sorted(others, key=lambda item: item.date))
+
+
+def exceptions_fault(exceptions: Sequence[HoursException]) -> str | None:
+    """Why these exceptions cannot stand together, or None."""
+    if len({item.date for item in exceptions}) != len(exceptions):
+        return "a date stands there twice"
+    for item in exceptions:
+        if fault := interval_fault(item.intervals):
+            return f"{item.date}: {fault}"
+    return None
+
+
+def with_holidays(present: Sequence[Holiday], added: Sequence[Holiday]) -> tuple[Holiday, ...]:
+    """Both, by date; a date that stands in both has its new name."""
+    return tuple(
+        sorted({item.date: item for item in (*present, *added)}.values(), key=lambda item: item.date)
+    )
+
+
+def time_off_fault(starts_at: datetime, ends_at: datetime, now: datetime) -> tuple[str, str] | None:
+    """Which field is wrong and why, or None. What has begun today can still be told."""
+    if starts_at < now - timedelta(days=1):
+        return "/starts_at", "lies more than a day in the past"
+    if ends_at <= starts_at:
+        return "/ends_at", "must lie behind starts_at"
+    return ("/ends_at", "lies in the past") if ends_at <= now else None

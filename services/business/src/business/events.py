@@ -2,8 +2,15 @@
 
 from uuid import UUID
 
-from business.domain import Profile, ReminderPolicy, ServiceOffer, StaffMember
-from contracts.business import PolicyChanged, ProfileChanged, ServiceChanged, StaffChanged
+from business.domain import Holidays, Profile, ReminderPolicy, Resource, ServiceOffer, StaffMember
+from contracts.business import (
+    HolidaysChanged,
+    PolicyChanged,
+    ProfileChanged,
+    ResourceChanged,
+    ServiceChanged,
+    StaffChanged,
+)
 from contracts.model import Money
 from contracts.platform import TenantChanged
 
@@ -30,7 +37,26 @@ def staff_changed(tenant_id: UUID, member: StaffMember, *, deleted: bool = False
         timezone=member.timezone,
         weekly_hours=list(member.weekly_hours),
         exceptions=list(member.exceptions),
+        time_off=list(member.time_off),
     )
+
+
+def resource_changed(tenant_id: UUID, resource: Resource, *, deleted: bool = False) -> ResourceChanged:
+    return ResourceChanged(
+        tenant_id=tenant_id,
+        version=resource.version,
+        deleted=deleted,
+        resource_id=resource.resource_id,
+        name=resource.name,
+        timezone=resource.timezone,
+        capacity=resource.capacity,
+        weekly_hours=None if resource.weekly_hours is None else list(resource.weekly_hours),
+        exceptions=list(resource.exceptions),
+    )
+
+
+def holidays_changed(tenant_id: UUID, holidays: Holidays) -> HolidaysChanged:
+    return HolidaysChanged(tenant_id=tenant_id, version=holidays.version, days=list(holidays.days))
 
 
 def service_changed(tenant: TenantChanged, offer: ServiceOffer, *, deleted: bool = False) -> ServiceChanged:
@@ -52,6 +78,9 @@ def service_changed(tenant: TenantChanged, offer: ServiceOffer, *, deleted: bool
         requires_confirmation=offer.requires_confirmation,
         price=Money(amount=offer.price_amount, currency=tenant.currency),
         staff_ids=list(offer.staff_ids),
+        staff_count=offer.staff_count,
+        needs=list(offer.needs),
+        questions=list(offer.questions),
     )
 
 

@@ -26,32 +26,31 @@ RETURNING version, display_name, description, contact_email, contact_phone, addr
 -- name: insert_staff
 INSERT INTO staff (tenant_id, staff_id, name, email, timezone, weekly_hours)
 VALUES (%(tenant_id)s, %(staff_id)s, %(name)s, %(email)s, %(timezone)s, %(weekly_hours)s)
-RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions
 
 -- name: staff_page
-SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions FROM staff
+SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off FROM staff
 WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND (%(after)s::uuid IS NULL OR staff_id > %(after)s)
 ORDER BY staff_id LIMIT %(limit)s
 
 -- name: staff_by_id
-SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions FROM staff
+SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off FROM staff
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s AND deleted_at IS NULL
 
 -- name: lock_staff
 -- Held until the transaction's end: edits of one staff member go one after another.
-SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions FROM staff
+SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off FROM staff
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s AND deleted_at IS NULL FOR UPDATE
 
 -- name: update_staff
 UPDATE staff SET name = %(name)s, email = %(email)s, timezone = %(timezone)s,
-    weekly_hours = %(weekly_hours)s, exceptions = %(exceptions)s, version = version + 1
+    weekly_hours = %(weekly_hours)s, exceptions = %(exceptions)s, time_off = %(time_off)s, version = version + 1
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s
-RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions
+RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off
 
 -- name: delete_staff
 UPDATE staff SET deleted_at = now(), version = version + 1
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s
-RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions
+RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off
 
 -- name: living_staff
 -- Which of these ids are staff members; locked, so that none is deleted meanwhile.
@@ -59,14 +58,69 @@ SELECT staff_id FROM staff
 WHERE tenant_id = %(tenant_id)s AND staff_id = ANY(%(staff_ids)s) AND deleted_at IS NULL
 ORDER BY staff_id FOR SHARE
 
+-- name: count_resources
+-- Under the profile's lock, so that two that are added at once are both counted.
+SELECT count(*)::int AS n FROM resource WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
+
+-- name: insert_resource
+INSERT INTO resource (tenant_id, resource_id, name, timezone, capacity, weekly_hours, exceptions)
+VALUES (%(tenant_id)s, %(resource_id)s, %(name)s, %(timezone)s, %(capacity)s, %(weekly_hours)s, %(exceptions)s)
+
+-- name: resources_page
+SELECT resource_id, version, name, timezone, capacity, weekly_hours, exceptions FROM resource
+WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
+    AND (%(after)s::uuid IS NULL OR resource_id > %(after)s)
+ORDER BY resource_id LIMIT %(limit)s
+
+-- name: resource_by_id
+SELECT resource_id, version, name, timezone, capacity, weekly_hours, exceptions FROM resource
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND deleted_at IS NULL
+
+-- name: lock_resource
+-- Held until the transaction's end: edits of one resource go one after another.
+SELECT resource_id, version, name, timezone, capacity, weekly_hours, exceptions FROM resource
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND deleted_at IS NULL FOR UPDATE
+
+-- name: update_resource
+UPDATE resource SET name = %(name)s, timezone = %(timezone)s, capacity = %(capacity)s,
+    weekly_hours = %(weekly_hours)s, exceptions = %(exceptions)s, version = version + 1
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+RETURNING resource_id, version, name, timezone, capacity, weekly_hours, exceptions
+
+-- name: delete_resource
+UPDATE resource SET deleted_at = now(), version = version + 1
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+RETURNING resource_id, version, name, timezone, capacity, weekly_hours, exceptions
+
+-- name: living_resources
+-- Which of these ids are resources, and how many places each has; locked, so that none is deleted meanwhile.
+SELECT resource_id, capacity FROM resource
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND deleted_at IS NULL
+ORDER BY resource_id FOR SHARE
+
+-- name: services_that_need
+SELECT name FROM service
+WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND needs @> %(need)s ORDER BY name, service_id
+
+-- name: holidays
+SELECT holidays_version AS version, holidays AS days FROM profile WHERE tenant_id = %(tenant_id)s
+
+-- name: lock_holidays
+SELECT holidays_version AS version, holidays AS days FROM profile WHERE tenant_id = %(tenant_id)s FOR UPDATE
+
+-- name: update_holidays
+UPDATE profile SET holidays = %(days)s, holidays_version = holidays_version + 1
+WHERE tenant_id = %(tenant_id)s
+RETURNING holidays_version AS version, holidays AS days
+
 -- name: insert_service
 INSERT INTO service (tenant_id, service_id, name, description, duration_minutes, buffer_before_minutes,
     buffer_after_minutes, slot_step_minutes, minimum_notice_minutes, booking_window_days,
-    cancellation_window_minutes, capacity, requires_confirmation, price_amount)
+    cancellation_window_minutes, capacity, requires_confirmation, price_amount, staff_count, needs, questions)
 VALUES (%(tenant_id)s, %(service_id)s, %(name)s, %(description)s, %(duration_minutes)s,
     %(buffer_before_minutes)s, %(buffer_after_minutes)s, %(slot_step_minutes)s, %(minimum_notice_minutes)s,
     %(booking_window_days)s, %(cancellation_window_minutes)s, %(capacity)s, %(requires_confirmation)s,
-    %(price_amount)s)
+    %(price_amount)s, %(staff_count)s, %(needs)s, %(questions)s)
 
 -- name: update_service
 UPDATE service SET name = %(name)s, description = %(description)s, duration_minutes = %(duration_minutes)s,
@@ -74,7 +128,8 @@ UPDATE service SET name = %(name)s, description = %(description)s, duration_minu
     slot_step_minutes = %(slot_step_minutes)s, minimum_notice_minutes = %(minimum_notice_minutes)s,
     booking_window_days = %(booking_window_days)s,
     cancellation_window_minutes = %(cancellation_window_minutes)s, capacity = %(capacity)s,
-    requires_confirmation = %(requires_confirmation)s, price_amount = %(price_amount)s, version = version + 1
+    requires_confirmation = %(requires_confirmation)s, price_amount = %(price_amount)s,
+    staff_count = %(staff_count)s, needs = %(needs)s, questions = %(questions)s, version = version + 1
 WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s
 
 -- name: touch_service
@@ -92,7 +147,8 @@ WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s AND deleted_at I
 -- Living services with who performs them, by id; all of them or, with service_id, that one.
 SELECT s.service_id, s.version, s.name, s.description, s.duration_minutes, s.buffer_before_minutes,
     s.buffer_after_minutes, s.slot_step_minutes, s.minimum_notice_minutes, s.booking_window_days,
-    s.cancellation_window_minutes, s.capacity, s.requires_confirmation, s.price_amount,
+    s.cancellation_window_minutes, s.capacity, s.requires_confirmation, s.price_amount, s.staff_count, s.needs,
+    s.questions,
     array(SELECT staff_id FROM service_staff l
           WHERE l.tenant_id = s.tenant_id AND l.service_id = s.service_id ORDER BY staff_id) AS staff_ids
 FROM service s

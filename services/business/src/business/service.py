@@ -6,13 +6,15 @@ Called by the routes. The catalog (business.catalog.v1) is compacted, so each ev
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from business import events, store
+from business.checks import found, require_version
+from business.closures import Closures
 from business.domain import (
     MAX_EXCEPTIONS,
     Profile,
@@ -21,18 +23,18 @@ from business.domain import (
     StaffMember,
     with_exception,
 )
+from business.offers import each_once, faults_of, refuse, with_question_ids
+from business.resources import Resources
 from contracts.booking import Channel
 from contracts.business import Hours, Interval, ReminderRule
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import FieldError, Invalid, NotFound, PreconditionFailed
+from servicekit.errors import Invalid
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug, tenant_to_change
-
-T = TypeVar("T")
 
 _SOURCE = "business"
 
@@ -43,6 +45,8 @@ class BusinessService:
     def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
         self._db = db
         self._clock = clock
+        self.resources = Resources(db)
+        self.closures = Closures(db, clock)
 
     # profile
 
@@ -58,9 +62,8 @@ class BusinessService:
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
-            present = _found(await store.profile(conn, tenant_id, lock=True), "profile")
-            if version not in {None, present.version}:
-                raise _edited("The profile")
+            present = found(await store.profile(conn, tenant_id, lock=True), "profile")
+            require_version(version, present.version, "The profile")
             updated = await store.update_profile(conn, tenant_id, replace(present, **fields))
             await outbox.publish(conn, _SOURCE, events.profile_changed(tenant_id, updated))
             return tenant, updated
@@ -89,7 +92,7 @@ class BusinessService:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            return _found(await store.staff_by_id(conn, tenant_id, staff_id), "staff member")
+            return found(await store.staff_by_id(conn, tenant_id, staff_id), "staff member")
 
     async def add_staff(
         self,
@@ -154,9 +157,8 @@ class BusinessService:
     ) -> StaffMember:
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            member = _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
-            if version not in {None, member.version}:
-                raise _edited("The staff member")
+            member = found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
+            require_version(version, member.version, "The staff member")
             member = await store.update_staff(conn, tenant_id, change(member))
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
             return member
@@ -165,7 +167,7 @@ class BusinessService:
         """Takes the staff member off all services too; appointments that stand are not touched. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
-            _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
+            found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             for service_id in await store.remove_staff_from_services(conn, tenant_id, staff_id):
                 await store.touch_service(conn, tenant_id, service_id)
                 offer = await _offer(conn, tenant_id, service_id)
@@ -196,15 +198,16 @@ class BusinessService:
         fields: dict[str, Any],
         answer: Callable[[TenantChanged, ServiceOffer], BaseModel],
     ) -> Outcome:
-        """`fields` are those of ServiceOffer. Raises QuotaExceeded, TenantSuspended, Invalid for unknown staff."""
+        """`fields` are those of ServiceOffer. Raises QuotaExceeded, TenantSuspended, Invalid."""
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                _refuse(await _unknown_staff(conn, tenant_id, fields["staff_ids"]))
+                refuse(await faults_of(conn, tenant_id, fields))
+                questions = with_question_ids(fields["questions"], ())
                 await usage.consume(conn, tenant, "services", self._clock())
-                offer = ServiceOffer(service_id=new_id(), version=1, **_each_once(fields))
+                offer = ServiceOffer(service_id=new_id(), version=1, **each_once(fields, questions))
                 await store.add_service(conn, tenant_id, offer)
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
                 return answer(tenant, offer)
@@ -214,17 +217,18 @@ class BusinessService:
     async def replace_service(
         self, tenant_id: UUID, service_id: UUID, version: int | None, fields: dict[str, Any]
     ) -> tuple[TenantChanged, ServiceOffer]:
-        """Raises NotFound, PreconditionFailed, Invalid for unknown staff."""
+        """Raises NotFound, PreconditionFailed, Invalid for unknown staff, resources and questions."""
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
             # Staff before the service, as delete_staff locks them; told of only once the service is known.
-            unknown = await _unknown_staff(conn, tenant_id, fields["staff_ids"])
-            present = _found(await store.lock_service(conn, tenant_id, service_id), "service")
-            if version not in {None, present}:
-                raise _edited("The service")
-            _refuse(unknown)
-            offer = ServiceOffer(service_id=service_id, version=present + 1, **_each_once(fields))
+            faults = await faults_of(conn, tenant_id, fields)
+            present = found(await store.lock_service(conn, tenant_id, service_id), "service")
+            require_version(version, present, "The service")
+            refuse(faults)
+            asked = (await _offer(conn, tenant_id, service_id)).questions
+            questions = with_question_ids(fields["questions"], asked)
+            offer = ServiceOffer(service_id=service_id, version=present + 1, **each_once(fields, questions))
             await store.update_service(conn, tenant_id, offer)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             return tenant, offer
@@ -233,7 +237,7 @@ class BusinessService:
         """Appointments that stand are not touched. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
-            present = _found(await store.lock_service(conn, tenant_id, service_id), "service")
+            present = found(await store.lock_service(conn, tenant_id, service_id), "service")
             offer = replace(await _offer(conn, tenant_id, service_id), version=present + 1)
             await store.delete_service(conn, tenant_id, service_id)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer, deleted=True))
@@ -245,7 +249,7 @@ class BusinessService:
         """Raises NotFound while the business is not provisioned here."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            return _found(await store.policy(conn, tenant_id), "reminder policy")
+            return found(await store.policy(conn, tenant_id), "reminder policy")
 
     async def replace_policy(
         self, tenant_id: UUID, version: int | None, wanted: Sequence[tuple[int, Channel]]
@@ -256,9 +260,8 @@ class BusinessService:
         """
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            present = _found(await store.policy(conn, tenant_id, lock=True), "reminder policy")
-            if version not in {None, present.version}:
-                raise _edited("The reminder policy")
+            present = found(await store.policy(conn, tenant_id, lock=True), "reminder policy")
+            require_version(version, present.version, "The reminder policy")
             return await write_policy(conn, tenant_id, present, wanted)
 
 
@@ -277,39 +280,9 @@ async def write_policy(
 
 
 async def _profile(conn: Connection, tenant: TenantChanged) -> tuple[TenantChanged, Profile]:
-    return tenant, _found(await store.profile(conn, tenant.tenant_id), "profile")
+    return tenant, found(await store.profile(conn, tenant.tenant_id), "profile")
 
 
 async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID) -> ServiceOffer:
     offers = await store.services(conn, tenant_id, service_id=service_id)
-    return _found(offers[0] if offers else None, "service")
-
-
-async def _unknown_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> dict[int, UUID]:
-    """Which of the ids are no staff members, by their places; the others stay until the transaction's end."""
-    known = await store.living_staff(conn, tenant_id, sorted(set(staff_ids)))
-    return {place: staff_id for place, staff_id in enumerate(staff_ids) if staff_id not in known}
-
-
-def _refuse(unknown: dict[int, UUID]) -> None:
-    if unknown:
-        errors = [
-            FieldError(f"/staff_ids/{place}", f"no staff member has the id {staff_id}")
-            for place, staff_id in unknown.items()
-        ]
-        raise Invalid(errors[0].detail, errors=tuple(errors))
-
-
-def _each_once(fields: dict[str, Any]) -> dict[str, Any]:
-    """A staff member named twice performs once."""
-    return fields | {"staff_ids": tuple(sorted(set(fields["staff_ids"])))}
-
-
-def _found(thing: T | None, name: str) -> T:
-    if thing is None:
-        raise NotFound(f"There is no such {name}.")
-    return thing
-
-
-def _edited(thing: str) -> PreconditionFailed:
-    return PreconditionFailed(f"{thing} was edited in the meantime; read it again.")
+    return found(offers[0] if offers else None, "service")

@@ -10,8 +10,17 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from business.domain import Profile, ReminderPolicy, ServiceOffer, StaffMember
-from contracts.business import Hours, HoursException, ReminderRule
+from business.domain import Holidays, Profile, ReminderPolicy, Resource, ServiceOffer, StaffMember
+from contracts.business import (
+    Holiday,
+    Hours,
+    HoursException,
+    Question,
+    ReminderRule,
+    ResourceNeed,
+    TimeOff,
+)
+from contracts.model import Record
 from servicekit.db import Connection
 from servicekit.queries import Queries
 
@@ -45,10 +54,15 @@ async def update_profile(conn: Connection, tenant_id: UUID, profile: Profile) ->
     return Profile(**row)
 
 
+def _json(items: Sequence[Record]) -> Jsonb:
+    return Jsonb([item.model_dump(mode="json") for item in items])
+
+
 def _staff(row: dict[str, Any]) -> StaffMember:
     hours = tuple(Hours.model_validate(item) for item in row["weekly_hours"])
     exceptions = tuple(HoursException.model_validate(item) for item in row["exceptions"])
-    return StaffMember(**row | {"weekly_hours": hours, "exceptions": exceptions})
+    time_off = tuple(TimeOff.model_validate(item) for item in row["time_off"])
+    return StaffMember(**row | {"weekly_hours": hours, "exceptions": exceptions, "time_off": time_off})
 
 
 def _staff_values(tenant_id: UUID, member: StaffMember) -> dict[str, Any]:
@@ -58,8 +72,9 @@ def _staff_values(tenant_id: UUID, member: StaffMember) -> dict[str, Any]:
         "name": member.name,
         "email": member.email,
         "timezone": member.timezone,
-        "weekly_hours": Jsonb([item.model_dump(mode="json") for item in member.weekly_hours]),
-        "exceptions": Jsonb([item.model_dump(mode="json") for item in member.exceptions]),
+        "weekly_hours": _json(member.weekly_hours),
+        "exceptions": _json(member.exceptions),
+        "time_off": _json(member.time_off),
     }
 
 
@@ -107,10 +122,108 @@ async def living_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UU
     return {row["staff_id"] for row in await (await conn.execute(_SQL.living_staff, values)).fetchall()}
 
 
+def _resource(row: dict[str, Any]) -> Resource:
+    hours = row["weekly_hours"]
+    parsed = {
+        "weekly_hours": None if hours is None else tuple(Hours.model_validate(item) for item in hours),
+        "exceptions": tuple(HoursException.model_validate(item) for item in row["exceptions"]),
+    }
+    return Resource(**row | parsed)
+
+
+def _resource_values(tenant_id: UUID, resource: Resource) -> dict[str, Any]:
+    return asdict(resource) | {
+        "tenant_id": tenant_id,
+        "weekly_hours": None if resource.weekly_hours is None else _json(resource.weekly_hours),
+        "exceptions": _json(resource.exceptions),
+    }
+
+
+async def _resource_row(conn: Connection, statement: bytes, values: dict[str, Any]) -> Resource | None:
+    row = await (await conn.execute(statement, values)).fetchone()
+    return _resource(row) if row else None
+
+
+async def count_resources(conn: Connection, tenant_id: UUID) -> int:
+    """How many there are; the caller holds the profile's lock."""
+    row = await (await conn.execute(_SQL.count_resources, {"tenant_id": tenant_id})).fetchone()
+    return row["n"] if row else 0
+
+
+async def add_resource(conn: Connection, tenant_id: UUID, resource: Resource) -> None:
+    await conn.execute(_SQL.insert_resource, _resource_values(tenant_id, resource))
+
+
+async def resources_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Resource]:
+    values = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    return [_resource(row) for row in await (await conn.execute(_SQL.resources_page, values)).fetchall()]
+
+
+async def resource_by_id(conn: Connection, tenant_id: UUID, resource_id: UUID) -> Resource | None:
+    values = {"tenant_id": tenant_id, "resource_id": resource_id}
+    return await _resource_row(conn, _SQL.resource_by_id, values)
+
+
+async def lock_resource(conn: Connection, tenant_id: UUID, resource_id: UUID) -> Resource | None:
+    """The resource, locked until the transaction's end; None when there is none."""
+    values = {"tenant_id": tenant_id, "resource_id": resource_id}
+    return await _resource_row(conn, _SQL.lock_resource, values)
+
+
+async def update_resource(conn: Connection, tenant_id: UUID, resource: Resource) -> Resource:
+    """Writes a locked resource; answers it with its next version."""
+    updated = await _resource_row(conn, _SQL.update_resource, _resource_values(tenant_id, resource))
+    assert updated is not None  # noqa: S101 - the caller holds the row's lock
+    return updated
+
+
+async def delete_resource(conn: Connection, tenant_id: UUID, resource_id: UUID) -> Resource:
+    """Marks a locked resource as deleted; the row stays, as old appointments name it."""
+    values = {"tenant_id": tenant_id, "resource_id": resource_id}
+    deleted = await _resource_row(conn, _SQL.delete_resource, values)
+    assert deleted is not None  # noqa: S101 - the caller holds the row's lock
+    return deleted
+
+
+async def living_resources(
+    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """The capacity of each id that is a resource; they are kept alive until the transaction's end."""
+    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids)}
+    rows = await (await conn.execute(_SQL.living_resources, values)).fetchall()
+    return {row["resource_id"]: row["capacity"] for row in rows}
+
+
+async def services_that_need(conn: Connection, tenant_id: UUID, resource_id: UUID) -> list[str]:
+    """The names of the services that a locked resource stands in."""
+    values = {"tenant_id": tenant_id, "need": Jsonb([{"resource_ids": [str(resource_id)]}])}
+    rows = await (await conn.execute(_SQL.services_that_need, values)).fetchall()
+    return [row["name"] for row in rows]
+
+
+async def holidays(conn: Connection, tenant_id: UUID, *, lock: bool = False) -> Holidays | None:
+    """The closed days, locked against other edits when asked; None for a business not provisioned."""
+    statement = _SQL.lock_holidays if lock else _SQL.holidays
+    row = await (await conn.execute(statement, {"tenant_id": tenant_id})).fetchone()
+    return _holidays(row) if row else None
+
+
+async def update_holidays(conn: Connection, tenant_id: UUID, days: Sequence[Holiday]) -> Holidays:
+    """Writes locked closed days; answers them with their next version."""
+    values = {"tenant_id": tenant_id, "days": _json(days)}
+    row = await (await conn.execute(_SQL.update_holidays, values)).fetchone()
+    assert row is not None  # noqa: S101 - the caller holds the row's lock
+    return _holidays(row)
+
+
+def _holidays(row: dict[str, Any]) -> Holidays:
+    return Holidays(row["version"], tuple(Holiday.model_validate(item) for item in row["days"]))
+
+
 def _service_values(tenant_id: UUID, offer: ServiceOffer) -> dict[str, Any]:
     values = asdict(offer) | {"tenant_id": tenant_id}
     del values["version"], values["staff_ids"]
-    return values
+    return values | {"needs": _json(offer.needs), "questions": _json(offer.questions)}
 
 
 async def _perform(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> None:
@@ -161,7 +274,16 @@ async def services(
         "limit": limit,
     }
     rows = await (await conn.execute(_SQL.services, values)).fetchall()
-    return [ServiceOffer(**row | {"staff_ids": tuple(row["staff_ids"])}) for row in rows]
+    return [_service(row) for row in rows]
+
+
+def _service(row: dict[str, Any]) -> ServiceOffer:
+    parsed = {
+        "staff_ids": tuple(row["staff_ids"]),
+        "needs": tuple(ResourceNeed.model_validate(item) for item in row["needs"]),
+        "questions": tuple(Question.model_validate(item) for item in row["questions"]),
+    }
+    return ServiceOffer(**row | parsed)
 
 
 async def remove_staff_from_services(conn: Connection, tenant_id: UUID, staff_id: UUID) -> list[UUID]:

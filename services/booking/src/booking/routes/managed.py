@@ -1,5 +1,6 @@
 """An appointment by its customer's link: see it, move it, cancel it, put it into a calendar."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 from icalendar import Calendar, Event
 
-from booking.domain import Status
+from booking.domain import Resource, Status
 from booking.routes.deps import Booking
 from booking.routes.models import MoveBody
 from booking.service import Managed
@@ -50,6 +51,7 @@ class ManagedAnswer(Answer):
     business: BusinessAnswer
     service: NamedAnswer
     staff: list[NamedAnswer]
+    resources: list[NamedAnswer]
     price: Money
     changeable_until: datetime | None
     manage_url: str
@@ -68,11 +70,16 @@ class ManagedAnswer(Answer):
                 slug=tenant.slug, display_name=tenant.display_name, timezone=tenant.timezone
             ),
             service=NamedAnswer(id=offer.service_id, name=offer.name),
-            staff=[NamedAnswer(id=member.resource_id, name=member.name) for member in managed.staff],
+            staff=_named(managed.taken, "staff"),
+            resources=_named(managed.taken, "resource"),
             price=Money(amount=appointment.price_amount, currency=appointment.currency),
             changeable_until=managed.changeable_until,
             manage_url=managed.manage_url,
         )
+
+
+def _named(taken: Sequence[Resource], kind: str) -> list[NamedAnswer]:
+    return [NamedAnswer(id=item.resource_id, name=item.name) for item in taken if item.kind == kind]
 
 
 @router.get("/{token}.ics", response_class=Response)

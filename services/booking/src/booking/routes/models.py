@@ -1,13 +1,14 @@
 """Request bodies and answers that several of booking's routes share."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from booking.domain import Appointment, Customer, Status
+from booking.domain import Answered, Appointment, Customer, Status
 from booking.placing import BookingRequest
+from booking.questions import Given
 from booking.service import Booked
 from contracts.booking import Consent
 from contracts.model import Money
@@ -15,6 +16,11 @@ from servicekit.errors import Invalid
 from servicekit.http.models import Answer, Body, EmailAddress, Instant, Locale, Name, Phone, TimeZone
 
 StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of the offered starts.")]
+
+
+TakenIds = Annotated[
+    list[UUID], Field(description="All that it takes: staff first, then rooms and the like.")
+]
 
 
 class ConsentBody(Body):
@@ -33,14 +39,34 @@ class CustomerBody(Body):
 
 class SlotBody(Body):
     service_id: UUID
-    staff_id: UUID | None = Field(default=None, description="Without it whoever is free and least busy.")
+    staff_id: UUID | None = Field(
+        default=None, description="Who must be in the team; without it whoever is free and least busy."
+    )
     starts_at: StartsAt
+
+
+def _text_or_truth(value: Any) -> str | bool:
+    if not isinstance(value, str | bool):
+        raise ValueError("must be a text, or true or false")
+    return value
+
+
+class AnswerBody(Body):
+    question_id: UUID
+    answer: Annotated[
+        Any,
+        AfterValidator(_text_or_truth),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "boolean"}]}),
+    ] = Field(description="A text, one of the choices, or true or false for a checkbox.")
 
 
 class BookingBody(SlotBody):
     customer: CustomerBody
     consent: ConsentBody
     timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
+    answers: list[AnswerBody] = Field(
+        default_factory=list, max_length=50, description="To the questions that the service asks."
+    )
 
     @model_validator(mode="after")
     def _sms_needs_a_number(self) -> Self:
@@ -65,12 +91,13 @@ class BookingBody(SlotBody):
             hold_id=hold_id,
             source=source,
             notes=notes,
+            answers=[Given(item.question_id, item.answer) for item in self.answers],
         )
 
 
 class MoveBody(Body):
     starts_at: StartsAt
-    staff_id: UUID | None = Field(default=None, description="Without it the same person, if free.")
+    staff_id: UUID | None = Field(default=None, description="Without it the same people, if free.")
 
 
 class BookedAnswer(Answer):
@@ -83,7 +110,7 @@ class BookedAnswer(Answer):
     ends_at: datetime
     timezone: str
     service_id: UUID
-    staff_ids: list[UUID]
+    staff_ids: TakenIds
     price: Money
     manage_url: str
     token: str
@@ -126,6 +153,18 @@ class CustomerAnswer(Answer):
         )
 
 
+class AnsweredAnswer(Answer):
+    """What the customer answered to a question, as it was asked then."""
+
+    question_id: UUID
+    label: str
+    answer: str | bool
+
+    @classmethod
+    def of(cls, answered: Answered) -> "AnsweredAnswer":
+        return cls.model_validate(answered)
+
+
 class AppointmentAnswer(Answer):
     """An appointment as the business sees it."""
 
@@ -136,12 +175,13 @@ class AppointmentAnswer(Answer):
     ends_at: datetime
     timezone: str
     service_id: UUID
-    staff_ids: list[UUID]
+    staff_ids: TakenIds
     price: Money
     source: str
     notes: str
     created_at: datetime
     customer: CustomerAnswer
+    answers: list[AnsweredAnswer]
 
     @classmethod
     def of(cls, appointment: Appointment, customer: Customer) -> "AppointmentAnswer":
@@ -159,4 +199,5 @@ class AppointmentAnswer(Answer):
             notes=appointment.notes,
             created_at=appointment.created_at,
             customer=CustomerAnswer.of(customer),
+            answers=[AnsweredAnswer.of(item) for item in appointment.answers],
         )

@@ -28,7 +28,7 @@ class AvailabilityQuery(Body):
 class SlotAnswer(Answer):
     starts_at: dt.datetime
     ends_at: dt.datetime
-    staff_ids: list[UUID]
+    staff_ids: list[UUID] = Field(description="Who can be asked for then.")
 
 
 class AvailabilityAnswer(Answer):
@@ -54,7 +54,7 @@ class HoldAnswer(Answer):
         return cls(
             id=hold.hold_id,
             service_id=hold.service_id,
-            staff_id=hold.resource_id,
+            staff_id=hold.resource_ids[0],
             starts_at=hold.starts_at,
             ends_at=hold.starts_at + offer.duration,
             expires_at=hold.expires_at,

@@ -1,5 +1,12 @@
 """business's routes: each handler parses, calls the service layer and answers."""
 
-from business.routes import policy, profile, services, staff
+from business.routes import closures, policy, profile, resources, services, staff
 
-ROUTERS = (profile.router, staff.router, services.router, policy.router)
+ROUTERS = (
+    profile.router,
+    staff.router,
+    resources.router,
+    services.router,
+    closures.router,
+    policy.router,
+)

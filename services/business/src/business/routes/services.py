@@ -1,13 +1,14 @@
 """The service catalog: what can be booked, how long it takes, what it costs, who performs it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from business.domain import ServiceOffer
 from business.routes.deps import Business
+from contracts.business import Question, ResourceNeed
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
@@ -18,6 +19,35 @@ from servicekit.http.tokens import Member, Owner
 router = APIRouter(tags=["services"])
 
 Minutes = Annotated[int, Field(ge=0, le=1440)]
+
+
+class NeedBody(Body):
+    resource_ids: Annotated[
+        list[UUID], Field(min_length=1, max_length=100, description="Any of them, the first that are free.")
+    ]
+    count: Annotated[int, Field(ge=1, le=1000, description="How many places at once.")] = 1
+
+
+def _distinct(choices: list[str]) -> list[str]:
+    if len(set(choices)) != len(choices):
+        raise ValueError("two choices are the same")
+    return choices
+
+
+class QuestionBody(Body):
+    id: UUID | None = Field(default=None, description="Of a question that stays; a new one gets its own.")
+    label: Annotated[Name, Field(max_length=120, description="What is asked.")]
+    kind: Literal["text", "choice", "checkbox"]
+    choices: Annotated[list[Name], Field(max_length=50), AfterValidator(_distinct)] = Field(
+        default_factory=list
+    )
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _choices_are_for_a_choice(self) -> Self:
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("choices are needed for a choice, and for nothing else")
+        return self
 
 
 class ServiceBody(Body):
@@ -38,10 +68,34 @@ class ServiceBody(Body):
     requires_confirmation: bool = False
     price_amount: Annotated[int, Field(ge=0, le=100_000_000, description="Minor units of the currency.")]
     staff_ids: Annotated[list[UUID], Field(max_length=500)]
+    staff_count: Annotated[int, Field(ge=1, le=50, description="So many of them at once: a team.")] = 1
+    needs: Annotated[list[NeedBody], Field(max_length=10, description="What it takes beside staff.")] = Field(
+        default_factory=list
+    )
+    questions: Annotated[list[QuestionBody], Field(max_length=20)] = Field(default_factory=list)
 
     def fields(self) -> dict[str, Any]:
-        """As ServiceOffer takes them, with the staff as they were named."""
-        return self.model_dump() | {"staff_ids": tuple(self.staff_ids)}
+        """As ServiceOffer takes them, with the staff as they were named and the questions as they came."""
+        needs = tuple(ResourceNeed(resource_ids=need.resource_ids, count=need.count) for need in self.needs)
+        return self.model_dump() | {"staff_ids": tuple(self.staff_ids), "needs": needs}
+
+
+class QuestionAnswer(Answer):
+    id: UUID
+    label: str
+    kind: str
+    choices: list[str]
+    required: bool
+
+    @classmethod
+    def of(cls, question: Question) -> "QuestionAnswer":
+        return cls(
+            id=question.question_id,
+            label=question.label,
+            kind=question.kind,
+            choices=question.choices,
+            required=question.required,
+        )
 
 
 class ServiceAnswer(Answer):
@@ -60,6 +114,9 @@ class ServiceAnswer(Answer):
     requires_confirmation: bool
     price: Money
     staff_ids: list[UUID]
+    staff_count: int
+    needs: list[ResourceNeed]
+    questions: list[QuestionAnswer]
 
     @classmethod
     def of(cls, tenant: TenantChanged, offer: ServiceOffer) -> "ServiceAnswer":
@@ -80,6 +137,9 @@ class ServiceAnswer(Answer):
             requires_confirmation=offer.requires_confirmation,
             price=Money(amount=offer.price_amount, currency=tenant.currency),
             staff_ids=list(offer.staff_ids),
+            staff_count=offer.staff_count,
+            needs=list(offer.needs),
+            questions=[QuestionAnswer.of(question) for question in offer.questions],
         )
 
 

@@ -1,52 +1,20 @@
 """Staff members, their weekly hours and the exceptions to them."""
 
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
-from business.domain import StaffMember, interval_fault, weekly_hours_fault
+from business.domain import StaffMember
 from business.routes.deps import Business
-from contracts.business import Hours, HoursException, Interval
+from business.routes.hours import ExceptionBody, WeeklyHours, hours, intervals
+from contracts.business import Hours, HoursException
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
-from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, LocalTime, Name, TimeZone
+from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, Name, TimeZone
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member, Owner
 
 router = APIRouter(tags=["staff"])
-
-
-class IntervalBody(Body):
-    opens: LocalTime = Field(examples=["09:00"])
-    closes: LocalTime = Field(examples=["17:00"], description="00:00 is the end of the day.")
-
-
-class HoursBody(IntervalBody):
-    weekday: int = Field(ge=0, le=6, description="0 is Monday.")
-
-
-def _weekly(value: list[HoursBody]) -> list[HoursBody]:
-    if fault := weekly_hours_fault(_hours(value)):
-        raise ValueError(fault)
-    return value
-
-
-def _daily(value: list[IntervalBody]) -> list[IntervalBody]:
-    if fault := interval_fault(_intervals(value)):
-        raise ValueError(fault)
-    return value
-
-
-WeeklyHours = Annotated[list[HoursBody], Field(max_length=70), AfterValidator(_weekly)]
-
-
-def _hours(items: list[HoursBody]) -> list[Hours]:
-    return [Hours(weekday=item.weekday, opens=item.opens, closes=item.closes) for item in items]
-
-
-def _intervals(items: list[IntervalBody]) -> list[Interval]:
-    return [Interval(opens=item.opens, closes=item.closes) for item in items]
 
 
 class NewStaff(Body):
@@ -71,12 +39,6 @@ class StaffEdit(Body):
 
 class WeeklyHoursBody(Body):
     weekly_hours: WeeklyHours
-
-
-class ExceptionBody(Body):
-    intervals: Annotated[list[IntervalBody], Field(max_length=10), AfterValidator(_daily)] = Field(
-        description="The hours of that date; none means closed."
-    )
 
 
 class StaffAnswer(Answer):
@@ -109,7 +71,7 @@ def _tagged(member: StaffMember, response: Response) -> StaffAnswer:
 @router.post("/v1/staff", status_code=201, response_model=StaffAnswer)
 async def add_staff(body: NewStaff, who: Owner, key: Idempotency, business: Business) -> Response:
     outcome = await business.add_staff(
-        who.tenant_id, key, body.name, body.email, body.timezone, _hours(body.weekly_hours), _answer
+        who.tenant_id, key, body.name, body.email, body.timezone, hours(body.weekly_hours), _answer
     )
     return respond(outcome)
 
@@ -155,8 +117,8 @@ async def set_hours(
     business: Business,
     response: Response,
 ) -> StaffAnswer:
-    hours = tuple(_hours(body.weekly_hours))
-    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, weekly_hours=hours), response)
+    weekly = tuple(hours(body.weekly_hours))
+    return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, weekly_hours=weekly), response)
 
 
 @router.get("/v1/staff/{staff_id}/exceptions")
@@ -168,7 +130,7 @@ async def list_exceptions(staff_id: UUID, who: Member, business: Business) -> li
 async def set_exception(
     staff_id: UUID, day: LocalDate, body: ExceptionBody, who: Owner, business: Business, response: Response
 ) -> StaffAnswer:
-    member = await business.set_exception(who.tenant_id, staff_id, day, _intervals(body.intervals))
+    member = await business.set_exception(who.tenant_id, staff_id, day, intervals(body.intervals))
     return _tagged(member, response)
 
 

@@ -5,6 +5,7 @@ is held while its form is filled in.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -160,6 +161,7 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
         minutes_left=_minutes_left(form.get("until")),
         back=_picker(slug, form, times.local(starts_at, zone).date().isoformat()),
         form=form,
+        question_field=question_field,
         key=str(new_id()),
     )
 
@@ -176,7 +178,10 @@ def _minutes_left(until: str) -> int | None:
 @router.post("/appointments")
 async def book(request: Request, slug: Slug, site: Site) -> Response:
     form = await read_form(request)
+    business = await _business(site, slug)
+    questions = (named(business["services"], form.get("service")) or {"questions": []})["questions"]
     form.require("name", "email")
+    form.require(*(question_field(item) for item in questions if item["required"]))
     if form.checked("consent_sms") and not form.get("phone"):
         form.faults["phone"] = "A number is needed for text messages."
     if form.faults:
@@ -185,15 +190,22 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
         answer = await site.gateway.call(
             "POST",
             f"/v1/public/{slug}/appointments",
-            body=_booking(form),
+            body=_booking(form, questions),
             idempotency_key=form.get("key") or str(new_id()),
         )
     except ApiProblem as problem:
-        return await _refused(request, slug, site, form, problem)
+        return await _refused(request, slug, site, form, problem, _answers(questions, form))
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
 
 
-async def _refused(request: Request, slug: str, site: Web, form: Form, problem: ApiProblem) -> Response:
+async def _refused(
+    request: Request,
+    slug: str,
+    site: Web,
+    form: Form,
+    problem: ApiProblem,
+    answers: list[tuple[dict[str, Any], str | bool]],
+) -> Response:
     if problem.slug == "slot-taken":
         return site.pages.redirect(request, _picker(slug, form), _TAKEN, failed=True)
     if problem.slug == "hold-expired":
@@ -202,11 +214,29 @@ async def _refused(request: Request, slug: str, site: Web, form: Form, problem: 
         return await _details(request, slug, site, form, 409)
     if problem.status not in {403, 409, 422}:
         raise problem
-    form.absorb(problem, _FIELDS)
+    places = {f"/answers/{place}": question_field(item) for place, (item, _) in enumerate(answers)}
+    form.absorb(problem, _FIELDS | places)
     return await _details(request, slug, site, form, problem.status)
 
 
-def _booking(form: Form) -> dict[str, Any]:
+def question_field(question: Mapping[str, Any]) -> str:
+    """The form's field for a question."""
+    return f"question-{question['id']}"
+
+
+def _answers(questions: list[dict[str, Any]], form: Form) -> list[tuple[dict[str, Any], str | bool]]:
+    """What was answered, in the order in which it is sent."""
+    given: list[tuple[dict[str, Any], str | bool]] = []
+    for item in questions:
+        name = question_field(item)
+        if item["kind"] == "checkbox":
+            given.append((item, form.checked(name)))
+        elif form.get(name):
+            given.append((item, form.get(name)))
+    return given
+
+
+def _booking(form: Form, questions: list[dict[str, Any]]) -> dict[str, Any]:
     customer = {name: form.get(name) for name in ("name", "email", "phone") if form.get(name)}
     body: dict[str, Any] = {
         "service_id": form.get("service"),
@@ -214,5 +244,9 @@ def _booking(form: Form) -> dict[str, Any]:
         "customer": customer,
         "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
     }
+    if answers := [
+        {"question_id": item["id"], "answer": answer} for item, answer in _answers(questions, form)
+    ]:
+        body["answers"] = answers
     optional = {"staff_id": "staff", "hold_id": "hold", "timezone": "timezone"}
     return body | {name: form.get(field) for name, field in optional.items() if form.get(field)}

@@ -106,6 +106,9 @@ async def replace(request: Request, site: Site, service_id: ServiceId) -> Respon
     if form.faults:
         return await _page(request, site, form, service_id, 422)
     version = f'"v{form.get("version")}"'
+    # What this form does not show stays; If-Match sees to it that it is what stood there when the form was opened.
+    found = (await site.sessions.call(request, "GET", f"/v1/services/{service_id}")).data
+    body |= {name: found[name] for name in ("staff_count", "needs", "questions")}
     try:
         await site.sessions.call(request, "PUT", f"/v1/services/{service_id}", body=body, if_match=version)
     except ApiProblem as problem:

@@ -1,0 +1,65 @@
+"""What lies in the way of an appointment: one resource's busy ranges, sorted, by lane.
+
+Pure; used by booking.availability (what is offered) and booking.choice (what is taken).
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from booking.domain import Busy, Offer, Resource
+
+
+class Day:
+    """One resource's busy ranges, ready to be asked for many starts of one offer."""
+
+    def __init__(self, offer: Offer, resource: Resource, busy: Iterable[Busy]) -> None:
+        """`busy` may be of any time, and is of this resource alone."""
+        self.resource = resource
+        self._offer = offer
+        self._items = sorted(busy, key=lambda item: (item.starts, item.ends))
+        self._starts = [item.starts for item in self._items]
+        # Ends need not be sorted where lanes or lengths differ; their running maximum is.
+        self._reach: list[datetime] = []
+        for item in self._items:
+            self._reach.append(max(item.ends, self._reach[-1]) if self._reach else item.ends)
+
+    def taken(self, starts_at: datetime) -> list[Busy]:
+        """What overlaps an appointment at `starts_at`, buffers included."""
+        begin, end = self._offer.taken(starts_at)
+        low = bisect_right(self._reach, begin)
+        high = bisect_left(self._starts, end)
+        return [item for item in self._items[low:high] if item.ends > begin]
+
+    def free(self, starts_at: datetime) -> bool:
+        """For an offer that takes one: whether nothing else is there, or a place of its own class is left."""
+        found = self.taken(starts_at)
+        if not found:
+            return True
+        lead_id = self.resource.resource_id
+        session = self._offer.session_id(lead_id, starts_at, lead_id)
+        if any(item.session_id != session for item in found):
+            return False
+        # A class whose length was changed has rows of two lengths.
+        return sum(item.places for item in found) < self._offer.capacity
+
+    def lanes(self, starts_at: datetime, count: int) -> list[int]:
+        """The first lanes that nothing is in, `count` at most.
+
+        Lanes beyond the capacity are there still, where it was lowered, and count: no more at once than it says.
+        """
+        occupied = {item.lane for item in self.taken(starts_at)}
+        left = min(count, self.resource.capacity - len(occupied))
+        empty = (lane for lane in range(self.resource.capacity) if lane not in occupied)
+        return list(islice(empty, max(left, 0)))
+
+
+def days_of(offer: Offer, resources: Sequence[Resource], busy: Iterable[Busy]) -> Mapping[UUID, Day]:
+    """Each resource's Day, by its id."""
+    mine: dict[UUID, list[Busy]] = {resource.resource_id: [] for resource in resources}
+    for item in busy:
+        if item.resource_id in mine:
+            mine[item.resource_id].append(item)
+    return {resource.resource_id: Day(offer, resource, mine[resource.resource_id]) for resource in resources}

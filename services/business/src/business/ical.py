@@ -1,0 +1,195 @@
+"""Closed days out of an iCalendar file (RFC 5545): whole days, several in a row, and those of every year.
+
+Pure; called by business.closures. What cannot be taken is refused with the event's name, and nothing is guessed: a
+business that thinks itself closed and is booked has been failed.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from icalendar import Calendar, Component, vRecur
+
+from business.domain import MAX_HOLIDAYS
+from contracts.business import Holiday
+from servicekit.errors import Invalid
+
+MAX_BYTES = 256 * 1024
+_MAX_EVENTS = 300
+_AHEAD = timedelta(days=3 * 366)
+_LONGEST = timedelta(days=366)
+_DAY = timedelta(days=1)
+_NAME = 120
+_YEARLY = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYMONTHDAY", "BYDAY", "WKST"})
+_OF_MONTH = frozenset({"BYMONTHDAY", "BYDAY"})
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_EARLIEST = date(1900, 1, 1)
+
+
+def closed_days(calendar: bytes, today: date) -> list[Holiday]:
+    """The days of the calendar's events from `today` until three years on. Raises Invalid, naming what is wrong."""
+    events = _parse(calendar).walk("VEVENT")
+    if not events:
+        raise _refused("the calendar holds no event")
+    if len(events) > _MAX_EVENTS:
+        raise _refused(f"the calendar holds {len(events)} events; {_MAX_EVENTS} are the most")
+    found: dict[date, Holiday] = {}
+    for place, event in enumerate(events, 1):
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+            continue
+        name = _name(event)
+        what = f"event {place}, {name!r}"
+        for day in _days(event, what, today):
+            found.setdefault(day, Holiday(date=day, name=name))
+        if len(found) > MAX_HOLIDAYS:
+            raise _refused(f"it closes more than {MAX_HOLIDAYS} days of the next three years")
+    if not found:
+        raise _refused("none of its events lies in the next three years")
+    return [found[day] for day in sorted(found)]
+
+
+def _name(event: Component) -> str:
+    shown = "".join(letter if letter.isprintable() else " " for letter in str(event.get("SUMMARY", "")))
+    return " ".join(shown.split())[:_NAME] or "Closed"
+
+
+def _refused(detail: str) -> Invalid:
+    return Invalid.field("/", detail)
+
+
+def _parse(calendar: bytes) -> Component:
+    try:
+        parsed: Component = Calendar.from_ical(calendar.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise _refused("the file is not UTF-8") from None
+    except (ValueError, IndexError, KeyError) as error:
+        raise _refused(f"this is not an iCalendar file: {str(error)[:200]}") from None
+    return parsed
+
+
+def _days(event: Component, what: str, today: date) -> Iterator[date]:
+    first, length = _span(event, what)
+    last = today + _AHEAD
+    left_out = _left_out(event, what)
+    for start in _starts(event, what, first, last):
+        if start in left_out or start + length <= today:
+            continue
+        for offset in range(length.days):
+            day = start + offset * _DAY
+            if today <= day <= last:
+                yield day
+
+
+def _span(event: Component, what: str) -> tuple[date, timedelta]:
+    """The event's first day and how many there are."""
+    if event.errors:
+        field, fault = event.errors[0]
+        raise _refused(f"{what}: {field} cannot be read: {fault}")
+    if "DTSTART" not in event:
+        raise _refused(f"{what} has no DTSTART")
+    first = _whole_day(event["DTSTART"], "DTSTART", what)
+    if first < _EARLIEST:
+        raise _refused(f"{what} begins before {_EARLIEST.year}")
+    if "RDATE" in event:
+        raise _refused(f"{what} has an RDATE; write these dates as events of their own")
+    length = _DAY
+    if "DTEND" in event:
+        length = _whole_day(event["DTEND"], "DTEND", what) - first
+    elif "DURATION" in event:
+        length = _value(event["DURATION"], "DURATION", what)
+    if not isinstance(length, timedelta) or length < _DAY or length % _DAY:
+        raise _refused(f"{what} does not end behind its first day; DTEND is the day after the last")
+    if length > _LONGEST:
+        raise _refused(f"{what} lasts longer than a year")
+    return first, length
+
+
+def _value(field: Any, name: str, what: str) -> Any:
+    if isinstance(field, list):
+        raise _refused(f"{what} has {name} more than once")
+    return field.dt
+
+
+def _whole_day(field: Any, name: str, what: str) -> date:
+    value = _value(field, name, what)
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise _refused(f"{what}: {name} has a time of day; only whole days can be taken")
+    return value
+
+
+def _left_out(event: Component, what: str) -> set[date]:
+    given = event.get("EXDATE", [])
+    lists: list[Any] = given if isinstance(given, list) else [given]
+    return {_whole_day(item, "EXDATE", what) for dates in lists for item in dates.dts}
+
+
+def _starts(event: Component, what: str, first: date, last: date) -> Iterator[date]:
+    """The first days of the event and of its repetitions up to `last`."""
+    if "RRULE" not in event:
+        if first <= last:
+            yield first
+        return
+    rule = _YearlyRule(event["RRULE"], what, first)
+    left = rule.count
+    for year in range(first.year, last.year + 1, rule.interval):
+        for day in rule.days_of(year):
+            if day < first or day > min(last, rule.until):
+                continue
+            if left == 0:
+                return
+            left = None if left is None else left - 1
+            yield day
+
+
+class _YearlyRule:
+    """What comes every year: on its date, on a day of the month, on a weekday of it (RFC 5545 §3.3.10)."""
+
+    def __init__(self, rule: Any, what: str, first: date) -> None:
+        """Raises Invalid for a rule that says more than that."""
+        if not isinstance(rule, vRecur):
+            raise _refused(f"{what} has more than one RRULE")
+        self._parts: dict[str, list[Any]] = {str(name).upper(): list(rule[name]) for name in rule}
+        plain = self._parts.get("FREQ") == ["YEARLY"] and self._parts.keys() <= _YEARLY
+        months = self._parts.get("BYMONTH", [first.month])
+        # Without BYMONTH the other two would speak of all months, or of the year.
+        if not plain or len(months) != 1 or ("BYMONTH" not in self._parts and self._parts.keys() & _OF_MONTH):
+            raise _refused(
+                f"{what} has an RRULE that cannot be taken: only what comes once a year, on a date or on a weekday "
+                "of a month; write its dates as events of their own"
+            )
+        self._month = int(months[0])
+        self._first = first
+        self.interval: int = self._one("INTERVAL", 1)
+        self.count: int | None = self._one("COUNT", None)
+        if (
+            self.interval < 1
+            or (self.count is not None and self.count < 1)
+            or self._month not in range(1, 13)
+        ):
+            raise _refused(f"{what} has an RRULE that never comes")
+        until = self._one("UNTIL", date.max)
+        self.until: date = until.date() if isinstance(until, datetime) else until
+
+    def _one(self, name: str, default: Any) -> Any:
+        return self._parts.get(name, [default])[0]
+
+    def days_of(self, year: int) -> list[date]:
+        """Its days in that year, by date; none where the year does not have it."""
+        length = monthrange(year, self._month)[1]
+        return [date(year, self._month, day) for day in range(1, length + 1) if self._is(year, day, length)]
+
+    def _is(self, year: int, day: int, length: int) -> bool:
+        if not self._parts.keys() & _OF_MONTH:
+            return day == self._first.day
+        days = self._parts.get("BYMONTHDAY")
+        if days is not None and day not in days and day - length - 1 not in days:
+            return False
+        weekdays = self._parts.get("BYDAY")
+        if weekdays is None:
+            return True
+        name = _WEEKDAYS[date(year, self._month, day).weekday()]
+        from_start, from_end = (day - 1) // 7 + 1, -((length - day) // 7 + 1)
+        return any(
+            item.weekday == name and item.relative in {None, 0, from_start, from_end} for item in weekdays
+        )

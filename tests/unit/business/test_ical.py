@@ -1,0 +1,123 @@
+"""Closed days out of iCalendar files: what is taken, and what is refused by name."""
+
+from datetime import date
+
+import pytest
+
+from business.ical import closed_days
+from servicekit.errors import Invalid
+
+TODAY = date(2026, 11, 28)
+
+
+def calendar(*events: str) -> bytes:
+    """Each event's lines, without its frame."""
+    body = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    return f"BEGIN:VCALENDAR\nVERSION:2.0\n{body}END:VCALENDAR\n".replace("\n", "\r\n").encode()
+
+
+def event(starts: str, *lines: str, name: str = "Closed day") -> str:
+    return "\n".join([f"SUMMARY:{name}", f"DTSTART;VALUE=DATE:{starts}", *lines])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "days"),
+    [
+        (event("20261225"), ["2026-12-25"]),
+        (event("20261128"), ["2026-11-28"]),
+        (event("20261224", "DTEND;VALUE=DATE:20261227"), ["2026-12-24", "2026-12-25", "2026-12-26"]),
+        (event("20261231", "DURATION:P2D"), ["2026-12-31", "2027-01-01"]),
+        # Of what has begun already, the rest.
+        (event("20261120", "DTEND;VALUE=DATE:20261130"), ["2026-11-28", "2026-11-29"]),
+        (event("20101225", "RRULE:FREQ=YEARLY"), ["2026-12-25", "2027-12-25", "2028-12-25"]),
+        (event("20241225", "RRULE:FREQ=YEARLY;COUNT=4"), ["2026-12-25", "2027-12-25"]),
+        (event("20241225", "RRULE:FREQ=YEARLY;UNTIL=20271224"), ["2026-12-25"]),
+        (event("20241225", "RRULE:FREQ=YEARLY;INTERVAL=2"), ["2026-12-25", "2028-12-25"]),
+        (event("20240229", "RRULE:FREQ=YEARLY"), ["2028-02-29"]),
+        (
+            event("20241225", "RRULE:FREQ=YEARLY", "EXDATE;VALUE=DATE:20261225,20281225"),
+            ["2027-12-25"],
+        ),
+        # The fourth Thursday of November, the last Monday of May, the Monday before 25 May.
+        (
+            event("20201126", "RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"),
+            ["2027-11-25", "2028-11-23", "2029-11-22"],
+        ),
+        (
+            event("20250526", "RRULE:FREQ=YEARLY;BYMONTH=5;BYDAY=-1MO"),
+            ["2027-05-31", "2028-05-29", "2029-05-28"],
+        ),
+        (
+            event("20250519", "RRULE:FREQ=YEARLY;BYMONTH=5;BYMONTHDAY=18,19,20,21,22,23,24;BYDAY=MO"),
+            ["2027-05-24", "2028-05-22", "2029-05-21"],
+        ),
+        (
+            event("20250131", "RRULE:FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=-1"),
+            ["2027-01-31", "2028-01-31", "2029-01-31"],
+        ),
+    ],
+)
+def test_whole_days_are_taken_for_three_years(wanted: str, days: list[str]) -> None:
+    found = closed_days(calendar(wanted), TODAY)
+    assert [item.date.isoformat() for item in found] == days
+    assert {item.name for item in found} == {"Closed day"}
+
+
+def test_days_come_in_order_once_and_with_one_line_for_a_name() -> None:
+    events = [
+        event("20270101", name="New\\nYear"),
+        event("20261225", name="x" * 200),
+        event("20270101", name="Again"),
+        event("20261226", "STATUS:CANCELLED"),
+        event("20200101", name="Over"),
+    ]
+    found = closed_days(calendar(*events), TODAY)
+    assert [(item.date.isoformat(), item.name) for item in found] == [
+        ("2026-12-25", "x" * 120),
+        ("2027-01-01", "New Year"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (b"", "not an iCalendar file"),
+        (b"nonsense", "not an iCalendar file"),
+        (b"END:VEVENT", "not an iCalendar file"),
+        (b"[]", "not an iCalendar file"),
+        (b"\xff\xfe", "not UTF-8"),
+        (calendar(), "holds no event"),
+        (calendar(*[event("20261225")] * 301), "301 events"),
+        (calendar(event("20101225")), "next three years"),
+        (calendar(event("99991231")), "next three years"),
+        (calendar("SUMMARY:Xmas"), "event 1, 'Xmas' has no DTSTART"),
+        (calendar(event("2026qq25", name="Xmas")), "event 1, 'Xmas': DTSTART cannot be read"),
+        (
+            calendar(event("20261225"), "SUMMARY:Two\nDTSTART:20261225T090000Z"),
+            "event 2, 'Two': DTSTART has a",
+        ),
+        (calendar(event("20261225", "DTSTART;VALUE=DATE:20261226")), "DTSTART more than once"),
+        (calendar(event("18991225", "RRULE:FREQ=YEARLY")), "begins before 1900"),
+        (calendar(event("20261225", "DTEND;VALUE=DATE:20261225")), "does not end behind its first day"),
+        (calendar(event("20261225", "DURATION:PT5H")), "does not end behind its first day"),
+        (calendar(event("20261225", "DTEND;VALUE=DATE:20290101")), "longer than a year"),
+        (calendar(event("20261225", "RDATE;VALUE=DATE:20271225")), "RDATE"),
+        (calendar(event("20261225", "EXDATE:20261225T000000")), "EXDATE has a time of day"),
+        (calendar(event("20261225", "RRULE:FREQ=WEEKLY")), "only what comes once a year"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;BYDAY=SU")), "only what comes once a year"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;BYMONTH=1,2")), "only what comes once a year"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;BYSETPOS=1")), "only what comes once a year"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;INTERVAL=0")), "never comes"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;COUNT=-1")), "never comes"),
+        (calendar(event("20261225", "RRULE:FREQ=OFTEN")), "RRULE cannot be read"),
+        (
+            calendar(*(event(f"{year}0101", "DURATION:P360D") for year in (2027, 2028))),
+            "closes more than 500 days",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_is_named(wanted: bytes, says: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        closed_days(wanted, TODAY)
+    assert says in caught.value.detail
+    assert [error.pointer for error in caught.value.errors] == ["/"]

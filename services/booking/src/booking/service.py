@@ -75,7 +75,7 @@ class BookingService:
 
     async def tenant_id(self, slug: str) -> UUID:
         """The business that a public route names. Raises NotFound."""
-        async with self._db.public() as conn:
+        async with self._db.look_up() as conn:
             return (await tenant_by_slug(conn, slug)).tenant_id
 
     # new bookings
@@ -95,7 +95,7 @@ class BookingService:
         than MAX_DAYS days.
         """
         now = self._clock()
-        async with self._db.tenant(tenant_id) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
             tenant = await tenant_by_id(conn, tenant_id)
             zone = ZoneInfo(timezone or tenant.timezone)
             window = _window(first, last, zone, now)
@@ -122,7 +122,7 @@ class BookingService:
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
 
             async def effect() -> BaseModel:
@@ -153,7 +153,7 @@ class BookingService:
     @asynccontextmanager
     async def _changing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        async with self._db.tenant(tenant_id) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             await reminders.keep_policy(conn, tenant_id)
             yield conn, tenant

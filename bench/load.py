@@ -1,4 +1,4 @@
-"""HTTP load that costs little itself, as it shares the machine with what it loads: raw HTTP/1.1 over kept connections.
+"""HTTP load that costs little, as it shares the machine with what it loads: raw HTTP/1.1 over kept connections.
 
 Used by booking's benches. `closed` sends from so many clients one request after another; `opened` sends at a rate,
 whether or not the answers come, and measures each from the moment at which it was due.
@@ -95,6 +95,7 @@ class _Connection(asyncio.Protocol):
 
 async def _connect(url: str) -> _Connection:
     parts = urlsplit(url)
+    assert parts.port is not None
     _, made = await asyncio.get_running_loop().create_connection(_Connection, parts.hostname, parts.port)
     return made
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from uuid import UUID
 
 import psutil
+from load import request
 
 from booking.catalog import CatalogFollower
 from contracts.booking import Channel
 from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
 from contracts.model import Money
-from load import request
-from servicekit.db import Database
+from servicekit.db import Connection, Database
 from servicekit.testing.tokens import TokenMinter
 from support.databases import Databases, ServiceDatabase
 from support.processes import Running, run_service_by, served_keys
@@ -29,7 +29,7 @@ from support.tenants import know, new_tenant
 
 ALL_DAY = (time(0), time(0))
 STEP = timedelta(minutes=30)
-"""Appointments last so long and begin on its multiples."""
+"""So long an appointment lasts."""
 _WINDOW_DAYS = 700
 
 
@@ -79,9 +79,11 @@ class Shops:
     staff: int
     first: int = 0
     hours: tuple[time, time] = ALL_DAY
+    step_minutes: int = 30
     begin: datetime = field(
-        default_factory=lambda: datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        + timedelta(days=2)
+        default_factory=lambda: (
+            datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
+        )
     )
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -96,7 +98,7 @@ class Shops:
                 await self._catalog(CatalogFollower(), conn, shop)
         await db.close()
 
-    async def _catalog(self, follower: CatalogFollower, conn: object, shop: int) -> None:
+    async def _catalog(self, follower: CatalogFollower, conn: Connection, shop: int) -> None:
         staff = [staff_id(shop * self.staff + number) for number in range(self.staff)]
         opens, closes = self.hours
         for who in staff:
@@ -125,7 +127,7 @@ class Shops:
                 duration_minutes=30,
                 buffer_before_minutes=0,
                 buffer_after_minutes=0,
-                slot_step_minutes=30,
+                slot_step_minutes=self.step_minutes,
                 minimum_notice_minutes=0,
                 booking_window_days=_WINDOW_DAYS,
                 cancellation_window_minutes=0,
@@ -136,9 +138,7 @@ class Shops:
             ),
         )
         rule = ReminderRule(rule_id=UUID(int=shop + 1), offset_seconds=3600, channel=Channel.EMAIL)
-        await follower.policy_changed(
-            conn, PolicyChanged(tenant_id=tenant_id(shop), version=1, rules=[rule])
-        )
+        await follower.policy_changed(conn, PolicyChanged(tenant_id=tenant_id(shop), version=1, rules=[rule]))
 
     def booking(self, number: int) -> Booking:
         """The `number`th: of one business after the other, a slot that no other number has, another customer."""
@@ -177,7 +177,7 @@ class Stack:
         """CPU seconds of PostgreSQL so far, with those of its ended processes."""
         server = psutil.Process(self.databases.server().running().pid)
         own = server.cpu_times()
-        total = own.user + own.system + own.children_user + own.children_system
+        total = float(own.user + own.system + own.children_user + own.children_system)
         for child in server.children():
             times = child.cpu_times()
             total += times.user + times.system
@@ -187,7 +187,7 @@ class Stack:
 def process_cpu(running: Running) -> float:
     """CPU seconds of a service's process so far."""
     times = psutil.Process(running.process.pid).cpu_times()
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 @contextmanager

@@ -95,6 +95,7 @@ class _Connection(asyncio.Protocol):
 
 async def _connect(url: str) -> _Connection:
     parts = urlsplit(url)
+    assert parts.hostname is not None
     assert parts.port is not None
     _, made = await asyncio.get_running_loop().create_connection(_Connection, parts.hostname, parts.port)
     return made

@@ -141,7 +141,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         time=now,
         copy_to=tenant,
     )
-    await reminders.align(conn, tenant_id, appointment, "rescheduled", now)
+    await reminders.ask(conn, tenant_id, appointment, now)
     await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
 

@@ -3,31 +3,38 @@
 Called by the service layer and by the catalog consumer, in their transaction and under the appointment's lock.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from booking import catalog, events, store
-from booking.domain import Appointment, Status, reminders_for
+from booking.domain import Appointment, Reminder, Status, reminders_for
 from booking.events import WithdrawalReason
 from servicekit import outbox
 from servicekit.db import Connection
 
-_KEEP = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(%s || '/reminders', 0))"
-_CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s || '/reminders', 0))"
+_CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
-async def keep_policy(conn: Connection, tenant_id: UUID) -> None:
-    """The policy stays as it is until this transaction ends. Before `align`, and before an appointment is locked.
+def policy_lock(tenant_id: UUID) -> str:
+    """The lock under which the policy stays as it is. Shared before `align`, and before an appointment is locked.
 
     Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
     would be asked for.
     """
-    await conn.execute(_KEEP, (str(tenant_id),))
+    return f"{tenant_id}/reminders"
 
 
 async def change_policy(conn: Connection, tenant_id: UUID) -> None:
     """Waits for those who keep the policy; later ones wait for this transaction. Before `align_all`."""
-    await conn.execute(_CHANGE, (str(tenant_id),))
+    await conn.execute(_CHANGE, (policy_lock(tenant_id),))
+
+
+async def ask(conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime) -> None:
+    """For a new appointment, of which nothing has been asked for: what the policy says, once it is confirmed."""
+    wanted = await _wanted(conn, tenant_id, appointment, now)
+    await store.add_reminders(conn, tenant_id, appointment.appointment_id, wanted)
+    await _publish(conn, tenant_id, appointment, wanted)
 
 
 async def align(
@@ -37,12 +44,7 @@ async def align(
 
     A confirmed appointment wants what the policy says; any other wants none.
     """
-    wanted = []
-    if appointment.status is Status.CONFIRMED:
-        rules = await catalog.rules(conn, tenant_id)
-        wanted = reminders_for(
-            appointment.appointment_id, appointment.version, appointment.starts_at, rules, now
-        )
+    wanted = await _wanted(conn, tenant_id, appointment, now)
     asked = await store.reminders(conn, tenant_id, appointment.appointment_id)
     wanted_ids = {item.reminder_id for item in wanted}
     asked_ids = {item.reminder_id for item in asked}
@@ -58,8 +60,24 @@ async def align(
             for item in obsolete
             if item.due_at > now
         ),
-        *(events.reminder_requested(tenant_id, appointment, item) for item in missing),
     )
+    await _publish(conn, tenant_id, appointment, missing)
+
+
+async def _wanted(
+    conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime
+) -> list[Reminder]:
+    if appointment.status is not Status.CONFIRMED:
+        return []
+    rules = await catalog.rules(conn, tenant_id)
+    return reminders_for(appointment.appointment_id, appointment.version, appointment.starts_at, rules, now)
+
+
+async def _publish(
+    conn: Connection, tenant_id: UUID, appointment: Appointment, missing: Sequence[Reminder]
+) -> None:
+    requested = (events.reminder_requested(tenant_id, appointment, item) for item in missing)
+    await outbox.publish(conn, "booking", *requested)
 
 
 async def align_all(conn: Connection, tenant_id: UUID, now: datetime) -> None:

@@ -4,8 +4,8 @@
 (relay, timers, read models) and sees what a table's worker policy shows. The service layer opens transactions;
 stores take a `Connection` and never commit. The commit happens when the block ends, so before any response.
 
-A pipelined transaction sends its statements, and waits for PostgreSQL, only where a result is fetched and at the end:
-an error is raised there, and `rowcount` tells nothing before. Savepoints do not go with it.
+A pipelined transaction sends its statements, and waits for PostgreSQL, only where a result is fetched and at the
+end: an error is raised there, and `rowcount` cannot be asked before. Savepoints do not go with it.
 """
 
 import select
@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection, AsyncPipeline
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -28,6 +28,16 @@ Connection = AsyncConnection[DictRow]
 _WAIT_SECONDS = 5
 _OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
+
+
+class _Cursor(AsyncCursor[DictRow]):
+    """A cursor that does not answer -1 for what has not been sent."""
+
+    @property
+    def rowcount(self) -> int:
+        if self.pgresult is None and self.connection.pgconn.pipeline_status:
+            raise psycopg.ProgrammingError("in a pipeline nothing is known before a fetch: use RETURNING")
+        return super().rowcount
 
 
 class Database:
@@ -46,6 +56,7 @@ class Database:
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
+                "cursor_factory": _Cursor,
                 "options": _OPTIONS,
                 "application_name": application,
             },
@@ -160,9 +171,9 @@ async def _pipelined(conn: Connection, scope: tuple[str, str]) -> AsyncIterator[
 
 
 def _hold_back(pipeline: AsyncPipeline) -> None:
-    """What is executed goes into libpq's buffer, and out when a result is fetched: a system call each, not one a statement.
+    """What is executed goes into libpq's buffer, and out with the next fetch: one system call for many statements.
 
-    psycopg itself would send at once, and libpq does when 64 KiB have come together.
+    psycopg itself would send each at once; libpq does when 64 KiB have come together.
     """
 
     def buffered() -> Generator[Any, Any, None]:

@@ -4,7 +4,7 @@ Called by the service layer, within its transaction: `lock` first, then read, th
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from booking.store import SQL
 from contracts.business import Hours, HoursException
 from servicekit.db import Connection
 from servicekit.ids import new_id
+from servicekit.queries import values_of
 
 _LOAD_WINDOW = timedelta(hours=12)
 
@@ -118,7 +119,7 @@ async def allocate(
         "begin": begin,
         "end": end,
         "state": "held" if holder.hold_id else "confirmed",
-    } | asdict(holder)
+    } | values_of(holder)
     return (await (await conn.execute(SQL.allocate, values)).fetchone()) is not None
 
 
@@ -128,7 +129,7 @@ async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> No
 
 
 async def add_hold(conn: Connection, tenant_id: UUID, hold: Hold) -> None:
-    await conn.execute(SQL.add_hold, asdict(hold) | {"tenant_id": tenant_id})
+    await conn.execute(SQL.add_hold, values_of(hold) | {"tenant_id": tenant_id})
 
 
 async def hold(conn: Connection, tenant_id: UUID, hold_id: UUID) -> Hold | None:

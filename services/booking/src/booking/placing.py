@@ -129,19 +129,20 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         created_at=now,
     )
     await store.add_appointment(conn, tenant_id, appointment)
-    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, customer), time=now)
     await outbox.publish(
         conn,
         "booking",
+        events.customer_changed(tenant_id, customer),
         AppointmentBooked(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
             confirmed=not pending,
         ),
+        *await reminders.ask(conn, tenant_id, appointment, now),
         time=now,
         copy_to=tenant,
+        copied=AppointmentBooked,
     )
-    await reminders.ask(conn, tenant_id, appointment, now)
     await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
 

@@ -3,13 +3,13 @@
 Called by the service layer and by the catalog consumer, in their transaction and under the appointment's lock.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from booking import catalog, events, store
 from booking.domain import Appointment, Reminder, Status, reminders_for
 from booking.events import WithdrawalReason
+from contracts.booking import ReminderRequested
 from servicekit import outbox
 from servicekit.db import Connection
 
@@ -30,11 +30,13 @@ async def change_policy(conn: Connection, tenant_id: UUID) -> None:
     await conn.execute(_CHANGE, (policy_lock(tenant_id),))
 
 
-async def ask(conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime) -> None:
-    """For a new appointment, of which nothing has been asked for: what the policy says, once it is confirmed."""
+async def ask(
+    conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime
+) -> list[ReminderRequested]:
+    """Notes what a new appointment wants, for which nothing has been asked; answers the events to be published."""
     wanted = await _wanted(conn, tenant_id, appointment, now)
     await store.add_reminders(conn, tenant_id, appointment.appointment_id, wanted)
-    await _publish(conn, tenant_id, appointment, wanted)
+    return [events.reminder_requested(tenant_id, appointment, item) for item in wanted]
 
 
 async def align(
@@ -60,8 +62,8 @@ async def align(
             for item in obsolete
             if item.due_at > now
         ),
+        *(events.reminder_requested(tenant_id, appointment, item) for item in missing),
     )
-    await _publish(conn, tenant_id, appointment, missing)
 
 
 async def _wanted(
@@ -71,13 +73,6 @@ async def _wanted(
         return []
     rules = await catalog.rules(conn, tenant_id)
     return reminders_for(appointment.appointment_id, appointment.version, appointment.starts_at, rules, now)
-
-
-async def _publish(
-    conn: Connection, tenant_id: UUID, appointment: Appointment, missing: Sequence[Reminder]
-) -> None:
-    requested = (events.reminder_requested(tenant_id, appointment, item) for item in missing)
-    await outbox.publish(conn, "booking", *requested)
 
 
 async def align_all(conn: Connection, tenant_id: UUID, now: datetime) -> None:

@@ -176,12 +176,14 @@ class Stack:
     def server_cpu(self) -> float:
         """CPU seconds of PostgreSQL so far, with those of its ended processes."""
         server = psutil.Process(self.databases.server().running().pid)
-        own = server.cpu_times()
-        total = float(own.user + own.system + own.children_user + own.children_system)
-        for child in server.children():
-            times = child.cpu_times()
-            total += times.user + times.system
-        return total
+        while True:
+            own = server.cpu_times()
+            total = float(own.user + own.system + own.children_user + own.children_system)
+            try:
+                times = [child.cpu_times() for child in server.children()]
+            except psutil.NoSuchProcess:  # it has just ended, and is counted with the server's own next time
+                continue
+            return total + sum(each.user + each.system for each in times)
 
 
 def process_cpu(running: Running) -> float:

@@ -31,10 +31,10 @@ WITH customer_made AS (
     VALUES (%(tenant)s, gen_random_uuid(), 'Bea', 'bea@customer.example', 'en', true, false)
     RETURNING customer_id
 ), wanted AS (
-    SELECT gen_random_uuid() AS id, who,
+    SELECT gen_random_uuid() AS id, who.id AS who,
         %(begin)s + day * interval '1 day' + interval '9 hours'
-            + (slot * 3 + day) %% 16 * interval '30 min' AS start
-    FROM unnest(%(staff)s::uuid[]) AS who, generate_series(0, %(days)s - 1) AS day,
+            + (slot * 3 + day + who.number) %% 16 * interval '30 min' AS start
+    FROM unnest(%(staff)s::uuid[]) WITH ORDINALITY AS who (id, number), generate_series(0, %(days)s - 1) AS day,
         generate_series(0, %(a_day)s - 1) AS slot
 ), booked AS (
     INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,

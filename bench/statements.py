@@ -41,7 +41,7 @@ RUN_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement with the values it was sent with."""
+    """One statement, on one line, with the values it was sent with."""
 
     text: str
     values: Sequence[str | None]
@@ -83,7 +83,8 @@ def _statement(entry: dict[str, str]) -> Statement | None:
         int(number): None if value == "NULL" else value[1:-1].replace("''", "'")
         for number, value in _PARAMETER.findall(entry.get("detail", ""))
     }
-    return Statement(text.strip(), [values[number] for number in sorted(values)])
+    lines = [line.strip() for line in text.split("\n") if not line.strip().startswith("--")]
+    return Statement(" ".join(lines), [values[number] for number in sorted(values)])
 
 
 class Script:
@@ -107,10 +108,8 @@ class Script:
         return "\n".join(self._lines) + "\n"
 
     def _filled(self, statement: Statement) -> str:
-        """On one line, with expressions in the places of its values."""
-        text = " ".join(
-            line.strip() for line in statement.text.split("\n") if not line.strip().startswith("--")
-        )
+        """With expressions in the places of its values."""
+        text = statement.text
 
         def filled(place: re.Match[str]) -> str:
             as_text = text[: place.start()].endswith(_TEXT_WANTED)

@@ -24,13 +24,14 @@ from servicekit.logging import name_tenant
 from servicekit.settings import DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
+Cursor = AsyncCursor[DictRow]
 
 _WAIT_SECONDS = 5
 _OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
 
 
-class _Cursor(AsyncCursor[DictRow]):
+class _Cursor(Cursor):
     """A cursor that does not answer -1 for what has not been sent."""
 
     @property

@@ -98,6 +98,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         )
     else:
         resource_id = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
+    rules = await catalog.ask_rules(conn, tenant_id)
     customer = await store.add_customer(
         conn,
         tenant_id,
@@ -138,7 +139,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
             source=wanted.source,
             confirmed=not pending,
         ),
-        *await reminders.ask(conn, tenant_id, appointment, now),
+        *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,
         copy_to=tenant,
         copied=AppointmentBooked,

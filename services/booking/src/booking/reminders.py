@@ -11,7 +11,7 @@ from booking.domain import Appointment, Reminder, Status, reminders_for
 from booking.events import WithdrawalReason
 from contracts.booking import ReminderRequested
 from servicekit import outbox
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 
 _CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -31,10 +31,13 @@ async def change_policy(conn: Connection, tenant_id: UUID) -> None:
 
 
 async def ask(
-    conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime
+    conn: Connection, tenant_id: UUID, appointment: Appointment, rules: Cursor, now: datetime
 ) -> list[ReminderRequested]:
-    """Notes what a new appointment wants, for which nothing has been asked; answers the events to be published."""
-    wanted = await _wanted(conn, tenant_id, appointment, now)
+    """Notes what a new appointment wants, for which nothing has been asked; answers the events to be published.
+
+    `rules` is what catalog.ask_rules answered.
+    """
+    wanted = await _wanted(appointment, rules, now)
     await store.add_reminders(conn, tenant_id, appointment.appointment_id, wanted)
     return [events.reminder_requested(tenant_id, appointment, item) for item in wanted]
 
@@ -46,7 +49,7 @@ async def align(
 
     A confirmed appointment wants what the policy says; any other wants none.
     """
-    wanted = await _wanted(conn, tenant_id, appointment, now)
+    wanted = await _wanted(appointment, await catalog.ask_rules(conn, tenant_id), now)
     asked = await store.reminders(conn, tenant_id, appointment.appointment_id)
     wanted_ids = {item.reminder_id for item in wanted}
     asked_ids = {item.reminder_id for item in asked}
@@ -66,12 +69,10 @@ async def align(
     )
 
 
-async def _wanted(
-    conn: Connection, tenant_id: UUID, appointment: Appointment, now: datetime
-) -> list[Reminder]:
+async def _wanted(appointment: Appointment, asked: Cursor, now: datetime) -> list[Reminder]:
     if appointment.status is not Status.CONFIRMED:
         return []
-    rules = await catalog.rules(conn, tenant_id)
+    rules = await catalog.rules(asked)
     return reminders_for(appointment.appointment_id, appointment.version, appointment.starts_at, rules, now)
 
 

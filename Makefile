@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
-	kustomize events plugin demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster \
+	kustomize events plugin demo up down status logs build clean bench-booking bench-gateway bench-operator bench-cluster cluster \
 	kind-up kind-down e2e
 
 help: ## List the targets
@@ -88,6 +88,9 @@ build: init ## Fetch and build what a first start would
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py
+
+bench-booking: init ## Bookings in SQL and over HTTP, under contention, free slots, the outbox
+	$(RUN)/python bench/bookings.py --plot docs/availability-cost.svg
 
 bench-operator: init ## Tenants: against a plain script, over a restart, memory, changes, a changed plan
 	$(RUN)/python bench/tenants.py --plot docs/operator-cost.svg

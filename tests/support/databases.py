@@ -6,14 +6,18 @@ Used by tests/conftest.py.
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
 from devstack.postgres import Postgres, create_database, create_roles
 from servicekit.migrate import migrate
 from servicekit.settings import DatabaseSettings
+
+_UNSYNCED = MappingProxyType({"fsync": "off", "synchronous_commit": "off"})
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,16 @@ class ServiceDatabase:
 
 
 class Databases:
-    """Makes databases; `close` ends the server and removes its files."""
+    """Makes databases; `close` ends the server and removes its files.
 
-    def __init__(self) -> None:
+    `settings` are the server's. Tests do without its syncing, which a crash of the machine alone would ask for.
+    """
+
+    def __init__(self, settings: Mapping[str, str] = _UNSYNCED) -> None:
         # Not pytest's own folder: another user, as which the server may run, cannot enter that.
         self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
         self._home.chmod(0o711)
-        self._server = Postgres(
-            self._home / "postgres", settings={"fsync": "off", "synchronous_commit": "off"}
-        )
+        self._server = Postgres(self._home / "postgres", settings=settings)
         self._server.start()
         self._passwords: dict[str, str] = {}
         self._templates: set[str] = set()
@@ -73,6 +78,10 @@ class Databases:
             ),
             database_pool_size=16,
         )
+
+    def server(self) -> Postgres:
+        """The server, for who measures it."""
+        return self._server
 
     def close(self) -> None:
         self._server.stop()

@@ -3,15 +3,19 @@
 `tenant(tenant_id)` sees one tenant's rows, by row level security; `worker()` is for loops that serve all tenants
 (relay, timers, read models) and sees what a table's worker policy shows. The service layer opens transactions;
 stores take a `Connection` and never commit. The commit happens when the block ends, so before any response.
+
+A pipelined transaction sends its statements, and waits for PostgreSQL, only where a result is fetched and at the
+end: an error is raised there, and `rowcount` cannot be asked before. Savepoints do not go with it.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import select
+from collections.abc import AsyncIterator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -20,10 +24,21 @@ from servicekit.logging import name_tenant
 from servicekit.settings import DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
+Cursor = AsyncCursor[DictRow]
 
 _WAIT_SECONDS = 5
 _OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
+
+
+class _Cursor(Cursor):
+    """A cursor that does not answer -1 for what has not been sent."""
+
+    @property
+    def rowcount(self) -> int:
+        if self.pgresult is None and self.connection.pgconn.pipeline_status:
+            raise psycopg.ProgrammingError("in a pipeline nothing is known before a fetch: use RETURNING")
+        return super().rowcount
 
 
 class Database:
@@ -38,10 +53,11 @@ class Database:
             timeout=_WAIT_SECONDS,
             open=False,
             name=application,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
+                "cursor_factory": _Cursor,
                 "options": _OPTIONS,
                 "application_name": application,
             },
@@ -55,29 +71,35 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+    async def tenant(self, tenant_id: UUID, *, pipelined: bool = False) -> AsyncIterator[Connection]:
         """A transaction that sees and writes one tenant's rows only.
 
         Raises Unavailable when no connection can be had in 5 s, or the one in use is lost.
         """
         name_tenant(tenant_id)
-        async with self._transaction(str(tenant_id), "") as conn:
+        async with self._connection() as conn, _transaction(conn, str(tenant_id), "", pipelined=pipelined):
             yield conn
 
     @asynccontextmanager
     async def public(self) -> AsyncIterator[Connection]:
         """A transaction that sees no tenant's rows, only who the tenants are: to find one by its slug."""
-        async with self._transaction("", "") as conn:
+        async with self._connection() as conn, _transaction(conn, "", ""):
+            yield conn
+
+    @asynccontextmanager
+    async def look_up(self) -> AsyncIterator[Connection]:
+        """As `public`, for one statement that reads: no transaction is begun for it."""
+        async with self._connection() as conn:
             yield conn
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Connection]:
         """A transaction across tenants, for loops; never used while a client's request is handled."""
-        async with self._transaction("", "on") as conn:
+        async with self._connection() as conn, _transaction(conn, "", "on"):
             yield conn
 
     @asynccontextmanager
-    async def _transaction(self, tenant_id: str, worker: str) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncIterator[Connection]:
         try:
             context = self._pool.connection()
             conn = await context.__aenter__()
@@ -89,9 +111,7 @@ class Database:
         except psycopg.OperationalError as error:
             raise Unavailable("The database cannot be reached at the moment.") from error
         try:
-            async with conn.transaction():
-                await conn.execute(_SCOPE, (tenant_id, worker))
-                yield conn
+            yield conn
         except BaseException as error:
             lost = isinstance(error, psycopg.OperationalError) and conn.broken
             await context.__aexit__(type(error), error, error.__traceback__)
@@ -120,6 +140,60 @@ class Database:
             reason = type(error.__cause__ or error).__name__
             return f"the database at {server_of(self._conninfo)} does not answer ({reason})"
         return None
+
+
+def _transaction(
+    conn: Connection, tenant_id: str, worker: str, *, pipelined: bool = False
+) -> AbstractAsyncContextManager[None]:
+    return (_pipelined if pipelined else _step_by_step)(conn, (tenant_id, worker))
+
+
+@asynccontextmanager
+async def _step_by_step(conn: Connection, scope: tuple[str, str]) -> AsyncIterator[None]:
+    async with conn.transaction():
+        await conn.execute(_SCOPE, scope)
+        yield
+
+
+@asynccontextmanager
+async def _pipelined(conn: Connection, scope: tuple[str, str]) -> AsyncIterator[None]:
+    """Not psycopg's own transaction, which in a pipeline waits four times where there is nothing to fetch."""
+    try:
+        async with conn.pipeline() as pipeline:
+            _hold_back(pipeline)
+            await conn.execute(b"BEGIN")
+            await conn.execute(_SCOPE, scope)
+            yield
+            await conn.execute(b"COMMIT")
+    except BaseException:
+        if not conn.closed:
+            await conn.rollback()
+        raise
+
+
+def _hold_back(pipeline: AsyncPipeline) -> None:
+    """What is executed goes into libpq's buffer, and out with the next fetch: one system call for many statements.
+
+    psycopg itself would send each at once; libpq does when 64 KiB have come together.
+    """
+
+    def buffered() -> Generator[Any, Any, None]:
+        while pipeline.command_queue:
+            pipeline.command_queue.popleft()()
+        yield from ()
+
+    pipeline._communicate_gen = buffered  # type: ignore[method-assign]
+
+
+async def _check(conn: Connection) -> None:
+    """Before a connection is given out. One that the server has closed can be read from, and is then asked.
+
+    The others are not: it would be a round trip for each request. Raises psycopg.OperationalError.
+    """
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(conn)
 
 
 def constraint_of(error: psycopg.Error) -> str | None:

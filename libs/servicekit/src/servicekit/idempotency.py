@@ -11,11 +11,12 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from servicekit.db import Connection, affected
+from servicekit.db import Connection
 from servicekit.errors import IdempotencyMismatch
 
 _CLAIM = b"""
 INSERT INTO idempotency (tenant_id, route, key, request_hash) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+RETURNING 1
 """
 _READ = b"SELECT request_hash, status, body FROM idempotency WHERE tenant_id = %s AND route = %s AND key = %s"
 _STORE = b"UPDATE idempotency SET status = %s, body = %s WHERE tenant_id = %s AND route = %s AND key = %s"
@@ -71,7 +72,7 @@ async def once(
     if key is None:
         return Outcome(status, (await effect()).model_dump_json().encode())
     claim = (tenant_id, key.route, key.key, key.request_hash)
-    while not affected(await conn.execute(_CLAIM, claim)):
+    while await (await conn.execute(_CLAIM, claim)).fetchone() is None:
         replay = await answered(conn, tenant_id, key)
         if replay is not None:  # else housekeeping has just removed it
             return replay

@@ -5,6 +5,7 @@ aggregate lock its row before they write here.
 """
 
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,9 +21,12 @@ from servicekit.tracing import current_traceparent
 
 SHARDS = 16
 
-_INSERT = b"""
-INSERT INTO outbox (shard, topic, key, headers, payload) VALUES (%s, %s, %s, %s, %s)
-"""
+_INSERT = b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES "
+_ROW = b"(%s, %s, %s, %s, %s)"
+_MOST_ROWS = 20
+"""In one statement, so that there are no more of them to prepare."""
+
+Row = tuple[int, str, str, Jsonb, bytes | None]
 
 
 def shard_of(key: str) -> int:
@@ -36,11 +40,13 @@ async def publish(
     *events: Event,
     time: datetime | None = None,
     copy_to: TenantChanged | None = None,
+    copied: type[Event] = Event,
 ) -> None:
     """Writes events, to be relayed in this order; `source` is the service's name.
 
-    With `copy_to` the same events, ids and all, go to that tenant's own stream as well, if it has one.
+    With `copy_to` those of the type `copied`, ids and all, go to that tenant's own stream as well, if it has one.
     """
+    rows: list[Row] = []
     for event in events:
         tenant_id: UUID | None = getattr(event, "tenant_id", None)
         envelope = Envelope(
@@ -53,9 +59,11 @@ async def publish(
             data=event.model_dump_json().encode(),
             traceparent=current_traceparent(),
         )
-        await _insert(conn, event.TOPIC, event.key, envelope)
-        if copy_to is not None and copy_to.event_stream.enabled:
-            await _insert(conn, copy_to.event_stream.topic, event.key, envelope)
+        rows.append(_row(event.TOPIC, event.key, envelope))
+        if copy_to is not None and copy_to.event_stream.enabled and isinstance(event, copied):
+            rows.append(_row(copy_to.event_stream.topic, event.key, envelope))
+    for begin in range(0, len(rows), _MOST_ROWS):
+        await _insert(conn, rows[begin : begin + _MOST_ROWS])
 
 
 async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:
@@ -70,8 +78,12 @@ async def bury(conn: Connection, source: str, event: type[Event], key: str, tena
         data=None,
         traceparent=current_traceparent(),
     )
-    await _insert(conn, event.TOPIC, key, envelope)
+    await _insert(conn, [_row(event.TOPIC, key, envelope)])
 
 
-async def _insert(conn: Connection, topic: str, key: str, envelope: Envelope) -> None:
-    await conn.execute(_INSERT, (shard_of(key), topic, key, Jsonb(envelope.headers()), envelope.data))
+def _row(topic: str, key: str, envelope: Envelope) -> Row:
+    return shard_of(key), topic, key, Jsonb(envelope.headers()), envelope.data
+
+
+async def _insert(conn: Connection, rows: Sequence[Row]) -> None:
+    await conn.execute(_INSERT + b", ".join([_ROW] * len(rows)), [value for row in rows for value in row])

@@ -9,12 +9,12 @@ from contracts.platform import TenantChanged, TenantState
 from servicekit.db import Connection
 from servicekit.errors import NotFound, TenantSuspended
 
-_BY_ID = b"SELECT record FROM tenants WHERE tenant_id = %s AND state IN ('active', 'suspended')"
+_BY_ID = b"SELECT record::text FROM tenants WHERE tenant_id = %s AND state IN ('active', 'suspended')"
 _BY_SLUG = b"""
-SELECT record FROM tenants WHERE slug = %s AND state IN ('active', 'suspended')
+SELECT tenant_id FROM tenants WHERE slug = %s AND state IN ('active', 'suspended')
 ORDER BY updated_at DESC LIMIT 1
 """
-_SHARE = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+_SHARE = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name"
 _CLAIM = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _GOING = b"SELECT 1 FROM tenants WHERE tenant_id = %s AND state IN ('deleting', 'deleted')"
 
@@ -25,16 +25,17 @@ async def tenant_by_id(conn: Connection, tenant_id: UUID) -> TenantChanged:
     row = await cursor.fetchone()
     if row is None:
         raise NotFound("This business does not exist, or is not ready yet.")
-    return TenantChanged.model_validate(row["record"])
+    return TenantChanged.model_validate_json(row["record"])
 
 
-async def tenant_by_slug(conn: Connection, slug: str) -> TenantChanged:
+async def tenant_id_by_slug(conn: Connection, slug: str) -> UUID:
     """For public routes, which name the business by its slug. Raises NotFound."""
     cursor = await conn.execute(_BY_SLUG, (slug,))
     row = await cursor.fetchone()
     if row is None:
         raise NotFound(f"There is no business named {slug!r}.")
-    return TenantChanged.model_validate(row["record"])
+    tenant_id: UUID = row["tenant_id"]
+    return tenant_id
 
 
 def require_active(tenant: TenantChanged) -> None:
@@ -43,12 +44,13 @@ def require_active(tenant: TenantChanged) -> None:
         raise TenantSuspended(f"{tenant.display_name} is suspended and takes no changes at the moment.")
 
 
-async def tenant_to_change(conn: Connection, tenant_id: UUID) -> TenantChanged:
+async def tenant_to_change(conn: Connection, tenant_id: UUID, *sharing: str) -> TenantChanged:
     """As `tenant_by_id`, for a request that writes: no erasure begins before this transaction ends.
 
-    Asked before the transaction locks anything else: an erasure may have to be waited for.
+    Asked before the transaction locks anything else: an erasure may have to be waited for. `sharing` names
+    advisory locks that are shared after that, in the same statement.
     """
-    await conn.execute(_SHARE, (str(tenant_id),))
+    await conn.execute(_SHARE, ([str(tenant_id), *sharing],))
     return await tenant_by_id(conn, tenant_id)
 
 
@@ -57,7 +59,7 @@ async def takes_events(conn: Connection, tenant_id: UUID) -> bool:
 
     Asked by servicekit.consumer. A tenant that is not known yet counts: its events may come before its record.
     """
-    await conn.execute(_SHARE, (str(tenant_id),))
+    await conn.execute(_SHARE, ([str(tenant_id)],))
     return await (await conn.execute(_GOING, (tenant_id,))).fetchone() is None
 
 

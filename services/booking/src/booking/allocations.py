@@ -4,7 +4,7 @@ Called by the service layer, within its transaction: `lock` first, then read, th
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from booking.store import SQL
 from contracts.business import Hours, HoursException
 from servicekit.db import Connection
 from servicekit.ids import new_id
+from servicekit.queries import values_of
 
 _LOAD_WINDOW = timedelta(hours=12)
 
@@ -131,8 +132,9 @@ async def allocate(
         "begin": begin,
         "end": end,
         "state": "held" if holder.hold_id else "confirmed",
-    } | asdict(holder)
-    return (await conn.execute(SQL.allocate, values)).rowcount == len(choice.places)
+    } | values_of(holder)
+    taken = await (await conn.execute(SQL.allocate, values)).fetchall()
+    return len(taken) == len(choice.places)
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:
@@ -141,7 +143,7 @@ async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> No
 
 
 async def add_hold(conn: Connection, tenant_id: UUID, hold: Hold) -> None:
-    values = asdict(hold) | {"tenant_id": tenant_id, "resource_id": hold.resource_ids[0]}
+    values = values_of(hold) | {"tenant_id": tenant_id, "resource_id": hold.resource_ids[0]}
     await conn.execute(SQL.add_hold, values | {"resource_ids": list(hold.resource_ids)})
 
 

@@ -22,7 +22,7 @@ from contracts.business import (
     StaffChanged,
 )
 from contracts.model import Record
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 
 
 class CatalogFollower:
@@ -122,7 +122,12 @@ async def offer(
     return Offer(**row | parsed)
 
 
-async def rules(conn: Connection, tenant_id: UUID) -> list[ReminderRule]:
+async def ask_rules(conn: Connection, tenant_id: UUID) -> Cursor:
+    """For `rules`: a query that in a pipeline goes along with what is fetched before them."""
+    return await conn.execute(SQL.rules, {"tenant_id": tenant_id})
+
+
+async def rules(asked: Cursor) -> list[ReminderRule]:
     """The business's reminder rules; none before its policy has arrived."""
-    row = await (await conn.execute(SQL.rules, {"tenant_id": tenant_id})).fetchone()
+    row = await asked.fetchone()
     return [ReminderRule.model_validate(item) for item in row["rules"]] if row else []

@@ -103,6 +103,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         resource_ids = choice.resource_ids
     else:
         resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
+    rules = await catalog.ask_rules(conn, tenant_id)
     customer = await store.add_customer(
         conn,
         tenant_id,
@@ -135,19 +136,20 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         answers=answers,
     )
     await store.add_appointment(conn, tenant_id, appointment)
-    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, customer), time=now)
     await outbox.publish(
         conn,
         "booking",
+        events.customer_changed(tenant_id, customer),
         AppointmentBooked(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
             confirmed=not pending,
         ),
+        *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,
         copy_to=tenant,
+        copied=AppointmentBooked,
     )
-    await reminders.align(conn, tenant_id, appointment, "rescheduled", now)
     await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
 

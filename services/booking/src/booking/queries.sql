@@ -105,6 +105,7 @@ CROSS JOIN LATERAL (
             AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
     ORDER BY p LIMIT 1) AS free
 ON CONFLICT DO NOTHING
+RETURNING 1
 
 -- name: release_appointment
 UPDATE allocation SET state = 'released'

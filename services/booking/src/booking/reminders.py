@@ -7,27 +7,39 @@ from datetime import datetime
 from uuid import UUID
 
 from booking import catalog, events, store
-from booking.domain import Appointment, Status, reminders_for
+from booking.domain import Appointment, Reminder, Status, reminders_for
 from booking.events import WithdrawalReason
+from contracts.booking import ReminderRequested
 from servicekit import outbox
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 
-_KEEP = b"SELECT pg_advisory_xact_lock_shared(hashtextextended(%s || '/reminders', 0))"
-_CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s || '/reminders', 0))"
+_CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
-async def keep_policy(conn: Connection, tenant_id: UUID) -> None:
-    """The policy stays as it is until this transaction ends. Before `align`, and before an appointment is locked.
+def policy_lock(tenant_id: UUID) -> str:
+    """The lock under which the policy stays as it is. Shared before `align`, and before an appointment is locked.
 
     Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
     would be asked for.
     """
-    await conn.execute(_KEEP, (str(tenant_id),))
+    return f"{tenant_id}/reminders"
 
 
 async def change_policy(conn: Connection, tenant_id: UUID) -> None:
     """Waits for those who keep the policy; later ones wait for this transaction. Before `align_all`."""
-    await conn.execute(_CHANGE, (str(tenant_id),))
+    await conn.execute(_CHANGE, (policy_lock(tenant_id),))
+
+
+async def ask(
+    conn: Connection, tenant_id: UUID, appointment: Appointment, rules: Cursor, now: datetime
+) -> list[ReminderRequested]:
+    """Notes what a new appointment wants, for which nothing has been asked; answers the events to be published.
+
+    `rules` is what catalog.ask_rules answered.
+    """
+    wanted = await _wanted(appointment, rules, now)
+    await store.add_reminders(conn, tenant_id, appointment.appointment_id, wanted)
+    return [events.reminder_requested(tenant_id, appointment, item) for item in wanted]
 
 
 async def align(
@@ -37,12 +49,7 @@ async def align(
 
     A confirmed appointment wants what the policy says; any other wants none.
     """
-    wanted = []
-    if appointment.status is Status.CONFIRMED:
-        rules = await catalog.rules(conn, tenant_id)
-        wanted = reminders_for(
-            appointment.appointment_id, appointment.version, appointment.starts_at, rules, now
-        )
+    wanted = await _wanted(appointment, await catalog.ask_rules(conn, tenant_id), now)
     asked = await store.reminders(conn, tenant_id, appointment.appointment_id)
     wanted_ids = {item.reminder_id for item in wanted}
     asked_ids = {item.reminder_id for item in asked}
@@ -60,6 +67,13 @@ async def align(
         ),
         *(events.reminder_requested(tenant_id, appointment, item) for item in missing),
     )
+
+
+async def _wanted(appointment: Appointment, asked: Cursor, now: datetime) -> list[Reminder]:
+    if appointment.status is not Status.CONFIRMED:
+        return []
+    rules = await catalog.rules(asked)
+    return reminders_for(appointment.appointment_id, appointment.version, appointment.starts_at, rules, now)
 
 
 async def align_all(conn: Connection, tenant_id: UUID, now: datetime) -> None:

@@ -26,7 +26,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound, PreconditionFailed
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
-from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug, tenant_to_change
+from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
 
 T = TypeVar("T")
 
@@ -75,8 +75,8 @@ class BookingService:
 
     async def tenant_id(self, slug: str) -> UUID:
         """The business that a public route names. Raises NotFound."""
-        async with self._db.public() as conn:
-            return (await tenant_by_slug(conn, slug)).tenant_id
+        async with self._db.look_up() as conn:
+            return await tenant_id_by_slug(conn, slug)
 
     # new bookings
 
@@ -95,7 +95,7 @@ class BookingService:
         than MAX_DAYS days.
         """
         now = self._clock()
-        async with self._db.tenant(tenant_id) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
             tenant = await tenant_by_id(conn, tenant_id)
             zone = ZoneInfo(timezone or tenant.timezone)
             window = _window(first, last, zone, now)
@@ -121,7 +121,7 @@ class BookingService:
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
 
             async def effect() -> BaseModel:
@@ -152,9 +152,8 @@ class BookingService:
     @asynccontextmanager
     async def _changing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_to_change(conn, tenant_id)
-            await reminders.keep_policy(conn, tenant_id)
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
+            tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
             yield conn, tenant
 
     def _booked(self, tenant_id: UUID, appointment: Appointment) -> Booked:

@@ -4,7 +4,6 @@ Called by the service layer. What takes a resource's time is in booking.allocati
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,7 @@ from psycopg.types.json import Jsonb
 from booking.domain import Answered, Appointment, Customer, Reminder, Status
 from contracts.booking import Channel, Consent
 from servicekit.db import Connection
-from servicekit.queries import Queries
+from servicekit.queries import Queries, values_of
 
 SQL = Queries("booking")
 
@@ -68,12 +67,12 @@ async def customers_page(conn: Connection, tenant_id: UUID, after: UUID | None, 
 
 
 async def add_appointment(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
-    values = asdict(appointment) | {
+    values = values_of(appointment) | {
         "tenant_id": tenant_id,
         "status": appointment.status.value,
         "resource_ids": list(appointment.resource_ids),
         "answers": Jsonb(
-            [asdict(item) | {"question_id": str(item.question_id)} for item in appointment.answers]
+            [values_of(item) | {"question_id": str(item.question_id)} for item in appointment.answers]
         ),
     }
     await conn.execute(SQL.add_appointment, values)
@@ -143,7 +142,7 @@ async def add_reminders(
     conn: Connection, tenant_id: UUID, appointment_id: UUID, wanted: Sequence[Reminder]
 ) -> None:
     for reminder in wanted:
-        values = asdict(reminder) | {
+        values = values_of(reminder) | {
             "tenant_id": tenant_id,
             "appointment_id": appointment_id,
             "channel": reminder.channel.value,

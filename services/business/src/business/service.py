@@ -34,7 +34,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
-from servicekit.tenants import require_active, tenant_by_id, tenant_by_slug, tenant_to_change
+from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
 
 _SOURCE = "business"
 
@@ -73,7 +73,7 @@ class BusinessService:
     ) -> tuple[TenantChanged, Profile, list[ServiceOffer], list[StaffMember]]:
         """What anyone may see of a business. Raises NotFound."""
         async with self._db.public() as conn:
-            tenant_id = (await tenant_by_slug(conn, slug)).tenant_id
+            tenant_id = await tenant_id_by_slug(conn, slug)
         async with self._db.tenant(tenant_id) as conn:
             tenant, profile = await _profile(conn, await tenant_by_id(conn, tenant_id))
             offers = await store.services(conn, tenant_id)

@@ -22,7 +22,7 @@ class Web:
     signup_plan: str
 
 
-def _web(request: Request) -> Web:
+async def _web(request: Request) -> Web:
     web: Web = request.app.state.service
     return web
 

@@ -44,7 +44,7 @@ def etag(version: int) -> str:
     return f'"v{version}"'
 
 
-def _if_match(
+async def _if_match(
     if_match: Annotated[str | None, Header(description="The ETag that you edit; `*` for any.")] = None,
 ) -> int | None:
     if if_match is None:

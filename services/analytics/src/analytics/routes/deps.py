@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from analytics.service import AnalyticsService
 
 
-def _service(request: Request) -> AnalyticsService:
+async def _service(request: Request) -> AnalyticsService:
     service: AnalyticsService = request.app.state.service
     return service
 

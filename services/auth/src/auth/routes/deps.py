@@ -9,7 +9,7 @@ from auth.service import AuthService
 from servicekit.http.tokens import ADMIN, OWNER, STAFF, Principal, allow
 
 
-def _service(request: Request) -> AuthService:
+async def _service(request: Request) -> AuthService:
     service: AuthService = request.app.state.service
     return service
 
@@ -21,7 +21,7 @@ Anyone = Annotated[Principal, Depends(allow(OWNER, STAFF, ADMIN))]
 """Anyone who is signed in."""
 
 
-def _client_address(request: Request, auth: Auth) -> str:
+async def _client_address(request: Request, auth: Auth) -> str:
     """The gateway strips what came in and writes one address; anything before the last comma is not its own."""
     hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",") if auth.behind_gateway else [""]
     return hops[-1].strip() or (request.client.host if request.client else "unknown")

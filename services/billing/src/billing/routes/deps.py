@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from billing.service import BillingService
 
 
-def _service(request: Request) -> BillingService:
+async def _service(request: Request) -> BillingService:
     service: BillingService = request.app.state.service
     return service
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Path, Request
 from booking.service import BookingService
 
 
-def _service(request: Request) -> BookingService:
+async def _service(request: Request) -> BookingService:
     service: BookingService = request.app.state.service
     return service
 

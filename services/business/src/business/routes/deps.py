@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from business.service import BusinessService
 
 
-def _service(request: Request) -> BusinessService:
+async def _service(request: Request) -> BusinessService:
     service: BusinessService = request.app.state.service
     return service
 

@@ -18,7 +18,7 @@ from servicekit.http.tokens import OWNER, Member, Principal
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
-def _service(request: Request) -> NotificationService:
+async def _service(request: Request) -> NotificationService:
     service: NotificationService = request.app.state.service
     return service
 

@@ -1,0 +1,202 @@
+"""booking with businesses to book at, on a PostgreSQL that syncs what it commits: what booking's benches stand on.
+
+The ids of businesses, staff and services follow from a number, so that pgbench can make them, too.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from itertools import count
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from load import request
+
+from booking.catalog import CatalogFollower
+from contracts.booking import Channel
+from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.model import Money
+from servicekit.db import Connection, Database
+from servicekit.testing.tokens import TokenMinter
+from support.databases import Databases, ServiceDatabase
+from support.processes import Running, run_service_by, served_keys
+from support.programs import from_nothing
+from support.tenants import know, new_tenant
+
+ALL_DAY = (time(0), time(0))
+STEP = timedelta(minutes=30)
+"""So long an appointment lasts."""
+_WINDOW_DAYS = 700
+
+
+def tenant_id(shop: int) -> UUID:
+    return UUID(f"00000000-0000-7000-8000-{shop:012x}")
+
+
+def service_id(shop: int) -> UUID:
+    return UUID(f"00000000-0000-7000-9000-{shop:012x}")
+
+
+def staff_id(number: int) -> UUID:
+    """Staff are numbered through all businesses."""
+    return UUID(f"00000000-0000-7000-a000-{number:012x}")
+
+
+def slug(shop: int) -> str:
+    return f"bench-{shop:06}"
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A public booking that can be asked for."""
+
+    shop: int
+    who: UUID
+    starts_at: datetime
+    email: str
+
+    def request(self) -> bytes:
+        body = {
+            "service_id": str(service_id(self.shop)),
+            "staff_id": str(self.who),
+            "starts_at": self.starts_at.isoformat(),
+            "customer": {"name": "Bea Customer", "email": self.email},
+            "consent": {"email": True},
+        }
+        return request("POST", f"/v1/public/{slug(self.shop)}/appointments", json.dumps(body).encode())
+
+
+@dataclass
+class Shops:
+    """`number` businesses with `staff` people each, from the number `first` on."""
+
+    database: ServiceDatabase
+    number: int
+    staff: int
+    first: int = 0
+    hours: tuple[time, time] = ALL_DAY
+    step_minutes: int = 30
+    begin: datetime = field(
+        default_factory=lambda: (
+            datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
+        )
+    )
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    async def write(self) -> None:
+        """Puts them into booking's tables by the code that its consumers call."""
+        db = Database(self.database.settings, application="bench")
+        await db.open()
+        for shop in range(self.first, self.first + self.number):
+            tenant = new_tenant(tenant_id=tenant_id(shop), slug=slug(shop))
+            await know(db, tenant)
+            async with db.tenant(tenant.tenant_id) as conn:
+                await self._catalog(CatalogFollower(), conn, shop)
+        await db.close()
+
+    async def _catalog(self, follower: CatalogFollower, conn: Connection, shop: int) -> None:
+        staff = [staff_id(shop * self.staff + number) for number in range(self.staff)]
+        opens, closes = self.hours
+        for who in staff:
+            await follower.staff_changed(
+                conn,
+                StaffChanged(
+                    tenant_id=tenant_id(shop),
+                    staff_id=who,
+                    version=1,
+                    deleted=False,
+                    name="Ada",
+                    timezone="Europe/Lisbon",
+                    weekly_hours=[Hours(weekday=day, opens=opens, closes=closes) for day in range(7)],
+                    exceptions=[],
+                ),
+            )
+        await follower.service_changed(
+            conn,
+            ServiceChanged(
+                tenant_id=tenant_id(shop),
+                service_id=service_id(shop),
+                version=1,
+                deleted=False,
+                name="Cut",
+                description="",
+                duration_minutes=30,
+                buffer_before_minutes=0,
+                buffer_after_minutes=0,
+                slot_step_minutes=self.step_minutes,
+                minimum_notice_minutes=0,
+                booking_window_days=_WINDOW_DAYS,
+                cancellation_window_minutes=0,
+                capacity=1,
+                requires_confirmation=False,
+                price=Money(amount=2500, currency="EUR"),
+                staff_ids=staff,
+            ),
+        )
+        rule = ReminderRule(rule_id=UUID(int=shop + 1), offset_seconds=3600, channel=Channel.EMAIL)
+        await follower.policy_changed(conn, PolicyChanged(tenant_id=tenant_id(shop), version=1, rules=[rule]))
+
+    def booking(self, number: int) -> Booking:
+        """The `number`th: of one business after the other, a slot that no other number has, another customer."""
+        shop = self.first + number % self.number
+        turn, who = divmod(number // self.number, self.staff)
+        return Booking(
+            shop, staff_id(shop * self.staff + who), self.begin + turn * STEP, f"c{number}@customer.example"
+        )
+
+    def next_booking(self) -> bytes:
+        """The request of a booking that has not been asked for."""
+        return self.booking(next(self._numbers)).request()
+
+
+@dataclass
+class Stack:
+    """The servers of a run."""
+
+    databases: Databases
+    folder: Path
+    jwks_url: str
+
+    @contextmanager
+    def booking(self, database: ServiceDatabase, role: str, **env: str) -> Iterator[Running]:
+        """booking by its own program, with its usual settings."""
+        own = {
+            "database_url": database.settings.database_url.get_secret_value(),
+            "jwks_url": self.jwks_url,
+            "link_key": "k" * 40,
+            "public_url": "https://book.example",
+        }
+        with run_service_by(from_nothing, "booking", role, self.folder, own | env) as running:
+            yield running
+
+    def server_cpu(self) -> float:
+        """CPU seconds of PostgreSQL so far, with those of its ended processes."""
+        server = psutil.Process(self.databases.server().running().pid)
+        while True:
+            own = server.cpu_times()
+            total = float(own.user + own.system + own.children_user + own.children_system)
+            try:
+                times = [child.cpu_times() for child in server.children()]
+            except psutil.NoSuchProcess:  # it has just ended, and is counted with the server's own next time
+                continue
+            return total + sum(each.user + each.system for each in times)
+
+
+def process_cpu(running: Running) -> float:
+    """CPU seconds of a service's process so far."""
+    times = psutil.Process(running.process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+@contextmanager
+def made_stack(**settings: str) -> Iterator[Stack]:
+    """PostgreSQL as the local stack runs it, fsync and all; `settings` are added to its own."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slotwright-bench-")))
+        databases = stack.enter_context(closing(Databases(settings)))
+        jwks_url = stack.enter_context(served_keys(TokenMinter()))
+        yield Stack(databases, folder, jwks_url)

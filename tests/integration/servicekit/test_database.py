@@ -1,0 +1,155 @@
+"""Transactions of servicekit.db: what a pipelined one sends when, and what is left when something in it fails."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from servicekit.db import Database
+from servicekit.errors import Unavailable
+from servicekit.ids import new_id
+from support.databases import Databases, ServiceDatabase
+
+_LOCK = b"SELECT pg_advisory_xact_lock(7)"
+_USE = b"INSERT INTO usage (tenant_id, metric, period, used) VALUES (%s, 'things', '', %s)"
+_USED = b"SELECT used FROM usage WHERE tenant_id = %s"
+
+
+@pytest.fixture(scope="module")
+def database(databases: Databases) -> ServiceDatabase:
+    return databases.for_service("booking")
+
+
+@pytest.fixture
+async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
+    """One connection at a time: what a failure leaves on it is found by the next transaction."""
+    made = Database(database.settings.model_copy(update={"database_pool_size": 2}), application="test")
+    await made.open()
+    yield made
+    await made.close()
+
+
+def locked(database: ServiceDatabase) -> bool:
+    """Whether somebody holds the lock of these tests."""
+    with psycopg.connect(database.admin_url, autocommit=True) as conn:
+        row = conn.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchone()
+    return bool(row and row[0])
+
+
+async def test_a_pipelined_statement_is_sent_with_the_next_fetch(
+    db: Database, database: ServiceDatabase
+) -> None:
+    async with db.tenant(new_id(), pipelined=True) as conn:
+        await conn.execute(_LOCK)
+        assert not locked(database)
+        row = await (await conn.execute(b"SELECT 1 AS one")).fetchone()
+        assert row == {"one": 1}
+        assert locked(database)
+    assert not locked(database)
+
+
+async def test_a_pipelined_transaction_commits_what_nothing_was_fetched_of(db: Database) -> None:
+    tenant_id = new_id()
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        await conn.execute(_USE, (tenant_id, 3))
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        assert await (await conn.execute(_USED, (tenant_id,))).fetchall() == [{"used": 3}]
+    async with db.tenant(new_id(), pipelined=True) as conn:
+        assert await (await conn.execute(_USED, (tenant_id,))).fetchall() == []
+
+
+async def test_how_many_rows_changed_cannot_be_asked_before_it_is_known(db: Database) -> None:
+    tenant_id = new_id()
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        cursor = await conn.execute(_USE, (tenant_id, 3))
+        with pytest.raises(psycopg.ProgrammingError, match="RETURNING"):
+            _ = cursor.rowcount
+        await (await conn.execute(_USED, (tenant_id,))).fetchone()
+        assert cursor.rowcount == 1
+
+
+async def test_the_first_error_of_a_pipeline_is_raised_by_the_next_fetch_and_nothing_stays(
+    db: Database,
+) -> None:
+    tenant_id = new_id()
+    with pytest.raises(psycopg.errors.CheckViolation):
+        async with db.tenant(tenant_id, pipelined=True) as conn:
+            await conn.execute(_USE, (tenant_id, 3))
+            await conn.execute(_USE, (tenant_id, -1))
+            await conn.execute(_USE, (tenant_id, 4))
+            await (await conn.execute(_USED, (tenant_id,))).fetchone()
+            pytest.fail("the fetch told nothing of the statement before it")
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        assert await (await conn.execute(_USED, (tenant_id,))).fetchall() == []
+
+
+async def test_an_error_that_no_fetch_told_is_raised_at_the_end(db: Database) -> None:
+    tenant_id = new_id()
+    with pytest.raises(psycopg.errors.CheckViolation):
+        async with db.tenant(tenant_id, pipelined=True) as conn:
+            await conn.execute(_USE, (tenant_id, 3))
+            await conn.execute(_USE, (tenant_id, -1))
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        assert await (await conn.execute(_USED, (tenant_id,))).fetchall() == []
+
+
+async def test_an_error_of_ours_takes_back_what_was_written(db: Database) -> None:
+    tenant_id = new_id()
+    with pytest.raises(LookupError):
+        async with db.tenant(tenant_id, pipelined=True) as conn:
+            await conn.execute(_USE, (tenant_id, 3))
+            raise LookupError
+    async with db.tenant(tenant_id, pipelined=True) as conn:
+        assert await (await conn.execute(_USED, (tenant_id,))).fetchall() == []
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing_locked(
+    db: Database, database: ServiceDatabase
+) -> None:
+    async def wait() -> None:
+        async with db.tenant(new_id(), pipelined=True) as conn:
+            await conn.execute(_LOCK)
+            await (await conn.execute(b"SELECT pg_sleep(60)")).fetchone()
+
+    task = asyncio.create_task(wait())
+    while not locked(database):  # noqa: ASYNC110 - another process holds it
+        await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not locked(database)
+    async with db.tenant(new_id(), pipelined=True) as conn:
+        assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
+
+
+async def test_a_pipelined_transaction_whose_connection_is_lost_is_told_as_unavailable(
+    db: Database, database: ServiceDatabase
+) -> None:
+    with pytest.raises(Unavailable, match="lost on the way"):
+        async with db.tenant(new_id(), pipelined=True) as conn:
+            end(database, conn.info.backend_pid)
+            await (await conn.execute(b"SELECT 1")).fetchone()
+    async with db.tenant(new_id(), pipelined=True) as conn:
+        assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
+
+
+async def test_a_connection_that_was_closed_while_nobody_used_it_is_not_given_out(
+    db: Database, database: ServiceDatabase
+) -> None:
+    async with db.look_up() as conn:
+        pid = conn.info.backend_pid
+        assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
+    end(database, pid)
+    async with db.look_up() as conn:
+        assert conn.info.backend_pid != pid
+        assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
+
+
+def end(database: ServiceDatabase, pid: int) -> None:
+    """Ends a session, and waits until it has gone."""
+    with psycopg.connect(database.admin_url, autocommit=True) as admin:
+        assert admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)

@@ -84,6 +84,8 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it."""
+
     customer_id: UUID
     version: int
     name: str
@@ -91,10 +93,14 @@ class Customer:
     phone: str | None
     locale: str
     consent: Consent
+    notes: str = ""
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
+    """`version` counts what customers, calendars and readers of events see; `notes_version` edits of the notes."""
+
     appointment_id: UUID
     version: int
     status: Status
@@ -109,6 +115,12 @@ class Appointment:
     source: str
     notes: str
     created_at: datetime
+    notes_version: int = 0
+
+    @property
+    def revision(self) -> int:
+        """Rises by one with each change of either kind; what an edit by the business starts from."""
+        return self.version + self.notes_version
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from business import events, store
+from business import events, store, trail
 from business.domain import (
     MAX_EXCEPTIONS,
     Profile,
@@ -24,7 +24,8 @@ from business.domain import (
 from contracts.booking import Channel
 from contracts.business import Hours, Interval, ReminderRule
 from contracts.platform import TenantChanged
-from servicekit import outbox, usage
+from servicekit import audit, outbox, usage
+from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import FieldError, Invalid, NotFound, PreconditionFailed
@@ -63,6 +64,7 @@ class BusinessService:
                 raise _edited("The profile")
             updated = await store.update_profile(conn, tenant_id, replace(present, **fields))
             await outbox.publish(conn, _SOURCE, events.profile_changed(tenant_id, updated))
+            await trail.profile(conn, tenant_id, present, updated)
             return tenant, updated
 
     async def public_profile(
@@ -112,6 +114,7 @@ class BusinessService:
                 member = StaffMember(new_id(), 1, name, email, zone, tuple(hours), ())
                 await store.add_staff(conn, tenant_id, member)
                 await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
+                await trail.staff(conn, tenant_id, "staff.added", None, member)
                 return answer(member)
 
             return await once(conn, tenant_id, key, effect)
@@ -154,11 +157,12 @@ class BusinessService:
     ) -> StaffMember:
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            member = _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
-            if version not in {None, member.version}:
+            present = _found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
+            if version not in {None, present.version}:
                 raise _edited("The staff member")
-            member = await store.update_staff(conn, tenant_id, change(member))
+            member = await store.update_staff(conn, tenant_id, change(present))
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
+            await trail.staff(conn, tenant_id, "staff.changed", present, member)
             return member
 
     async def delete_staff(self, tenant_id: UUID, staff_id: UUID) -> None:
@@ -172,6 +176,7 @@ class BusinessService:
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             member = await store.delete_staff(conn, tenant_id, staff_id)
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member, deleted=True))
+            await trail.staff(conn, tenant_id, "staff.removed", member, None)
             await usage.release(conn, tenant_id, "staff", self._clock())
 
     # services
@@ -207,6 +212,7 @@ class BusinessService:
                 offer = ServiceOffer(service_id=new_id(), version=1, **_each_once(fields))
                 await store.add_service(conn, tenant_id, offer)
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
+                await trail.service(conn, tenant_id, "service.added", None, offer)
                 return answer(tenant, offer)
 
             return await once(conn, tenant_id, key, effect)
@@ -224,9 +230,11 @@ class BusinessService:
             if version not in {None, present}:
                 raise _edited("The service")
             _refuse(unknown)
+            before = await _offer(conn, tenant_id, service_id)
             offer = ServiceOffer(service_id=service_id, version=present + 1, **_each_once(fields))
             await store.update_service(conn, tenant_id, offer)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
+            await trail.service(conn, tenant_id, "service.changed", before, offer)
             return tenant, offer
 
     async def delete_service(self, tenant_id: UUID, service_id: UUID) -> None:
@@ -237,6 +245,7 @@ class BusinessService:
             offer = replace(await _offer(conn, tenant_id, service_id), version=present + 1)
             await store.delete_service(conn, tenant_id, service_id)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer, deleted=True))
+            await trail.service(conn, tenant_id, "service.removed", offer, None)
             await usage.release(conn, tenant_id, "services", self._clock())
 
     # reminder policy
@@ -259,7 +268,17 @@ class BusinessService:
             present = _found(await store.policy(conn, tenant_id, lock=True), "reminder policy")
             if version not in {None, present.version}:
                 raise _edited("The reminder policy")
-            return await write_policy(conn, tenant_id, present, wanted)
+            policy = await write_policy(conn, tenant_id, present, wanted)
+            await trail.policy(conn, tenant_id, present, policy)
+            return policy
+
+    # audit trail
+
+    async def entries(self, tenant_id: UUID, **asked: Any) -> list[Entry]:
+        """The audit trail, as servicekit.audit.entries. Raises NotFound for a business not served."""
+        async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
+            return await audit.entries(conn, tenant_id, **asked)
 
 
 async def write_policy(

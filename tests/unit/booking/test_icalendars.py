@@ -1,6 +1,7 @@
 """Appointments as calendars read them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,7 +19,9 @@ def entry(version: int = 1, status: Status = Status.CONFIRMED, summary: str = "C
 
 
 def test_the_uid_stays_and_the_sequence_rises() -> None:
-    events = [Calendar.from_ical(document([entry(version)])).walk("VEVENT")[0] for version in (1, 2)]
+    events: list[Any] = [
+        Calendar.from_ical(document([entry(version)])).walk("VEVENT")[0] for version in (1, 2)
+    ]
     assert [str(event["UID"]) for event in events] == [f"{APPOINTMENT}@slotwright"] * 2
     assert [int(event["SEQUENCE"]) for event in events] == [0, 1]
     assert appointment_of(str(events[0]["UID"])) == APPOINTMENT

@@ -97,7 +97,7 @@ async def importer(world: World) -> AsyncIterator[Importer]:
     await db.open()
     try:
         yield Importer(
-            db, datetime.now(UTC) + timedelta(seconds=5), OutboundClient(allowed, user_agent="Tests")
+            db, datetime.now(UTC) + timedelta(minutes=5), OutboundClient(allowed, user_agent="Tests")
         )
     finally:
         await db.close()

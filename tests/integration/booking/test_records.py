@@ -352,9 +352,7 @@ async def test_a_large_export_is_read_as_it_is_sent(world: World) -> None:
     headers = world.minter.headers(tenant_id)
     with world.http.stream("GET", f"{world.url}/v1/customers/export.csv", headers=headers) as answer:
         until(lambda: world.rows(waiting), "the server waits for its reader")
-        assert (
-            sum(line.startswith("0") or "@customer.example" in line for line in answer.iter_lines()) == count
-        )
+        assert sum("@customer.example" in line for line in answer.iter_lines()) == count
 
     # Whoever goes away in the middle leaves no transaction behind.
     with world.http.stream("GET", f"{world.url}/v1/customers/export.csv", headers=headers):

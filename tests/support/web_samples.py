@@ -186,11 +186,14 @@ def appointment(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "created_at": starts_at - dt.timedelta(days=3),
         "customer": CustomerAnswer(
             id=CUSTOMER,
+            version=1,
             name="Lin <Chen>",
             email="lin@example.com",
             phone=None,
             locale="en",
             consent=Consent(email=True, sms=False),
+            notes="",
+            erased_at=None,
         ),
     }
     return AppointmentAnswer(**values | changes).model_dump(mode="json")

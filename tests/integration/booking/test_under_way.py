@@ -93,7 +93,7 @@ async def test_an_erasure_that_begins_while_a_booking_is_made_erases_it(world: W
             "the erasure waits, or is done and reports",
         )
     until(lambda: deleted(topics, shop), "booking has reported the deletion")
-    for table in ("appointment", "allocation", "customer", "reminder", "usage"):
+    for table in ("appointment", "allocation", "customer", "reminder", "usage", "audit_entry"):
         assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", shop.tenant.tenant_id) == []
 
 

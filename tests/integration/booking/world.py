@@ -168,9 +168,11 @@ class World:
         path = f"/v1/public/{shop.tenant.slug}/appointments"
         return self.http.post(f"{self.url}{path}", json=body, headers=headers)
 
-    def call(self, method: str, path: str, shop: Shop | None = None, **sent: Any) -> httpx.Response:
-        """Any request; as the shop's owner when one is named."""
-        headers = self.minter.headers(shop.tenant.tenant_id) if shop else {}
+    def call(
+        self, method: str, path: str, shop: Shop | None = None, *, role: str = "owner", **sent: Any
+    ) -> httpx.Response:
+        """Any request; as somebody of the shop's when one is named."""
+        headers = self.minter.headers(shop.tenant.tenant_id, role=role) if shop else {}
         return self.http.request(
             method, f"{self.url}{path}", headers=headers | sent.pop("headers", {}), **sent
         )

@@ -8,6 +8,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,7 +60,7 @@ def _plain(*paths: str, **query: str) -> None:
 
 _plain("/v1/me", "/v1/invitations", "/v1/business", "/v1/staff", "/v1/services", "/v1/reminder-policy")
 _plain("/v1/resources", "/v1/business/holidays")
-_plain("/v1/customers", "/v1/billing/subscription", "/v1/billing/invoices")
+_plain("/v1/customers", "/v1/customers/export.csv", "/v1/billing/subscription", "/v1/billing/invoices")
 _plain("/v1/usage", month="2026-03")
 _plain("/.well-known/jwks.json", "/.well-known/openid-configuration")
 
@@ -392,8 +393,16 @@ def _policy(site: Site) -> Good:
 @_good("GET", "/v1/appointments")
 def _appointments(site: Site) -> Good:
     query = {"from": "2026-03-01T00:00:00Z", "to": "2099-03-01T00:00:00+01:00", "status": "confirmed"}
-    others = {"staff": site.other.staff}
-    return Good(query=query | {"staff": site.mine.staff}, person=site.mine.owner, others=others)
+    others = {"staff": site.other.staff, "customer": site.other.customer()}
+    mine = {"staff": site.mine.staff, "customer": site.mine.customer()}
+    return Good(query=query | mine, person=site.mine.owner, others=others)
+
+
+@_good("GET", "/v1/appointments/export.csv")
+def _export(site: Site) -> Good:
+    query = {"from": "2026-03-01T00:00:00Z", "to": "2027-03-01T00:00:00+01:00"}
+    backwards = {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}
+    return Good(query=query, person=site.mine.owner, together=((backwards, "?to"),))
 
 
 @_good("POST", "/v1/appointments")
@@ -423,7 +432,7 @@ def _one_appointment(site: Site) -> Good:
 
 @_good("PATCH", "/v1/appointments/{appointment_id}")
 def _move(site: Site) -> Good:
-    body = {"starts_at": site.mine.slots.pop(), "staff_id": site.mine.staff}
+    body = {"starts_at": site.mine.slots.pop(), "staff_id": site.mine.staff, "notes": "With colour"}
     return _appointment(site, body=body, headers=_ANY)
 
 
@@ -437,6 +446,56 @@ def _settle(site: Site) -> Good:
 def _customer(site: Site) -> Good:
     others = {"customer_id": site.other.customer()}
     return Good({"customer_id": site.mine.customer()}, person=site.mine.owner, others=others)
+
+
+@_good("PATCH", "/v1/customers/{customer_id}")
+def _edit_customer(site: Site) -> Good:
+    body = {
+        "name": "Bea B.",
+        "email": "bea.b@customer.example",
+        "phone": "+351912345679",
+        "locale": "pt",
+        "consent": {"email": True, "sms": True},
+        "notes": "Left-handed",
+    }
+    return replace(_customer(site), body=body, headers=_ANY)
+
+
+@_good("DELETE", "/v1/customers/{customer_id}")
+def _erase_customer(site: Site) -> Good:
+    """Who is expected cannot be erased."""
+    return replace(_customer(site), granted=_CLOSED)
+
+
+@_good("POST", "/v1/staff-feeds/{staff_id}")
+@_good("DELETE", "/v1/staff-feeds/{staff_id}")
+def _feed_of_staff(site: Site) -> Good:
+    others = {"staff_id": site.other.feed()["staff_id"]}
+    return Good({"staff_id": site.mine.feed()["staff_id"]}, person=site.mine.owner, others=others)
+
+
+@_good("GET", "/v1/public/feeds/{token}.ics")
+def _feed(site: Site) -> Good:
+    return Good({"token": site.mine.feed()["token"]})
+
+
+@_good("GET", "/v1/busy-calendars/{staff_id}")
+@_good("DELETE", "/v1/busy-calendars/{staff_id}")
+def _busy_calendar(site: Site) -> Good:
+    others = {"staff_id": site.other.busy_calendar()["staff_id"]}
+    return Good(site.mine.busy_calendar(), person=site.mine.owner, others=others)
+
+
+@_good("PUT", "/v1/busy-calendars/{staff_id}")
+def _import_calendar(site: Site) -> Good:
+    return replace(_busy_calendar(site), body={"url": "https://calendar.invalid/bo.ics"})
+
+
+@_good("GET", "/v1/audit")
+@_good("GET", "/v1/business/audit")
+def _audit(site: Site) -> Good:
+    query = {"entity": site.mine.staff, "from": "2026-03-01T00:00:00Z", "to": "2099-03-01T00:00:00+01:00"}
+    return Good(query=query, person=site.mine.owner, others={"entity": site.other.staff})
 
 
 @_good("GET", "/v1/messages")

@@ -93,6 +93,23 @@ class Business:
 
         return until(sent, "the confirmation")
 
+    def feed(self) -> dict[str, str]:
+        """A new staff member's calendar feed, as the API names it and its token."""
+        staff_id, path = self.new_staff(), "/v1/staff-feeds"
+        made = until(lambda: self._granted("POST", f"{path}/{staff_id}"), "booking knows the staff member")
+        return {"staff_id": staff_id, "token": made["url"].rpartition("/")[2].removesuffix(".ics")}
+
+    def busy_calendar(self) -> dict[str, str]:
+        """A new staff member whose other calendar is imported."""
+        staff_id, sent = self.new_staff(), {"url": "https://calendar.invalid/ada.ics"}
+        path = f"/v1/busy-calendars/{staff_id}"
+        until(lambda: self._granted("PUT", path, json=sent), "booking knows the staff member")
+        return {"staff_id": staff_id}
+
+    def _granted(self, method: str, path: str, **sent: Any) -> dict[str, Any] | None:
+        answer = self.platform.call(method, path, self.owner, **sent)
+        return answer.json() if answer.status_code == 200 else None
+
     def customer(self) -> str:
         path = f"/v1/appointments/{self.appointment()['id']}"
         return str(self.platform.call("GET", path, self.owner).json()["customer"]["id"])

@@ -168,6 +168,7 @@ def settled(platform: Platform, broker: Broker) -> bool:
 def _idle(platform: Platform) -> bool:
     waiting = {
         "auth": "SELECT 1 FROM mail",
+        "booking": "SELECT 1 FROM busy_calendar WHERE last_fetch_at IS NULL",
         "notification": "SELECT 1 FROM message WHERE status IN ('queued', 'sending')",
     }
     for service, url in platform.admin_urls.items():

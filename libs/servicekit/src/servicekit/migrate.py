@@ -48,7 +48,7 @@ def _config(service: str) -> Config:
     return config
 
 
-def run_sql(revision_file: str) -> None:
+def run_sql(revision_file: str | Path) -> None:
     """Executes the `.sql` file beside a revision's `.py`; called by each revision's `upgrade`."""
     from alembic import op  # noqa: PLC0415 - only usable while Alembic runs a revision
 

@@ -1,16 +1,22 @@
 """Wires booking: the one place that knows every part. Run by `booking.__main__`, and by tests."""
 
+from booking.busy_import import BusyImport
+from booking.busy_service import BusyCalendarService
 from booking.catalog import CatalogFollower
 from booking.consumers import BookingHooks, catalog_consumer
+from booking.feed_service import FeedService
+from booking.record_service import RecordService
 from booking.routes import ROUTERS
+from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
-from booking.workers import HoldSweeper
+from booking.workers import BusyCalendarFetcher, HoldSweeper
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.links import AppointmentLinks
+from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
@@ -25,15 +31,21 @@ def build(settings: Settings) -> Parts:
     db = Database(DatabaseSettings(), application="booking")
     keys = RemoteKeys(tokens)
     tenants = TenantFollower(Component.BOOKING, db, kafka, BookingHooks())
-    service = BookingService(
-        db,
-        links=AppointmentLinks(settings.link_key),
-        public_url=settings.public_url,
-        hold_seconds=settings.hold_seconds,
+    outbound = OutboundClient(OutboundSettings(), user_agent="Slotwright/1 (calendar import)")
+    services = Services(
+        booking=BookingService(
+            db,
+            links=AppointmentLinks(settings.link_key),
+            public_url=settings.public_url,
+            hold_seconds=settings.hold_seconds,
+        ),
+        records=RecordService(db),
+        feeds=FeedService(db, public_url=settings.public_url),
+        busy_calendars=BusyCalendarService(db, outbound),
     )
     return Parts(
         routers=ROUTERS,
-        service=service,
+        service=services,
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
@@ -42,6 +54,7 @@ def build(settings: Settings) -> Parts:
             tenants.reporter,
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),
+            BusyCalendarFetcher(BusyImport(db, outbound)),
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -4,13 +4,12 @@ Called by the service layer. Each change locks the appointment, so that its vers
 and repeating a change that has happened answers what stands.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from booking import allocations, catalog, events, placing, reminders, store
+from booking import allocations, catalog, events, placing, reminders, store, trail
 from booking.allocations import Holder
 from booking.domain import OPEN, Appointment, Offer, Status
 from booking.errors import AppointmentClosed, TooLateToChange
@@ -29,7 +28,7 @@ from servicekit.errors import Invalid, NotFound
 
 By = Literal["customer", "staff"]
 
-_SETTLED: dict[Status, Callable[..., AppointmentEvent]] = {
+_SETTLED: dict[Status, type[AppointmentEvent]] = {
     Status.CONFIRMED: AppointmentConfirmed,
     Status.COMPLETED: AppointmentCompleted,
     Status.NO_SHOW: AppointmentNoShow,
@@ -76,6 +75,7 @@ async def reschedule(
     await _write(
         conn,
         tenant,
+        present,
         moved,
         now,
         AppointmentRescheduled,
@@ -96,7 +96,7 @@ async def cancel(
     await _changeable(conn, tenant.tenant_id, present, by, now, deleted_too=True)
     cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED)
     await allocations.release(conn, tenant.tenant_id, appointment_id)
-    await _write(conn, tenant, cancelled, now, AppointmentCancelled, cancelled_by=by)
+    await _write(conn, tenant, present, cancelled, now, AppointmentCancelled, cancelled_by=by)
     await reminders.align(conn, tenant.tenant_id, cancelled, "cancelled", now)
     return cancelled
 
@@ -119,9 +119,22 @@ async def settle(
     elif now < present.starts_at:
         raise AppointmentClosed("It has not begun yet.")
     settled = replace(present, version=present.version + 1, status=status)
-    await _write(conn, tenant, settled, now, _SETTLED[status])
+    await _write(conn, tenant, present, settled, now, _SETTLED[status])
     await reminders.align(conn, tenant.tenant_id, settled, "completed", now)
     return settled
+
+
+async def annotate(conn: Connection, tenant_id: UUID, present: Appointment, notes: str) -> Appointment:
+    """Replaces a locked appointment's notes, which are for the business alone.
+
+    Neither its version rises nor is anything told: a customer's calendar would take that for a change.
+    """
+    if notes == present.notes:
+        return present
+    noted = replace(present, notes=notes, notes_version=present.notes_version + 1)
+    await store.update_notes(conn, tenant_id, noted)
+    await trail.appointment(conn, tenant_id, "appointment.notes-changed", present, noted)
+    return noted
 
 
 async def _locked(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> Appointment:
@@ -154,11 +167,13 @@ async def _changeable(
 async def _write(
     conn: Connection,
     tenant: TenantChanged,
-    appointment: Appointment,
+    before: Appointment,
+    after: Appointment,
     now: datetime,
-    event: Callable[..., AppointmentEvent],
+    event: type[AppointmentEvent],
     **told: Any,
 ) -> None:
-    await store.update_appointment(conn, tenant.tenant_id, appointment)
-    fields = events.appointment_fields(tenant.tenant_id, appointment, now)
+    await store.update_appointment(conn, tenant.tenant_id, after)
+    fields = events.appointment_fields(tenant.tenant_id, after, now)
     await outbox.publish(conn, "booking", event(**fields, **told), time=now, copy_to=tenant)
+    await trail.appointment(conn, tenant.tenant_id, trail.action_of(event), before, after)

@@ -119,6 +119,8 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it."""
+
     customer_id: UUID
     version: int
     name: str
@@ -126,6 +128,8 @@ class Customer:
     phone: str | None
     locale: str
     consent: Consent
+    notes: str = ""
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """`resource_ids` is everything that it takes, staff first."""
+    """`resource_ids` is everything that it takes, staff first.
+
+    `version` counts what customers, calendars and readers of events see; `notes_version` edits of the notes.
+    """
 
     appointment_id: UUID
     version: int
@@ -156,6 +163,12 @@ class Appointment:
     notes: str
     created_at: datetime
     answers: tuple[Answered, ...] = ()
+    notes_version: int = 0
+
+    @property
+    def revision(self) -> int:
+        """Rises by one with each change of either kind; what an edit by the business starts from."""
+        return self.version + self.notes_version
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,13 @@ class AppointmentClosed(Conflict):
     title = "The appointment can no longer be changed"
 
 
+class CustomerHasAppointments(Conflict):
+    """`appointments` says how many."""
+
+    slug = "customer-has-appointments"
+    title = "The customer still has appointments"
+
+
 class TooLateToChange(Forbidden):
     slug = "cancellation-window"
     title = "It is too late to change this online"

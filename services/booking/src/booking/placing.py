@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from booking import allocations, catalog, events, reminders, store
+from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder
 from booking.availability import bookable
 from booking.choice import Choice
@@ -136,6 +136,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         answers=answers,
     )
     await store.add_appointment(conn, tenant_id, appointment)
+    await trail.appointment(conn, tenant_id, "appointment.booked", None, appointment)
     await outbox.publish(
         conn,
         "booking",

@@ -72,7 +72,7 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND stat
     AND held_until <= %(now)s
 
 -- name: busy
--- Busy ranges of some resources, one row a lane and session.
+-- Busy ranges of some resources, one row a lane and session, and what their other calendars say.
 SELECT resource_id, session_id, lower(during) AS starts, upper(during) AS ends, count(*)::int AS places, lane
 FROM allocation
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
@@ -81,6 +81,10 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
     -- A hold has no appointment: without `but` it must not be taken for the one to leave out.
     AND (%(but)s::uuid IS NULL OR appointment_id IS DISTINCT FROM %(but)s)
 GROUP BY resource_id, lane, session_id, during
+UNION ALL
+SELECT resource_id, busy_id, lower(during), upper(during), 1, 0 FROM external_busy
+WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
+    AND during && tstzrange(%(begin)s, %(end)s)
 
 -- name: loads
 -- How many appointments each resource has on the day: the least busy one is taken.
@@ -154,20 +158,17 @@ VALUES (%(tenant_id)s, %(customer_id)s, %(name)s, %(email)s, %(phone)s, %(locale
 ON CONFLICT (tenant_id, lower(coalesce(email, '')), coalesce(phone, ''), name) DO UPDATE
 SET locale = excluded.locale, consent_email = excluded.consent_email, consent_sms = excluded.consent_sms,
     version = customer.version + 1
-RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms
+RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
 
 -- name: customer
-SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+FROM customer
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
 
 -- name: customers
-SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+FROM customer
 WHERE tenant_id = %(tenant_id)s AND customer_id = ANY(%(customer_ids)s)
-
--- name: customers_page
-SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms FROM customer
-WHERE tenant_id = %(tenant_id)s AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
-ORDER BY customer_id LIMIT %(limit)s
 
 -- name: add_appointment
 INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
@@ -178,13 +179,13 @@ VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resourc
 
 -- name: appointment
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers
+    price_amount, currency, source, notes, created_at, answers, notes_version
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: lock_appointment
 -- Changes of one appointment go one after another, and so do their events.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers
+    price_amount, currency, source, notes, created_at, answers, notes_version
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
 
 -- name: update_appointment
@@ -192,15 +193,20 @@ UPDATE appointment SET status = %(status)s, resource_ids = %(resource_ids)s, sta
     ends_at = %(ends_at)s, version = version + 1, updated_at = now()
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
+-- name: update_notes
+UPDATE appointment SET notes = %(notes)s, notes_version = notes_version + 1, updated_at = now()
+WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
+
 -- name: appointments_page
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers
+    price_amount, currency, source, notes, created_at, answers, notes_version
 FROM appointment
 WHERE tenant_id = %(tenant_id)s
     AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)
     AND (%(end)s::timestamptz IS NULL OR starts_at < %(end)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(resource_id)s::uuid IS NULL OR %(resource_id)s = ANY(resource_ids))
+    AND (%(customer_id)s::uuid IS NULL OR customer_id = %(customer_id)s)
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
 

@@ -216,6 +216,7 @@ class BookingService:
         end: datetime | None,
         status: Status | None,
         staff_id: UUID | None,
+        customer_id: UUID | None,
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[tuple[Appointment, Customer]]:
@@ -229,6 +230,7 @@ class BookingService:
                 end=end,
                 status=status,
                 resource_id=staff_id,
+                customer_id=customer_id,
                 after=after,
                 limit=limit,
             )
@@ -242,26 +244,34 @@ class BookingService:
             found = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
             return await _with_customer(conn, tenant_id, found)
 
-    async def reschedule(
+    async def edit(
         self,
         tenant_id: UUID,
         appointment_id: UUID,
-        version: int | None,
-        starts_at: datetime,
+        revision: int | None,
+        *,
+        starts_at: datetime | None,
         staff_id: UUID | None,
+        notes: str | None,
     ) -> tuple[Appointment, Customer]:
-        """Raises NotFound, PreconditionFailed, SlotTaken, AppointmentClosed, Invalid, TenantSuspended."""
+        """Moves it to `starts_at`, and to `staff_id` if given; replaces its notes. None leaves what there is.
+
+        Raises NotFound, PreconditionFailed, SlotTaken, AppointmentClosed, Invalid, TenantSuspended.
+        """
         async with self._changing(tenant_id) as (conn, tenant):
             require_active(tenant)
             present = _found(
                 await store.appointment(conn, tenant_id, appointment_id, lock=True), "appointment"
             )
-            if version not in {None, present.version}:
+            if revision not in {None, present.revision}:
                 raise PreconditionFailed("The appointment was changed since you read it; read it again.")
-            moved = await changes.reschedule(
-                conn, tenant, appointment_id, starts_at, staff_id, "staff", self._clock()
-            )
-            return await _with_customer(conn, tenant_id, moved)
+            if starts_at is not None:
+                present = await changes.reschedule(
+                    conn, tenant, appointment_id, starts_at, staff_id, "staff", self._clock()
+                )
+            if notes is not None:
+                present = await changes.annotate(conn, tenant_id, present, notes)
+            return await _with_customer(conn, tenant_id, present)
 
     async def cancel(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
         """Raises NotFound, AppointmentClosed."""
@@ -276,18 +286,6 @@ class BookingService:
         async with self._changing(tenant_id) as (conn, tenant):
             changed = await changes.settle(conn, tenant, appointment_id, status, self._clock())
             return await _with_customer(conn, tenant_id, changed)
-
-    async def customers_page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
-        """Customers by id, `limit` at most, behind `after`. Raises NotFound for a business not served."""
-        async with self._db.tenant(tenant_id) as conn:
-            await tenant_by_id(conn, tenant_id)
-            return await store.customers_page(conn, tenant_id, after, limit)
-
-    async def customer(self, tenant_id: UUID, customer_id: UUID) -> Customer:
-        """Raises NotFound."""
-        async with self._db.tenant(tenant_id) as conn:
-            await tenant_by_id(conn, tenant_id)
-            return _found(await store.customer(conn, tenant_id, customer_id), "customer")
 
 
 async def _with_customer(

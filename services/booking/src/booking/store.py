@@ -26,7 +26,8 @@ def _appointment(row: dict[str, Any]) -> Appointment:
     return Appointment(**row | parsed)
 
 
-def _customer(row: dict[str, Any]) -> Customer:
+def customer_of(row: dict[str, Any]) -> Customer:
+    """The customer that a row holds."""
     consent = Consent(email=row.pop("consent_email"), sms=row.pop("consent_sms"))
     return Customer(**row, consent=consent)
 
@@ -45,25 +46,20 @@ async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer) ->
     }
     row = await (await conn.execute(SQL.add_customer, values)).fetchone()
     assert row is not None  # noqa: S101 - the statement inserts or updates
-    return _customer(row)
+    return customer_of(row)
 
 
 async def customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
     values = {"tenant_id": tenant_id, "customer_id": customer_id}
     row = await (await conn.execute(SQL.customer, values)).fetchone()
-    return _customer(row) if row else None
+    return customer_of(row) if row else None
 
 
 async def customers(conn: Connection, tenant_id: UUID, customer_ids: Sequence[UUID]) -> dict[UUID, Customer]:
     """Those customers, by id."""
     values = {"tenant_id": tenant_id, "customer_ids": list(customer_ids)}
     rows = await (await conn.execute(SQL.customers, values)).fetchall()
-    return {row["customer_id"]: _customer(row) for row in rows}
-
-
-async def customers_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Customer]:
-    values = {"tenant_id": tenant_id, "after": after, "limit": limit}
-    return [_customer(row) for row in await (await conn.execute(SQL.customers_page, values)).fetchall()]
+    return {row["customer_id"]: customer_of(row) for row in rows}
 
 
 async def add_appointment(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
@@ -100,6 +96,16 @@ async def update_appointment(conn: Connection, tenant_id: UUID, appointment: App
     await conn.execute(SQL.update_appointment, values)
 
 
+async def update_notes(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
+    """Writes the notes of a locked appointment; the row's notes_version rises by one."""
+    values = {
+        "tenant_id": tenant_id,
+        "appointment_id": appointment.appointment_id,
+        "notes": appointment.notes,
+    }
+    await conn.execute(SQL.update_notes, values)
+
+
 async def appointments_page(
     conn: Connection,
     tenant_id: UUID,
@@ -108,6 +114,7 @@ async def appointments_page(
     end: datetime | None,
     status: Status | None,
     resource_id: UUID | None,
+    customer_id: UUID | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Appointment]:
@@ -118,6 +125,7 @@ async def appointments_page(
         "end": end,
         "status": status.value if status else None,
         "resource_id": resource_id,
+        "customer_id": customer_id,
         "after_time": after[0] if after else None,
         "after_id": after[1] if after else None,
         "limit": limit,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from business import events, store
+from business import events, store, trail
 from business.checks import found, require_version
 from business.closures import Closures
 from business.domain import (
@@ -28,7 +28,8 @@ from business.resources import Resources
 from contracts.booking import Channel
 from contracts.business import Hours, Interval, ReminderRule
 from contracts.platform import TenantChanged
-from servicekit import outbox, usage
+from servicekit import audit, outbox, usage
+from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Invalid
@@ -66,6 +67,7 @@ class BusinessService:
             require_version(version, present.version, "The profile")
             updated = await store.update_profile(conn, tenant_id, replace(present, **fields))
             await outbox.publish(conn, _SOURCE, events.profile_changed(tenant_id, updated))
+            await trail.profile(conn, tenant_id, present, updated)
             return tenant, updated
 
     async def public_profile(
@@ -115,6 +117,7 @@ class BusinessService:
                 member = StaffMember(new_id(), 1, name, email, zone, tuple(hours), ())
                 await store.add_staff(conn, tenant_id, member)
                 await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
+                await trail.staff(conn, tenant_id, "staff.added", None, member)
                 return answer(member)
 
             return await once(conn, tenant_id, key, effect)
@@ -157,10 +160,11 @@ class BusinessService:
     ) -> StaffMember:
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            member = found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
-            require_version(version, member.version, "The staff member")
-            member = await store.update_staff(conn, tenant_id, change(member))
+            present = found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
+            require_version(version, present.version, "The staff member")
+            member = await store.update_staff(conn, tenant_id, change(present))
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
+            await trail.staff(conn, tenant_id, "staff.changed", present, member)
             return member
 
     async def delete_staff(self, tenant_id: UUID, staff_id: UUID) -> None:
@@ -174,6 +178,7 @@ class BusinessService:
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             member = await store.delete_staff(conn, tenant_id, staff_id)
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member, deleted=True))
+            await trail.staff(conn, tenant_id, "staff.removed", member, None)
             await usage.release(conn, tenant_id, "staff", self._clock())
 
     # services
@@ -210,6 +215,7 @@ class BusinessService:
                 offer = ServiceOffer(service_id=new_id(), version=1, **each_once(fields, questions))
                 await store.add_service(conn, tenant_id, offer)
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
+                await trail.service(conn, tenant_id, "service.added", None, offer)
                 return answer(tenant, offer)
 
             return await once(conn, tenant_id, key, effect)
@@ -226,11 +232,12 @@ class BusinessService:
             present = found(await store.lock_service(conn, tenant_id, service_id), "service")
             require_version(version, present, "The service")
             refuse(faults)
-            asked = (await _offer(conn, tenant_id, service_id)).questions
-            questions = with_question_ids(fields["questions"], asked)
+            before = await _offer(conn, tenant_id, service_id)
+            questions = with_question_ids(fields["questions"], before.questions)
             offer = ServiceOffer(service_id=service_id, version=present + 1, **each_once(fields, questions))
             await store.update_service(conn, tenant_id, offer)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
+            await trail.service(conn, tenant_id, "service.changed", before, offer)
             return tenant, offer
 
     async def delete_service(self, tenant_id: UUID, service_id: UUID) -> None:
@@ -241,6 +248,7 @@ class BusinessService:
             offer = replace(await _offer(conn, tenant_id, service_id), version=present + 1)
             await store.delete_service(conn, tenant_id, service_id)
             await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer, deleted=True))
+            await trail.service(conn, tenant_id, "service.removed", offer, None)
             await usage.release(conn, tenant_id, "services", self._clock())
 
     # reminder policy
@@ -262,7 +270,17 @@ class BusinessService:
             require_active(await tenant_to_change(conn, tenant_id))
             present = found(await store.policy(conn, tenant_id, lock=True), "reminder policy")
             require_version(version, present.version, "The reminder policy")
-            return await write_policy(conn, tenant_id, present, wanted)
+            policy = await write_policy(conn, tenant_id, present, wanted)
+            await trail.policy(conn, tenant_id, present, policy)
+            return policy
+
+    # audit trail
+
+    async def entries(self, tenant_id: UUID, **asked: Any) -> list[Entry]:
+        """The audit trail, as servicekit.audit.entries. Raises NotFound for a business not served."""
+        async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
+            return await audit.entries(conn, tenant_id, **asked)
 
 
 async def write_policy(

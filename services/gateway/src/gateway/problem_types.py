@@ -133,6 +133,13 @@ _TYPES = (
         "Book a new one.",
     ),
     ProblemType(
+        "customer-has-appointments",
+        409,
+        "The customer still has appointments",
+        "Somebody who is still expected cannot be erased; appointments says how many are to come.",
+        "Cancel them, then erase the customer.",
+    ),
+    ProblemType(
         "billing-manual",
         409,
         "This business is not billed through Stripe",

@@ -72,6 +72,7 @@ _GET = frozenset({"GET", "HEAD"})
 
 RULES: tuple[Rule, ...] = (
     Rule("/v1/public/appointments/**", BOOKING, Access.PUBLIC),
+    Rule("/v1/public/feeds/*", BOOKING, Access.PUBLIC, _GET),
     Rule("/v1/public/{slug}", BUSINESS, Access.PUBLIC),
     Rule("/v1/public/{slug}/**", BOOKING, Access.PUBLIC),
     Rule("/v1/signups", AUTH, Access.SIGN_IN),
@@ -91,6 +92,9 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/appointments/**", BOOKING),
     Rule("/v1/customers/**", BOOKING),
     Rule("/v1/waitlist/**", BOOKING),
+    Rule("/v1/staff-feeds/**", BOOKING),
+    Rule("/v1/busy-calendars/**", BOOKING),
+    Rule("/v1/audit", BOOKING),
     Rule("/v1/billing/**", BILLING),
     Rule("/v1/usage/**", BILLING),
     Rule("/v1/analytics/**", ANALYTICS),

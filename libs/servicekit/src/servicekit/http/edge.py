@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from servicekit import audit
 from servicekit.errors import PayloadTooLarge
 from servicekit.http.problems import problem_response, unexpected
 from servicekit.ids import new_id
@@ -52,6 +53,7 @@ class EdgeMiddleware:
         scope["slotwright.request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        audit.begin_request(request_id)
         status = 500
         started = time.perf_counter()
 

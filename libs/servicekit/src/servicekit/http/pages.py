@@ -5,6 +5,7 @@ A cursor is the last item's sort key, opaque to clients; a page costs the same h
 
 import base64
 import json
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -63,6 +64,19 @@ class PageRequest:
             return UUID(only)
         except ValueError:
             raise Invalid.field("?cursor", "is not a cursor of this list") from None
+
+    def after_time_and_id(self) -> tuple[datetime, UUID] | None:
+        """The cursor of a list sorted by an instant, then by id."""
+        if not self.after:
+            return None
+        try:
+            at, only = self.after
+            after = datetime.fromisoformat(at), UUID(only)
+        except ValueError:
+            raise Invalid.field("?cursor", "is not a cursor of this list") from None
+        if after[0].tzinfo is None:
+            raise Invalid.field("?cursor", "is not a cursor of this list")
+        return after
 
     def link(self, cursor: str | None) -> str | None:
         """Sets the `Link` header to the next page and answers the cursor."""

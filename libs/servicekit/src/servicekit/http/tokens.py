@@ -15,6 +15,7 @@ import jwt
 import structlog
 from fastapi import Depends, Request
 
+from servicekit import audit
 from servicekit.errors import Forbidden, Unauthorized, Unavailable
 from servicekit.health import Heartbeat
 from servicekit.logging import name_tenant
@@ -174,11 +175,12 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
-# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread, whose log context is lost.
+# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread, whose context is lost.
 async def _principal(request: Request) -> Principal:
     verifier: TokenVerifier = request.app.state.verifier
     principal = verifier.verify(bearer_token(request))
     name_tenant(principal.tenant_id)
+    audit.name_member(principal.user_id)
     return principal
 
 

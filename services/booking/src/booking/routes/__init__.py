@@ -1,6 +1,16 @@
 """booking's routes: each handler parses, calls the service layer and answers."""
 
-from booking.routes import appointments, customers, managed, public
+from booking.routes import appointments, busy_calendars, customers, exports, feeds, managed, public, trail
 
-# Links first: `/v1/public/appointments/{token}` must not be taken for a business named `appointments`.
-ROUTERS = (managed.router, public.router, appointments.router, customers.router)
+# Links and feeds first: `/v1/public/appointments/{token}` must not be taken for a business named `appointments`.
+# Exports before what they export, whose ids `export.csv` must not be taken for.
+ROUTERS = (
+    managed.router,
+    feeds.router,
+    public.router,
+    exports.router,
+    appointments.router,
+    customers.router,
+    busy_calendars.router,
+    trail.router,
+)

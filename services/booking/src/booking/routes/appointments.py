@@ -1,6 +1,5 @@
 """The business's day: its appointments, and what is done with them."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,8 +8,7 @@ from pydantic import Field
 
 from booking.domain import Appointment, Customer, Status
 from booking.routes.deps import Booking
-from booking.routes.models import AppointmentAnswer, BookedAnswer, BookingBody, MoveBody
-from servicekit.errors import Invalid
+from booking.routes.models import AppointmentAnswer, AppointmentEdit, BookedAnswer, BookingBody
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Instant, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
@@ -24,21 +22,8 @@ class StaffBookingBody(BookingBody):
 
 
 def _tagged(found: tuple[Appointment, Customer], response: Response) -> AppointmentAnswer:
-    response.headers["ETag"] = etag(found[0].version)
+    response.headers["ETag"] = etag(found[0].revision)
     return AppointmentAnswer.of(*found)
-
-
-def _after(cursor: tuple[str, ...]) -> tuple[datetime, UUID] | None:
-    if not cursor:
-        return None
-    try:
-        at, appointment_id = cursor
-        after = datetime.fromisoformat(at), UUID(appointment_id)
-    except ValueError:
-        raise Invalid.field("?cursor", "is not a cursor of this list") from None
-    if after[0].tzinfo is None:
-        raise Invalid.field("?cursor", "is not a cursor of this list")
-    return after
 
 
 @router.post("", status_code=201, response_model=BookedAnswer)
@@ -56,6 +41,7 @@ async def list_appointments(
     end: Annotated[Instant | None, Query(alias="to", description="Starts before.")] = None,
     status: Status | None = None,
     staff: UUID | None = None,
+    customer: UUID | None = None,
 ) -> Page[AppointmentAnswer]:
     found = await booking.appointments(
         who.tenant_id,
@@ -63,7 +49,8 @@ async def list_appointments(
         end=end,
         status=status,
         staff_id=staff,
-        after=_after(paging.after),
+        customer_id=customer,
+        after=paging.after_time_and_id(),
         limit=paging.limit + 1,
     )
     more = len(found) > paging.limit
@@ -81,10 +68,22 @@ async def read(appointment_id: UUID, who: Member, booking: Booking, response: Re
 
 
 @router.patch("/{appointment_id}")
-async def reschedule(
-    appointment_id: UUID, body: MoveBody, who: Member, version: IfMatch, booking: Booking, response: Response
+async def edit(
+    appointment_id: UUID,
+    body: AppointmentEdit,
+    who: Member,
+    revision: IfMatch,
+    booking: Booking,
+    response: Response,
 ) -> AppointmentAnswer:
-    found = await booking.reschedule(who.tenant_id, appointment_id, version, body.starts_at, body.staff_id)
+    found = await booking.edit(
+        who.tenant_id,
+        appointment_id,
+        revision,
+        starts_at=body.starts_at,
+        staff_id=body.staff_id,
+        notes=body.notes,
+    )
     return _tagged(found, response)
 
 

@@ -1,20 +1,65 @@
-"""The business's customers, as their bookings told."""
+"""The business's customers, as their bookings told and the business has corrected."""
 
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, StringConstraints, field_validator
 
-from booking.routes.deps import Booking
-from booking.routes.models import CustomerAnswer
+from booking.domain import Customer
+from booking.routes.deps import Records
+from booking.routes.models import ConsentBody, CustomerAnswer
+from contracts.booking import Consent
+from servicekit.http.headers import IfMatch, etag
+from servicekit.http.models import Body, EmailAddress, Locale, Name, Phone, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
-from servicekit.http.tokens import Member
+from servicekit.http.tokens import Member, Owner
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
+Beginning = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+
+
+class CustomerEdit(Body):
+    """What is left out stays. There must be an address or a number."""
+
+    name: Name | None = None
+    email: EmailAddress | None = None
+    phone: Phone | None = None
+    locale: Locale | None = None
+    consent: ConsentBody | None = None
+    notes: Text | None = Field(default=None, description="For the business's eyes.")
+
+    @field_validator("name", "locale", "consent", "notes")
+    @classmethod
+    def _leave_out(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("must not be null; leave it out to keep it")
+        return value
+
+    def fields(self) -> dict[str, Any]:
+        """Those that are given, as booking.domain.Customer has them."""
+        given: dict[str, Any] = self.model_dump(exclude_unset=True)
+        if self.consent is not None:
+            given["consent"] = Consent(email=self.consent.email, sms=self.consent.sms)
+        return given
+
+
+def _tagged(customer: Customer, response: Response) -> CustomerAnswer:
+    response.headers["ETag"] = etag(customer.version)
+    return CustomerAnswer.of(customer)
+
 
 @router.get("")
-async def list_customers(who: Member, paging: Paging, booking: Booking) -> Page[CustomerAnswer]:
-    found = await booking.customers_page(who.tenant_id, paging.after_id(), paging.limit + 1)
+async def list_customers(
+    who: Member,
+    paging: Paging,
+    records: Records,
+    begins: Annotated[
+        Beginning | None, Query(alias="q", description="How the name or the e-mail address begins.")
+    ] = None,
+) -> Page[CustomerAnswer]:
+    found = await records.customers_page(who.tenant_id, begins, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
     found = found[: paging.limit]
     cursor = encode_cursor(str(found[-1].customer_id)) if more else None
@@ -22,5 +67,24 @@ async def list_customers(who: Member, paging: Paging, booking: Booking) -> Page[
 
 
 @router.get("/{customer_id}")
-async def read(customer_id: UUID, who: Member, booking: Booking) -> CustomerAnswer:
-    return CustomerAnswer.of(await booking.customer(who.tenant_id, customer_id))
+async def read(customer_id: UUID, who: Member, records: Records, response: Response) -> CustomerAnswer:
+    return _tagged(await records.customer(who.tenant_id, customer_id), response)
+
+
+@router.patch("/{customer_id}")
+async def edit(
+    customer_id: UUID,
+    body: CustomerEdit,
+    who: Member,
+    version: IfMatch,
+    records: Records,
+    response: Response,
+) -> CustomerAnswer:
+    found = await records.edit_customer(who.tenant_id, customer_id, version, body.fields())
+    return _tagged(found, response)
+
+
+@router.delete("/{customer_id}", status_code=204)
+async def erase(customer_id: UUID, who: Owner, records: Records) -> None:
+    """Erases the person; their past appointments stay, without a name. Cancel those to come first."""
+    await records.erase_customer(who.tenant_id, customer_id)

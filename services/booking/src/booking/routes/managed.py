@@ -1,13 +1,13 @@
 """An appointment by its customer's link: see it, move it, cancel it, put it into a calendar."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
-from icalendar import Calendar, Event
 
+from booking import icalendars
 from booking.domain import Resource, Status
 from booking.routes.deps import Booking
 from booking.routes.models import MoveBody
@@ -18,14 +18,6 @@ from servicekit.http.models import Answer
 router = APIRouter(prefix="/v1/public/appointments", tags=["appointment by link"])
 
 Token = Annotated[str, Path(max_length=100)]
-
-_ICAL_STATUS = {
-    Status.PENDING: "TENTATIVE",
-    Status.CONFIRMED: "CONFIRMED",
-    Status.COMPLETED: "CONFIRMED",
-    Status.NO_SHOW: "CONFIRMED",
-    Status.CANCELLED: "CANCELLED",
-}
 
 
 class BusinessAnswer(Answer):
@@ -87,22 +79,19 @@ async def calendar(token: Token, booking: Booking) -> Response:
     """RFC 5545, with a UID that stays and a SEQUENCE that rises with each change."""
     managed = await booking.managed(token)
     appointment = managed.appointment
-    event = Event()
-    event.add("uid", f"{appointment.appointment_id}@slotwright")
-    event.add("sequence", appointment.version - 1)
-    event.add("dtstamp", appointment.created_at.astimezone(UTC))
-    event.add("dtstart", appointment.starts_at.astimezone(UTC))
-    event.add("dtend", appointment.ends_at.astimezone(UTC))
-    event.add("summary", f"{managed.offer.name} – {managed.tenant.display_name}")
-    event.add("status", _ICAL_STATUS[appointment.status])
-    event.add("url", managed.manage_url)
-    document = Calendar()
-    document.add("prodid", "-//Slotwright//Booking//EN")
-    document.add("version", "2.0")
-    document.add_component(event)
+    entry = icalendars.Entry(
+        appointment_id=appointment.appointment_id,
+        version=appointment.version,
+        status=appointment.status,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        created_at=appointment.created_at,
+        summary=f"{managed.offer.name} – {managed.tenant.display_name}",
+        url=managed.manage_url,
+    )
     return Response(
-        document.to_ical(),
-        media_type="text/calendar; charset=utf-8",
+        icalendars.document([entry]),
+        media_type=icalendars.MEDIA_TYPE,
         headers={"Content-Disposition": 'attachment; filename="appointment.ics"'},
     )
 

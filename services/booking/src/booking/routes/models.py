@@ -13,7 +13,7 @@ from booking.service import Booked
 from contracts.booking import Consent
 from contracts.model import Money
 from servicekit.errors import Invalid
-from servicekit.http.models import Answer, Body, EmailAddress, Instant, Locale, Name, Phone, TimeZone
+from servicekit.http.models import Answer, Body, EmailAddress, Instant, Locale, Name, Phone, Text, TimeZone
 
 StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of the offered starts.")]
 
@@ -133,23 +133,47 @@ class BookedAnswer(Answer):
         )
 
 
+class AppointmentEdit(Body):
+    """What is left out stays. Who moves it has to say when to."""
+
+    starts_at: Instant | None = Field(default=None, description="RFC 3339 with offset; another start.")
+    staff_id: UUID | None = Field(default=None, description="Without it the same person, if free.")
+    notes: Text | None = Field(default=None, description="For the business's eyes.")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.staff_id is not None and self.starts_at is None:
+            raise Invalid.field("/starts_at", "is needed to move it to somebody")
+        if self.starts_at is None and self.notes is None:
+            raise Invalid.field("/", "must have `starts_at`, `notes` or both")
+        return self
+
+
 class CustomerAnswer(Answer):
+    """`notes` are for the business's eyes. An erased customer has `erased_at`, and nothing that is personal."""
+
     id: UUID
+    version: int
     name: str
     email: str | None
     phone: str | None
     locale: str
     consent: Consent
+    notes: str
+    erased_at: datetime | None
 
     @classmethod
     def of(cls, customer: Customer) -> "CustomerAnswer":
         return cls(
             id=customer.customer_id,
+            version=customer.version,
             name=customer.name,
             email=customer.email,
             phone=customer.phone,
             locale=customer.locale,
             consent=customer.consent,
+            notes=customer.notes,
+            erased_at=customer.erased_at,
         )
 
 
@@ -166,7 +190,7 @@ class AnsweredAnswer(Answer):
 
 
 class AppointmentAnswer(Answer):
-    """An appointment as the business sees it."""
+    """An appointment as the business sees it. Notes do not raise its version, but its ETag changes with them."""
 
     id: UUID
     version: int

@@ -1,6 +1,6 @@
 """business's routes: each handler parses, calls the service layer and answers."""
 
-from business.routes import closures, policy, profile, resources, services, staff
+from business.routes import closures, policy, profile, resources, services, staff, trail
 
 ROUTERS = (
     profile.router,
@@ -9,4 +9,5 @@ ROUTERS = (
     services.router,
     closures.router,
     policy.router,
+    trail.router,
 )

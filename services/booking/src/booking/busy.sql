@@ -1,0 +1,60 @@
+-- Statements about calendars elsewhere that make staff busy; see servicekit.queries.
+
+-- name: save
+-- What an address was fetched with means nothing for another one.
+INSERT INTO busy_calendar (tenant_id, resource_id, url, next_fetch_at)
+VALUES (%(tenant_id)s, %(resource_id)s, %(url)s, %(now)s)
+ON CONFLICT (tenant_id, resource_id) DO UPDATE SET url = excluded.url, next_fetch_at = excluded.next_fetch_at,
+    etag = NULL, last_modified = NULL, expanded_at = NULL, last_fetch_at = NULL, last_success_at = NULL,
+    failing_since = NULL, fault = NULL
+WHERE busy_calendar.url <> excluded.url
+RETURNING resource_id
+
+-- name: calendar
+SELECT resource_id, url, last_fetch_at, last_success_at, failing_since, fault,
+    (SELECT count(*)::int FROM external_busy b
+     WHERE b.tenant_id = c.tenant_id AND b.resource_id = c.resource_id) AS times
+FROM busy_calendar c WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+
+-- name: delete
+DELETE FROM busy_calendar WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+
+-- name: claim
+-- By the worker, across tenants: those whose time it is, which no other process takes until the next time.
+UPDATE busy_calendar SET next_fetch_at = %(next)s
+WHERE (tenant_id, resource_id) IN (
+    SELECT c.tenant_id, c.resource_id FROM busy_calendar c
+    JOIN tenants t ON t.tenant_id = c.tenant_id AND t.state IN ('active', 'suspended')
+    WHERE c.next_fetch_at <= %(now)s
+    ORDER BY c.next_fetch_at LIMIT %(limit)s
+    FOR UPDATE OF c SKIP LOCKED)
+RETURNING tenant_id, resource_id, url, etag, last_modified, expanded_at
+
+-- name: failed
+-- Nothing when the address has been changed meanwhile.
+UPDATE busy_calendar SET last_fetch_at = %(now)s, fault = %(fault)s,
+    failing_since = coalesce(failing_since, %(now)s)
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
+
+-- name: unchanged
+UPDATE busy_calendar SET last_fetch_at = %(now)s, last_success_at = %(now)s, fault = NULL, failing_since = NULL
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
+
+-- name: read
+UPDATE busy_calendar SET last_fetch_at = %(now)s, last_success_at = %(now)s, fault = NULL, failing_since = NULL,
+    expanded_at = %(now)s, etag = %(etag)s, last_modified = %(last_modified)s
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
+
+-- name: clear_times
+DELETE FROM external_busy
+WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND source = 'calendar'
+
+-- name: add_times
+INSERT INTO external_busy (tenant_id, busy_id, resource_id, during, source)
+SELECT %(tenant_id)s, gen_random_uuid(), %(resource_id)s, tstzrange(starts, ends), 'calendar'
+FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS taken(starts, ends)
+
+-- name: own_appointments
+-- Which of these are appointments of this business.
+SELECT appointment_id FROM appointment
+WHERE tenant_id = %(tenant_id)s AND appointment_id = ANY(%(appointment_ids)s)

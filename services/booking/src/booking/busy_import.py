@@ -1,0 +1,171 @@
+"""Fetches the calendars that make staff busy, and keeps the times they take.
+
+Called by the worker. Every calendar is fetched each quarter of an hour, by a conditional request. Its server and
+what it sends are strangers': servicekit.outbound decides what may be called, and booking.busy_reader reads in a
+process of its own. One that fails keeps what it last said, and the fault is there for its business to see.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from booking import allocations, busy_calendars, icalendars
+from booking.busy_calendars import Due, Span
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.outbound import OutboundAnswer, OutboundClient, OutboundFailed, OutboundRefused
+from servicekit.tenants import takes_events
+
+log = structlog.get_logger(__name__)
+
+EVERY = timedelta(minutes=15)
+AT_ONCE = 4
+MAX_BYTES = 2 * 1024 * 1024
+FETCH_SECONDS = 10
+READ_SECONDS = 10
+_REDIRECTS = 3
+_BACK = timedelta(days=1)
+_HORIZON = timedelta(days=731)
+"""As far as staff can book ahead."""
+_FOLLOW_AGAIN = timedelta(days=1)
+_MAX_TAG = 500
+
+
+class BusyImport:
+    """Brings calendars up to date."""
+
+    def __init__(self, db: Database, outbound: OutboundClient, *, clock: Clock = utc_now) -> None:
+        self._db = db
+        self._outbound = outbound
+        self._clock = clock
+
+    async def claim(self) -> list[Due]:
+        """Some calendars whose time has come, AT_ONCE at most, for this process to fetch."""
+        now = self._clock()
+        async with self._db.worker() as conn:
+            return await busy_calendars.claim(conn, now, now + EVERY, AT_ONCE)
+
+    async def fetch(self, due: Due) -> None:
+        """Fetches one calendar and notes what came of it."""
+        try:
+            answer = await self._outbound.request(
+                "GET",
+                due.url,
+                headers=self._conditions(due),
+                seconds=FETCH_SECONDS,
+                max_bytes=MAX_BYTES,
+                redirects=_REDIRECTS,
+            )
+            if answer.status == 304:
+                await self._write_unchanged(due)
+                return
+            if answer.status != 200:
+                raise OutboundFailed(f"answers with status {answer.status}")
+            await self._take_over(due, answer)
+        except (OutboundFailed, OutboundRefused) as error:
+            log.info("a busy calendar failed", resource_id=str(due.resource_id), fault=str(error))
+            async with self._db.tenant(due.tenant_id) as conn:
+                if await takes_events(conn, due.tenant_id):
+                    await busy_calendars.failed(conn, due, str(error), self._clock())
+
+    def _conditions(self, due: Due) -> dict[str, str]:
+        """None once a day: repeating events have to be followed further, though nothing has changed."""
+        if due.expanded_at is None or self._clock() - due.expanded_at > _FOLLOW_AGAIN:
+            return {}
+        headers = {"If-None-Match": due.etag, "If-Modified-Since": due.last_modified}
+        return {name: value for name, value in headers.items() if value is not None}
+
+    async def _write_unchanged(self, due: Due) -> None:
+        async with self._db.tenant(due.tenant_id) as conn:
+            if await takes_events(conn, due.tenant_id):
+                await busy_calendars.unchanged(conn, due, self._clock())
+
+    async def _take_over(self, due: Due, answer: OutboundAnswer) -> None:
+        now = self._clock()
+        async with self._db.tenant(due.tenant_id) as conn:
+            found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
+        if not found:
+            raise OutboundFailed("is of a staff member who is gone")
+        taken = await read_apart(answer.body, found[0].timezone, now - _BACK, now + _HORIZON)
+        tags = {name: _tag(answer, name) for name in ("ETag", "Last-Modified")}
+        due = replace(due, etag=tags["ETag"], last_modified=tags["Last-Modified"])
+        async with self._db.tenant(due.tenant_id) as conn:
+            if not await takes_events(conn, due.tenant_id):
+                return
+            # As whoever takes the resource's time: nobody decides on half of it.
+            await allocations.resources(conn, due.tenant_id, [due.resource_id], lock=True)
+            times = merged(await _of_others(conn, due.tenant_id, taken))
+            await busy_calendars.replace_times(conn, due, times, now)
+        log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
+
+
+async def read_apart(
+    content: bytes, zone: str, begin: datetime, end: datetime
+) -> list[tuple[str, datetime, datetime]]:
+    """What booking.busy_reader reads, in its own process and no longer than READ_SECONDS. Raises OutboundFailed."""
+    bounds = [str(int(moment.timestamp())) for moment in (begin, end)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-m",
+        "booking.busy_reader",
+        zone,
+        *bounds,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={},  # as much as a reader of strangers' calendars needs to know
+    )
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            out, err = await process.communicate(content)
+    except TimeoutError:
+        raise OutboundFailed("takes too long to be read") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == 0:
+        return [
+            (uid, datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(until, UTC))
+            for uid, start, until in json.loads(out)
+        ]
+    said = (err.decode(errors="replace").strip().splitlines() or [""])[-1]
+    if process.returncode == 2:
+        raise OutboundFailed(said)
+    if process.returncode == 1:  # whatever a library makes of a strange calendar; the message may quote it
+        log.warning("a busy calendar could not be read", error=said.partition(":")[0])
+        raise OutboundFailed("holds an event that cannot be read")
+    raise OutboundFailed("takes too long to be read")
+
+
+async def _of_others(
+    conn: Connection, tenant_id: UUID, taken: Sequence[tuple[str, datetime, datetime]]
+) -> list[Span]:
+    """Without our own appointments: their time is taken already, and stays so no longer than they do."""
+    ours = {uid: icalendars.appointment_of(uid) for uid, _, _ in taken}
+    ids = [appointment_id for appointment_id in ours.values() if appointment_id is not None]
+    own = await busy_calendars.own_appointments(conn, tenant_id, ids) if ids else set()
+    return [(start, end) for uid, start, end in taken if ours[uid] not in own]
+
+
+def merged(spans: Sequence[Span]) -> list[Span]:
+    """The same time in as few spans as there can be."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def _tag(answer: OutboundAnswer, name: str) -> str | None:
+    value = answer.headers.get(name)
+    return value if value is not None and len(value) <= _MAX_TAG else None

@@ -1,0 +1,181 @@
+"""Reads a calendar from elsewhere into the times that it takes: opaque events, repetitions followed to a horizon.
+
+A program of its own, started by booking.busy_import: what a stranger's calendar asks for can cost any amount of
+time (a rule that repeats each second, or one that never comes true), so it gets a process that may take only so
+much and can be ended. Input: the calendar on standard input. Output: JSON, `[[uid, start, end], …]` in seconds
+since 1970. What is wrong is one line on standard error, for the person who typed the address, and exit code 2.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+from icalendar import Calendar, vRecur
+
+MOST = 20_000
+"""Times of one calendar; a person with more of them is none."""
+_CPU_SECONDS = 5
+_MEMORY = 1024 * 1024 * 1024
+_DAY = timedelta(days=1)
+
+Taken = tuple[str, datetime, datetime]
+Event = Mapping[str, Any]
+"""A VEVENT's properties."""
+
+
+class UnreadableError(Exception):
+    """What is wrong with the calendar, as the end of a sentence that begins with it."""
+
+
+def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> list[Taken]:
+    """(UID, start, end) of each time taken between two instants.
+
+    `zone` is where the staff member works: a date, and a time without a zone, are meant there.
+
+    Raises UnreadableError.
+    """
+    try:
+        calendar = Calendar.from_ical(content)
+    except (ValueError, IndexError, KeyError) as error:
+        raise UnreadableError("is not an iCalendar file") from error
+    if calendar.name != "VCALENDAR":
+        raise UnreadableError("is not an iCalendar file")
+    found: list[Taken] = []
+    for uid, events in _by_uid(calendar.walk("VEVENT")).items():
+        for start, until in _of_series(events, zone, begin, end):
+            found.append((uid, start, until))
+            if len(found) > MOST:
+                raise UnreadableError(f"holds more than {MOST} times that are taken")
+    return found
+
+
+def _by_uid(events: Iterable[Any]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        if "DTSTART" in event:  # without a start it takes no time
+            found.setdefault(str(event.get("UID", "")), []).append(event)
+    return found
+
+
+def _of_series(
+    events: list[Event], zone: tzinfo, begin: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """The times of the events with one UID: a series, and its occurrences that were changed one by one."""
+    moved = {_instant(event["RECURRENCE-ID"].dt, zone) for event in events if "RECURRENCE-ID" in event}
+    for event in events:
+        if not _takes_time(event):
+            continue
+        alone = "RECURRENCE-ID" in event
+        for start in _starts(event, zone, end, repeats=not alone):
+            until = _end(event, start, zone)
+            if begin < until and start < until and start < end and (alone or start not in moved):
+                yield start, until
+
+
+def _takes_time(event: Event) -> bool:
+    transparent = str(event.get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT"
+    return not transparent and str(event.get("STATUS", "")).upper() != "CANCELLED"
+
+
+def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
+    """Of the occurrence at `start`: as long after it as the first one's, or at the same midnight."""
+    first = event["DTSTART"].dt
+    timed = isinstance(first, datetime)
+    if "DTEND" in event:
+        last = event["DTEND"].dt
+        length = (
+            _instant(last, zone) - _instant(first, zone) if timed else _wall(last, zone) - _wall(first, zone)
+        )
+    elif "DURATION" in event:
+        length = event["DURATION"].dt
+    else:
+        length = timedelta(0) if timed else _DAY
+    return start + length if timed else _instant(_wall(start, zone) + length, zone)
+
+
+def _starts(event: Event, zone: tzinfo, end: datetime, *, repeats: bool) -> Iterator[datetime]:
+    """Instants at which it begins, up to `end`; rules are followed in the wall time of the event's zone."""
+    first = event["DTSTART"].dt
+    if not repeats:
+        yield _instant(first, zone)
+        return
+    own = first.tzinfo if isinstance(first, datetime) and first.tzinfo is not None else zone
+    left_out = {_instant(item.dt, zone) for item in _dates(event, "EXDATE")}
+    seen: set[datetime] = set()
+    for local in _locals(event, _wall(first, own), own, end):
+        start = local.replace(tzinfo=own).astimezone(UTC)
+        if start not in left_out and start not in seen:
+            seen.add(start)
+            yield start
+
+
+def _locals(event: Event, first: datetime, own: tzinfo, end: datetime) -> Iterator[datetime]:
+    yield first
+    for item in _dates(event, "RDATE"):
+        value = item.dt[0] if isinstance(item.dt, tuple) else item.dt
+        yield _wall(value, own)
+    last = _wall(end, own) + _DAY
+    for rule in _listed(event, "RRULE"):
+        until = _until(rule, own)
+        bounded: Any = vRecur({name: value for name, value in rule.items() if name.upper() != "UNTIL"})
+        for local in rrulestr(bounded.to_ical().decode(), dtstart=first):
+            if local > last or (until is not None and local > until):
+                break
+            yield local
+
+
+def _until(rule: vRecur, own: tzinfo) -> datetime | None:
+    values = rule.get("UNTIL")
+    if not values:
+        return None
+    value = values[0] if isinstance(values, list) else values
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time.max)
+    return _wall(value, own)
+
+
+def _dates(event: Event, name: str) -> Iterator[Any]:
+    for item in _listed(event, name):
+        yield from item.dts
+
+
+def _listed(event: Event, name: str) -> list[Any]:
+    value = event.get(name, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _wall(value: date, own: tzinfo) -> datetime:
+    """As a clock in the zone shows it."""
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time(0))
+    return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(own).replace(tzinfo=None)
+
+
+def _instant(value: date, zone: tzinfo) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return _wall(value, zone).replace(tzinfo=zone).astimezone(UTC)
+
+
+def main() -> int:
+    """`python -m booking.busy_reader <zone> <begin> <end>`, the instants in seconds since 1970."""
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    zone, begin, end = sys.argv[1:]
+    span = [datetime.fromtimestamp(int(value), UTC) for value in (begin, end)]
+    try:
+        found = busy_times(sys.stdin.buffer.read(), ZoneInfo(zone), *span)
+    except UnreadableError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    json.dump([(uid, start.timestamp(), until.timestamp()) for uid, start, until in found], sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

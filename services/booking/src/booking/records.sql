@@ -1,0 +1,71 @@
+-- Statements about customers as records, about exports and calendar feeds; see servicekit.queries.
+
+-- name: lock_customer
+-- Changes of one customer go one after another, and so do their events; no appointment is made meanwhile.
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+FROM customer WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s FOR UPDATE
+
+-- name: update_customer
+UPDATE customer SET name = %(name)s, email = %(email)s, phone = %(phone)s, locale = %(locale)s,
+    consent_email = %(consent_email)s, consent_sms = %(consent_sms)s, notes = %(notes)s,
+    erased_at = %(erased_at)s, version = version + 1
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
+
+-- name: customers_page
+-- By the beginning of a name or an address when asked; `prefix` is a pattern of LIKE in lower case.
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+FROM customer
+WHERE tenant_id = %(tenant_id)s AND erased_at IS NULL AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
+    AND (%(prefix)s::text IS NULL OR lower(name) LIKE %(prefix)s OR lower(email) LIKE %(prefix)s)
+ORDER BY customer_id LIMIT %(limit)s
+
+-- name: open_appointments
+-- Of a customer's, those that are still to take place.
+SELECT count(*)::int AS count FROM appointment
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND status IN ('pending', 'confirmed')
+    AND ends_at > %(now)s
+
+-- name: clear_notes
+-- What was noted about a customer at their appointments.
+UPDATE appointment SET notes = '', notes_version = notes_version + 1, updated_at = now()
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND notes <> ''
+
+-- name: export_appointments
+SELECT a.appointment_id AS id, a.status, a.starts_at, a.ends_at, a.service_id, o.name AS service,
+    a.resource_ids AS staff_ids,
+    array(SELECT r.name FROM unnest(a.resource_ids) WITH ORDINALITY AS taken(resource_id, place)
+          JOIN resource r ON r.tenant_id = a.tenant_id AND r.resource_id = taken.resource_id
+          ORDER BY taken.place) AS staff,
+    a.customer_id, c.name AS customer, c.email, c.phone, a.price_amount, a.currency, a.source, a.notes,
+    a.created_at
+FROM appointment a
+JOIN customer c ON c.tenant_id = a.tenant_id AND c.customer_id = a.customer_id
+LEFT JOIN offer o ON o.tenant_id = a.tenant_id AND o.service_id = a.service_id
+WHERE a.tenant_id = %(tenant_id)s AND a.starts_at >= %(begin)s AND a.starts_at < %(end)s
+ORDER BY a.starts_at, a.appointment_id
+
+-- name: export_customers
+SELECT customer_id AS id, name, email, phone, locale, consent_email, consent_sms, notes, created_at
+FROM customer WHERE tenant_id = %(tenant_id)s AND erased_at IS NULL ORDER BY customer_id
+
+-- name: save_feed
+INSERT INTO staff_feed (tenant_id, resource_id, token_hash) VALUES (%(tenant_id)s, %(resource_id)s, %(token_hash)s)
+ON CONFLICT (tenant_id, resource_id) DO UPDATE SET token_hash = excluded.token_hash, created_at = now()
+
+-- name: delete_feed
+DELETE FROM staff_feed WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+
+-- name: feed
+SELECT f.token_hash, r.name, r.deleted FROM staff_feed f
+JOIN resource r ON r.tenant_id = f.tenant_id AND r.resource_id = f.resource_id
+WHERE f.tenant_id = %(tenant_id)s AND f.resource_id = %(resource_id)s
+
+-- name: feed_appointments
+SELECT a.appointment_id, a.version, a.status, a.starts_at, a.ends_at, a.created_at,
+    coalesce(o.name, '') AS service, c.name AS customer
+FROM appointment a
+JOIN customer c ON c.tenant_id = a.tenant_id AND c.customer_id = a.customer_id
+LEFT JOIN offer o ON o.tenant_id = a.tenant_id AND o.service_id = a.service_id
+WHERE a.tenant_id = %(tenant_id)s AND a.starts_at >= %(begin)s AND a.starts_at < %(end)s
+    AND %(resource_id)s = ANY(a.resource_ids)
+ORDER BY a.starts_at, a.appointment_id

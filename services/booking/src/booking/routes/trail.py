@@ -1,0 +1,16 @@
+"""Who changed what at the business's appointments, customers and calendars."""
+
+from fastapi import APIRouter
+
+from booking.routes.deps import Records
+from servicekit.http.audit import Audit, EntryAnswer
+from servicekit.http.pages import Page
+from servicekit.http.tokens import Owner
+
+router = APIRouter(tags=["audit trail"])
+
+
+@router.get("/v1/audit")
+async def list_entries(who: Owner, audit: Audit, records: Records) -> Page[EntryAnswer]:
+    """The newest first. What was changed at staff, services and settings is under /v1/business/audit."""
+    return audit.page(await records.entries(who.tenant_id, **audit.arguments()))

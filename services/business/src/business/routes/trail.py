@@ -1,0 +1,16 @@
+"""Who changed what at the business's profile, staff, services and settings."""
+
+from fastapi import APIRouter
+
+from business.routes.deps import Business
+from servicekit.http.audit import Audit, EntryAnswer
+from servicekit.http.pages import Page
+from servicekit.http.tokens import Owner
+
+router = APIRouter(tags=["audit trail"])
+
+
+@router.get("/v1/business/audit")
+async def list_entries(who: Owner, audit: Audit, business: Business) -> Page[EntryAnswer]:
+    """The newest first. What befell appointments and customers is under /v1/audit."""
+    return audit.page(await business.entries(who.tenant_id, **audit.arguments()))

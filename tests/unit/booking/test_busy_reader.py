@@ -1,0 +1,178 @@
+"""Which times a calendar from elsewhere takes, and that no calendar takes the reader's."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking.busy_import import merged, read_apart
+from booking.busy_reader import MOST, UnreadableError, busy_times
+from servicekit.outbound import OutboundFailed
+
+LISBON = ZoneInfo("Europe/Lisbon")
+BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
+END = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def calendar(*events: str) -> bytes:
+    bodies = "".join(f"BEGIN:VEVENT\n{event.strip()}\nEND:VEVENT\n" for event in events)
+    return f"BEGIN:VCALENDAR\nVERSION:2.0\n{bodies}END:VCALENDAR\n".replace("\n", "\r\n").encode()
+
+
+def taken(*events: str, zone: ZoneInfo = LISBON) -> list[str]:
+    """As `03-10T09:00/10:00`, in UTC, by time."""
+    found = sorted((start, end) for _, start, end in busy_times(calendar(*events), zone, BEGIN, END))
+    return [f"{start:%m-%dT%H:%M}/{end:%m-%dT%H:%M}" for start, end in found]
+
+
+def test_an_event_takes_its_time() -> None:
+    assert taken("UID:a\nDTSTART:20260310T090000Z\nDTEND:20260310T100000Z") == ["03-10T09:00/03-10T10:00"]
+    assert taken("UID:a\nDTSTART:20260310T090000Z\nDURATION:PT45M") == ["03-10T09:00/03-10T09:45"]
+
+
+def test_a_time_without_a_zone_and_a_date_are_where_the_staff_member_works() -> None:
+    """Lisbon goes to summer time on 29 March 2026: that day has 23 hours."""
+    floating = "UID:a\nDTSTART:20260410T090000\nDTEND:20260410T100000"
+    assert taken(floating) == ["04-10T08:00/04-10T09:00"]
+    assert taken(floating, zone=ZoneInfo("Asia/Tokyo")) == ["04-10T00:00/04-10T01:00"]
+    assert taken("UID:a\nDTSTART;VALUE=DATE:20260329") == ["03-29T00:00/03-29T23:00"]
+    assert taken("UID:a\nDTSTART;VALUE=DATE:20260328\nDTEND;VALUE=DATE:20260330") == [
+        "03-28T00:00/03-29T23:00"
+    ]
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        "TRANSP:TRANSPARENT",
+        "TRANSP:transparent",
+        "STATUS:CANCELLED",
+    ],
+)
+def test_who_is_free_or_whose_event_was_cancelled_is_not_busy(free: str) -> None:
+    assert taken(f"UID:a\nDTSTART:20260310T090000Z\nDTEND:20260310T100000Z\n{free}") == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "UID:a\nDTSTART:20260310T090000Z",  # no length
+        "UID:a\nDTSTART:20260310T090000Z\nDTEND:20260310T090000Z",
+        "UID:a\nDTSTART:20260310T090000Z\nDTEND:20260310T080000Z",
+        "UID:a\nSUMMARY:Without a start",
+        "UID:a\nDTSTART:20250310T090000Z\nDTEND:20250310T100000Z",  # before
+        "UID:a\nDTSTART:20270310T090000Z\nDTEND:20270310T100000Z",  # after
+        "UID:a\nDTSTART:20260501T000000Z\nDTEND:20260501T010000Z",  # at the horizon
+        "UID:a\nDTSTART:20260228T230000Z\nDTEND:20260301T000000Z",
+    ],
+)
+def test_what_takes_no_time_within_the_horizon_is_left_out(event: str) -> None:
+    assert taken(event) == []
+
+
+def test_what_reaches_into_the_horizon_counts() -> None:
+    assert taken("UID:a\nDTSTART:20260228T230000Z\nDTEND:20260301T003000Z") == ["02-28T23:00/03-01T00:30"]
+
+
+def test_a_repeated_event_keeps_its_wall_time_over_the_change_of_clocks() -> None:
+    weekly = "UID:a\nDTSTART;TZID=Europe/Lisbon:20260323T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=3"
+    assert taken(weekly, zone=ZoneInfo("UTC")) == [
+        "03-23T09:00/03-23T10:00",
+        "03-30T08:00/03-30T09:00",
+        "04-06T08:00/04-06T09:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("until", "days"),
+    [("20260312T090000Z", 3), ("20260312T085959Z", 2), ("20260312", 3), ("20260312T090000", 3)],
+)
+def test_a_rule_ends_at_its_until_inclusive(until: str, days: int) -> None:
+    event = f"UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL={until}"
+    assert len(taken(event, zone=ZoneInfo("UTC"))) == days
+
+
+def test_exceptions_and_additions_count() -> None:
+    event = (
+        "UID:a\nDTSTART;TZID=Europe/Lisbon:20260310T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4"
+        "\nEXDATE;TZID=Europe/Lisbon:20260311T090000,20260312T090000\nRDATE;TZID=Europe/Lisbon:20260320T150000"
+    )
+    assert taken(event) == ["03-10T09:00/03-10T10:00", "03-13T09:00/03-13T10:00", "03-20T15:00/03-20T16:00"]
+
+
+def test_one_occurrence_that_was_moved_or_cancelled_is_not_where_the_rule_has_it() -> None:
+    series = "UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3"
+    moved = "UID:a\nRECURRENCE-ID:20260311T090000Z\nDTSTART:20260311T170000Z\nDURATION:PT2H"
+    gone = "UID:a\nRECURRENCE-ID:20260312T090000Z\nDTSTART:20260312T090000Z\nDURATION:PT1H\nSTATUS:CANCELLED"
+    assert taken(series, moved, gone) == ["03-10T09:00/03-10T10:00", "03-11T17:00/03-11T19:00"]
+
+
+def test_what_repeats_for_years_is_followed_to_the_horizon() -> None:
+    event = "UID:a\nDTSTART:20160301T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY"
+    assert len(taken(event)) == 61
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>Sign in</html>", b"BEGIN:VEVENT\r\nEND:VEVENT\r\n", b"\xff\xfe\x00", b"BEGIN:VCALENDAR"],
+)
+def test_what_is_no_calendar_is_said_to_be_none(content: bytes) -> None:
+    with pytest.raises(UnreadableError, match="is not an iCalendar file"):
+        busy_times(content, LISBON, BEGIN, END)
+
+
+def test_nobody_has_so_many_appointments() -> None:
+    event = "UID:a\nDTSTART:20260301T000000Z\nDURATION:PT1M\nRRULE:FREQ=MINUTELY"
+    with pytest.raises(UnreadableError, match=str(MOST)):
+        busy_times(calendar(event), LISBON, BEGIN, END)
+
+
+async def test_the_process_apart_reads_the_same() -> None:
+    content = calendar("UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3")
+    assert await read_apart(content, "Europe/Lisbon", BEGIN, END) == busy_times(content, LISBON, BEGIN, END)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=SECONDLY",
+        "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;INTERVAL=1;BYSETPOS=366;BYHOUR=25",
+    ],
+)
+async def test_a_rule_without_end_is_given_up(rule: str) -> None:
+    """Slow: each uses up the five seconds of computing that it is allowed, or fails before."""
+    content = calendar(f"UID:a\nDTSTART:19700101T000000Z\nDURATION:PT1S\nRRULE:{rule}")
+    with pytest.raises(OutboundFailed, match=r"too long|cannot be read"):
+        await read_apart(content, "Europe/Lisbon", BEGIN, END)
+
+
+async def test_what_is_wrong_comes_back_as_a_sentence() -> None:
+    with pytest.raises(OutboundFailed, match="is not an iCalendar file"):
+        await read_apart(b"<html>", "Europe/Lisbon", BEGIN, END)
+    strange = calendar("UID:a\nDTSTART:20260310T090000Z\nDTEND:soon\nRRULE:FREQ=SOMETIMES")
+    with pytest.raises(OutboundFailed, match="cannot be read"):
+        await read_apart(strange, "Europe/Lisbon", BEGIN, END)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=12))
+def test_merged_times_are_the_same_time_in_the_fewest_spans(pairs: list[tuple[int, int]]) -> None:
+    spans = [
+        (BEGIN + timedelta(minutes=start), BEGIN + timedelta(minutes=start + length))
+        for start, length in pairs
+    ]
+    minutes = {minute for start, length in pairs for minute in range(start, start + length)}
+    found = merged(spans)
+    covered = [
+        minute
+        for start, end in found
+        for minute in range(
+            int((start - BEGIN).total_seconds() // 60), int((end - BEGIN).total_seconds() // 60)
+        )
+    ]
+    assert covered == sorted(minutes)
+    assert all(end < start for (_, end), (start, _) in itertools.pairwise(found))

@@ -1,0 +1,84 @@
+"""CSV: readable by any reader of RFC 4180, harmless to a spreadsheet, times where the business is."""
+
+import csv
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking import exports
+
+LISBON = ZoneInfo("Europe/Lisbon")
+ROW: dict[str, Any] = {
+    "id": UUID(int=7),
+    "name": "Bea",
+    "email": "bea@customer.example",
+    "phone": None,
+    "locale": "en",
+    "consent_email": True,
+    "consent_sms": False,
+    "notes": "",
+    "created_at": datetime(2026, 7, 1, 12, tzinfo=UTC),
+}
+
+
+async def written(*rows: dict[str, Any]) -> list[str]:
+    async def each() -> AsyncIterator[dict[str, Any]]:
+        for row in rows:
+            yield row
+
+    return [part async for part in exports.customers(each(), LISBON)]
+
+
+async def test_a_row_is_a_line_of_what_the_header_names() -> None:
+    text = "".join(await written(ROW))
+    assert text == (
+        "id,name,email,phone,locale,consent_email,consent_sms,notes,created_at\r\n"
+        "00000000-0000-0000-0000-000000000007,Bea,bea@customer.example,,en,true,false,,"
+        "2026-07-01T13:00:00+01:00\r\n"
+    )
+
+
+async def test_nothing_to_tell_is_a_header() -> None:
+    assert "".join(await written()).count("\r\n") == 1
+
+
+async def test_many_rows_come_in_parts() -> None:
+    parts = await written(*[ROW | {"notes": "x" * 1000}] * 200)
+    assert len(parts) > 4
+    assert max(len(part) for part in parts) < 40_000
+    assert "".join(parts).count("\r\n") == 201
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+351912345678", "-1", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"]
+)
+def test_what_a_spreadsheet_would_calculate_is_made_text(text: str) -> None:
+    assert exports.cell(text, LISBON) == f"'{text}"
+    assert exports.cell([text, "x"], LISBON).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["", "Bea", "a=b", "1-2", "'=1"])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert exports.cell(text, LISBON) == text
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=2, max_size=2
+    )
+)
+async def test_any_text_can_be_read_back(texts: list[str]) -> None:
+    text = "".join(await written(ROW | {"name": texts[0], "notes": texts[1]}))
+    _header, row = csv.reader(StringIO(text, newline=""), strict=True)
+    found = [
+        cell[1:] if cell.startswith("'") and not given.startswith("'") else cell
+        for cell, given in zip((row[1], row[7]), texts, strict=True)
+    ]
+    assert found == texts

@@ -21,12 +21,12 @@ from servicekit.tracing import current_traceparent
 
 SHARDS = 16
 
-_INSERT = b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES "
-_ROW = b"(%s, %s, %s, %s, %s)"
-_MOST_ROWS = 20
-"""In one statement, so that there are no more of them to prepare."""
-
-Row = tuple[int, str, str, Jsonb, bytes | None]
+# Arrays in binary: psycopg writes a text one with an escape a character.
+_INSERT = b"""
+INSERT INTO outbox (shard, topic, key, headers, payload)
+SELECT * FROM unnest(%b::smallint[], %b::text[], %b::text[], %b::jsonb[], %b::bytea[])
+"""
+_Row = tuple[int, str, str, Jsonb, bytes | None]
 
 
 def shard_of(key: str) -> int:
@@ -46,24 +46,25 @@ async def publish(
 
     With `copy_to` those of the type `copied`, ids and all, go to that tenant's own stream as well, if it has one.
     """
-    rows: list[Row] = []
+    traceparent = current_traceparent()
+    rows: list[_Row] = []
     for event in events:
         tenant_id: UUID | None = getattr(event, "tenant_id", None)
+        key = event.key
         envelope = Envelope(
             id=str(new_id()),
             source=f"/slotwright/{source}",
             type=event.TYPE,
             time=time or utc_now(),
-            subject=event.key,
+            subject=key,
             tenant_id=tenant_id,
             data=event.model_dump_json().encode(),
-            traceparent=current_traceparent(),
+            traceparent=traceparent,
         )
-        rows.append(_row(event.TOPIC, event.key, envelope))
+        rows.append(_row(event.TOPIC, key, envelope))
         if copy_to is not None and copy_to.event_stream.enabled and isinstance(event, copied):
-            rows.append(_row(copy_to.event_stream.topic, event.key, envelope))
-    for begin in range(0, len(rows), _MOST_ROWS):
-        await _insert(conn, rows[begin : begin + _MOST_ROWS])
+            rows.append(_row(copy_to.event_stream.topic, key, envelope))
+    await _insert(conn, rows)
 
 
 async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:
@@ -81,9 +82,11 @@ async def bury(conn: Connection, source: str, event: type[Event], key: str, tena
     await _insert(conn, [_row(event.TOPIC, key, envelope)])
 
 
-def _row(topic: str, key: str, envelope: Envelope) -> Row:
+def _row(topic: str, key: str, envelope: Envelope) -> _Row:
     return shard_of(key), topic, key, Jsonb(envelope.headers()), envelope.data
 
 
-async def _insert(conn: Connection, rows: Sequence[Row]) -> None:
-    await conn.execute(_INSERT + b", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+async def _insert(conn: Connection, rows: Sequence[_Row]) -> None:
+    """In one statement, however many: their ids rise in the order given."""
+    if rows:
+        await conn.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])

@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from booking.domain import Busy, Offer, Resource
-from booking.localtime import instant_of
+from servicekit.localtime import instant_of
 
 _MIDNIGHT = time(0)
 _DAY = timedelta(days=1)

@@ -1,11 +1,10 @@
 """An appointment by its customer's link: see it, move it, cancel it, put it into a calendar."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
-from icalendar import Calendar, Event
 
 from booking.domain import Status
 from booking.routes.deps import Booking
@@ -13,12 +12,13 @@ from booking.routes.models import MoveBody
 from booking.service import Managed
 from contracts.model import Money
 from servicekit.http.models import Answer
+from servicekit.ical import CalendarEvent, EventStatus, calendar_file
 
 router = APIRouter(prefix="/v1/public/appointments", tags=["appointment by link"])
 
 Token = Annotated[str, Path(max_length=100)]
 
-_ICAL_STATUS = {
+_ICAL_STATUS: dict[Status, EventStatus] = {
     Status.PENDING: "TENTATIVE",
     Status.CONFIRMED: "CONFIRMED",
     Status.COMPLETED: "CONFIRMED",
@@ -80,21 +80,18 @@ async def calendar(token: Token, booking: Booking) -> Response:
     """RFC 5545, with a UID that stays and a SEQUENCE that rises with each change."""
     managed = await booking.managed(token)
     appointment = managed.appointment
-    event = Event()
-    event.add("uid", f"{appointment.appointment_id}@slotwright")
-    event.add("sequence", appointment.version - 1)
-    event.add("dtstamp", appointment.created_at.astimezone(UTC))
-    event.add("dtstart", appointment.starts_at.astimezone(UTC))
-    event.add("dtend", appointment.ends_at.astimezone(UTC))
-    event.add("summary", f"{managed.offer.name} – {managed.tenant.display_name}")
-    event.add("status", _ICAL_STATUS[appointment.status])
-    event.add("url", managed.manage_url)
-    document = Calendar()
-    document.add("prodid", "-//Slotwright//Booking//EN")
-    document.add("version", "2.0")
-    document.add_component(event)
+    event = CalendarEvent(
+        appointment_id=appointment.appointment_id,
+        version=appointment.version,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        status=_ICAL_STATUS[appointment.status],
+        summary=f"{managed.offer.name} – {managed.tenant.display_name}",
+        stamp=appointment.created_at,
+        url=managed.manage_url,
+    )
     return Response(
-        document.to_ical(),
+        calendar_file(event),
         media_type="text/calendar; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="appointment.ics"'},
     )

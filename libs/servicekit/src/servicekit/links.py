@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 from contracts.booking import Channel
 
 _MAC_BYTES = 18
-_DIGEST_BYTES = 32
+_DIGEST_BYTES = 16
 
 
 class _Links:
@@ -63,20 +64,33 @@ class AppointmentLinks(_Links):
         return None if body is None else (UUID(bytes=body[:16]), UUID(bytes=body[16:]))
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A customer's address at one business, by a digest of 16 bytes."""
+
+    tenant_id: UUID
+    customer_id: UUID
+    channel: Channel
+    digest: bytes
+
+
 class UnsubscribeLinks(_Links):
     """Of those who want no more messages from one business at one address; the token holds the address's digest."""
 
     purpose = b"unsubscribe-link:"
-    body_bytes = 16 + 1 + _DIGEST_BYTES
+    body_bytes = 16 + 16 + 1 + _DIGEST_BYTES
 
-    def token(self, tenant_id: UUID, channel: Channel, digest: bytes) -> str:
-        """The token, 90 characters, safe in a path; `digest` has 32 bytes."""
-        return self._sealed(tenant_id.bytes + _LETTER[channel] + digest)
+    def token(self, subscription: Subscription) -> str:
+        """The token, 90 characters, safe in a path."""
+        of = subscription
+        return self._sealed(of.tenant_id.bytes + of.customer_id.bytes + _LETTER[of.channel] + of.digest)
 
-    def parse(self, token: str) -> tuple[UUID, Channel, bytes] | None:
-        """(tenant, channel, digest) of a genuine token; None for any other string."""
+    def parse(self, token: str) -> Subscription | None:
+        """What a genuine token is about; None for any other string."""
         body = self._opened(token)
-        return None if body is None else (UUID(bytes=body[:16]), _CHANNEL[body[16:17]], body[17:])
+        if body is None:
+            return None
+        return Subscription(UUID(bytes=body[:16]), UUID(bytes=body[16:32]), _CHANNEL[body[32:33]], body[33:])
 
 
 _LETTER = {Channel.EMAIL: b"e", Channel.SMS: b"s"}

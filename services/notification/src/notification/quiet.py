@@ -1,11 +1,11 @@
 """Quiet hours: until when a message waits, if it does. Pure; called by notification.domain.
 
-The hours are wall-clock times where the appointment is read. Across a change of clocks they follow the platform's rule
-(servicekit.localtime): a time that is skipped means the end of the gap, one that comes twice means the first.
+The hours are wall-clock times where the appointment is read. Across a change of clocks they follow the platform's
+rule (servicekit.localtime): a time that is skipped means the end of the gap, one that comes twice means the first.
 
 What is held must still be of use when it goes out: a message that would be handed over less than an hour before it
-becomes worthless (a reminder at the appointment's start) is not held, but sent at once, in the quiet hours. So none is
-lost to them.
+becomes worthless (a reminder at the appointment's start) is not held, but sent at once, in the quiet hours. So none
+is lost to them.
 """
 
 from dataclasses import dataclass

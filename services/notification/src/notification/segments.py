@@ -1,7 +1,7 @@
 """How many segments a text message takes, which is what carriers charge for. Pure.
 
-Source: 3GPP TS 23.038 (the GSM 7-bit alphabet and its extension table) and TS 23.040 (concatenation: a header of six
-octets in each part leaves 153 septets or 67 UTF-16 units of it).
+Source: 3GPP TS 23.038 (the GSM 7-bit alphabet and its extension table) and TS 23.040 (concatenation: a header of
+six octets in each part leaves 153 septets or 67 UTF-16 units of it).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who is not written to any more, and why. Pure: notification.rules keeps the list, notification.delivery asks it."""
+"""Who is not written to any more, and why. Pure; notification.rules keeps the list, delivery asks it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,15 +24,16 @@ class Suppression:
     hint: str | None
     created_at: datetime
 
-    def stands_against(self, kind: Kind) -> bool:
-        """Whether a message of this kind is held back by it."""
-        return self.scope == "all" or kind == "reminder"
+
+def against(scope: Scope, kind: Kind) -> bool:
+    """Whether a message of this kind is held back by what holds as far as `scope`."""
+    return scope == "all" or kind == "reminder"
 
 
 def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:
-    """How an address stands in the list (32 bytes): upper and lower case are one, as nobody has two such mailboxes.
+    """How an address stands in the list (16 bytes): upper and lower case are one, as nobody has two such mailboxes.
 
     Who holds the database can still try addresses that they think of; it is not for keeping them from that.
     """
     written = address.strip().lower().encode()
-    return hashlib.sha256(tenant_id.bytes + channel.value.encode() + b":" + written).digest()
+    return hashlib.sha256(tenant_id.bytes + channel.value.encode() + b":" + written).digest()[:16]

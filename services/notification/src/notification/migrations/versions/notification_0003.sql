@@ -28,21 +28,23 @@ CREATE TABLE quiet_hours (
 );
 CALL isolate_tenant('quiet_hours');
 
--- Addresses that are not written to, each by its SHA-256 under the tenant's id: the list goes on holding when a person
--- is erased, and tells nobody whom it is about. `hint` is the masked address, for the business to know it again; it
--- goes with the person. Each reason stands by itself, so that taking one back leaves the others.
+-- Addresses that are not written to, each by a digest under the tenant's id: the list goes on holding when a person is
+-- erased. `hint` is the masked address, for the business to know it again; it goes with the person, as customer_id
+-- does. Each reason stands by itself, so that taking one back leaves the others.
 CREATE TABLE suppression (
     tenant_id uuid NOT NULL,
     suppression_id uuid NOT NULL,
     channel text NOT NULL CHECK (channel IN ('email', 'sms')),
-    digest bytea NOT NULL CHECK (length(digest) = 32),
+    digest bytea NOT NULL CHECK (length(digest) = 16),
     reason text NOT NULL CHECK (reason IN ('unsubscribed', 'bounced', 'complaint', 'by-hand')),
     scope text NOT NULL CHECK (scope IN ('reminders', 'all')),
+    customer_id uuid,
     hint text,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, suppression_id),
     CONSTRAINT suppression_reason UNIQUE (tenant_id, channel, digest, reason)
 );
+CREATE INDEX suppression_by_customer ON suppression (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
 CALL isolate_tenant('suppression');
 
 -- `segments` is what a text message counted for when it was first handed over; `held_until` the end of the quiet hours

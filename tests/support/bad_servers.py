@@ -85,7 +85,7 @@ def _wait_for_end(connection: socket.socket) -> None:
 
 
 class BadSmtpServer(_Server):
-    """`faults` are spent one a connection. `taken` are the Message-IDs that it has said 250 to, `seen` all it was given.
+    """`faults` are spent one a connection. `taken` are the Message-IDs that it has said 250 to, `seen` all.
 
     `keep` is handed each mail whole; `rcpt` is its answer about recipients.
     """

@@ -1,4 +1,4 @@
-"""A mail server on a bad day: nothing is called refused that is not, and nothing that was taken is called missed."""
+"""A mail server on a bad day: nothing is called refused that is not, nor missed that was taken."""
 
 import time
 from collections.abc import Iterator

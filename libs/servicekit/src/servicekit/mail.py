@@ -9,9 +9,9 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import EmailPolicy, default
+from email.policy import EmailPolicy, Policy, default
 from email.utils import formatdate, make_msgid
 
 import aiosmtplib
@@ -43,14 +43,14 @@ _NO_MAILBOX = re.compile(r"\s*5\.1\.(?:1|2|6|10)\b")
 _GOODBYE_SECONDS = 2.0
 
 
-class _WholeHeader(UnstructuredHeader):
+class _WholeHeader(UnstructuredHeader, BaseHeader):
     """A header in one line: folding would write a long link as encoded words, which no mail client follows."""
 
-    def fold(self, *, policy: EmailPolicy) -> str:
+    def fold(self, *, policy: Policy) -> str:
         return f"{self.name}: {self}{policy.linesep}"
 
 
-def _policy() -> EmailPolicy:
+def _policy() -> "EmailPolicy[EmailMessage]":
     headers = HeaderRegistry()
     headers.map_to_type("list-unsubscribe", _WholeHeader)
     return default.clone(header_factory=headers)

@@ -234,19 +234,19 @@ def _attachments(letter: Letter) -> tuple[Attachment, ...]:
     return (Attachment("appointment.ics", "text/calendar", letter.calendar, parameters),)
 
 
-async def _content(answer: aiohttp.ClientResponse) -> bytes:
-    """Whole, as far as anybody would write that much to say that they have taken a message."""
+async def _content(answer: aiohttp.ClientResponse) -> bytes | None:
+    """None when it is longer than anybody needs to say that they have taken a message."""
     content = bytearray()
     async for chunk in answer.content.iter_any():
         content += chunk
         if len(content) > _LONGEST_ANSWER:
-            break
+            return None
     return bytes(content)
 
 
-def _says_taken(content: bytes) -> bool:
-    if not content.strip():
-        return True
+def _says_taken(content: bytes | None) -> bool:
+    if content is None or not content.strip():
+        return content is not None
     try:
         TakenAnswer.model_validate_json(content)
     except ValidationError:

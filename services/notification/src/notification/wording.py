@@ -39,6 +39,8 @@ FILTERS = ("upper", "lower", "capitalize", "title", "trim", "truncate", "default
 MAX_SEGMENTS = 10
 """Of a text message with sample facts; carriers take few more."""
 
+_DEEPEST = 20
+_TOO_DEEP = "it is nested too deeply"
 _ALLOWED = (
     nodes.Template,
     nodes.Output,
@@ -112,15 +114,20 @@ class Sandbox:
         except TemplateSyntaxError as error:
             return f"line {error.lineno}: {error.message}"
         except RecursionError:
-            return "it is nested too deeply"
-        return next((fault for node in _every(tree) if (fault := _unwanted(node))), None)
+            return _TOO_DEEP
+        for node, depth in _every(tree):
+            if depth > _DEEPEST:
+                return f"line {node.lineno}: {_TOO_DEEP}"
+            if fault := _unwanted(node):
+                return fault
+        return None
 
     def _tried(self, part: Part, words: str, values: Mapping[str, str]) -> str | None:
         try:
             said = self.render(words, values)
         except TemplateError as error:
             return f"it cannot be rendered: {error.message}"
-        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             return f"it cannot be rendered: {error}"
         if not said.strip():
             return "nothing is left of it with sample facts"
@@ -129,10 +136,13 @@ class Sandbox:
         return None
 
 
-def _every(tree: nodes.Node) -> Iterable[nodes.Node]:
-    yield tree
-    for child in tree.iter_child_nodes():
-        yield from _every(child)
+def _every(tree: nodes.Node) -> Iterable[tuple[nodes.Node, int]]:
+    """Each node and how deep it lies; without recursion, as somebody may have nested a thousand."""
+    waiting = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        waiting += [(child, depth + 1) for child in reversed(list(node.iter_child_nodes()))]
 
 
 def _unwanted(node: nodes.Node) -> str | None:

@@ -58,7 +58,8 @@ class PreviewAnswer(Answer):
 
 
 def _wording(channel: Channel, body: WordingBody) -> Wording:
-    given = Wording(subject=body.subject, lead=body.lead, text=body.text).parts()
+    wording = Wording(subject=body.subject, lead=body.lead, text=body.text)
+    given = wording.parts()
     strange = [part for part in given if part not in _OF[channel]]
     if strange:
         kind = "a mail" if channel is Channel.EMAIL else "a text message"
@@ -68,7 +69,7 @@ def _wording(channel: Channel, body: WordingBody) -> Wording:
         )
     if "subject" in given and len(given["subject"].splitlines()) > 1:
         raise Invalid.field("/subject", "must be one line")
-    return Wording(**given)
+    return wording
 
 
 def _answer(

@@ -14,11 +14,19 @@ from support.events import until
 PATH = "/v1/quiet-hours"
 
 
-def quiet_now(zone: str = "Europe/Lisbon", **fields: Any) -> dict[str, Any]:
-    """From an hour ago until in two hours, on the walls of a zone."""
-    wall = utc_now().astimezone(ZoneInfo(zone))
-    begins, ends = (wall + timedelta(hours=shift) for shift in (-1, 2))
-    return {"from": f"{begins:%H:%M}", "to": f"{ends:%H:%M}", "channels": ["email"]} | fields
+ICELAND = "Atlantic/Reykjavik"
+"""Whose clocks do not change, on whatever night this is run."""
+
+
+def quiet_now(ends_in: timedelta = timedelta(hours=2), **fields: Any) -> dict[str, Any]:
+    """From an hour ago on, on Iceland's walls."""
+    wall = utc_now().astimezone(ZoneInfo(ICELAND))
+    begins, ends = wall - timedelta(hours=1), wall + ends_in
+    return {"from": f"{begins:%H:%M:%S}", "to": f"{ends:%H:%M:%S}", "channels": ["email"]} | fields
+
+
+def icelandic(world: World) -> Salon:
+    return world.salon(world.tenant(timezone=ICELAND))
 
 
 def held(world: World, salon: Salon, count: int = 1) -> list[dict[str, Any]]:
@@ -33,7 +41,7 @@ def held(world: World, salon: Salon, count: int = 1) -> list[dict[str, Any]]:
 
 
 def test_a_reminder_waits_for_the_end_and_news_does_not(world: World) -> None:
-    salon = world.salon()
+    salon = icelandic(world)
     tenant = salon.tenant.tenant_id
     unset = world.ask(tenant, "GET", PATH)
     assert (unset.headers["ETag"], unset.json()["channels"]) == ('"v0"', [])
@@ -45,8 +53,8 @@ def test_a_reminder_waits_for_the_end_and_news_does_not(world: World) -> None:
     assert world.mails(salon, 1)[0]["Subject"].startswith("Booked: ")
     world.topics.publish(salon.due(booked))
     (row,) = held(world, salon)
-    local = row["held_until"].astimezone(ZoneInfo("Europe/Lisbon"))
-    assert f"{local:%H:%M}" == wanted["to"]
+    local = row["held_until"].astimezone(ZoneInfo(ICELAND))
+    assert f"{local:%H:%M:%S}" == wanted["to"]
     assert timedelta(hours=1.9) < row["held_until"] - utc_now() < timedelta(hours=2)
     (shown,) = world.get(tenant, status="queued").json()["items"]
     assert (shown["attempts"], shown["held_until"] is None) == (0, False)
@@ -58,9 +66,24 @@ def test_a_reminder_waits_for_the_end_and_news_does_not(world: World) -> None:
     assert {row["held_until"] for row in world.settled(salon, 2)} == {None}
 
 
+def test_at_their_end_it_goes_out(world: World) -> None:
+    salon = icelandic(world)
+    wanted = quiet_now(timedelta(seconds=4))
+    world.ask(salon.tenant.tenant_id, "PUT", PATH, json=wanted).raise_for_status()
+    booked = salon.booked()
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked))
+    (row,) = held(world, salon)
+    ends = row["held_until"]
+    sent = [row for row in world.settled(salon, 2) if row["kind"] == "reminder"]
+    assert [(row["status"], row["attempts"], row["held_until"]) for row in sent] == [("sent", 1, None)]
+    assert timedelta() <= sent[0]["settled_at"] - ends < timedelta(seconds=2)
+    world.mails(salon, 2)
+
+
 def test_what_would_come_too_late_goes_out_at_once(world: World) -> None:
     """They end in two hours, less than an hour before the appointment."""
-    salon = world.salon()
+    salon = icelandic(world)
     world.ask(salon.tenant.tenant_id, "PUT", PATH, json=quiet_now()).raise_for_status()
     booked = salon.booked(starts_at=in_a(timedelta(hours=2.5)))
     world.topics.publish(booked)
@@ -69,7 +92,7 @@ def test_what_would_come_too_late_goes_out_at_once(world: World) -> None:
 
 
 def test_the_wall_that_counts_is_where_the_appointment_is_read(world: World) -> None:
-    salon = world.salon()
+    salon = icelandic(world)
     world.ask(salon.tenant.tenant_id, "PUT", PATH, json=quiet_now()).raise_for_status()
     booked = salon.booked(timezone="Asia/Tokyo")
     world.topics.publish(booked)
@@ -78,7 +101,7 @@ def test_the_wall_that_counts_is_where_the_appointment_is_read(world: World) -> 
 
 
 def test_what_waits_is_still_found_out_when_it_is_no_longer_true(world: World) -> None:
-    salon = world.salon()
+    salon = icelandic(world)
     tenant = salon.tenant.tenant_id
     world.ask(tenant, "PUT", PATH, json=quiet_now(notices=True)).raise_for_status()
     booked = salon.booked()

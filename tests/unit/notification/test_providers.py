@@ -128,7 +128,7 @@ async def test_what_is_no_number_is_not_dialled(carrier: Carrier, number: str) -
 @pytest.mark.parametrize("address", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "x", ""])
 async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(address: str) -> None:
     smtp = SmtpSettings(smtp_port=free_port())
-    provider = SmtpProvider(Mailer(smtp), smtp.mail_from)
+    provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
     letter = Letter("Hello", "text", None)
     with pytest.raises(Refused) as refused:
         await provider.send(new_id(), new_id(), address, letter, sender="Riverside", reply_to=None)

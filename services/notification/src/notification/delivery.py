@@ -196,7 +196,7 @@ class Delivery:
             message=replace(
                 message,
                 counted_at=message.counted_at or now,
-                segments=message.segments or segments,
+                segments=segments if message.counted_at is None else message.segments,
                 repeated=message.repeated or message.unknown_fate,
             ),
             tenant=tenant,

@@ -108,7 +108,8 @@ FOR UPDATE
 
 -- name: mark_sending
 UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(recipient)s, provider = %(provider)s,
-    counted_at = coalesce(counted_at, %(now)s), segments = coalesce(segments, %(segments)s),
+    counted_at = coalesce(counted_at, %(now)s),
+    segments = CASE WHEN counted_at IS NULL THEN %(segments)s ELSE segments END,
     repeated = repeated OR status = 'sending', held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
 

@@ -168,6 +168,7 @@ def _one_row(conn: psycopg.Connection, tenant_id: UUID, table: str) -> None:
         "jsonb": "'{}'",
         "timestamptz": "now()",
         "date": "current_date",
+        "time": "localtime",
         "interval": "'1 hour'",
         "bytea": "'x'",
         "_uuid": "'{}'",

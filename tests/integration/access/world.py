@@ -17,12 +17,13 @@ from pydantic import SecretStr
 
 from auth.keyring import Seal, new_key
 from auth.settings import AuthSettings
+from contracts.booking import Channel
 from contracts.platform import TenantChanged, TenantState
 from integration.auth.world import ENCRYPTION_KEY
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from servicekit.ids import new_id
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks
 from servicekit.testing.tokens import TokenMinter
 from support.databases import Databases, ServiceDatabase
 from support.processes import Running, run_service, served_keys
@@ -43,7 +44,7 @@ class Who(Enum):
 @dataclass(frozen=True)
 class Route:
     """`body` is one that is fine, or `calendar` where it is an iCalendar file; `new` says that it makes or changes
-    what a suspended business may not.
+    what a suspended business may not, `even_so` that it changes something for one that is suspended too.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Route:
     query: dict[str, str] = field(default_factory=dict)
     new: bool = False
     calendar: str | None = None
+    even_so: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -76,6 +78,8 @@ DTSTART;VALUE=DATE:{utc_now().year + 1}0501
 END:VEVENT
 END:VCALENDAR
 """
+_TEMPLATE = "/v1/message-templates/{kind}/{channel}/{language}"
+_NUMBER = {"channel": "sms", "address": "+351912345678"}
 _AVAILABLE = {"service": str(new_id()), "from": "2030-01-07", "to": "2030-01-07"}
 
 ROUTES = {
@@ -149,6 +153,20 @@ ROUTES = {
     "notification": [
         Route("GET", "/v1/messages", Who.MEMBER),
         Route("GET", "/v1/messages/{message_id}", Who.MEMBER),
+        Route("GET", _TEMPLATE, Who.MEMBER),
+        Route("PUT", _TEMPLATE, Who.OWNER, {"lead": "See you {{ when }}."}, new=True),
+        Route("DELETE", _TEMPLATE, Who.OWNER, new=True),
+        Route("POST", f"{_TEMPLATE}/preview", Who.OWNER, {}),
+        Route("GET", "/v1/quiet-hours", Who.MEMBER),
+        Route(
+            "PUT", "/v1/quiet-hours", Who.OWNER, {"from": "22:00", "to": "08:00", "channels": []}, new=True
+        ),
+        Route("GET", "/v1/suppressions", Who.OWNER),
+        Route("POST", "/v1/suppressions", Who.OWNER, _NUMBER, even_so=True),
+        Route("DELETE", "/v1/suppressions/{suppression_id}", Who.OWNER),
+        Route("GET", "/v1/unsubscriptions/{token}", Who.ANYONE),
+        Route("PUT", "/v1/unsubscriptions/{token}", Who.ANYONE, {"unsubscribed": "all"}, even_so=True),
+        Route("DELETE", "/v1/unsubscriptions/{token}", Who.ANYONE),
     ],
     "billing": [
         Route("GET", "/v1/billing/subscription", Who.OWNER),
@@ -201,9 +219,13 @@ class World:
     def call(self, route: Route, tenant: TenantChanged, token: str | None) -> httpx.Response:
         """Uses the route as it wants to be used; its ids are nobody's, its slug and link are the tenant's."""
         link = AppointmentLinks(SecretStr(LINK_KEY)).token(tenant.tenant_id, new_id())
+        if "/unsubscriptions/" in route.path:
+            of = Subscription(tenant.tenant_id, new_id(), Channel.EMAIL, bytes(16))
+            link = UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)
         names = ("signup", "session", "invitation", "staff", "service", "appointment", "customer", "message")
-        ids = {f"{name}_id": str(new_id()) for name in (*names, "resource", "time_off")}
-        path = route.path.format(slug=tenant.slug, token=link, day="2030-01-07", **ids)
+        ids = {f"{name}_id": str(new_id()) for name in (*names, "resource", "time_off", "suppression")}
+        words = {"kind": "reminder", "channel": "email", "language": "en", "day": "2030-01-07"}
+        path = route.path.format(slug=tenant.slug, token=link, **words, **ids)
         sent: dict[str, Any] = {"json": route.body}
         headers = {"If-Match": "*"} | ({"Authorization": token} if token is not None else {})
         if route.calendar is not None:

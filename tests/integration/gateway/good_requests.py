@@ -12,11 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
+from contracts.booking import Channel
 from integration.auth.world import PASSWORD, new_email, wish
 from integration.gateway.bad_input import Good
-from integration.gateway.platform import WEBHOOK_SECRET
-from integration.gateway.sites import ALL_DAY, Site
+from integration.gateway.platform import LINK_KEY, WEBHOOK_SECRET
+from integration.gateway.sites import ALL_DAY, Business, Site
 from servicekit.ids import new_id
+from servicekit.links import Subscription, UnsubscribeLinks
 
 _ANY = {"If-Match": "*"}
 _CLOSED = (409,)
@@ -29,6 +33,7 @@ _OVERLAPPING = [
     {"weekday": 0, "opens": "11:00", "closes": "13:00"},
 ]
 _HOURS_TOGETHER = ({"weekly_hours": _OVERLAPPING}, "/weekly_hours")
+_WORDS = {"subject": "{{ when }}", "lead": "See you.", "text": None}
 _RULE = {"offset_seconds": 7200, "channel": "email"}
 
 
@@ -59,7 +64,7 @@ def _plain(*paths: str, **query: str) -> None:
 
 
 _plain("/v1/me", "/v1/invitations", "/v1/business", "/v1/staff", "/v1/services", "/v1/reminder-policy")
-_plain("/v1/resources", "/v1/business/holidays")
+_plain("/v1/resources", "/v1/business/holidays", "/v1/quiet-hours")
 _plain("/v1/customers", "/v1/customers/export.csv", "/v1/billing/subscription", "/v1/billing/invoices")
 _plain("/v1/usage", month="2026-03")
 _plain("/.well-known/jwks.json", "/.well-known/openid-configuration")
@@ -509,6 +514,88 @@ def _messages(site: Site) -> Good:
 def _message(site: Site) -> Good:
     others = {"message_id": site.other.message()}
     return Good({"message_id": site.mine.message()}, person=site.mine.owner, others=others)
+
+
+def _template(site: Site, **more: Any) -> Good:
+    """Laid down before, so that an edit of what never was is one of an old version."""
+    path = {"kind": "reminder", "channel": "email", "language": "pt"}
+    url = "/v1/message-templates/reminder/email/pt"
+    site.platform.call("PUT", url, site.mine.owner, json={"lead": "{{ name }}"}, headers=_ANY)
+    return Good(path, person=site.mine.owner, **more)
+
+
+@_good("GET", "/v1/message-templates/{kind}/{channel}/{language}")
+def _read_template(site: Site) -> Good:
+    return _template(site)
+
+
+@_good("PUT", "/v1/message-templates/{kind}/{channel}/{language}")
+def _replace_template(site: Site) -> Good:
+    together = (
+        ({"lead": "{{ nmae }}"}, "/lead"),
+        ({"subject": "{% for x in name %}{% endfor %}"}, "/subject"),
+        ({"subject": "two\nlines"}, "/subject"),
+        ({"text": "of a text message"}, "/text"),
+        ({"subject": None, "lead": None}, "/subject"),
+    )
+    return _template(site, body=_WORDS, headers=_ANY, together=together)
+
+
+@_good("DELETE", "/v1/message-templates/{kind}/{channel}/{language}")
+def _drop_template(site: Site) -> Good:
+    return _template(site, headers=_ANY)
+
+
+@_good("POST", "/v1/message-templates/{kind}/{channel}/{language}/preview")
+def _preview(site: Site) -> Good:
+    return _template(site, body=_WORDS, together=(({"lead": "{{ nmae }}"}, "/lead"),))
+
+
+@_good("PUT", "/v1/quiet-hours")
+def _quiet_hours(site: Site) -> Good:
+    body = {"from": "22:00", "to": "08:00", "channels": ["sms"], "notices": False}
+    site.platform.call("PUT", "/v1/quiet-hours", site.mine.owner, json=body, headers=_ANY)
+    together = (({"to": "22:00"}, "/to"), ({"channels": ["sms", "sms"]}, "/channels"))
+    return Good(body=body, headers=_ANY, person=site.mine.owner, together=together)
+
+
+def _suppressed(site: Site, business: Business) -> str:
+    body = {"channel": "email", "address": f"{secrets.token_hex(4)}@customer.example"}
+    return str(site.platform.create("/v1/suppressions", body, business.owner)["id"])
+
+
+@_good("GET", "/v1/suppressions")
+def _suppressions(site: Site) -> Good:
+    return Good(query={"channel": "email", "reason": "by-hand"}, person=site.mine.owner)
+
+
+@_good("POST", "/v1/suppressions")
+def _suppress(site: Site) -> Good:
+    body = {"channel": "email", "address": "gone@customer.example", "reason": "by-hand", "scope": "all"}
+    together = (({"address": "+351912345678"}, "/address"), ({"channel": "sms"}, "/address"))
+    return Good(body=body, headers=_keyed(), person=site.mine.owner, together=together)
+
+
+@_good("DELETE", "/v1/suppressions/{suppression_id}")
+def _unsuppress(site: Site) -> Good:
+    values = {"suppression_id": _suppressed(site, site.mine)}
+    return Good(values, person=site.mine.owner, others={"suppression_id": _suppressed(site, site.other)})
+
+
+def _subscription(site: Site) -> dict[str, str]:
+    of = Subscription(site.mine.tenant.tenant_id, new_id(), Channel.EMAIL, secrets.token_bytes(16))
+    return {"token": UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)}
+
+
+@_good("GET", "/v1/unsubscriptions/{token}")
+@_good("DELETE", "/v1/unsubscriptions/{token}")
+def _by_unsubscribe_link(site: Site) -> Good:
+    return Good(_subscription(site))
+
+
+@_good("PUT", "/v1/unsubscriptions/{token}")
+def _unsubscribe(site: Site) -> Good:
+    return Good(_subscription(site), body={"unsubscribed": "reminders"})
 
 
 # its money, and machines

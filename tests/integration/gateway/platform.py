@@ -28,6 +28,7 @@ __all__ = ["PUBLIC_URL", "SERVICES", "WEBHOOK_SECRET", "Platform"]
 
 SERVICES = ("business", "booking", "notification", "billing", "analytics")
 """Those with a database and routes besides auth."""
+LINK_KEY = "k" * 40
 WEBHOOK_SECRET = "whsec_platform"
 
 
@@ -66,7 +67,7 @@ class Platform:
                     folder,
                     database_url=database.settings.database_url.get_secret_value(),
                     jwks_url=jwks,
-                    link_key="k" * 40,
+                    link_key=LINK_KEY,
                     smtp_port=str(mailpit.smtp_port),
                     stripe_webhook_secret=WEBHOOK_SECRET,
                     public_url=PUBLIC_URL,

@@ -14,7 +14,7 @@ from support.processes import served_keys
 @pytest.fixture(scope="module")
 def world(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Running, in its role `all`, with an SMTP server of its own."""
-    minter = TokenMinter()
+    minter = TokenMinter(issuer="https://book.example")
     with served_keys(minter) as jwks_url:
         made = World(
             databases.for_service("notification"),

@@ -291,6 +291,16 @@ class World:
         headers = self.minter.headers(tenant_id, role=role)
         return self.http.get(f"{self.running.url}/v1/messages{path}", params=query, headers=headers)
 
+    def ask(
+        self, tenant_id: UUID | None, method: str, path: str, *, role: str = "owner", **sent: Any
+    ) -> httpx.Response:
+        """Any request; as nobody in particular without a tenant."""
+        assert self.running is not None
+        headers = {"If-Match": "*"} | sent.pop("headers", {})
+        if tenant_id is not None:
+            headers |= self.minter.headers(tenant_id, role=role)
+        return self.http.request(method, f"{self.running.url}{path}", headers=headers, **sent)
+
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
         with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:

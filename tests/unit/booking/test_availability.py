@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from booking.availability import bookable, slots, within_hours
 from booking.domain import Busy, Offer, Resource
-from booking.localtime import day_bounds
 from contracts.business import Hours, HoursException, Interval
+from servicekit.localtime import day_bounds
 
 ADA = UUID(int=1)
 BEA = UUID(int=2)

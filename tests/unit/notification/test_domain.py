@@ -1,8 +1,8 @@
 """What is decided about a message, how long it is left alone, and how addresses are masked."""
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from notification.domain import (
     Customer,
     Decision,
     Fail,
+    Hold,
     Message,
     Send,
     Status,
@@ -24,7 +25,10 @@ from notification.domain import (
     decide,
     masked,
     next_look,
+    told,
 )
+from notification.quiet import QuietHours
+from notification.suppression import Reason
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from support.tenants import new_tenant
@@ -75,6 +79,8 @@ REMINDER = Message(
     reason=None,
     provider=None,
     recipient=None,
+    segments=None,
+    held_until=None,
 )
 
 
@@ -121,6 +127,59 @@ def test_what_has_not_been_told_yet_is_waited_for() -> None:
 def test_a_suspended_business_sends_nothing() -> None:
     suspended = TENANT.model_copy(update={"state": TenantState.SUSPENDED})
     assert decide(REMINDER, suspended, APPOINTMENT, CUSTOMER, NOW) == Suppress("suspended")
+
+
+def test_who_is_on_the_list_gets_nothing_that_it_stands_against() -> None:
+    assert decide(REMINDER, TENANT, APPOINTMENT, CUSTOMER, NOW, unwanted="unsubscribed") == Suppress(
+        "unsubscribed"
+    )
+    without = replace(CUSTOMER, email=None)
+    assert decide(REMINDER, TENANT, APPOINTMENT, without, NOW, unwanted="bounced") == Suppress("no-address")
+    told_apart = {told(reason) for reason in get_args(Reason)}
+    assert told_apart == {
+        ("no-consent", "unsubscribed"),
+        ("no-consent", "complaint"),
+        ("no-consent", "by-hand"),
+        ("no-address", "bounced"),
+    }
+    assert told("quota") == ("quota", None)
+
+
+ALL_DAY = QuietHours(
+    version=1,
+    begins=time(0),
+    ends=time(23, 59),
+    channels=frozenset({Channel.EMAIL}),
+    notices=False,
+)
+NOON = datetime(2026, 6, 10, 11, tzinfo=UTC)
+"""Quiet in Lisbon until 22:59 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("message", "quiet", "held"),
+    [
+        ({}, {}, True),
+        ({"attempts": 3}, {}, True),
+        ({"status": Status.SENDING}, {}, False),
+        ({"kind": "booked"}, {}, False),
+        ({"kind": "booked"}, {"notices": True}, True),
+        ({}, {"channels": frozenset({Channel.SMS})}, False),
+        ({}, {"channels": frozenset()}, False),
+        ({"expires_at": NOON + timedelta(hours=12)}, {}, False),
+    ],
+)
+def test_what_comes_in_quiet_hours_waits_or_goes_at_once(
+    message: dict[str, Any], quiet: dict[str, Any], *, held: bool
+) -> None:
+    starts_at = NOON + timedelta(days=2)
+    appointment = replace(APPOINTMENT, starts_at=starts_at)
+    given = replace(REMINDER, starts_at=starts_at, expires_at=starts_at)
+    decided = decide(
+        replace(given, **message), TENANT, appointment, CUSTOMER, NOON, quiet=replace(ALL_DAY, **quiet)
+    )
+    expected = Hold(datetime(2026, 6, 10, 22, 59, tzinfo=UTC)) if held else Send("ana@riverside.example")
+    assert decided == expected
 
 
 @pytest.mark.parametrize(

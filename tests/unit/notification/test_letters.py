@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 import pytest
+from icalendar import Calendar
 
 from contracts.booking import Channel
 from contracts.notification import Kind
 from notification.domain import Appointment, AppointmentStatus
 from notification.letters import Facts, Letters, one_line
+from notification.wording import VARIABLES, TemplateKind, Wording
 from servicekit.ids import new_id
 
 LETTERS = Letters()
@@ -37,6 +40,9 @@ FACTS = Facts(
     previous_starts_at=datetime(2026, 7, 13, 8, 0, tzinfo=UTC),
     manage_url="https://book.example/appointments/t0ken",
     calendar_url="https://book.example/v1/public/appointments/t0ken.ics",
+    unsubscribe_url="https://book.example/unsubscribe/t1ken",
+    organizer="hello@riverside.example",
+    written_at=datetime(2026, 7, 1, 9, tzinfo=UTC),
 )
 
 
@@ -111,3 +117,73 @@ def test_what_people_typed_is_escaped_and_stays_on_its_line() -> None:
 
 def test_one_line_drops_what_has_no_place_in_a_header() -> None:
     assert one_line(" a\r\n b\u2028c\x7f\td ") == "a b c d"
+
+
+def test_every_mail_says_how_to_get_no_more() -> None:
+    for kind in get_args(Kind):
+        mail = LETTERS.write(Channel.EMAIL, replace(FACTS, kind=kind))
+        assert mail.unsubscribe_url == FACTS.unsubscribe_url
+        assert mail.html is not None
+        assert FACTS.unsubscribe_url in mail.text
+        assert f'<a href="{FACTS.unsubscribe_url}"' in mail.html
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "method", "shown"),
+    [
+        ("booked", AppointmentStatus.PENDING, "PUBLISH", "TENTATIVE"),
+        ("booked", AppointmentStatus.CONFIRMED, "PUBLISH", "CONFIRMED"),
+        ("confirmed", AppointmentStatus.CONFIRMED, "PUBLISH", "CONFIRMED"),
+        ("rescheduled", AppointmentStatus.CONFIRMED, "PUBLISH", "CONFIRMED"),
+        ("cancelled", AppointmentStatus.CANCELLED, "CANCEL", "CANCELLED"),
+    ],
+)
+def test_news_of_an_appointment_brings_it_for_the_calendar(
+    kind: Kind, status: AppointmentStatus, method: str, shown: str
+) -> None:
+    appointment = replace(FACTS.appointment, status=status, version=4)
+    mail = LETTERS.write(Channel.EMAIL, replace(FACTS, kind=kind, appointment=appointment))
+    assert mail.calendar is not None
+    calendar = Calendar.from_ical(mail.calendar)
+    (event,) = calendar.walk("VEVENT")
+    assert (calendar["METHOD"], event["STATUS"]) == (method, shown)
+    assert mail.calendar_method == method
+    assert event["UID"] == f"{appointment.appointment_id}@slotwright"
+    assert event["SEQUENCE"] == 3
+    assert event.decoded("DTSTART") == STARTS_AT
+    assert event["ORGANIZER"] == "mailto:hello@riverside.example"
+    assert event["ORGANIZER"].params["CN"] == "Riverside Barbers"
+    assert "ATTENDEE" not in event  # nobody is asked to answer
+
+
+def test_a_reminder_and_a_text_message_bring_none() -> None:
+    assert LETTERS.write(Channel.EMAIL, replace(FACTS, kind="reminder")).calendar is None
+    assert LETTERS.write(Channel.SMS, FACTS).calendar is None
+
+
+def test_a_businesss_words_take_the_place_of_ours_and_are_escaped() -> None:
+    own = Wording(lead="Dear {{ name }},\n<see> you {{ when }}.")
+    mail = LETTERS.write(Channel.EMAIL, FACTS, own)
+    assert mail.subject.startswith("Booked: ")
+    assert "Dear Ana Costa,\n<see> you Tuesday, 14 July" in mail.text
+    assert mail.html is not None
+    assert "Dear Ana Costa,<br>&lt;see&gt; you Tuesday, 14 July" in mail.html
+    said = LETTERS.write(
+        Channel.EMAIL, FACTS, Wording(subject="{{ staff }}:{{ '\n' }}Bcc: x@y.example")
+    ).subject
+    assert said == "Bo: Bcc: x@y.example"
+    sms = LETTERS.write(Channel.SMS, replace(FACTS, kind="reminder"), Wording(text="{{ business }}!"))
+    assert sms.text == "Riverside Barbers!"
+
+
+def test_every_variable_is_documented_and_every_documented_one_is_there() -> None:
+    everything = " ".join(f"{{{{ {name} }}}}" for name in VARIABLES)
+    LETTERS.check(Wording(lead=everything), (FACTS,))
+    page = Path(__file__).parents[3].joinpath("docs/messages.md").read_text("utf-8")
+    assert [name for name in VARIABLES if f"| `{name}` | {VARIABLES[name]} |" not in page] == []
+
+
+@pytest.mark.parametrize("kind", get_args(TemplateKind))
+@pytest.mark.parametrize("language", LETTERS.languages)
+def test_our_own_words_would_be_taken_from_a_business(kind: TemplateKind, language: str) -> None:
+    LETTERS.check(LETTERS.ours(kind, language), (replace(FACTS, locale=language),))

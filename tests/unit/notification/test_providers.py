@@ -1,5 +1,6 @@
 """The HTTP provider of text messages, against a server that answers as it is told; addresses; settings."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from notification.providers import HttpSmsProvider, Refused, SmtpProvider, TryLa
 from notification.settings import NotificationSettings
 from servicekit.ids import new_id
 from servicekit.mail import Mailer, SmtpSettings
+from support.bad_servers import BadHttpServer, HttpFault
 
 LETTER = Letter("", "See you tomorrow", None)
 NUMBER = "+351912345678"
@@ -64,20 +66,48 @@ async def test_the_message_goes_out_with_the_token_and_a_key_that_tells_a_repeat
     }
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
+@pytest.mark.parametrize("status", [204, 202])
+async def test_an_empty_yes_is_enough(carrier: Carrier, status: int) -> None:
+    carrier.status = status
+    await send(carrier.url)
+    assert len(carrier.taken) == 1
+
+
+@pytest.mark.parametrize("status", [307, 401, 403, 404, 408, 409, 425, 429, 500, 503])
 async def test_what_time_may_mend_is_tried_later(carrier: Carrier, status: int) -> None:
     carrier.status = status
     with pytest.raises(TryLater):
         await send(carrier.url)
 
 
-@pytest.mark.parametrize("status", [307, 400, 401, 404, 422])
+@pytest.mark.parametrize("status", [400, 410, 413, 422])
 async def test_what_it_will_never_take_is_refused(carrier: Carrier, status: int) -> None:
     carrier.status = status
     with pytest.raises(Refused) as refused:
         await send(carrier.url)
     assert refused.value.reason == "Rejected"
     assert len(carrier.taken) == 1
+
+
+@pytest.mark.parametrize("fault", list(HttpFault))
+async def test_a_carrier_that_says_nothing_of_use_is_asked_again_with_the_same_key(fault: HttpFault) -> None:
+    server = BadHttpServer(faults=deque([fault]))
+    try:
+        provider = HttpSmsProvider(server.url, SecretStr("s3cret"), timeout=0.5)
+        message_id = new_id()
+
+        async def attempt() -> None:
+            await provider.send(new_id(), message_id, NUMBER, LETTER, sender="Riverside", reply_to=None)
+
+        with pytest.raises(TryLater) as later:
+            await attempt()
+        assert NUMBER not in str(later.value)
+        assert server.taken == []
+        await attempt()
+        assert set(server.keys) == {str(message_id)}
+        assert len(server.taken) == 1
+    finally:
+        server.close()
 
 
 async def test_a_carrier_that_is_not_there_is_tried_later() -> None:
@@ -98,7 +128,7 @@ async def test_what_is_no_number_is_not_dialled(carrier: Carrier, number: str) -
 @pytest.mark.parametrize("address", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "x", ""])
 async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(address: str) -> None:
     smtp = SmtpSettings(smtp_port=free_port())
-    provider = SmtpProvider(Mailer(smtp), smtp.mail_from)
+    provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
     letter = Letter("Hello", "text", None)
     with pytest.raises(Refused) as refused:
         await provider.send(new_id(), new_id(), address, letter, sender="Riverside", reply_to=None)

@@ -42,3 +42,7 @@ class MessageFailed(MessageEvent):
 class MessageSuppressed(MessageEvent):
     TYPE: ClassVar[str] = "notification.message.suppressed.v1"
     reason: Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
+    detail: str | None = Field(
+        default=None,
+        description="Why the address is on the suppression list: unsubscribed, bounced, complaint or by-hand.",
+    )

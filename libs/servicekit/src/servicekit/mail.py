@@ -1,9 +1,17 @@
 """Sending one mail by SMTP, for auth (invitations) and notification (everything a customer gets).
 
-Errors tell whether trying again can help (RFC 5321: 4yz transient, 5yz permanent).
+Errors tell whether trying again can help. Only an answer about this mail can refuse it: one to RCPT or to its
+content, with a 5yz that is not about the conversation (RFC 5321). A server that greets with 554, knows our password
+no more or answers nonsense says nothing about the mail, which is tried again.
 """
 
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import EmailPolicy, Policy, default
 from email.utils import formatdate, make_msgid
 
 import aiosmtplib
@@ -27,8 +35,46 @@ class SmtpSettings(BaseSettings):
     mail_from: str = "Slotwright <no-reply@slotwright.example>"
 
 
+_REFUSALS = frozenset({501, 521, 541, *range(550, 580)})
+"""Codes that are about a recipient or a content (RFC 5321 §4.2, RFC 7504; 541 and 571 as filters give them). The
+other 5yz are about the conversation, about who we are, or nothing that is known."""
+_NO_MAILBOX = re.compile(r"\s*5\.1\.(?:1|2|6|10)\b")
+"""RFC 3463 and 7505: there is no such mailbox or domain, it has moved away, or its domain takes no mail."""
+_GOODBYE_SECONDS = 2.0
+
+
+class _WholeHeader(UnstructuredHeader, BaseHeader):
+    """A header in one line: folding would write a long link as encoded words, which no mail client follows."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+def _policy() -> "EmailPolicy[EmailMessage]":
+    headers = HeaderRegistry()
+    headers.map_to_type("list-unsubscribe", _WholeHeader)
+    return default.clone(header_factory=headers)
+
+
+_POLICY = _policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file in a mail; `parameters` are its Content-Type's."""
+
+    filename: str
+    media_type: str
+    content: bytes
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
 class MailRefused(PermanentError):
-    """The server will not take this mail: a bad address, say."""
+    """The server will not take this mail; `no_mailbox` when it says that there is nobody at the address."""
+
+    def __init__(self, detail: str, *, no_mailbox: bool = False) -> None:
+        super().__init__(detail)
+        self.no_mailbox = no_mailbox
 
 
 class MailUnavailable(SlotwrightError):
@@ -40,6 +86,7 @@ class Mailer:
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def send(
         self,
@@ -51,13 +98,13 @@ class Mailer:
         sender: str | None = None,
         message_id: str | None = None,
         headers: dict[str, str] | None = None,
-        attachments: tuple[tuple[str, str, bytes], ...] = (),
+        attachments: tuple[Attachment, ...] = (),
     ) -> str:
         """Hands one mail to the server and answers its Message-ID.
 
-        `attachments` are (file name, media type, content). Raises MailRefused or MailUnavailable.
+        Raises MailRefused or MailUnavailable; ValueError for what no header can hold.
         """
-        message = EmailMessage()
+        message = EmailMessage(policy=_POLICY)
         message["From"] = sender or self._settings.mail_from
         message["To"] = to
         message["Subject"] = subject
@@ -69,31 +116,66 @@ class Mailer:
         message.set_content(text)
         if html is not None:
             message.add_alternative(html, subtype="html")
-        for filename, media_type, content in attachments:
-            maintype, subtype = media_type.split("/", 1)
-            message.add_attachment(content, maintype=maintype, subtype=subtype, filename=filename)
+        for item in attachments:
+            maintype, subtype = item.media_type.split("/", 1)
+            message.add_attachment(
+                item.content,
+                maintype=maintype,
+                subtype=subtype,
+                filename=item.filename,
+                params=dict(item.parameters),
+            )
         await self._deliver(message)
         return str(message["Message-ID"])
 
     async def _deliver(self, message: EmailMessage) -> None:
         settings = self._settings
+        client = aiosmtplib.SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            start_tls=settings.smtp_starttls,
+            timeout=settings.smtp_timeout,
+        )
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_username,
-                password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
-                start_tls=settings.smtp_starttls,
-                timeout=settings.smtp_timeout,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            codes = {recipient.code for recipient in error.recipients}
-            refused = any(code >= 500 for code in codes)
-            raise (MailRefused if refused else MailUnavailable)(
-                f"recipient refused: {sorted(codes)}"
-            ) from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise (MailRefused if error.code >= 500 else MailUnavailable)(f"SMTP {error.code}") from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise MailUnavailable(f"{type(error).__name__}: {error}") from error
+            async with asyncio.timeout(settings.smtp_timeout):
+                await _exchange(client, message)
+        except TimeoutError as error:
+            raise MailUnavailable("no answer in time") from error
+        finally:
+            # Once the server has the mail, what becomes of the goodbye is nobody's concern: waited for, a slow one
+            # would look like a failed attempt, and the mail would go out twice.
+            leaving = asyncio.create_task(_say_goodbye(client))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+
+async def _exchange(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
+    try:
+        await client.connect()
+        await client.send_message(message)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        raise _verdict(error.recipients[0], "recipient refused: ") from error
+    except aiosmtplib.SMTPDataError as error:
+        raise _verdict(error) from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise MailUnavailable(f"SMTP {error.code}") from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise MailUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _verdict(error: aiosmtplib.SMTPResponseException, about: str = "") -> MailRefused | MailUnavailable:
+    """What an answer to RCPT or to the content means; only its code is told, as its words may hold the address."""
+    if error.code in _REFUSALS:
+        return MailRefused(f"{about}SMTP {error.code}", no_mailbox=bool(_NO_MAILBOX.match(error.message)))
+    return MailUnavailable(f"{about}SMTP {error.code}")
+
+
+async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.quit(timeout=_GOODBYE_SECONDS)
+    except (aiosmtplib.SMTPException, OSError):
+        pass
+    finally:
+        client.close()

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from booking.choice import Options
 from booking.domain import Busy, Offer, Resource
-from booking.localtime import instant_of
 from booking.occupancy import days_of
 from contracts.business import Hours, Interval
+from servicekit.localtime import instant_of
 
 _MIDNIGHT = time(0)
 _DAY = timedelta(days=1)

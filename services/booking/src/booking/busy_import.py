@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from booking import allocations, busy_calendars, icalendars
+from booking import allocations, busy_calendars
 from booking.busy_calendars import Due, Span
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -149,7 +149,7 @@ async def _of_others(
     conn: Connection, tenant_id: UUID, taken: Sequence[tuple[str, datetime, datetime]]
 ) -> list[Span]:
     """Without our own appointments: their time is taken already, and stays so no longer than they do."""
-    ours = {uid: icalendars.appointment_of(uid) for uid, _, _ in taken}
+    ours = {uid: appointment_of(uid) for uid, _, _ in taken}
     ids = [appointment_id for appointment_id in ours.values() if appointment_id is not None]
     own = await busy_calendars.own_appointments(conn, tenant_id, ids) if ids else set()
     return [(start, end) for uid, start, end in taken if ours[uid] not in own]

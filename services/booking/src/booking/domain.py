@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from contracts.booking import Channel, Consent
 from contracts.business import Hours, HoursException, Question, ReminderRule, ResourceNeed
+from servicekit.ical import EventStatus
 
 _REMINDER_NAMESPACE = UUID("6f1d7c1e-6f0a-5a53-9a58-0d6c1f2b7a11")
 _SESSION_NAMESPACE = UUID("b8a4a9b0-3a53-5d0e-8f0c-3f1f5f0d9c02")
@@ -28,6 +29,15 @@ class Status(StrEnum):
 
 
 OPEN = frozenset({Status.PENDING, Status.CONFIRMED})
+
+CALENDAR_STATUS: dict[Status, EventStatus] = {
+    Status.PENDING: "TENTATIVE",
+    Status.CONFIRMED: "CONFIRMED",
+    Status.COMPLETED: "CONFIRMED",
+    Status.NO_SHOW: "CONFIRMED",
+    Status.CANCELLED: "CANCELLED",
+}
+"""How a calendar shows it; a cancelled one stays there as such."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from booking import allocations, icalendars, records
-from booking.domain import Status
+from booking import allocations, records
+from booking.domain import CALENDAR_STATUS, Status
 from servicekit import audit
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import NotFound
+from servicekit.ical import CalendarEvent, calendar_feed
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 REFRESH = timedelta(minutes=15)
@@ -97,19 +98,19 @@ async def _require_staff(conn: Connection, tenant_id: UUID, staff_id: UUID) -> N
 
 
 def _document(name: str, rows: list[dict[str, Any]]) -> bytes:
-    entries = (
-        icalendars.Entry(
+    events = (
+        CalendarEvent(
             appointment_id=row["appointment_id"],
             version=row["version"],
-            status=Status(row["status"]),
             starts_at=row["starts_at"],
             ends_at=row["ends_at"],
-            created_at=row["created_at"],
+            status=CALENDAR_STATUS[Status(row["status"])],
             summary=f"{row['customer']} – {row['service']}",
+            stamp=row["created_at"],
         )
         for row in rows
     )
-    return icalendars.document(entries, name=name, refresh=REFRESH)
+    return calendar_feed(events, name=name, refresh=REFRESH)
 
 
 def _hash(secret: bytes) -> bytes:

@@ -18,7 +18,6 @@ from pydantic import BaseModel
 from booking import allocations, catalog, changes, placing, reminders, store
 from booking.availability import Slot, slots
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
-from booking.localtime import instant_of
 from booking.placing import BookingRequest, HoldRequest
 from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
@@ -26,6 +25,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound, PreconditionFailed
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
+from servicekit.localtime import instant_of
 from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
 
 T = TypeVar("T")

@@ -99,7 +99,13 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/usage/**", BILLING),
     Rule("/v1/analytics/**", ANALYTICS),
     Rule("/v1/messages/**", NOTIFICATION),
+    Rule("/v1/message-templates/**", NOTIFICATION),
+    Rule("/v1/quiet-hours/**", NOTIFICATION),
+    Rule("/v1/suppressions/**", NOTIFICATION),
+    Rule("/v1/unsubscriptions/*", NOTIFICATION, Access.PUBLIC),
     Rule("/v1/webhook-endpoints/**", NOTIFICATION),
+    # A mail client's one click; what a person opens at the same address is a page.
+    Rule("/unsubscribe/*", NOTIFICATION, Access.MACHINE, _POST),
     Rule("/webhooks/stripe", BILLING, Access.MACHINE, _POST),
     Rule("/.well-known/jwks.json", AUTH, Access.PUBLIC, _GET),
     Rule("/.well-known/openid-configuration", AUTH, Access.PUBLIC, _GET),

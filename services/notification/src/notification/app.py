@@ -1,6 +1,7 @@
 """Wires notification: the one place that knows every part. Run by `notification.__main__`, and by tests."""
 
 from datetime import timedelta
+from email.utils import parseaddr
 
 from contracts.platform import Component
 from notification.consumers import (
@@ -14,13 +15,14 @@ from notification.delivery import Delivery
 from notification.letters import Letters
 from notification.providers import Provider, SmtpProvider, sms_provider
 from notification.routes import ROUTERS
+from notification.rules import Rules
 from notification.service import NotificationService
 from notification.settings import NotificationSettings
 from notification.workers import Sender
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
-from servicekit.links import AppointmentLinks
+from servicekit.links import UnsubscribeLinks
 from servicekit.mail import Mailer, SmtpSettings
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
@@ -34,16 +36,23 @@ def build(settings: Settings) -> Parts:
     kafka, tokens, smtp = KafkaSettings(), TokenSettings(), SmtpSettings()
     db = Database(DatabaseSettings(), application="notification")
     keys = RemoteKeys(tokens)
-    letters, links = Letters(), AppointmentLinks(settings.link_key)
+    letters, mail_from = Letters(), parseaddr(smtp.mail_from)[1]
+    rules = Rules(
+        db,
+        letters,
+        UnsubscribeLinks(settings.link_key),
+        public_url=settings.public_url,
+        mail_from=mail_from,
+    )
 
     def sender(provider: Provider) -> Sender:
-        return Sender(provider.channel, Delivery(db, provider, letters, links, settings))
+        return Sender(provider.channel, Delivery(db, provider, letters, settings, mail_from=mail_from))
 
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
     requests = MessageRequests(timedelta(seconds=settings.give_up_seconds))
     return Parts(
         routers=ROUTERS,
-        service=NotificationService(db),
+        service=NotificationService(db, rules),
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
@@ -53,7 +62,7 @@ def build(settings: Settings) -> Parts:
             customer_consumer(db, kafka),
             catalog_consumer(db, kafka),
             message_consumer(db, kafka, requests),
-            sender(SmtpProvider(Mailer(smtp), smtp.mail_from)),
+            sender(SmtpProvider(Mailer(smtp), mail_from)),
             sender(sms_provider(settings, db)),
             Housekeeping("notification", db),
         ],

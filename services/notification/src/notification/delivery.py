@@ -16,10 +16,11 @@ from prometheus_client import Counter
 from contracts.booking import Channel
 from contracts.notification import MessageFailed, MessageSent, MessageSuppressed
 from contracts.platform import TenantChanged
-from notification import store
+from notification import rules_store, store
 from notification.domain import (
     Appointment,
     Customer,
+    Hold,
     Message,
     Send,
     Status,
@@ -28,18 +29,22 @@ from notification.domain import (
     Wait,
     backoff,
     decide,
+    masked,
     next_look,
+    told,
 )
 from notification.letters import Facts, Letter, Letters
 from notification.providers import Provider, Refused, TryLater
+from notification.segments import size
 from notification.settings import NotificationSettings
 from notification.store import Claimed
+from notification.suppression import Reason, digest_of
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.faults import reached
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks
 
 log = structlog.get_logger(__name__)
 
@@ -73,15 +78,17 @@ class Delivery:
         db: Database,
         provider: Provider,
         letters: Letters,
-        links: AppointmentLinks,
         settings: NotificationSettings,
         *,
+        mail_from: str,
         clock: Clock = utc_now,
     ) -> None:
         self._db = db
         self._provider = provider
         self._letters = letters
-        self._links = links
+        self._links = AppointmentLinks(settings.link_key)
+        self._unsubscribe_links = UnsubscribeLinks(settings.link_key)
+        self._mail_from = mail_from
         self._settings = settings
         self._public_url = settings.public_url.rstrip("/")
         self._clock = clock
@@ -112,7 +119,7 @@ class Delivery:
                 )
         except Refused as error:
             log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
-            await self._failed(ready, error.reason)
+            await self._failed(ready, error)
         except (TryLater, TimeoutError) as error:
             await self._later(ready, str(error) or "no answer in time")
         else:
@@ -128,7 +135,15 @@ class Delivery:
             return None
         tenant = await store.tenant(conn, message.tenant_id)
         appointment = await store.appointment(conn, message.tenant_id, message.appointment_id)
-        decision = decide(message, tenant, appointment, customer, now)
+        decision = decide(
+            message,
+            tenant,
+            appointment,
+            customer,
+            now,
+            unwanted=await _unwanted(conn, message, customer),
+            quiet=await rules_store.quiet_hours(conn, message.tenant_id),
+        )
         patient = not message.unknown_fate and not self._waited_enough(message)
         if isinstance(decision, Send):
             assert tenant and appointment and customer  # noqa: S101, PT018 - or it would not be sent
@@ -136,7 +151,9 @@ class Delivery:
             if service or not patient:  # better without the service's name than not at all
                 return await self._begin(conn, message, tenant, appointment, customer, decision.address)
             decision = Wait("UnknownService")
-        if isinstance(decision, Wait) and patient:
+        if isinstance(decision, Hold):
+            await store.hold(conn, message, decision.until)
+        elif isinstance(decision, Wait) and patient:
             await store.postpone(conn, message, message.attempts, next_look(message.queued_at, now))
         elif message.unknown_fate:
             # It may have arrived: nobody can say that it was not sent.
@@ -162,21 +179,24 @@ class Delivery:
     ) -> Ready | None:
         """Counts the message, once for all its attempts, and marks it."""
         now = self._clock()
+        profile = await store.profile(conn, message.tenant_id)
+        facts = await self._facts(conn, message, tenant, appointment, customer, profile, address)
+        letter = await self._write(conn, message, facts)
+        segments = size(letter.text).segments if message.channel is Channel.SMS else None
         if message.counted_at is None:
             try:
                 if message.channel is Channel.SMS and not tenant.features.get("sms", True):
                     raise QuotaExceeded("The plan has no text messages.")
-                await usage.consume(conn, tenant, _METRIC[message.channel], now)
+                await usage.consume(conn, tenant, _METRIC[message.channel], now, count=segments or 1)
             except QuotaExceeded:
                 await self._suppress(conn, message, tenant, "quota")
                 return None
-        profile = await store.profile(conn, message.tenant_id)
-        letter = await self._write(conn, message, tenant, appointment, customer, profile)
-        await store.mark_sending(conn, message, address, self._provider.name, now)
+        await store.mark_sending(conn, message, address, self._provider.name, segments, now)
         return Ready(
             message=replace(
                 message,
                 counted_at=message.counted_at or now,
+                segments=segments if message.counted_at is None else message.segments,
                 repeated=message.repeated or message.unknown_fate,
             ),
             tenant=tenant,
@@ -187,7 +207,23 @@ class Delivery:
             reply_to=profile.contact_email if profile else None,
         )
 
-    async def _write(
+    async def _write(self, conn: Connection, message: Message, facts: Facts) -> Letter:
+        """In the business's own words where they hold; a message is never lost to them."""
+        language = self._letters.language(facts.locale)
+        own = await rules_store.wording(conn, message.tenant_id, facts.template, message.channel, language)
+        try:
+            return self._letters.write(message.channel, facts, own)
+        except Exception as error:  # noqa: BLE001 - whatever a template can raise
+            log.warning(
+                "the business's template failed, ours is used",
+                **_ids(message),
+                template=facts.template,
+                language=language,
+                error=type(error).__name__,
+            )
+            return self._letters.write(message.channel, facts)
+
+    async def _facts(
         self,
         conn: Connection,
         message: Message,
@@ -195,11 +231,15 @@ class Delivery:
         appointment: Appointment,
         customer: Customer,
         profile: store.Profile | None,
-    ) -> Letter:
+        address: str,
+    ) -> Facts:
         wanted = [appointment.service_id, *appointment.staff_ids]
         names = await store.names(conn, message.tenant_id, wanted)
         token = self._links.token(message.tenant_id, appointment.appointment_id)
-        facts = Facts(
+        digest = digest_of(message.tenant_id, message.channel, address)
+        subscription = Subscription(message.tenant_id, customer.customer_id, message.channel, digest)
+        unsubscribe = self._unsubscribe_links.token(subscription)
+        return Facts(
             kind=message.kind,
             business=tenant.display_name,
             address=profile.address if profile else None,
@@ -212,8 +252,10 @@ class Delivery:
             previous_starts_at=message.previous_starts_at,
             manage_url=f"{self._public_url}/appointments/{token}",
             calendar_url=f"{self._public_url}/v1/public/appointments/{token}.ics",
+            unsubscribe_url=f"{self._public_url}/unsubscribe/{unsubscribe}",
+            organizer=(profile.contact_email if profile else None) or self._mail_from,
+            written_at=self._clock(),
         )
-        return self._letters.write(message.channel, facts)
 
     async def _sent(self, ready: Ready) -> None:
         message, now = ready.message, self._clock()
@@ -246,9 +288,29 @@ class Delivery:
         async with self._db.tenant(message.tenant_id) as conn:
             await store.postpone(conn, message, ready.attempt, next_attempt_at)
 
-    async def _failed(self, ready: Ready, reason: str) -> None:
-        async with self._db.tenant(ready.message.tenant_id) as conn:
-            await self._fail(conn, ready.message, ready.tenant, ready.attempt, reason)
+    async def _failed(self, ready: Ready, error: Refused) -> None:
+        message = ready.message
+        async with self._db.tenant(message.tenant_id) as conn:
+            if error.bounced:
+                await self._bounced(conn, ready)
+            await self._fail(conn, message, ready.tenant, ready.attempt, error.reason)
+
+    async def _bounced(self, conn: Connection, ready: Ready) -> None:
+        """Nobody is there: nothing is sent there again until the business takes it back."""
+        message = ready.message
+        customer = await store.lock_customer(conn, message.tenant_id, message.customer_id)
+        erased = customer is None or customer.erased
+        await rules_store.put_suppression(
+            conn,
+            message.tenant_id,
+            message.channel,
+            digest_of(message.tenant_id, message.channel, ready.address),
+            "bounced",
+            "all",
+            self._clock(),
+            customer_id=None if erased else message.customer_id,
+            hint=None if erased else masked(ready.address, message.channel),
+        )
 
     async def _fail(
         self, conn: Connection, message: Message, tenant: TenantChanged | None, attempts: int, reason: str
@@ -259,7 +321,9 @@ class Delivery:
             return
         if message.counted_at is not None and not message.repeated and reason != "Interrupted":
             metric = _METRIC[message.channel]
-            await usage.release(conn, message.tenant_id, metric, message.counted_at)
+            await usage.release(
+                conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1
+            )
         event = MessageFailed(**_told(message), occurred_at=now, attempts=attempts, reason=reason)
         await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
         MESSAGES.labels(message.channel.value, "failed").inc()
@@ -270,9 +334,18 @@ class Delivery:
         now = self._clock()
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
-        event = MessageSuppressed(**_told(message), occurred_at=now, reason=reason)
+        said, detail = told(reason)
+        event = MessageSuppressed(**_told(message), occurred_at=now, reason=said, detail=detail)
         await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
+
+
+async def _unwanted(conn: Connection, message: Message, customer: Customer | None) -> Reason | None:
+    address = customer.address(message.channel) if customer is not None else None
+    if not address:
+        return None
+    digest = digest_of(message.tenant_id, message.channel, address)
+    return await rules_store.unwanted(conn, message.tenant_id, message.channel, digest, message.kind)
 
 
 def _told(message: Message) -> dict[str, Any]:

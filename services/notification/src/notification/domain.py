@@ -9,12 +9,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from contracts.booking import Channel
 from contracts.notification import Kind
 from contracts.platform import TenantChanged, TenantState
+from notification.quiet import QuietHours
+from notification.suppression import Reason
+from servicekit.localtime import zone_or
 
-SuppressedFor = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
+ToldReason = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
+SuppressedFor = ToldReason | Reason
 
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 600.0
@@ -130,6 +135,8 @@ class Message:
     reason: str | None
     provider: str | None
     recipient: str | None
+    segments: int | None
+    held_until: datetime | None
 
     @property
     def unknown_fate(self) -> bool:
@@ -152,6 +159,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """It comes in the business's quiet hours, and waits for their end."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Suppress:
     """Do not send it."""
 
@@ -165,7 +179,7 @@ class Fail:
     reason: str
 
 
-Decision = Send | Wait | Suppress | Fail
+Decision = Send | Wait | Hold | Suppress | Fail
 
 
 def decide(
@@ -174,8 +188,14 @@ def decide(
     appointment: Appointment | None,
     customer: Customer | None,
     now: datetime,
+    *,
+    unwanted: Reason | None = None,
+    quiet: QuietHours | None = None,
 ) -> Decision:
-    """What is to become of a message whose turn it is, quotas aside."""
+    """What is to become of a message whose turn it is, quotas aside.
+
+    `unwanted` is why nothing of its kind goes to its address any more, `quiet` the business's quiet hours.
+    """
     if customer is not None and customer.erased:
         return Suppress("erased")
     if now >= message.expires_at:
@@ -184,7 +204,10 @@ def decide(
         return Wait("UnknownBusiness")
     if tenant.state is not TenantState.ACTIVE:
         return Suppress("suspended")
-    return _against(message, appointment) or _to(message, customer)
+    decision = _against(message, appointment) or _to(message, customer, unwanted)
+    if isinstance(decision, Send) and quiet is not None and appointment is not None:
+        return _held(message, tenant, appointment, quiet, now) or decision
+    return decision
 
 
 def _against(message: Message, appointment: Appointment | None) -> Decision | None:
@@ -196,13 +219,38 @@ def _against(message: Message, appointment: Appointment | None) -> Decision | No
     return None
 
 
-def _to(message: Message, customer: Customer | None) -> Decision:
+def _to(message: Message, customer: Customer | None, unwanted: Reason | None) -> Decision:
     if customer is None:
         return Wait("UnknownCustomer")
     address = customer.address(message.channel)
     if not address:
         return Suppress("no-address")
-    return Send(address) if customer.consents(message.channel) else Suppress("no-consent")
+    if not customer.consents(message.channel):
+        return Suppress("no-consent")
+    return Suppress(unwanted) if unwanted is not None else Send(address)
+
+
+def _held(
+    message: Message, tenant: TenantChanged, appointment: Appointment, quiet: QuietHours, now: datetime
+) -> Hold | None:
+    """What may have gone out already is not held: its first attempt was at a time when it might."""
+    concerned = message.channel in quiet.channels and (quiet.notices or message.kind == "reminder")
+    if not concerned or message.unknown_fate:
+        return None
+    zone = zone_or(appointment.timezone, zone_or(tenant.timezone, ZoneInfo("UTC")))
+    until = quiet.hold_until(now, zone, message.expires_at)
+    return Hold(until) if until is not None else None
+
+
+def told(reason: SuppressedFor) -> tuple[ToldReason, Reason | None]:
+    """What the event says: a reason that its readers know, and which entry of the list it stands for."""
+    match reason:
+        case "bounced":
+            return "no-address", reason
+        case "unsubscribed" | "complaint" | "by-hand":
+            return "no-consent", reason
+        case _:
+            return reason, None
 
 
 def backoff(attempts: int) -> timedelta:

@@ -1,7 +1,8 @@
 """What messages say: subject, text and HTML of a mail, or the text of an SMS, in the customer's language.
 
-Called by notification.delivery with what is known. The words stand in `locales/<language>.toml`, the frame of a
-mail in `templates/`. Everything that comes from people is escaped in HTML, and put on one line: a name with a
+Called by notification.delivery with what is known, and by notification.rules with samples. Our words stand in
+`locales/<language>.toml`, the frame of a mail in `templates/`; a business may say some of it in its own
+(notification.wording). Everything that comes from people is escaped in HTML, and put on one line: a name with a
 line break in it must not become a header.
 """
 
@@ -10,16 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
 from contracts.booking import Channel
 from contracts.notification import Kind
 from notification.domain import Appointment, AppointmentStatus
+from notification.wording import Part, Sandbox, TemplateKind, Wording
+from servicekit.ical import CalendarEvent, EventStatus, Method, Organizer, calendar_file
+from servicekit.localtime import zone_or
 
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
+_EVENT_STATUS: dict[AppointmentStatus, EventStatus] = {
+    AppointmentStatus.PENDING: "TENTATIVE",
+    AppointmentStatus.CANCELLED: "CANCELLED",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +46,28 @@ class Facts:
     previous_starts_at: datetime | None
     manage_url: str
     calendar_url: str
+    unsubscribe_url: str
+    organizer: str
+    """The address that a calendar names as the event's organizer."""
+    written_at: datetime
+
+    @property
+    def template(self) -> TemplateKind:
+        """Whose wording applies."""
+        pending = self.kind == "booked" and self.appointment.status is AppointmentStatus.PENDING
+        return "pending" if pending else self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message in words; `html` is None for a text message."""
+    """A message in words; `html` is None for a text message. Mails may carry a calendar's file, with its method."""
 
     subject: str
     text: str
     html: str | None
+    unsubscribe_url: str | None = None
+    calendar: bytes | None = None
+    calendar_method: Method | None = None
 
 
 class Letters:
@@ -55,6 +76,7 @@ class Letters:
     def __init__(self) -> None:
         self._text = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text
         self._html = Environment(undefined=StrictUndefined, autoescape=True)
+        self._own = Sandbox()
         package = files("notification")
         self._words: dict[str, dict[str, Any]] = {
             entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text("utf-8"))
@@ -65,43 +87,68 @@ class Letters:
         self._mail = self._text.from_string(templates.joinpath("mail.txt").read_text("utf-8"))
         self._mail_html = self._html.from_string(templates.joinpath("mail.html").read_text("utf-8"))
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that we have words in."""
+        return tuple(sorted(self._words))
+
     def language(self, locale: str) -> str:
         """The language of a BCP 47 tag that we have words in, else English."""
         language = locale.partition("-")[0].lower()
         return language if language in self._words else _FALLBACK
 
-    def write(self, channel: Channel, facts: Facts) -> Letter:
-        """The message for a channel."""
+    def ours(self, kind: TemplateKind, language: str) -> Wording:
+        """What we say, as a business may say it anew."""
+        words = self._words[language][kind]
+        return Wording(subject=words["subject"], lead=words["lead"], text=words["sms"])
+
+    def check(self, own: Wording, samples: tuple[Facts, ...]) -> None:
+        """Raises WordingFault where a business's words do not hold."""
+        self._own.check(own, [self._values(facts) for facts in samples])
+
+    def write(self, channel: Channel, facts: Facts, own: Wording | None = None) -> Letter:
+        """The message for a channel; what a business has written itself may raise what Jinja raises."""
         language = self.language(facts.locale)
         words = self._words[language]
-        section: str = facts.kind
-        if facts.kind == "booked" and facts.appointment.status is AppointmentStatus.PENDING:
-            section = "pending"
-        values = self._values(words, facts)
+        ours = self.ours(facts.template, language).parts()
+        theirs = own.parts() if own is not None else {}
+        values = self._values(facts)
+
+        def said(part: Part) -> str:
+            if part in theirs:
+                return self._own.render(theirs[part], values)
+            return self._plain(ours[part], values)
+
         if channel is Channel.SMS:
-            return Letter("", self._plain(words[section]["sms"], values), None)
-        subject = self._plain(words[section]["subject"], values)
+            return Letter("", said("text"), None)
+        subject = one_line(said("subject"))
         if len(subject) > _LONGEST_SUBJECT:
             subject = subject[: _LONGEST_SUBJECT - 1] + "…"
         frame = {"locale": language, "changeable": facts.kind != "cancelled", "subject": subject}
         phrases = {name: words[name] for name in ("greeting", "with", "your_time", "footer")}
-        phrases["lead"] = words[section]["lead"]
-        fixed = {name: words[name] for name in ("manage", "calendar")}
-        plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()}
+        fixed = {name: words[name] for name in ("manage", "calendar", "unsubscribe")}
+        plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()} | {
+            "lead": said("lead")
+        }
         # Not escaped here: the frame does, once.
         return Letter(
             subject,
             self._mail.render({**values, **frame, **fixed, **plain}) + "\n",
             self._mail_html.render({**values, **frame, **fixed, **plain}),
+            unsubscribe_url=facts.unsubscribe_url,
+            calendar=None if facts.kind == "reminder" else _calendar(facts, values),
+            calendar_method=None if facts.kind == "reminder" else _method(facts),
         )
 
     def _plain(self, phrase: str, values: dict[str, Any]) -> str:
         return self._text.from_string(phrase).render(values)
 
-    def _values(self, words: dict[str, Any], facts: Facts) -> dict[str, Any]:
+    def _values(self, facts: Facts) -> dict[str, str]:
+        """Every variable of notification.wording."""
+        words = self._words[self.language(facts.locale)]
         appointment = facts.appointment
-        home = _zone(facts.business_zone, ZoneInfo("UTC"))
-        away = _zone(appointment.timezone, home)
+        home = zone_or(facts.business_zone, ZoneInfo("UTC"))
+        away = zone_or(appointment.timezone, home)
         starts_at = appointment.starts_at
         elsewhere = starts_at.astimezone(away).utcoffset() != starts_at.astimezone(home).utcoffset()
         previous = facts.previous_starts_at
@@ -118,19 +165,13 @@ class Letters:
             "previous_when": _when(words, previous.astimezone(home)) if previous else "",
             "manage_url": facts.manage_url,
             "calendar_url": facts.calendar_url,
+            "unsubscribe_url": facts.unsubscribe_url,
         }
 
 
 def one_line(text: str) -> str:
     """Without line breaks and other control characters, which have no place in a header or a subject."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
-def _zone(name: str, otherwise: ZoneInfo) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):  # ValueError: no name of a zone at all
-        return otherwise
 
 
 def _when(words: dict[str, Any], local: datetime) -> str:
@@ -142,3 +183,26 @@ def _when(words: dict[str, Any], local: datetime) -> str:
         year=local.year,
         time=f"{local:%H:%M}",
     )
+
+
+def _method(facts: Facts) -> Method:
+    """PUBLISH asks for no answer, which nobody would read; CANCEL takes back what was published (RFC 5546)."""
+    return "CANCEL" if facts.appointment.status is AppointmentStatus.CANCELLED else "PUBLISH"
+
+
+def _calendar(facts: Facts, values: dict[str, str]) -> bytes:
+    """The appointment as it stands, for the reader's calendar."""
+    appointment = facts.appointment
+    event = CalendarEvent(
+        appointment_id=appointment.appointment_id,
+        version=appointment.version,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        status=_EVENT_STATUS.get(appointment.status, "CONFIRMED"),
+        summary=f"{values['service']} – {values['business']}",
+        stamp=facts.written_at,
+        url=facts.manage_url,
+        location=values["address"] or None,
+    )
+    organizer = Organizer(values["business"], facts.organizer)
+    return calendar_file(event, method=_method(facts), organizer=organizer)

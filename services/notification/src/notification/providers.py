@@ -2,17 +2,20 @@
 
 Called by notification.delivery, outside any transaction. Each provider is given the message's id, so that a repeat
 can be recognised where the other side is able to: by Message-ID, or by Idempotency-Key.
+
+Whatever a provider's other side does, the message has one of three fates (docs/messages.md): taken, refused for
+good by an answer that is about this message, or to be tried later. Nonsense is tried later: it says nothing.
 """
 
 from email.headerregistry import Address
-from email.utils import parseaddr
-from typing import Protocol
+from http import HTTPStatus
+from typing import Annotated, Protocol
 from uuid import UUID
 
 import aiohttp
 import phonenumbers
 import structlog
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from contracts.booking import Channel
 from notification import store
@@ -22,22 +25,36 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import PermanentError, SlotwrightError
 from servicekit.http.models import EmailAddress
-from servicekit.mail import Mailer, MailRefused, MailUnavailable
+from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable
 
 log = structlog.get_logger(__name__)
 
 _ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
 _DOMAIN = "slotwright.example"
-_TRY_AGAIN = frozenset({408, 409, 425, 429})
-"""Client errors that time mends; 409 says that an earlier attempt with the same key is still under way."""
+_ABOUT_THE_MESSAGE = frozenset({400, 410, 413, 422})
+"""What refuses a message. Other errors are about the way there: an address or a token that is wrong until somebody
+mends it, a redirect, an earlier attempt with the same key that is still under way (409), too many at once."""
+_LONGEST_ANSWER = 65_536
+
+
+class TakenAnswer(BaseModel):
+    """What the HTTP provider's 2xx holds, if anything."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: Annotated[str, Field(min_length=1)]
 
 
 class Refused(PermanentError):
-    """The message will not be taken, however often it is tried; `reason` is CamelCase."""
+    """The message will not be taken, however often it is tried; `reason` is CamelCase.
 
-    def __init__(self, reason: str, detail: str) -> None:
+    `bounced` says that there is nobody at the address, so that nothing else need be sent there either.
+    """
+
+    def __init__(self, reason: str, detail: str, *, bounced: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.bounced = bounced
 
 
 class TryLater(SlotwrightError):
@@ -62,7 +79,9 @@ class Provider(Protocol):
     ) -> None:
         """Hands one message over. `sender` is the business's name. Raises Refused or TryLater.
 
-        No error's text holds the address.
+        Returning says that the other side has it, and keeps it. A call may be cancelled when it takes too long
+        (20 s); it may come again for the same `message_id`, with other words when more is known. No error's text
+        holds the address.
         """
 
 
@@ -78,8 +97,9 @@ class SmtpProvider:
     channel = Channel.EMAIL
 
     def __init__(self, mailer: Mailer, mail_from: str) -> None:
+        """`mail_from` is an address alone; the business's name goes before it."""
         self._mailer = mailer
-        self._from = parseaddr(mail_from)[1]
+        self._from = mail_from
 
     async def send(
         self,
@@ -101,11 +121,13 @@ class SmtpProvider:
                 html=letter.html,
                 sender=str(Address(display_name=one_line(sender), addr_spec=self._from)),
                 message_id=mail_message_id(message_id),
-                headers={"Reply-To": answer_to} if answer_to else None,
+                headers=_headers(answer_to, letter.unsubscribe_url),
+                attachments=_attachments(letter),
             )
         except MailRefused as error:
             # Only the server's code: its sentence may repeat the address.
-            raise Refused("Rejected", str(error)) from None
+            reason = "NoSuchMailbox" if error.no_mailbox else "Rejected"
+            raise Refused(reason, str(error), bounced=error.no_mailbox) from None
         except MailUnavailable as error:
             raise TryLater(_without(str(error), address)) from None
         except ValueError:
@@ -140,7 +162,8 @@ class MockSmsProvider:
 class HttpSmsProvider:
     """POSTs `{to, text, sender, message_id}` as JSON, with a bearer token and an Idempotency-Key.
 
-    2xx: taken. 408, 409, 425, 429, 5xx, no answer: later again. Any other: refused.
+    Taken: 2xx with an empty body, or with a JSON object whose `id` is a text. Refused: 400, 410, 413, 422. Anything
+    else is tried later, a 2xx with another body too: whoever wrote that may not have taken the message.
     """
 
     name = "http"
@@ -174,13 +197,15 @@ class HttpSmsProvider:
                 aiohttp.ClientSession(timeout=self._timeout) as session,
                 session.post(self._url, json=body, headers=headers, allow_redirects=False) as answer,
             ):
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                content, status = await _content(answer), answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise TryLater(type(error).__name__) from None
-        if status >= 500 or status in _TRY_AGAIN:
-            raise TryLater(f"HTTP {status}")
-        if status >= 300:
+        if status in _ABOUT_THE_MESSAGE:
             raise Refused("Rejected", f"HTTP {status}")
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise TryLater(f"HTTP {status}")
+        if not _says_taken(content):
+            raise TryLater(f"HTTP {status} with an answer that does not say that it was taken")
 
 
 def sms_provider(settings: NotificationSettings, db: Database) -> Provider:
@@ -190,6 +215,43 @@ def sms_provider(settings: NotificationSettings, db: Database) -> Provider:
         return HttpSmsProvider(settings.sms_url, settings.sms_token, timeout=settings.send_timeout)
     log.warning("text messages are kept for a person to look at, and none is sent", sms_provider="mock")
     return MockSmsProvider(db)
+
+
+def _headers(answer_to: str | None, unsubscribe_url: str | None) -> dict[str, str]:
+    """RFC 8058: one click unsubscribes, by a POST to the link; without HTTPS the link stands alone (RFC 2369)."""
+    headers = {"Reply-To": answer_to} if answer_to else {}
+    if unsubscribe_url is not None:
+        headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+        if unsubscribe_url.startswith("https://"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
+def _attachments(letter: Letter) -> tuple[Attachment, ...]:
+    if letter.calendar is None or letter.calendar_method is None:
+        return ()
+    parameters = {"charset": "utf-8", "method": letter.calendar_method, "component": "VEVENT"}  # RFC 6047
+    return (Attachment("appointment.ics", "text/calendar", letter.calendar, parameters),)
+
+
+async def _content(answer: aiohttp.ClientResponse) -> bytes | None:
+    """None when it is longer than anybody needs to say that they have taken a message."""
+    content = bytearray()
+    async for chunk in answer.content.iter_any():
+        content += chunk
+        if len(content) > _LONGEST_ANSWER:
+            return None
+    return bytes(content)
+
+
+def _says_taken(content: bytes | None) -> bool:
+    if content is None or not content.strip():
+        return content is not None
+    try:
+        TakenAnswer.model_validate_json(content)
+    except ValidationError:
+        return False
+    return True
 
 
 def _checked(address: str) -> str:

@@ -33,6 +33,10 @@ VALUES (%(tenant_id)s, %(customer_id)s, 0, true, '', '', false, false)
 ON CONFLICT (tenant_id, customer_id) DO UPDATE SET erased = true, name = '', email = NULL, phone = NULL,
     locale = '', consent_email = false, consent_sms = false
 
+-- name: customer_to_erase
+SELECT email, phone FROM customer
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s FOR UPDATE
+
 -- name: erase_texts
 DELETE FROM mock_sms s USING message m
 WHERE s.tenant_id = m.tenant_id AND s.message_id = m.message_id
@@ -96,7 +100,7 @@ RETURNING m.tenant_id, m.message_id, m.customer_id
 -- Nothing when the lease has been lost to another sender, or the message is settled or erased.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
     starts_at, previous_starts_at, status, queued_at, expires_at, attempts, counted_at, repeated, settled_at, reason,
-    provider, recipient
+    provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND next_attempt_at = %(lease_ends)s
@@ -104,7 +108,9 @@ FOR UPDATE
 
 -- name: mark_sending
 UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(recipient)s, provider = %(provider)s,
-    counted_at = coalesce(counted_at, %(now)s), repeated = repeated OR status = 'sending'
+    counted_at = coalesce(counted_at, %(now)s),
+    segments = CASE WHEN counted_at IS NULL THEN %(segments)s ELSE segments END,
+    repeated = repeated OR status = 'sending', held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
 
 -- name: postpone
@@ -112,9 +118,13 @@ UPDATE message SET status = 'queued', next_attempt_at = %(next_attempt_at)s
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND attempts = %(attempts)s
 
+-- name: hold
+UPDATE message SET next_attempt_at = %(until)s, held_until = %(until)s
+WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status = 'queued'
+
 -- name: settle
 -- By the attempt that found out; one that has been overtaken changes nothing.
-UPDATE message SET status = %(status)s, reason = %(reason)s, settled_at = %(now)s
+UPDATE message SET status = %(status)s, reason = %(reason)s, settled_at = %(now)s, held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND attempts = %(attempts)s
 
@@ -135,7 +145,7 @@ ON CONFLICT (tenant_id, message_id) DO NOTHING
 -- The newest first.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
     starts_at, previous_starts_at, status, queued_at, expires_at, attempts, counted_at, repeated, settled_at, reason,
-    provider, recipient
+    provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s
   AND (%(after)s::uuid IS NULL OR message_id < %(after)s)
@@ -147,6 +157,7 @@ ORDER BY message_id DESC LIMIT %(limit)s
 -- name: message
 SELECT m.tenant_id, m.message_id, m.channel, m.kind, m.appointment_id, m.appointment_version, m.customer_id,
     m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.status, m.queued_at, m.expires_at, m.attempts,
-    m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient, s.body
+    m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient, m.segments,
+    m.held_until, s.body
 FROM message m LEFT JOIN mock_sms s USING (tenant_id, message_id)
 WHERE m.tenant_id = %(tenant_id)s AND m.message_id = %(message_id)s

@@ -5,16 +5,18 @@ from uuid import UUID
 from contracts.booking import Channel
 from notification import store
 from notification.domain import Message, Status
+from notification.rules import Rules
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.tenants import tenant_by_id
 
 
 class NotificationService:
-    """Reads only: messages come from events."""
+    """Reads messages, which come from events; `rules` are what is laid down about them."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, rules: Rules) -> None:
         self._db = db
+        self.rules = rules
 
     async def messages(
         self,

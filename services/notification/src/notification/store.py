@@ -12,7 +12,9 @@ from uuid import UUID
 from contracts.booking import AppointmentEvent, Channel, CustomerChanged
 from contracts.business import ProfileChanged
 from contracts.platform import TenantChanged
+from notification import rules_store
 from notification.domain import Appointment, AppointmentStatus, Customer, Message, Status, Wanted
+from notification.suppression import digest_of
 from servicekit.db import Connection, affected
 from servicekit.ids import new_id
 from servicekit.queries import Queries
@@ -95,8 +97,12 @@ async def erase_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -
     The customer's row first, as everyone who locks both does.
     """
     values = {"tenant_id": tenant_id, "customer_id": customer_id}
+    known = await _one(conn, _SQL.customer_to_erase, **values)
     for statement in (_SQL.erase_customer, _SQL.erase_recipients, _SQL.erase_texts):
         await conn.execute(statement, values)
+    addresses = {Channel.EMAIL: known["email"], Channel.SMS: known["phone"]} if known else {}
+    digests = [digest_of(tenant_id, channel, text) for channel, text in addresses.items() if text]
+    await rules_store.erase_hints(conn, tenant_id, customer_id, digests)
 
 
 async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
@@ -197,14 +203,15 @@ async def lock_claimed(conn: Connection, claimed: Claimed) -> Message | None:
 
 
 async def mark_sending(
-    conn: Connection, message: Message, recipient: str, provider: str, now: datetime
+    conn: Connection, message: Message, recipient: str, provider: str, segments: int | None, now: datetime
 ) -> None:
-    """Notes that an attempt begins, and whether one before it has an unknown end."""
+    """Notes that an attempt begins, and whether one before it has an unknown end; `segments` of a text message."""
     values = {
         "tenant_id": message.tenant_id,
         "message_id": message.message_id,
         "recipient": recipient,
         "provider": provider,
+        "segments": segments,
         "now": now,
     }
     await conn.execute(_SQL.mark_sending, values)
@@ -219,6 +226,12 @@ async def postpone(conn: Connection, message: Message, attempts: int, next_attem
         "next_attempt_at": next_attempt_at,
     }
     await conn.execute(_SQL.postpone, values)
+
+
+async def hold(conn: Connection, message: Message, until: datetime) -> None:
+    """Leaves a queued message until the quiet hours end."""
+    values = {"tenant_id": message.tenant_id, "message_id": message.message_id, "until": until}
+    await conn.execute(_SQL.hold, values)
 
 
 async def settle(

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 
-from booking import icalendars
 from booking.feed_service import REFRESH
 from booking.routes.deps import Feeds
 from servicekit.http.models import Answer
@@ -41,7 +40,7 @@ async def feed(token: Annotated[str, Path(max_length=100)], request: Request, fe
     headers = {"ETag": f'"{found.tag}"', "Cache-Control": f"private, max-age={int(REFRESH.total_seconds())}"}
     if found.content is None:
         return Response(status_code=304, headers=headers)
-    return Response(found.content, media_type=icalendars.MEDIA_TYPE, headers=headers)
+    return Response(found.content, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _tags(request: Request) -> frozenset[str]:

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from booking import icalendars
-from booking.domain import Resource, Status
+from booking.domain import CALENDAR_STATUS, Resource, Status
 from booking.routes.deps import Booking
 from booking.routes.models import MoveBody
 from booking.service import Managed
 from contracts.model import Money
 from servicekit.http.models import Answer
+from servicekit.ical import MEDIA_TYPE, CalendarEvent, calendar_file
 
 router = APIRouter(prefix="/v1/public/appointments", tags=["appointment by link"])
 
@@ -79,19 +79,19 @@ async def calendar(token: Token, booking: Booking) -> Response:
     """RFC 5545, with a UID that stays and a SEQUENCE that rises with each change."""
     managed = await booking.managed(token)
     appointment = managed.appointment
-    entry = icalendars.Entry(
+    event = CalendarEvent(
         appointment_id=appointment.appointment_id,
         version=appointment.version,
-        status=appointment.status,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
-        created_at=appointment.created_at,
+        status=CALENDAR_STATUS[appointment.status],
         summary=f"{managed.offer.name} – {managed.tenant.display_name}",
+        stamp=appointment.created_at,
         url=managed.manage_url,
     )
     return Response(
-        icalendars.document([entry]),
-        media_type=icalendars.MEDIA_TYPE,
+        calendar_file(event),
+        media_type=MEDIA_TYPE,
         headers={"Content-Disposition": 'attachment; filename="appointment.ics"'},
     )
 

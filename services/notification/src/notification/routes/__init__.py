@@ -1,5 +1,11 @@
 """notification's routes: each handler parses, calls the service layer and answers."""
 
-from notification.routes import messages
+from notification.routes import message_templates, messages, quiet_hours, suppressions, unsubscribe
 
-ROUTERS = (messages.router,)
+ROUTERS = (
+    messages.router,
+    message_templates.router,
+    quiet_hours.router,
+    suppressions.router,
+    unsubscribe.router,
+)

@@ -4,26 +4,18 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from contracts.booking import Channel
 from contracts.notification import Kind
 from notification.domain import Message, Status, masked
-from notification.service import NotificationService
+from notification.routes.deps import Notification
 from servicekit.http.models import Answer
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import OWNER, Member, Principal
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
-
-
-async def _service(request: Request) -> NotificationService:
-    service: NotificationService = request.app.state.service
-    return service
-
-
-Notification = Annotated[NotificationService, Depends(_service)]
 
 
 class MessageAnswer(Answer):
@@ -40,6 +32,10 @@ class MessageAnswer(Answer):
     customer_id: UUID
     reminder_id: UUID | None
     due_at: datetime | None = Field(description="A reminder's time.")
+    segments: int | None = Field(
+        description="Of a text message: how many it counted for when it was first handed over."
+    )
+    held_until: datetime | None = Field(description="The end of the quiet hours that it waits for.")
     attempts: int
     possibly_repeated: bool = Field(
         description="A sender died after handing it over, perhaps; it was sent again under the same Message-ID."
@@ -75,6 +71,8 @@ def _fields(message: Message, who: Principal) -> dict[str, object]:
         "customer_id": message.customer_id,
         "reminder_id": message.reminder_id,
         "due_at": message.due_at,
+        "segments": message.segments,
+        "held_until": message.held_until,
         "attempts": message.attempts,
         "possibly_repeated": message.repeated,
         "provider": message.provider,

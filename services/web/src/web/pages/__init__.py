@@ -11,6 +11,7 @@ from web.pages import (
     home,
     reminders,
     staff,
+    unsubscribe,
 )
 
 ROUTERS = (
@@ -18,6 +19,7 @@ ROUTERS = (
     account.router,
     booking.router,
     appointment.router,
+    unsubscribe.router,
     dashboard.router,
     staff.router,
     catalog.router,

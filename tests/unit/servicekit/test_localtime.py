@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking.localtime import day_bounds, instant_of
+from servicekit.localtime import day_bounds, instant_of
 
 
 def at(text: str) -> datetime:

@@ -1,11 +1,11 @@
 """Wall-clock times to instants, across daylight saving.
 
 The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
-first. Source: PEP 495. Pure; used by booking.availability.
+first. Source: PEP 495. Pure; used by booking.availability and notification.quiet.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
@@ -34,3 +34,11 @@ def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The instants at which a local date begins and the next begins."""
     return instant_of(day, time(0), zone), instant_of(day + timedelta(days=1), time(0), zone)
+
+
+def zone_or(name: str, otherwise: ZoneInfo) -> ZoneInfo:
+    """The zone of this name, or another one when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):  # ValueError: no name of a zone at all
+        return otherwise

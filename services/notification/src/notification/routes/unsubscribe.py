@@ -1,0 +1,61 @@
+"""Getting no more messages, by the link in each of them and without an account.
+
+The link itself leads to a page of web's: whoever scans mails follows links, so that a GET changes nothing. A POST
+to the same address is a mail client's one click (RFC 8058), answered here without cookies, forms or a page.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.responses import PlainTextResponse
+
+from contracts.booking import Channel
+from contracts.platform import TenantChanged
+from notification.routes.deps import MessageRules
+from notification.suppression import Scope
+from servicekit.http.models import Answer, Body
+from servicekit.links import Subscription
+
+router = APIRouter(tags=["unsubscribe by link"])
+
+Token = Annotated[str, Path(max_length=100)]
+
+
+class SubscriptionBody(Body):
+    unsubscribed: Scope
+
+
+class SubscriptionAnswer(Answer):
+    """`unsubscribed` is null while messages go out; notices of appointments go on with `reminders`."""
+
+    business: str
+    channel: Channel
+    unsubscribed: Scope | None
+
+
+def _answer(found: tuple[TenantChanged, Subscription, Scope | None]) -> SubscriptionAnswer:
+    tenant, subscription, scope = found
+    return SubscriptionAnswer(business=tenant.display_name, channel=subscription.channel, unsubscribed=scope)
+
+
+@router.get("/v1/unsubscriptions/{token}")
+async def read_subscription(token: Token, rules: MessageRules) -> SubscriptionAnswer:
+    return _answer(await rules.subscription(token))
+
+
+@router.put("/v1/unsubscriptions/{token}")
+async def unsubscribe(token: Token, body: SubscriptionBody, rules: MessageRules) -> SubscriptionAnswer:
+    return _answer(await rules.unsubscribe(token, body.unsubscribed))
+
+
+@router.delete("/v1/unsubscriptions/{token}")
+async def resubscribe(token: Token, rules: MessageRules) -> SubscriptionAnswer:
+    """Takes back what was said by the link."""
+    return _answer(await rules.resubscribe(token))
+
+
+@router.post("/unsubscribe/{token}", include_in_schema=False)
+async def one_click(token: Token, rules: MessageRules) -> PlainTextResponse:
+    """Whatever its body: the token is what counts, and nobody follows a link by POST."""
+    tenant, _, _ = await rules.unsubscribe(token, "reminders")
+    return PlainTextResponse(f"You get no more reminders from {tenant.display_name}.\n")

@@ -1,0 +1,68 @@
+-- What is laid down about messages; see servicekit.queries. Row level security limits each to the transaction's
+-- tenant.
+
+-- name: wording
+SELECT version, subject, lead, body AS text FROM wording
+WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND channel = %(channel)s AND language = %(language)s
+
+-- name: put_wording
+-- Only over the version that the edit starts from; 0 for one that was never laid down.
+INSERT INTO wording AS w (tenant_id, kind, channel, language, version, subject, lead, body)
+VALUES (%(tenant_id)s, %(kind)s, %(channel)s, %(language)s, 1, %(subject)s, %(lead)s, %(text)s)
+ON CONFLICT (tenant_id, kind, channel, language) DO UPDATE SET version = w.version + 1,
+    subject = excluded.subject, lead = excluded.lead, body = excluded.body
+WHERE %(expected)s::int IS NULL OR w.version = %(expected)s
+RETURNING version
+
+-- name: quiet_hours
+SELECT version, begins, ends, channels, notices FROM quiet_hours WHERE tenant_id = %(tenant_id)s
+
+-- name: put_quiet_hours
+-- As put_wording.
+INSERT INTO quiet_hours AS q (tenant_id, version, begins, ends, channels, notices)
+VALUES (%(tenant_id)s, 1, %(begins)s, %(ends)s, %(channels)s, %(notices)s)
+ON CONFLICT (tenant_id) DO UPDATE SET version = q.version + 1, begins = excluded.begins, ends = excluded.ends,
+    channels = excluded.channels, notices = excluded.notices
+WHERE %(expected)s::int IS NULL OR q.version = %(expected)s
+RETURNING version
+
+-- name: release_held
+-- What waits for quiet hours that have changed is looked at anew.
+UPDATE message SET next_attempt_at = %(now)s, held_until = NULL
+WHERE tenant_id = %(tenant_id)s AND status = 'queued' AND held_until = next_attempt_at
+
+-- name: against
+-- The weightiest reason first: nobody is there, then what somebody has said.
+SELECT reason, scope FROM suppression
+WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
+ORDER BY array_position(ARRAY['bounced', 'complaint', 'unsubscribed', 'by-hand'], reason)
+
+-- name: put_suppression
+-- Once for each reason; said again, it holds as far as it was said last, and a hint that went with its person is back.
+INSERT INTO suppression AS s (tenant_id, suppression_id, channel, digest, reason, scope, customer_id, hint, created_at)
+VALUES (%(tenant_id)s, %(suppression_id)s, %(channel)s, %(digest)s, %(reason)s, %(scope)s, %(customer_id)s, %(hint)s,
+    %(now)s)
+ON CONFLICT ON CONSTRAINT suppression_reason DO UPDATE SET scope = excluded.scope,
+    hint = coalesce(excluded.hint, s.hint), customer_id = coalesce(excluded.customer_id, s.customer_id)
+RETURNING suppression_id, channel, reason, scope, hint, created_at
+
+-- name: suppressions
+-- The newest first.
+SELECT suppression_id, channel, reason, scope, hint, created_at FROM suppression
+WHERE tenant_id = %(tenant_id)s
+  AND (%(after)s::uuid IS NULL OR suppression_id < %(after)s)
+  AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+ORDER BY suppression_id DESC LIMIT %(limit)s
+
+-- name: delete_suppression
+DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND suppression_id = %(suppression_id)s
+
+-- name: resubscribe
+DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
+  AND reason = 'unsubscribed'
+
+-- name: erase_hints
+-- The list goes on holding, and shows no more whom it is about.
+UPDATE suppression SET hint = NULL, customer_id = NULL
+WHERE tenant_id = %(tenant_id)s AND (customer_id = %(customer_id)s OR digest = ANY(%(digests)s))

@@ -1,0 +1,176 @@
+"""What is laid down about messages: functions that take the transaction's connection and never commit.
+
+Called by notification.rules, by the delivery of messages, and by notification.store when a person is erased.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.booking import Channel
+from contracts.notification import Kind
+from notification.quiet import QuietHours
+from notification.suppression import Reason, Scope, Suppression, against
+from notification.wording import TemplateKind, Wording
+from servicekit.db import Connection, affected
+from servicekit.ids import new_id
+from servicekit.queries import Queries
+
+_SQL = Queries("notification", "rules.sql")
+
+
+async def _one(conn: Connection, statement: bytes, **values: Any) -> dict[str, Any] | None:
+    return await (await conn.execute(statement, values)).fetchone()
+
+
+async def wording(
+    conn: Connection, tenant_id: UUID, kind: TemplateKind, channel: Channel, language: str
+) -> Wording:
+    """The business's own; of version 0 when it never had any."""
+    row = await _one(
+        conn, _SQL.wording, tenant_id=tenant_id, kind=kind, channel=channel.value, language=language
+    )
+    return Wording(**row) if row else Wording()
+
+
+async def put_wording(
+    conn: Connection,
+    tenant_id: UUID,
+    kind: TemplateKind,
+    channel: Channel,
+    language: str,
+    wanted: Wording,
+    expected: int | None,
+) -> int | None:
+    """The new version; None when what is there is not `expected` (None for any)."""
+    row = await _one(
+        conn,
+        _SQL.put_wording,
+        tenant_id=tenant_id,
+        kind=kind,
+        channel=channel.value,
+        language=language,
+        subject=wanted.subject,
+        lead=wanted.lead,
+        text=wanted.text,
+        expected=expected,
+    )
+    return row["version"] if row else None
+
+
+async def quiet_hours(conn: Connection, tenant_id: UUID) -> QuietHours | None:
+    row = await _one(conn, _SQL.quiet_hours, tenant_id=tenant_id)
+    if row is None:
+        return None
+    return QuietHours(**row | {"channels": frozenset(Channel(name) for name in row["channels"])})
+
+
+async def put_quiet_hours(
+    conn: Connection, tenant_id: UUID, wanted: QuietHours, expected: int | None
+) -> int | None:
+    """As `put_wording`; the version of `wanted` does not count."""
+    row = await _one(
+        conn,
+        _SQL.put_quiet_hours,
+        tenant_id=tenant_id,
+        begins=wanted.begins,
+        ends=wanted.ends,
+        channels=sorted(channel.value for channel in wanted.channels),
+        notices=wanted.notices,
+        expected=expected,
+    )
+    return row["version"] if row else None
+
+
+async def release_held(conn: Connection, tenant_id: UUID, now: datetime) -> None:
+    """Has what waits for the end of quiet hours decided about anew."""
+    await conn.execute(_SQL.release_held, {"tenant_id": tenant_id, "now": now})
+
+
+async def unwanted(
+    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes, kind: Kind
+) -> Reason | None:
+    """Why no message of this kind goes to the address any more; None when it may."""
+    rows = await stands(conn, tenant_id, channel, digest)
+    return next((reason for reason, scope in rows if against(scope, kind)), None)
+
+
+async def stands(
+    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes
+) -> list[tuple[Reason, Scope]]:
+    """What is on the list about an address, the weightiest first."""
+    values = {"tenant_id": tenant_id, "channel": channel.value, "digest": digest}
+    rows = await (await conn.execute(_SQL.against, values)).fetchall()
+    return [(row["reason"], row["scope"]) for row in rows]
+
+
+async def put_suppression(
+    conn: Connection,
+    tenant_id: UUID,
+    channel: Channel,
+    digest: bytes,
+    reason: Reason,
+    scope: Scope,
+    now: datetime,
+    *,
+    customer_id: UUID | None,
+    hint: str | None,
+) -> Suppression:
+    """Puts an address on the list, or says anew how far a reason holds."""
+    row = await _one(
+        conn,
+        _SQL.put_suppression,
+        tenant_id=tenant_id,
+        suppression_id=new_id(),
+        channel=channel.value,
+        digest=digest,
+        reason=reason,
+        scope=scope,
+        customer_id=customer_id,
+        hint=hint,
+        now=now,
+    )
+    assert row is not None  # noqa: S101 - the statement answers one
+    return _suppression(row)
+
+
+async def suppressions(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    channel: Channel | None,
+    reason: Reason | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Suppression]:
+    """The newest first, `limit` at most, older than the one with the id `after`."""
+    values = {
+        "tenant_id": tenant_id,
+        "channel": channel.value if channel else None,
+        "reason": reason,
+        "after": after,
+        "limit": limit,
+    }
+    return [_suppression(row) for row in await (await conn.execute(_SQL.suppressions, values)).fetchall()]
+
+
+async def delete_suppression(conn: Connection, tenant_id: UUID, suppression_id: UUID) -> bool:
+    values = {"tenant_id": tenant_id, "suppression_id": suppression_id}
+    return affected(await conn.execute(_SQL.delete_suppression, values))
+
+
+async def resubscribe(conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes) -> None:
+    """Takes back what the address's holder has said; what others know of it stays."""
+    values = {"tenant_id": tenant_id, "channel": channel.value, "digest": digest}
+    await conn.execute(_SQL.resubscribe, values)
+
+
+async def erase_hints(conn: Connection, tenant_id: UUID, customer_id: UUID, digests: Sequence[bytes]) -> None:
+    """The list no longer shows whom it is about, and goes on holding."""
+    values = {"tenant_id": tenant_id, "customer_id": customer_id, "digests": list(digests)}
+    await conn.execute(_SQL.erase_hints, values)
+
+
+def _suppression(row: dict[str, Any]) -> Suppression:
+    return Suppression(**row | {"channel": Channel(row["channel"])})

@@ -1,0 +1,133 @@
+"""Quiet hours: what waits for their end, what does not, and that nothing is lost to them."""
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from contracts.booking import AppointmentCancelled
+from integration.notification.world import Salon, World, in_a
+from servicekit.clock import utc_now
+from support.events import until
+
+PATH = "/v1/quiet-hours"
+
+
+ICELAND = "Atlantic/Reykjavik"
+"""Whose clocks do not change, on whatever night this is run."""
+
+
+def quiet_now(ends_in: timedelta = timedelta(hours=2), **fields: Any) -> dict[str, Any]:
+    """From an hour ago on, on Iceland's walls."""
+    wall = utc_now().astimezone(ZoneInfo(ICELAND))
+    begins, ends = wall - timedelta(hours=1), wall + ends_in
+    return {"from": f"{begins:%H:%M:%S}", "to": f"{ends:%H:%M:%S}", "channels": ["email"]} | fields
+
+
+def icelandic(world: World) -> Salon:
+    return world.salon(world.tenant(timezone=ICELAND))
+
+
+def held(world: World, salon: Salon, count: int = 1) -> list[dict[str, Any]]:
+    return until(
+        lambda: (
+            rows
+            if len(rows := [row for row in world.messages(salon) if row["held_until"]]) == count
+            else None
+        ),
+        f"{count} messages are held",
+    )
+
+
+def test_a_reminder_waits_for_the_end_and_news_does_not(world: World) -> None:
+    salon = icelandic(world)
+    tenant = salon.tenant.tenant_id
+    unset = world.ask(tenant, "GET", PATH)
+    assert (unset.headers["ETag"], unset.json()["channels"]) == ('"v0"', [])
+    wanted = quiet_now()
+    put = world.ask(tenant, "PUT", PATH, json=wanted, headers={"If-Match": '"v0"'})
+    assert (put.status_code, put.headers["ETag"]) == (200, '"v1"')
+    booked = salon.booked()
+    world.topics.publish(booked)
+    assert world.mails(salon, 1)[0]["Subject"].startswith("Booked: ")
+    world.topics.publish(salon.due(booked))
+    (row,) = held(world, salon)
+    local = row["held_until"].astimezone(ZoneInfo(ICELAND))
+    assert f"{local:%H:%M:%S}" == wanted["to"]
+    assert timedelta(hours=1.9) < row["held_until"] - utc_now() < timedelta(hours=2)
+    (shown,) = world.get(tenant, status="queued").json()["items"]
+    assert (shown["attempts"], shown["held_until"] is None) == (0, False)
+    assert world.ask(tenant, "PUT", PATH, json=wanted, headers={"If-Match": '"v0"'}).status_code == 412
+    # Turned off, they hold nothing any more.
+    off = world.ask(tenant, "PUT", PATH, json=wanted | {"channels": []}, headers={"If-Match": '"v1"'})
+    assert off.status_code == 200
+    assert world.mails(salon, 2)[1]["Subject"].startswith("Reminder: ")
+    assert {row["held_until"] for row in world.settled(salon, 2)} == {None}
+
+
+def test_at_their_end_it_goes_out(world: World) -> None:
+    salon = icelandic(world)
+    wanted = quiet_now(timedelta(seconds=4))
+    world.ask(salon.tenant.tenant_id, "PUT", PATH, json=wanted).raise_for_status()
+    booked = salon.booked()
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked))
+    (row,) = held(world, salon)
+    ends = row["held_until"]
+    sent = [row for row in world.settled(salon, 2) if row["kind"] == "reminder"]
+    assert [(row["status"], row["attempts"], row["held_until"]) for row in sent] == [("sent", 1, None)]
+    assert timedelta() <= sent[0]["settled_at"] - ends < timedelta(seconds=2)
+    world.mails(salon, 2)
+
+
+def test_what_would_come_too_late_goes_out_at_once(world: World) -> None:
+    """They end in two hours, less than an hour before the appointment."""
+    salon = icelandic(world)
+    world.ask(salon.tenant.tenant_id, "PUT", PATH, json=quiet_now()).raise_for_status()
+    booked = salon.booked(starts_at=in_a(timedelta(hours=2.5)))
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked))
+    assert {row["status"] for row in world.settled(salon, 2)} == {"sent"}
+
+
+def test_the_wall_that_counts_is_where_the_appointment_is_read(world: World) -> None:
+    salon = icelandic(world)
+    world.ask(salon.tenant.tenant_id, "PUT", PATH, json=quiet_now()).raise_for_status()
+    booked = salon.booked(timezone="Asia/Tokyo")
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked))
+    world.mails(salon, 2)
+
+
+def test_what_waits_is_still_found_out_when_it_is_no_longer_true(world: World) -> None:
+    salon = icelandic(world)
+    tenant = salon.tenant.tenant_id
+    world.ask(tenant, "PUT", PATH, json=quiet_now(notices=True)).raise_for_status()
+    booked = salon.booked()
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked))
+    held(world, salon, 2)
+    past = {"appointment_id": booked.appointment_id, "starts_at": booked.starts_at, "version": 2}
+    world.consumed(world.topics.publish(salon.event(AppointmentCancelled, **past)))
+    assert not world.post.mails(salon.email)
+    world.ask(tenant, "PUT", PATH, json=quiet_now(channels=[])).raise_for_status()
+    rows = world.settled(salon, 3)
+    assert sorted(row["reason"] or row["kind"] for row in rows) == ["cancelled", "stale", "stale"]
+    world.mails(salon, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"to": "22:00"}, "/to"),
+        ({"from": "22:00+01:00"}, "/from"),
+        ({"channels": ["pigeon"]}, "/channels/0"),
+        ({"channels": ["sms", "sms"]}, "/channels"),
+    ],
+)
+def test_hours_that_are_none_are_refused(world: World, change: dict[str, Any], pointer: str) -> None:
+    body = {"from": "22:00", "to": "08:00", "channels": ["sms"]} | change
+    answer = world.ask(world.tenant().tenant_id, "PUT", PATH, json=body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]

@@ -1,0 +1,90 @@
+"""A mail server on a bad day: nothing is called refused that is not, nor missed that was taken."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable, SmtpSettings
+from support.bad_servers import IN_DOUBT, BadSmtpServer, SmtpFault
+
+
+@pytest.fixture
+def server() -> Iterator[BadSmtpServer]:
+    made = BadSmtpServer()
+    yield made
+    made.close()
+
+
+def mailer(server: BadSmtpServer) -> Mailer:
+    return Mailer(SmtpSettings(smtp_port=server.port, smtp_timeout=1))
+
+
+async def send(server: BadSmtpServer) -> str:
+    return await mailer(server).send("ana@riverside.example", "Hello", "text", message_id="<1@t.example>")
+
+
+@pytest.mark.parametrize("fault", [fault for fault in SmtpFault if fault is not SmtpFault.NO_GOODBYE])
+async def test_what_says_nothing_about_the_mail_is_tried_again(
+    server: BadSmtpServer, fault: SmtpFault
+) -> None:
+    server.faults.append(fault)
+    with pytest.raises(MailUnavailable):
+        await send(server)
+    assert server.taken == []
+    assert server.seen == (["<1@t.example>"] if fault in IN_DOUBT else [])
+    await send(server)
+    assert server.taken == ["<1@t.example>"]
+
+
+async def test_a_mail_that_was_taken_is_so_whatever_the_goodbye(server: BadSmtpServer) -> None:
+    server.faults.append(SmtpFault.NO_GOODBYE)
+    began = time.monotonic()
+    assert await send(server) == "<1@t.example>"
+    assert time.monotonic() - began < 0.9
+    assert server.taken == ["<1@t.example>"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "no_mailbox"),
+    [
+        (b"550 5.1.1 <ana@riverside.example>: no such user\r\n", True),
+        (b"550-5.1.1 The account does not exist.\r\n550 5.1.1 Look at it\r\n", True),
+        (b"556 5.1.10 takes no mail\r\n", True),
+        (b"550 no such user here\r\n", False),
+        (b"550 5.7.1 policy\r\n", False),
+        (b"552 5.2.2 mailbox full\r\n", False),
+    ],
+)
+async def test_what_refuses_the_recipient_is_refused(
+    server: BadSmtpServer, answer: bytes, *, no_mailbox: bool
+) -> None:
+    server.rcpt = answer
+    with pytest.raises(MailRefused) as refused:
+        await send(server)
+    assert refused.value.no_mailbox is no_mailbox
+    assert "ana@" not in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [b"500 what?\r\n", b"503 not now\r\n", b"599 \xff\r\n", b"450 later\r\n"])
+async def test_what_refuses_the_conversation_is_tried_again(server: BadSmtpServer, answer: bytes) -> None:
+    server.rcpt = answer
+    with pytest.raises(MailUnavailable):
+        await send(server)
+
+
+async def test_a_long_link_stays_whole_in_its_header(server: BadSmtpServer) -> None:
+    link = f"<https://book.example/unsubscribe/{'A' * 90}>"
+    kept: list[bytes] = []
+    server.keep = kept.append
+    await mailer(server).send(
+        "ana@riverside.example",
+        "Marcação " * 12,
+        "text",
+        headers={"List-Unsubscribe": link},
+        attachments=(Attachment("a.ics", "text/calendar", b"BEGIN", {"method": "PUBLISH"}),),
+    )
+    lines = kept[0].split(b"\r\n")
+    assert f"List-Unsubscribe: {link}".encode() in lines
+    assert b'Content-Type: text/calendar; method="PUBLISH"' in lines
+    assert max(len(line) for line in lines if not line.startswith(b"List-Unsubscribe")) <= 78

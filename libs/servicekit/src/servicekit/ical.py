@@ -1,7 +1,7 @@
 """Appointments as iCalendar (RFC 5545): booking's link and its feeds, and notification's mails.
 
-All name an appointment alike, so that a calendar knows it again and replaces what it has: the UID stays, SEQUENCE rises
-with each change. Pure. The import of other calendars asks here which events are our own.
+All name an appointment alike, so that a calendar knows it again and replaces what it has: the UID stays, SEQUENCE
+rises with each change. Pure. The import of other calendars asks here which events are our own.
 """
 
 from collections.abc import Iterable

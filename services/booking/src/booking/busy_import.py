@@ -19,6 +19,7 @@ from booking import allocations, busy_calendars
 from booking.busy_calendars import Due, Span
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
+from servicekit.ical import appointment_of
 from servicekit.outbound import OutboundAnswer, OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.tenants import takes_events
 

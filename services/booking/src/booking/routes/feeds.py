@@ -10,6 +10,7 @@ from booking.feed_service import REFRESH
 from booking.routes.deps import Feeds
 from servicekit.http.models import Answer
 from servicekit.http.tokens import Owner
+from servicekit.ical import MEDIA_TYPE
 
 router = APIRouter(tags=["calendar feeds"])
 

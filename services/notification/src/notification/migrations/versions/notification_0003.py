@@ -3,7 +3,7 @@
 from servicekit.migrate import run_sql
 
 revision = "notification_0003"
-down_revision = "notification_0001"
+down_revision = "notification_0002"
 branch_labels = None
 depends_on = None
 

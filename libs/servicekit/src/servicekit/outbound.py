@@ -1,0 +1,269 @@
+"""Requests to addresses that a business typed in: calendars to import, endpoints for webhooks.
+
+Whoever names an address could name one that only we can reach: a service beside ours, a cloud's metadata. So a host
+is resolved once, every address it has must be a public one, and the connection goes to those addresses and no
+other; a second answer of the name server is never asked for. The certificate and the Host header stay those of the
+name. There is no way through a proxy: it would resolve the name anew. Called by booking's calendar import and
+notification's webhooks. Source: OWASP's SSRF prevention cheat sheet; the registry of special addresses is IANA's
+(RFC 6890), as `ipaddress` holds it, with what that lacks.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
+
+from servicekit.errors import SlotwrightError
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+MAX_URL = 2000
+_CHUNK = 64 * 1024
+_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_FURTHER = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
+    IPv4Network("168.63.129.16/32"),  # Azure's host, which answers its own machines here
+)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OUTSIDE_ASCII = re.compile(r"[^\x21-\x7e]")
+
+
+class OutboundSettings(BaseSettings):
+    """What may be called beyond https at public addresses."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_OUTBOUND_", extra="ignore", frozen=True)
+
+    allow_http: bool = Field(default=False, description="For development: http:// addresses, too.")
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="Networks that may be called though they are not public."
+    )
+
+
+class OutboundRefused(SlotwrightError):
+    """The address is none that we call; the message is for whoever typed it. Trying again does not help."""
+
+
+class OutboundFailed(SlotwrightError):
+    """No answer, or one that cannot be taken; the message is for whoever typed the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAnswer:
+    """What came back. `headers` can be asked in any case; `body` is as it was sent, without any encoding."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the Internet may have this address; what an IPv6 address carries of IPv4 is looked at."""
+    if isinstance(address, IPv6Address):
+        if address in _NAT64:
+            return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address not in _UNICAST:
+            return False
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _FURTHER)
+    return address.is_global and not special
+
+
+async def system_resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses that the system's resolver gives. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class OutboundClient:
+    """Sends requests out. Each has a connection of its own, so that none outlives what was checked."""
+
+    def __init__(
+        self,
+        settings: OutboundSettings,
+        *,
+        user_agent: str,
+        resolve: Resolve = system_resolve,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._settings = settings
+        self._user_agent = user_agent
+        self._resolve = resolve
+        self._tls = tls or ssl.create_default_context()
+
+    def check(self, text: str) -> URL:
+        """The URL, when its form is one that we call; its host is not resolved yet. Raises OutboundRefused."""
+        if len(text) > MAX_URL or _OUTSIDE_ASCII.search(text):
+            raise OutboundRefused(f"must be a URL of visible ASCII, {MAX_URL} characters at most")
+        try:
+            url = URL(text)
+            host, port = url.host, url.port
+        except ValueError:
+            raise OutboundRefused("must be a URL") from None
+        if url.scheme != "https" and not (url.scheme == "http" and self._settings.allow_http):
+            raise OutboundRefused("must begin with https://")
+        if not host or not port:
+            raise OutboundRefused("must name a host")
+        if url.user is not None or url.password is not None:
+            raise OutboundRefused("must not hold a user name or a password")
+        literal = _literal(host)
+        if literal is not None:
+            self._require_allowed(literal)
+        return url.with_fragment(None)
+
+    async def request(
+        self,
+        method: str,
+        text: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float = 10,
+        max_bytes: int,
+        cut: bool = False,
+        redirects: int = 0,
+    ) -> OutboundAnswer:
+        """Sends one request and reads the answer, all within `seconds`.
+
+        An answer of more than `max_bytes` is refused, or cut there when `cut`. As many redirects are followed as
+        `redirects` says, each checked like the first address; one too many is an answer like any other. Raises
+        OutboundRefused, OutboundFailed.
+        """
+        url = self.check(text)
+        try:
+            async with asyncio.timeout(seconds):
+                for left in range(redirects, -1, -1):
+                    answer = await self._once(method, url, headers or {}, body, max_bytes, cut=cut)
+                    target = answer.headers.get("Location")
+                    if answer.status not in _REDIRECTS or target is None or not left:
+                        break
+                    url = self._joined(url, target)
+        except TimeoutError:
+            raise OutboundFailed(f"did not answer within {seconds:g} s") from None
+        return answer
+
+    def _joined(self, url: URL, target: str) -> URL:
+        try:
+            return self.check(str(url.join(URL(target))))
+        except ValueError:
+            raise OutboundFailed("redirects to what is no URL") from None
+        except OutboundRefused as error:
+            raise OutboundRefused(f"redirects to an address that {error}") from None
+
+    async def _once(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        *,
+        cut: bool,
+    ) -> OutboundAnswer:
+        connector = aiohttp.TCPConnector(
+            resolver=_Pinned(await self._addresses(url)), use_dns_cache=False, force_close=True, ssl=self._tls
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # what is small here may be large once it is decompressed
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            skip_auto_headers=("Content-Type",),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+        )
+        try:
+            async with (
+                session,
+                session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
+            ):
+                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                    raise OutboundFailed("answers in an encoding that was not asked for")
+                content = await _read(response.content, max_bytes, cut=cut)
+                return OutboundAnswer(response.status, response.headers, content)
+        except aiohttp.ClientConnectorCertificateError:
+            raise OutboundFailed("has no certificate that is valid for its name") from None
+        except aiohttp.ClientSSLError:
+            raise OutboundFailed("cannot be spoken to by TLS") from None
+        except (aiohttp.ClientConnectionError, OSError):
+            raise OutboundFailed("cannot be reached") from None
+        except (aiohttp.ClientError, ValueError):
+            raise OutboundFailed("does not answer as HTTP asks for") from None
+
+    async def _addresses(self, url: URL) -> list[tuple[str, Address]]:
+        """The host's addresses, all of them allowed. Raises OutboundRefused, OutboundFailed."""
+        host = url.host or ""
+        try:
+            found = [ip_address(item) for item in await self._resolve(host, url.port or 0)]
+        except (OSError, ValueError):
+            raise OutboundFailed("has a name that leads to no address") from None
+        if not found:
+            raise OutboundFailed("has a name that leads to no address")
+        for address in found:
+            self._require_allowed(address)
+        return [(host, address) for address in found]
+
+    def _require_allowed(self, address: Address) -> None:
+        if is_public(address) or any(address in network for network in self._settings.allowed_networks):
+            return
+        raise OutboundRefused("must lead to a public address")
+
+
+class _Pinned(AbstractResolver):
+    """Answers what was checked, whatever the name leads to by now."""
+
+    def __init__(self, addresses: Sequence[tuple[str, Address]]) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=name,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for name, address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _literal(host: str) -> Address | None:
+    """The address when the host is one, or looks like one to the client, which would not resolve it."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        if ":" in host or host.replace(".", "").isdigit():
+            raise OutboundRefused("must name a host, or an address in its usual form") from None
+        return None
+
+
+async def _read(stream: aiohttp.StreamReader, max_bytes: int, *, cut: bool) -> bytes:
+    content = bytearray()
+    async for chunk in stream.iter_chunked(_CHUNK):
+        content += chunk
+        if len(content) > max_bytes:
+            if cut:
+                return bytes(content[:max_bytes])
+            raise OutboundFailed(f"answers with more than {max_bytes // 1024} KiB")
+    return bytes(content)

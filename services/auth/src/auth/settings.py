@@ -12,9 +12,7 @@ from servicekit.settings import Settings
 class AuthSettings(Settings):
     """Times are in seconds where the name does not say otherwise. Limits are tries within a window."""
 
-    encryption_key: SealingKey = Field(
-        description="base64url of 32 bytes; seals the signing keys at rest."
-    )
+    encryption_key: SealingKey = Field(description="base64url of 32 bytes; seals the signing keys at rest.")
     access_token_seconds: int = Field(default=600, ge=5, le=3600)
     refresh_token_days: int = Field(default=30, ge=1, description="A session unused for so long ends.")
     session_days: int = Field(default=90, ge=1, description="A session ends after this, used or not.")

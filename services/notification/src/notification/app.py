@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from fastapi import FastAPI
+
 from contracts.platform import Component
 from notification.consumers import (
     MessageRequests,
@@ -16,16 +18,26 @@ from notification.providers import Provider, SmtpProvider, sms_provider
 from notification.routes import ROUTERS
 from notification.service import NotificationService
 from notification.settings import NotificationSettings
+from notification.webhooks.consumers import WebhookEvents, webhook_consumer
+from notification.webhooks.delivery import WebhookDeliveries
+from notification.webhooks.routes import router as webhook_router
+from notification.webhooks.service import WebhookService
+from notification.webhooks.settings import WebhookSettings
+from notification.webhooks.workers import WebhookSender, WebhookSweep
 from notification.workers import Sender
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.links import AppointmentLinks
 from servicekit.mail import Mailer, SmtpSettings
+from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.relay import Relay
-from servicekit.runtime import Parts, Service
+from servicekit.runtime import Loop, Parts, Service
+from servicekit.sealing import Seal, key_bytes
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
 from servicekit.tenancy import TenantFollower
+
+_USER_AGENT = "Slotwright-Webhooks/1"
 
 
 def build(settings: Settings) -> Parts:
@@ -39,10 +51,24 @@ def build(settings: Settings) -> Parts:
     def sender(provider: Provider) -> Sender:
         return Sender(provider.channel, Delivery(db, provider, letters, links, settings))
 
+    hooks = WebhookSettings()
+    seal = Seal(key_bytes(hooks.key)) if hooks.key else None
+    outbound = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
+    webhook_loops: list[Loop] = [
+        webhook_consumer(db, kafka, WebhookEvents()),
+        WebhookSweep(db),
+    ]
+    if seal is not None:
+        webhook_loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, hooks)))
+    webhooks = WebhookService(db, outbound, seal)
+
+    def with_webhooks(api: FastAPI) -> None:
+        api.state.webhooks = webhooks
+
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
     requests = MessageRequests(timedelta(seconds=settings.give_up_seconds))
     return Parts(
-        routers=ROUTERS,
+        routers=[*ROUTERS, webhook_router],
         service=NotificationService(db),
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
@@ -56,11 +82,13 @@ def build(settings: Settings) -> Parts:
             sender(SmtpProvider(Mailer(smtp), smtp.mail_from)),
             sender(sms_provider(settings, db)),
             Housekeeping("notification", db),
+            *webhook_loops,
         ],
         relays=[Relay("notification", db, kafka)],
         checks=[keys.ready],
+        customize=with_webhooks,
     )
 
 
 SERVICE = Service("notification", NotificationSettings, build)
-"""Roles as in every service; both senders run in `consume`, beside the consumers."""
+"""Roles as in every service; all senders run in `consume`, beside the consumers."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import structlog
 from fastapi import FastAPI
 
 from contracts.platform import Component
@@ -37,6 +38,8 @@ from servicekit.sealing import Seal, key_bytes
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
 from servicekit.tenancy import TenantFollower
 
+log = structlog.get_logger(__name__)
+
 _USER_AGENT = "Slotwright-Webhooks/1"
 
 
@@ -58,7 +61,9 @@ def build(settings: Settings) -> Parts:
         webhook_consumer(db, kafka, WebhookEvents()),
         WebhookSweep(db),
     ]
-    if seal is not None:
+    if seal is None:
+        log.warning("there are no webhooks here: SLOTWRIGHT_WEBHOOK_KEY is not set")
+    else:
         webhook_loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, hooks)))
     webhooks = WebhookService(db, outbound, seal)
 

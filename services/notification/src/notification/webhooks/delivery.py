@@ -204,14 +204,17 @@ class WebhookDeliveries:
                 log.info("webhook delivered", **_ids(delivery), attempts=ready.number)
             return
         log.warning("webhook not delivered", **_ids(delivery), attempts=ready.number, reason=reply.reason)
-        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
         if isinstance(decision, Retry):
-            await store.postpone(conn, delivery, ready.number, decision.at)
-            return
-        await self._give_up(conn, ready, endpoint, decision)
+            ours = await store.postpone(conn, delivery, ready.number, decision.at)
+        else:
+            ours = await self._fail(conn, delivery, ready.number, decision.reason)
+        if not ours:
+            return  # overtaken: what has come of the later attempt stands
+        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
+        if isinstance(decision, Failed):
+            await self._give_up(conn, endpoint, decision)
 
-    async def _give_up(self, conn: Connection, ready: Ready, endpoint: Endpoint, decision: Failed) -> None:
-        await self._fail(conn, ready.delivery, ready.number, decision.reason)
+    async def _give_up(self, conn: Connection, endpoint: Endpoint, decision: Failed) -> None:
         if decision.disables is None or not endpoint.enabled:
             return
         await disable(conn, endpoint, decision.disables, self._clock)
@@ -222,9 +225,11 @@ class WebhookDeliveries:
             reason=decision.disables.value,
         )
 
-    async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> None:
-        if await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock()):
+    async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> bool:
+        settled = await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock())
+        if settled:
             DELIVERIES.labels("failed").inc()
+        return settled
 
 
 async def disable(conn: Connection, endpoint: Endpoint, reason: DisabledFor, clock: Clock) -> Endpoint:

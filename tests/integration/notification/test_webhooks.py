@@ -289,10 +289,10 @@ def test_an_endpoint_is_its_owners_alone(world: World, receiver: Receiver) -> No
         ("GET", f"/{other.id}/deliveries/{delivery['id']}", {}),
     ]
     for method, path, sent in requests:
-        answer = world.hooks(method, other.tenant_id, path, **{**sent})
+        answer = world.hooks(method, other.tenant_id, path, **sent)
         assert answer.status_code == 404, (method, path)
         for role in ("staff", "admin"):
-            answer = world.hooks(method, made.tenant_id, path, role=role, **{**sent})
+            answer = world.hooks(method, made.tenant_id, path, role=role, **sent)
             assert answer.status_code == 403, (method, path)
     assert [item["id"] for item in world.hooks("GET", other.tenant_id).json()["items"]] == [other.id]
     assert receiver.webhooks(other.path) == []

@@ -92,7 +92,7 @@ class Hooks:
 
     def another_sender(self) -> WebhookDeliveries:
         """As another process would have."""
-        settings = WebhookSettings(timeout=5, lease_seconds=60)
+        settings = WebhookSettings(webhook_timeout=5, webhook_lease_seconds=60)
         return WebhookDeliveries(
             self.db, self.outbound, self.seal, settings, clock=self.clock, jitter=lambda: self.jitter
         )

@@ -186,4 +186,4 @@ def test_an_answer_is_kept_as_text_that_can_be_shown() -> None:
 
 def test_a_lease_outlasts_an_attempt() -> None:
     with pytest.raises(ValidationError, match="WEBHOOK_LEASE_SECONDS must be more than WEBHOOK_TIMEOUT"):
-        WebhookSettings(timeout=60, lease_seconds=60)
+        WebhookSettings(webhook_timeout=60, webhook_lease_seconds=60)

@@ -23,7 +23,6 @@ from notification.webhooks.consumers import WebhookEvents, webhook_consumer
 from notification.webhooks.delivery import WebhookDeliveries
 from notification.webhooks.routes import router as webhook_router
 from notification.webhooks.service import WebhookService
-from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.workers import WebhookSender, WebhookSweep
 from notification.workers import Sender
 from servicekit.db import Database
@@ -54,8 +53,7 @@ def build(settings: Settings) -> Parts:
     def sender(provider: Provider) -> Sender:
         return Sender(provider.channel, Delivery(db, provider, letters, links, settings))
 
-    hooks = WebhookSettings()
-    seal = Seal(key_bytes(hooks.key)) if hooks.key else None
+    seal = Seal(key_bytes(settings.webhook_key)) if settings.webhook_key else None
     outbound = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
     webhook_loops: list[Loop] = [
         webhook_consumer(db, kafka, WebhookEvents()),
@@ -64,7 +62,7 @@ def build(settings: Settings) -> Parts:
     if seal is None:
         log.warning("there are no webhooks here: SLOTWRIGHT_WEBHOOK_KEY is not set")
     else:
-        webhook_loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, hooks)))
+        webhook_loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, settings)))
     webhooks = WebhookService(db, outbound, seal)
 
     def with_webhooks(api: FastAPI) -> None:

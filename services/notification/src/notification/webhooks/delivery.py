@@ -41,6 +41,7 @@ from servicekit.db import Connection, Database
 from servicekit.faults import reached
 from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.sealing import Seal
+from servicekit.tenants import takes_events
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +115,7 @@ class WebhookDeliveries:
     async def claim(self, limit: int) -> list[Claimed]:
         """Deliveries whose turn it is, ours until the lease ends."""
         now = self._clock()
-        lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
+        lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
         async with self._db.worker() as conn:
             claimed = await store.claim(conn, now, lease_ends, places=_PLACES, limit=limit)
         if claimed:
@@ -145,6 +146,8 @@ class WebhookDeliveries:
     async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
         """Writes the attempt down; None when there is none to make."""
         now = self._clock()
+        if not await takes_events(conn, claimed.tenant_id):
+            return None
         endpoint = await store.endpoint(conn, claimed.tenant_id, claimed.endpoint_id)
         delivery = await store.lock_claimed(conn, claimed)
         if endpoint is None or delivery is None:
@@ -167,7 +170,7 @@ class WebhookDeliveries:
                 ready.endpoint.url,
                 headers={"Content-Type": "application/json", **signed},
                 body=body,
-                seconds=self._settings.timeout,
+                seconds=self._settings.webhook_timeout,
                 max_bytes=RESPONSE_BYTES,
                 cut=True,
             )
@@ -185,8 +188,10 @@ class WebhookDeliveries:
         )
 
     async def _conclude(self, conn: Connection, ready: Ready, reply: Reply, took: float) -> None:
-        """The endpoint's row before the delivery's, as everyone who locks both does."""
+        """Endpoint, delivery, attempt: everyone who locks more than one does so in this order."""
         delivery, now = ready.delivery, self._clock()
+        if not await takes_events(conn, delivery.tenant_id):
+            return  # an erasure has taken it
         endpoint = ready.endpoint
         if reply.delivered:
             await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id)
@@ -195,35 +200,35 @@ class WebhookDeliveries:
             if found is None:
                 return  # deleted meanwhile, and its deliveries with it
             endpoint = found
-        await store.end_attempt(conn, delivery, ready.number, reply, took)
         pauses = () if delivery.type == TEST else PAUSES
         decision = decide(reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter())
         if isinstance(decision, Delivered):
             if await store.settle(conn, delivery, ready.number, DeliveryStatus.DELIVERED, None, now):
                 DELIVERIES.labels("delivered").inc()
                 log.info("webhook delivered", **_ids(delivery), attempts=ready.number)
-            return
-        log.warning("webhook not delivered", **_ids(delivery), attempts=ready.number, reason=reply.reason)
-        if isinstance(decision, Retry):
-            ours = await store.postpone(conn, delivery, ready.number, decision.at)
         else:
-            ours = await self._fail(conn, delivery, ready.number, decision.reason)
+            log.warning("webhook not delivered", **_ids(delivery), attempts=ready.number, reason=reply.reason)
+            await self._not_delivered(conn, ready, endpoint, decision)
+        await store.end_attempt(conn, delivery, ready.number, reply, took)
+
+    async def _not_delivered(
+        self, conn: Connection, ready: Ready, endpoint: Endpoint, decision: Retry | Failed
+    ) -> None:
+        if isinstance(decision, Retry):
+            ours = await store.postpone(conn, ready.delivery, ready.number, decision.at)
+        else:
+            ours = await self._fail(conn, ready.delivery, ready.number, decision.reason)
         if not ours:
             return  # overtaken: what has come of the later attempt stands
-        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
-        if isinstance(decision, Failed):
-            await self._give_up(conn, endpoint, decision)
-
-    async def _give_up(self, conn: Connection, endpoint: Endpoint, decision: Failed) -> None:
-        if decision.disables is None or not endpoint.enabled:
-            return
-        await disable(conn, endpoint, decision.disables, self._clock)
-        DISABLED.labels(decision.disables.value).inc()
-        log.warning(
-            "webhook endpoint disabled",
-            endpoint_id=str(endpoint.endpoint_id),
-            reason=decision.disables.value,
-        )
+        if isinstance(decision, Failed) and decision.disables is not None and endpoint.enabled:
+            await disable(conn, endpoint, decision.disables, self._clock)
+            DISABLED.labels(decision.disables.value).inc()
+            log.warning(
+                "webhook endpoint disabled",
+                endpoint_id=str(endpoint.endpoint_id),
+                reason=decision.disables.value,
+            )
+        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
 
     async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> bool:
         settled = await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock())

@@ -1,7 +1,7 @@
 """The tables of webhooks: functions that take the transaction's connection and never commit.
 
-Called by the consumer, by the deliveries and by the service layer of webhooks. Whoever locks an endpoint and a
-delivery locks the endpoint first.
+Called by the consumer, by the deliveries and by the service layer of webhooks. Whoever locks several rows locks the
+endpoint's first, then the delivery's, then the attempt's.
 """
 
 from collections.abc import Sequence

@@ -2,9 +2,6 @@
 
 from datetime import timedelta
 
-import structlog
-from fastapi import FastAPI
-
 from contracts.platform import Component
 from notification.consumers import (
     MessageRequests,
@@ -19,27 +16,18 @@ from notification.providers import Provider, SmtpProvider, sms_provider
 from notification.routes import ROUTERS
 from notification.service import NotificationService
 from notification.settings import NotificationSettings
-from notification.webhooks.consumers import WebhookEvents, webhook_consumer
-from notification.webhooks.delivery import WebhookDeliveries
+from notification.webhooks.app import Webhooks
 from notification.webhooks.routes import router as webhook_router
-from notification.webhooks.service import WebhookService
-from notification.webhooks.workers import WebhookSender, WebhookSweep
 from notification.workers import Sender
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.links import AppointmentLinks
 from servicekit.mail import Mailer, SmtpSettings
-from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.relay import Relay
-from servicekit.runtime import Loop, Parts, Service
-from servicekit.sealing import Seal, key_bytes
+from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
 from servicekit.tenancy import TenantFollower
-
-log = structlog.get_logger(__name__)
-
-_USER_AGENT = "Slotwright-Webhooks/1"
 
 
 def build(settings: Settings) -> Parts:
@@ -53,21 +41,7 @@ def build(settings: Settings) -> Parts:
     def sender(provider: Provider) -> Sender:
         return Sender(provider.channel, Delivery(db, provider, letters, links, settings))
 
-    seal = Seal(key_bytes(settings.webhook_key)) if settings.webhook_key else None
-    outbound = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
-    webhook_loops: list[Loop] = [
-        webhook_consumer(db, kafka, WebhookEvents()),
-        WebhookSweep(db),
-    ]
-    if seal is None:
-        log.warning("there are no webhooks here: SLOTWRIGHT_WEBHOOK_KEY is not set")
-    else:
-        webhook_loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, settings)))
-    webhooks = WebhookService(db, outbound, seal)
-
-    def with_webhooks(api: FastAPI) -> None:
-        api.state.webhooks = webhooks
-
+    webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
     requests = MessageRequests(timedelta(seconds=settings.give_up_seconds))
     return Parts(
@@ -85,11 +59,11 @@ def build(settings: Settings) -> Parts:
             sender(SmtpProvider(Mailer(smtp), smtp.mail_from)),
             sender(sms_provider(settings, db)),
             Housekeeping("notification", db),
-            *webhook_loops,
+            *webhooks.loops,
         ],
         relays=[Relay("notification", db, kafka)],
         checks=[keys.ready],
-        customize=with_webhooks,
+        customize=webhooks.attach,
     )
 
 

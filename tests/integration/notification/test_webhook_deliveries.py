@@ -140,15 +140,14 @@ async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Ho
     for _ in range(3):
         await hooks.tell(hooks.booked())
     hooks.clock.pass_by(timedelta(seconds=5))
-    (first, *_rest) = [
-        item for item in await hooks.deliveries.claim(100) if item.endpoint_id == gone.endpoint_id
-    ]
-    await hooks.deliveries.deliver(first)
+    (claimed,) = [item for item in await hooks.deliveries.claim(100) if item.endpoint_id == gone.endpoint_id]
+    await hooks.deliveries.deliver(claimed)
     endpoint = await hooks.read(gone)
     assert (endpoint.disabled_reason, endpoint.disabled_at) == (DisabledFor.GONE, hooks.clock())
     statuses = [(item.status, item.reason) for item, _ in await hooks.log(gone)]
-    assert statuses[0] == (DeliveryStatus.FAILED, "HTTP 410")
-    assert statuses[1:] == [(DeliveryStatus.FAILED, "EndpointDisabled")] * 3
+    assert sorted(statuses) == [(DeliveryStatus.FAILED, "EndpointDisabled")] * 3 + [
+        (DeliveryStatus.FAILED, "HTTP 410")
+    ]
     await hooks.tell(hooks.booked())
     assert len(await hooks.log(gone)) == 4
     hooks.clock.pass_by(2 * HOUR)

@@ -79,8 +79,10 @@ VALUES (%(tenant_id)s, %(delivery_id)s, %(endpoint_id)s, %(webhook_id)s, %(type)
 ON CONFLICT ON CONSTRAINT webhook_delivery_once DO NOTHING
 
 -- name: lock_claims
--- One claim at a time, in all processes: each counts what the others have under way.
-SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0))
+-- One claim at a time, in all processes: each counts what the others have under way. And what follows reads the
+-- first few of each endpoint in the index's order; the planner, which takes the policies for strict filters, would
+-- collect and sort every endpoint's whole queue instead (180 ms for 200,000 deliveries).
+SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config('enable_bitmapscan', 'off', true)
 
 -- name: claim
 -- First who waits at all, from endpoint to endpoint by the index: a long queue of one costs the others nothing. Then
@@ -187,4 +189,4 @@ DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
     SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT 5000)
 
 -- name: sweep_secrets
-DELETE FROM webhook_secret WHERE ends_at < %(now)s
+DELETE FROM webhook_secret WHERE ends_at <= %(now)s

@@ -186,7 +186,7 @@ SELECT min(next_attempt_at) AS since FROM webhook_delivery WHERE status = 'queue
 
 -- name: sweep_deliveries
 DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
-    SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT 5000)
+    SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT %(limit)s)
 
 -- name: sweep_secrets
 DELETE FROM webhook_secret WHERE ends_at <= %(now)s

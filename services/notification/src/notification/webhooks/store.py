@@ -338,8 +338,8 @@ async def overdue_since(conn: Connection) -> datetime | None:
     return row["since"] if row else None
 
 
-async def sweep(conn: Connection, now: datetime, kept_since: datetime) -> tuple[int, int]:
-    """Removes deliveries settled before `kept_since`, some thousand at most, and secrets that sign no more."""
-    gone = (await conn.execute(_SQL.sweep_deliveries, {"before": kept_since})).rowcount
+async def sweep(conn: Connection, now: datetime, kept_since: datetime, limit: int) -> tuple[int, int]:
+    """Removes deliveries settled before `kept_since`, `limit` at most, and secrets that sign no more."""
+    gone = (await conn.execute(_SQL.sweep_deliveries, {"before": kept_since, "limit": limit})).rowcount
     ended = (await conn.execute(_SQL.sweep_secrets, {"now": now})).rowcount
     return gone, ended

@@ -29,6 +29,7 @@ _AT_ONCE = 64
 _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
 _SWEEP_SECONDS = 600.0
+_SWEEP_BATCH = 5000
 
 
 class WebhookSender(Periodic):
@@ -86,9 +87,11 @@ class WebhookSweep(Periodic):
         self._db = db
         self._clock = clock
 
-    async def turn(self) -> None:
+    async def turn(self) -> float | None:
         now = self._clock()
         async with self._db.worker() as conn:
-            deliveries, ended = await store.sweep(conn, now, now - timedelta(days=KEPT_DAYS))
+            kept_since = now - timedelta(days=KEPT_DAYS)
+            deliveries, ended = await store.sweep(conn, now, kept_since, _SWEEP_BATCH)
         if deliveries or ended:
             log.info("webhooks swept", deliveries=deliveries, rotated_away=ended)
+        return 1.0 if deliveries == _SWEEP_BATCH else None

@@ -24,8 +24,6 @@ from support.databases import ServiceDatabase
 from support.events import until
 from support.receiver import Receiver, Reply, receiving
 
-HOUR = timedelta(hours=1)
-
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
@@ -150,8 +148,9 @@ async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Ho
     ]
     await hooks.tell(hooks.booked())
     assert len(await hooks.log(gone)) == 4
-    hooks.clock.pass_by(2 * HOUR)
-    await hooks.send()
+    hooks.clock.pass_by(timedelta(hours=2))
+    while await hooks.send():
+        pass  # the other has fewer places than deliveries
     assert len(hooks.receiver.webhooks(gone.path)) == 2
     assert len(hooks.receiver.webhooks(other.path)) == 5
 

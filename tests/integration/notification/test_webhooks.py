@@ -6,13 +6,11 @@ The whole process, on a real Kafka: events as booking tells them, and notificati
 import base64
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pytest
-from standardwebhooks import Webhook, WebhookVerificationError
 
 from contracts.booking import AppointmentCancelled, AppointmentEvent
 from contracts.notification import MessageEvent
@@ -20,16 +18,9 @@ from contracts.platform import DeletionPolicy, TenantChanged, TenantState
 from integration.notification.world import WEBHOOK_KEY, World
 from servicekit.ids import new_id
 from support.events import until
-from support.receiver import Receiver, Reply, receiving
-from support.receiver import Webhook as Received
+from support.receiver import Receiver, Reply, Webhook, verified
 
 TABLES = ("webhook_endpoint", "webhook_secret", "webhook_delivery", "webhook_attempt")
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
 
 
 @dataclass(frozen=True)
@@ -52,20 +43,12 @@ def endpoint(world: World, receiver: Receiver, tenant: TenantChanged, *events: s
     return Made(tenant.tenant_id, made["id"], path, made["secret"], made)
 
 
-def received(receiver: Receiver, made: Made, count: int) -> list[Received]:
+def received(receiver: Receiver, made: Made, count: int) -> list[Webhook]:
     """What came, once there are `count`; fails when there are more."""
     until(lambda: len(receiver.webhooks(made.path)) >= count, f"{count} webhooks")
     found = receiver.webhooks(made.path)
     assert len(found) == count
     return found
-
-
-def verified(secret: str, webhook: Received) -> bool:
-    try:
-        Webhook(secret).verify(webhook.body, webhook.headers)
-    except WebhookVerificationError:
-        return False
-    return True
 
 
 def deliveries(world: World, made: Made, **query: str) -> list[dict[str, Any]]:
@@ -105,7 +88,7 @@ def test_a_booking_and_its_mail_are_told_once_each_and_signed(world: World, rece
         assert personal.encode() not in body
 
 
-def _json(webhook: Received) -> dict[str, Any]:
+def _json(webhook: Webhook) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(webhook.body)
     assert set(told) == {"type", "timestamp", "data"}
     return told

@@ -149,6 +149,7 @@ def wanted_secrets() -> dict[str, dict[str, str]]:
     found = {
         "slotwright-backing": {"postgres-password": word(24), "kafka-password": word(24)},
         "slotwright-links": {"link-key": word(32)},
+        "slotwright-webhooks": {"webhook-key": urlsafe_b64encode(secrets.token_bytes(32)).decode()},
         "slotwright-auth": {"encryption-key": urlsafe_b64encode(secrets.token_bytes(32)).decode()},
         "slotwright-web": {"cookie-key": word(32)},
         "slotwright-stripe": {"api-key": f"sk_test_{word(16)}", "webhook-secret": f"whsec_{word(24)}"},

@@ -144,7 +144,14 @@ class Wiring:
         own: dict[str, dict[str, str]] = {
             "auth": {**mail, "ENCRYPTION_KEY": self._folder.secret("encryption-key", _sealing_key)},
             "booking": {"LINK_KEY": self._folder.secret("link-key")},
-            "notification": {**mail, "LINK_KEY": self._folder.secret("link-key")},
+            "notification": {
+                **mail,
+                "LINK_KEY": self._folder.secret("link-key"),
+                "WEBHOOK_KEY": self._folder.secret("webhook-key", _sealing_key),
+                # A developer's own server may be told.
+                "OUTBOUND_ALLOW_HTTP": "true",
+                "OUTBOUND_ALLOWED_NETWORKS": json.dumps(["127.0.0.0/8", "::1/128"]),
+            },
             "billing": {
                 "STRIPE_API_KEY": self.stripe_key,
                 "STRIPE_WEBHOOK_SECRET": self.webhook_secret,

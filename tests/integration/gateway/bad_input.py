@@ -342,7 +342,7 @@ def _at(body: Any, where: Where) -> Any:
 
 
 def _kind(schema: Document) -> tuple[Document, bool]:
-    """The schema itself, and whether null may stand in its place. Of several forms the first, as the good body has it."""
+    """The schema itself, and whether null may stand in its place. Of several forms the first: the good body's."""
     options = schema.get("anyOf")
     if options is None:
         return schema, False

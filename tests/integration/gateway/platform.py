@@ -70,6 +70,9 @@ class Platform:
                     link_key=LINK_KEY,
                     smtp_port=str(mailpit.smtp_port),
                     stripe_webhook_secret=WEBHOOK_SECRET,
+                    webhook_key="W" * 43,
+                    outbound_allow_http="true",
+                    outbound_allowed_networks='["127.0.0.0/8"]',
                     public_url=PUBLIC_URL,
                     **broker.service_env(name),
                 )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.platform import TenantChanged
+from devstack.processes import free_port
 from integration.auth.world import Person, new_email
 from integration.gateway.platform import Platform
 from support.events import until
@@ -109,6 +110,23 @@ class Business:
     def _granted(self, method: str, path: str, **sent: Any) -> dict[str, Any] | None:
         answer = self.platform.call(method, path, self.owner, **sent)
         return answer.json() if answer.status_code == 200 else None
+
+    def endpoint(self) -> str:
+        """A webhook endpoint that nothing listens at, and that nothing but tests is sent to."""
+        body = {"url": f"http://127.0.0.1:{free_port()}/", "events": ["message.failed"]}
+        return str(self.platform.create("/v1/webhook-endpoints", body, self.owner)["id"])
+
+    def delivery(self, endpoint: str) -> str:
+        """A test, sent in vain."""
+        path = f"/v1/webhook-endpoints/{endpoint}"
+        made = str(self.platform.create(f"{path}/test", None, self.owner)["id"])
+
+        def settled() -> bool:
+            answer = self.platform.call("GET", f"{path}/deliveries/{made}", self.owner)
+            return bool(answer.json()["status"] == "failed")
+
+        until(settled, "the test is sent")
+        return made
 
     def customer(self) -> str:
         path = f"/v1/appointments/{self.appointment()['id']}"

@@ -167,18 +167,21 @@ def settled(platform: Platform, broker: Broker) -> bool:
 
 def _idle(platform: Platform) -> bool:
     waiting = {
-        "auth": "SELECT 1 FROM mail",
-        "booking": "SELECT 1 FROM busy_calendar WHERE last_fetch_at IS NULL",
-        "notification": "SELECT 1 FROM message WHERE status IN ('queued', 'sending')",
+        "auth": ["SELECT 1 FROM mail"],
+        "booking": ["SELECT 1 FROM busy_calendar WHERE last_fetch_at IS NULL"],
+        "notification": [
+            f"SELECT 1 FROM {table} WHERE status IN ('queued', 'sending')"
+            for table in ("message", "webhook_delivery")
+        ],
     }
     for service, url in platform.admin_urls.items():
         with psycopg.connect(url) as conn:
             for statement in (
                 "SELECT 1 FROM outbox",
                 "SELECT 1 FROM usage WHERE unreported",
-                waiting.get(service),
+                *waiting.get(service, ()),
             ):
-                if statement and conn.execute(f"{statement} LIMIT 1".encode()).fetchone():
+                if conn.execute(f"{statement} LIMIT 1".encode()).fetchone():
                     return False
     return True
 
@@ -211,4 +214,5 @@ def groups_of(platform: Platform) -> list[str]:
         "notification.messages",
         "notification.customers",
         "notification.catalog",
+        "notification.webhooks",
     ]

@@ -38,6 +38,7 @@ from support.processes import Running, run_service
 from support.tenants import new_tenant
 
 LINK_KEY = "k" * 40
+WEBHOOK_KEY = "W" * 43
 _OWN_FIELDS: dict[str, dict[str, Any]] = {
     "AppointmentBooked": {"source": "public", "confirmed": True},
     "AppointmentCancelled": {"cancelled_by": "customer"},
@@ -165,6 +166,8 @@ class World:
         # Earlier tests' messages would reach the named crash points before ours.
         for topic in (AppointmentEvent.TOPIC, ReminderDue.TOPIC):
             self.topics.pass_over(f"{group}notification.messages", topic)
+        for topic in (AppointmentEvent.TOPIC, MessageEvent.TOPIC):
+            self.topics.pass_over(f"{group}notification.webhooks", topic)
         self._env = broker.service_env("notification") | {
             "database_url": database.settings.database_url.get_secret_value(),
             "database_pool_size": "12",
@@ -175,15 +178,19 @@ class World:
             "link_key": LINK_KEY,
             "send_timeout": "2",
             "lease_seconds": "3",
+            "webhook_key": WEBHOOK_KEY,
+            "webhook_timeout": "2",
+            "webhook_lease_seconds": "3",
+            "outbound_allow_http": "true",
+            "outbound_allowed_networks": '["127.0.0.0/8"]',
         }
         self._stack = ExitStack()
         self.running: Running | None = None
 
-    def start(self, **env: str) -> Running:
-        """In its role `all`, ready."""
-        self.running = self._stack.enter_context(
-            run_service("notification", "all", self._folder, **self._env | env)
-        )
+    def start(self, *, without: str = "", **env: str) -> Running:
+        """In its role `all`, ready; `without` names a setting that it is not given."""
+        given = {name: value for name, value in (self._env | env).items() if name != without}
+        self.running = self._stack.enter_context(run_service("notification", "all", self._folder, **given))
         return self.running
 
     def second(self, role: str) -> AbstractContextManager[Running]:
@@ -279,8 +286,8 @@ class World:
         return until(found, f"{count} outcomes")
 
     def consumed(self, *event_ids: str) -> None:
-        """Waits until all of these events are in the inbox."""
-        found = "SELECT 1 FROM inbox WHERE event_id = ANY(%s)"
+        """Waits until all of these events are in the inbox of whoever writes messages, or what they stand on."""
+        found = "SELECT 1 FROM inbox WHERE event_id = ANY(%s) AND consumer <> 'notification.webhooks'"
         until(
             lambda: len(self.rows(found, list(event_ids))) == len(set(event_ids)),
             f"{len(event_ids)} events are consumed",
@@ -300,6 +307,16 @@ class World:
         if tenant_id is not None:
             headers |= self.minter.headers(tenant_id, role=role)
         return self.http.request(method, f"{self.running.url}{path}", headers=headers, **sent)
+
+    def hooks(
+        self, method: str, tenant_id: UUID, path: str = "", *, role: str = "owner", **sent: Any
+    ) -> httpx.Response:
+        """A request about webhook endpoints."""
+        assert self.running is not None
+        headers = self.minter.headers(tenant_id, role=role) | sent.pop("headers", {})
+        return self.http.request(
+            method, f"{self.running.url}/v1/webhook-endpoints{path}", headers=headers, **sent
+        )
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""

@@ -4,10 +4,18 @@ import auth.errors
 import billing.errors
 import booking.errors
 import gateway.errors
+import notification.webhooks.errors
 from gateway.problem_types import PROBLEM_TYPES
 from servicekit import errors
 
-MODULES = (errors, auth.errors, billing.errors, booking.errors, gateway.errors)
+MODULES = (
+    errors,
+    auth.errors,
+    billing.errors,
+    booking.errors,
+    gateway.errors,
+    notification.webhooks.errors,
+)
 
 
 def _all(kind: type[errors.Problem]) -> set[type[errors.Problem]]:

@@ -312,6 +312,32 @@ async def test_an_answer_that_never_ends_is_given_up(site: Site) -> None:
         )
 
 
+async def test_a_body_that_is_only_looked_at_takes_nothing_back_of_the_answer(site: Site) -> None:
+    """Cut short, one that never ends and one that was packed are answers all the same."""
+    calling = client(Names([["127.0.0.1"]]))
+    part = await calling.request("GET", site.url("/trickle"), max_bytes=3, cut=True)
+    assert (part.status, part.body) == (200, b"...")
+    started = asyncio.get_running_loop().time()
+    long = await calling.request("GET", site.url("/trickle"), max_bytes=10_000, cut=True)
+    assert long.status == 200
+    assert set(long.body) == set(b".")
+    assert asyncio.get_running_loop().time() - started < 5
+    packed = await calling.request("GET", site.url("/packed"), max_bytes=MOST, cut=True)
+    assert (packed.status, packed.body) == (200, b"\x1f\x8b")
+
+
+async def test_a_host_is_checked_without_a_request_to_it(site: Site) -> None:
+    calling = client(Names([["127.0.0.1"], ["10.0.0.1"], []]))
+    await calling.check_host(site.url("/echo"))
+    with pytest.raises(OutboundRefused, match="public"):
+        await calling.check_host(site.url("/echo"))
+    with pytest.raises(OutboundFailed, match="no address"):
+        await calling.check_host(site.url("/echo"))
+    with pytest.raises(OutboundRefused, match="https"):
+        await client(given=settings(http=False)).check_host(site.url("/echo"))
+    assert site.seen == []
+
+
 async def test_a_name_server_that_never_answers_is_given_up() -> None:
     async def silent(_host: str, _port: int) -> Sequence[str]:
         await asyncio.Event().wait()

@@ -69,7 +69,7 @@ TOPICS: tuple[Topic, ...] = (
     _topic("booking.appointment.v1", ("booking",), ("notification", "analytics", "billing")),
     _topic("booking.reminder.v1", ("booking",), ("scheduler",)),
     _topic("scheduler.reminder.v1", ("scheduler",), ("notification",)),
-    _topic("notification.message.v1", ("notification",), ("analytics",)),
+    _topic("notification.message.v1", ("notification",), ("analytics", "notification")),
     _topic("billing.subscription.v1", ("billing",), ("operator", "analytics")),
     _topic("privacy.erasure.v1", _SERVICES, _SERVICES),
 )

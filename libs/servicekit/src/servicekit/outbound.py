@@ -13,6 +13,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -29,6 +30,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MAX_URL = 2000
 _CHUNK = 64 * 1024
+_BEGINNING_SECONDS = 2.0
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _FURTHER = (
@@ -125,6 +127,15 @@ class OutboundClient:
             self._require_allowed(literal)
         return url.with_fragment(None)
 
+    async def check_host(self, text: str, *, seconds: float = 5) -> None:
+        """As `check`, with the host resolved: refuses early what a request would refuse. Raises as `request`."""
+        url = self.check(text)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._addresses(url)
+        except TimeoutError:
+            raise OutboundFailed("has a name that leads to no address") from None
+
     async def request(
         self,
         method: str,
@@ -139,7 +150,8 @@ class OutboundClient:
     ) -> OutboundAnswer:
         """Sends one request and reads the answer, all within `seconds`.
 
-        An answer of more than `max_bytes` is refused, or cut there when `cut`. As many redirects are followed as
+        An answer of more than `max_bytes` is refused. With `cut` the body is for a person to look at: it ends
+        there, or where it breaks off or does not go on, and any encoding will do. As many redirects are followed as
         `redirects` says, each checked like the first address; one too many is an answer like any other. Raises
         OutboundRefused, OutboundFailed.
         """
@@ -191,9 +203,12 @@ class OutboundClient:
                 session,
                 session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
             ):
-                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                if cut:
+                    content = await _beginning(response.content, max_bytes)
+                elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
                     raise OutboundFailed("answers in an encoding that was not asked for")
-                content = await _read(response.content, max_bytes, cut=cut)
+                else:
+                    content = await _whole(response.content, max_bytes)
                 return OutboundAnswer(response.status, response.headers, content)
         except aiohttp.ClientConnectorCertificateError:
             raise OutboundFailed("has no certificate that is valid for its name") from None
@@ -258,12 +273,22 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-async def _read(stream: aiohttp.StreamReader, max_bytes: int, *, cut: bool) -> bytes:
+async def _whole(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
     content = bytearray()
     async for chunk in stream.iter_chunked(_CHUNK):
         content += chunk
         if len(content) > max_bytes:
-            if cut:
-                return bytes(content[:max_bytes])
             raise OutboundFailed(f"answers with more than {max_bytes // 1024} KiB")
     return bytes(content)
+
+
+async def _beginning(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
+    """What comes of it within a moment: the status is there, and no body takes it back."""
+    content = bytearray()
+    with suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        async with asyncio.timeout(_BEGINNING_SECONDS):
+            async for chunk in stream.iter_chunked(max_bytes):
+                content += chunk
+                if len(content) >= max_bytes:
+                    break
+    return bytes(content[:max_bytes])

@@ -7,7 +7,6 @@ tokens, and what signs them. A private key is stored under AES-256-GCM only. Sou
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,13 +14,12 @@ from typing import Any
 
 import jwt
 import structlog
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jwt.algorithms import OKPAlgorithm
 
 from auth import queue_store
 from auth.domain import KeyTimes, SigningKey, next_key_signs_from, outlived, signer
+from servicekit import sealing
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import SlotwrightError, Unavailable
@@ -30,7 +28,6 @@ from servicekit.periodic import Periodic
 
 log = structlog.get_logger(__name__)
 
-_NONCE_BYTES = 12
 _EVERY_SECONDS = 10.0
 
 
@@ -42,18 +39,16 @@ class Seal:
     """Seals private keys for storage."""
 
     def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
+        self._seal = sealing.Seal(key)
 
     def seal(self, kid: str, private: Ed25519PrivateKey) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, private.private_bytes_raw(), kid.encode())
+        return self._seal.seal(kid, private.private_bytes_raw())
 
     def open(self, key: SigningKey) -> Ed25519PrivateKey:
         """Raises WrongEncryptionKey."""
-        nonce, sealed = key.sealed[:_NONCE_BYTES], key.sealed[_NONCE_BYTES:]
         try:
-            return Ed25519PrivateKey.from_private_bytes(self._aead.decrypt(nonce, sealed, key.kid.encode()))
-        except InvalidTag:
+            return Ed25519PrivateKey.from_private_bytes(self._seal.open(key.kid, key.sealed))
+        except sealing.WrongSeal:
             raise WrongEncryptionKey(
                 f"signing key {key.kid} was sealed with another SLOTWRIGHT_ENCRYPTION_KEY; give the old one back, "
                 "or delete the rows of signing_key, which ends every access token at once"

@@ -1,37 +1,18 @@
 """auth's own settings."""
 
-import base64
-import binascii
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field
 
 from auth.domain import KeyTimes
+from servicekit.sealing import SealingKey, key_bytes
 from servicekit.settings import Settings
-
-
-def _key_bytes(value: SecretStr) -> bytes:
-    text = value.get_secret_value()
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-
-
-def _thirty_two_bytes(value: SecretStr) -> SecretStr:
-    try:
-        length = len(_key_bytes(value))
-    except (binascii.Error, ValueError):
-        raise ValueError("must be base64url") from None
-    if length != 32:
-        raise ValueError(f"must be base64url of 32 bytes, not of {length}")
-    return value
 
 
 class AuthSettings(Settings):
     """Times are in seconds where the name does not say otherwise. Limits are tries within a window."""
 
-    encryption_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(
-        description="base64url of 32 bytes; seals the signing keys at rest."
-    )
+    encryption_key: SealingKey = Field(description="base64url of 32 bytes; seals the signing keys at rest.")
     access_token_seconds: int = Field(default=600, ge=5, le=3600)
     refresh_token_days: int = Field(default=30, ge=1, description="A session unused for so long ends.")
     session_days: int = Field(default=90, ge=1, description="A session ends after this, used or not.")
@@ -62,7 +43,7 @@ class AuthSettings(Settings):
 
     def sealing_key(self) -> bytes:
         """The encryption key's 32 bytes."""
-        return _key_bytes(self.encryption_key)
+        return key_bytes(self.encryption_key)
 
     def key_times(self) -> KeyTimes:
         """How signing keys follow each other."""

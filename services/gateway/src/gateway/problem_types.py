@@ -154,6 +154,13 @@ _TYPES = (
         "Try again in a minute.",
     ),
     ProblemType(
+        "webhooks-off",
+        409,
+        "There are no webhooks here",
+        "The platform was set up without the key that webhook secrets are kept under, and so without webhooks.",
+        "Turn to the platform's team.",
+    ),
+    ProblemType(
         "precondition-failed",
         412,
         "It was changed in the meantime",

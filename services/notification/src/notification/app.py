@@ -18,6 +18,8 @@ from notification.routes import ROUTERS
 from notification.rules import Rules
 from notification.service import NotificationService
 from notification.settings import NotificationSettings
+from notification.webhooks.app import Webhooks
+from notification.webhooks.routes import router as webhook_router
 from notification.workers import Sender
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -48,10 +50,11 @@ def build(settings: Settings) -> Parts:
     def sender(provider: Provider) -> Sender:
         return Sender(provider.channel, Delivery(db, provider, letters, settings, mail_from=mail_from))
 
+    webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
     requests = MessageRequests(timedelta(seconds=settings.give_up_seconds))
     return Parts(
-        routers=ROUTERS,
+        routers=[*ROUTERS, webhook_router],
         service=NotificationService(db, rules),
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
@@ -65,11 +68,13 @@ def build(settings: Settings) -> Parts:
             sender(SmtpProvider(Mailer(smtp), mail_from)),
             sender(sms_provider(settings, db)),
             Housekeeping("notification", db),
+            *webhooks.loops,
         ],
         relays=[Relay("notification", db, kafka)],
         checks=[keys.ready],
+        customize=webhooks.attach,
     )
 
 
 SERVICE = Service("notification", NotificationSettings, build)
-"""Roles as in every service; both senders run in `consume`, beside the consumers."""
+"""Roles as in every service; all senders run in `consume`, beside the consumers."""

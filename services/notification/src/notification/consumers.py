@@ -22,10 +22,11 @@ from contracts.business import ProfileChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.notification import Kind
-from contracts.platform import StatusDetails, TenantChanged
+from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
 from contracts.scheduler import ReminderDue
 from notification import store
 from notification.domain import AppointmentStatus, Wanted
+from notification.webhooks.store import drop_endpoints
 from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer, Handler
 from servicekit.db import Connection, Database
@@ -57,6 +58,9 @@ class NotificationHooks(TenantHooks):
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
         await store.drop_queue(conn, tenant.tenant_id, self._clock())
+        if tenant.deletion_policy is DeletionPolicy.RETAIN:
+            # Nothing is delivered any more, and their secrets are of no use; an erasure finds them by itself.
+            await drop_endpoints(conn, tenant.tenant_id)
         return await archive_or_erase(conn, tenant)
 
 

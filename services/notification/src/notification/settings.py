@@ -1,13 +1,13 @@
-"""notification's own settings; those of SMTP are servicekit.mail's."""
+"""notification's own settings; those of webhooks are theirs, those of SMTP servicekit.mail's."""
 
 from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from servicekit.settings import Settings
+from notification.webhooks.settings import WebhookSettings
 
 
-class NotificationSettings(Settings):
+class NotificationSettings(WebhookSettings):
     """`link_key` signs customers' manage links; booking holds the same one."""
 
     link_key: SecretStr = Field(min_length=32)

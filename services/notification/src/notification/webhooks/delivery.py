@@ -1,0 +1,256 @@
+"""What becomes of one claimed delivery: two short transactions around the request.
+
+Called by notification.webhooks.workers. First the attempt is written down, then the request is made with no
+transaction open, then what came of it is written. A sender that dies in between leaves an attempt without an
+outcome and a lease; when that has ended the delivery is sent again under the same webhook-id, by which the receiver
+knows a repeat. No log line names the address: it may hold a token of the business's own.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from notification.webhooks import store
+from notification.webhooks.domain import (
+    PAUSES,
+    RESPONSE_BYTES,
+    TEST,
+    Delivered,
+    Delivery,
+    DeliveryStatus,
+    DisabledFor,
+    Endpoint,
+    Failed,
+    Reply,
+    Retry,
+    decide,
+    readable,
+    retry_after,
+)
+from notification.webhooks.settings import WebhookSettings
+from notification.webhooks.signing import signed_headers
+from notification.webhooks.store import Claimed
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Connection, Database
+from servicekit.faults import reached
+from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
+from servicekit.sealing import Seal
+from servicekit.tenants import takes_events
+
+log = structlog.get_logger(__name__)
+
+DELIVERIES = Counter(
+    "slotwright_notification_webhook_deliveries_total",
+    "Webhooks by what became of them: delivered, failed (given up, or its endpoint disabled).",
+    ("outcome",),
+)
+ATTEMPTS = Counter(
+    "slotwright_notification_webhook_attempts_total",
+    "Attempts by the class of the answer's status (2xx), or `refused` (an address not called), or `unanswered`.",
+    ("answer",),
+)
+ATTEMPT_SECONDS = Histogram(
+    "slotwright_notification_webhook_attempt_seconds",
+    "Time to an answer, or to the end of waiting for one.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30),
+)
+DISABLED = Counter(
+    "slotwright_notification_webhook_endpoints_disabled_total",
+    "Endpoints that answered 410, or failed for days.",
+    ("reason",),
+)
+OVERDUE = Gauge(
+    "slotwright_notification_webhook_overdue_seconds",
+    "How long the oldest webhook whose time has come waits to be sent.",
+)
+
+_PLACES = 3
+"""Under way to one endpoint at a time, in all processes; a slow one keeps no more than these."""
+_TRANSACTIONS = 3
+"""At once; few of the pool's connections, as the consumers need some."""
+
+
+def _jitter() -> float:
+    return random.uniform(-1, 1)  # noqa: S311 - to spread retries
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A delivery whose attempt is written down; `number` is the attempt's, `tries` its place in the schedule."""
+
+    endpoint: Endpoint
+    delivery: Delivery
+    number: int
+    tries: int
+    keys: tuple[bytes, ...]
+
+
+class WebhookDeliveries:
+    """Claims and makes deliveries; any number of processes may."""
+
+    def __init__(
+        self,
+        db: Database,
+        outbound: OutboundClient,
+        seal: Seal,
+        settings: WebhookSettings,
+        *,
+        clock: Clock = utc_now,
+        jitter: Callable[[], float] = _jitter,
+    ) -> None:
+        self._db = db
+        self._outbound = outbound
+        self._seal = seal
+        self._settings = settings
+        self._clock = clock
+        self._jitter = jitter
+        self._transactions = asyncio.Semaphore(_TRANSACTIONS)
+
+    async def claim(self, limit: int) -> list[Claimed]:
+        """Deliveries whose turn it is, ours until the lease ends."""
+        now = self._clock()
+        lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
+        async with self._db.worker() as conn:
+            claimed = await store.claim(conn, now, lease_ends, places=_PLACES, limit=limit)
+        if claimed:
+            reached("webhook.claimed")
+        return claimed
+
+    async def measure(self) -> None:
+        """Sets the gauge of what waits."""
+        async with self._db.worker() as conn:
+            since = await store.overdue_since(conn)
+        OVERDUE.set(max(0.0, (self._clock() - since).total_seconds()) if since else 0)
+
+    async def deliver(self, claimed: Claimed) -> None:
+        """Makes one attempt, unless it is not ours any more or its endpoint is disabled."""
+        async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
+            ready = await self._prepare(conn, claimed)
+        if ready is None:
+            return
+        reached("webhook.sending")
+        began = time.monotonic()
+        reply = await self._send(ready)
+        took = time.monotonic() - began
+        reached("webhook.sent")
+        ATTEMPT_SECONDS.observe(took)
+        async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
+            await self._conclude(conn, ready, reply, took)
+
+    async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
+        """Writes the attempt down; None when there is none to make."""
+        now = self._clock()
+        if not await takes_events(conn, claimed.tenant_id):
+            return None
+        endpoint = await store.endpoint(conn, claimed.tenant_id, claimed.endpoint_id)
+        delivery = await store.lock_claimed(conn, claimed)
+        if endpoint is None or delivery is None:
+            return None
+        if not endpoint.enabled:
+            await self._fail(conn, delivery, delivery.attempts, "EndpointDisabled")
+            return None
+        sealed = await store.secrets(conn, claimed.tenant_id, claimed.endpoint_id, now)
+        keys = tuple(self._seal.open(str(item.secret_id), item.sealed) for item in sealed)
+        await store.begin(conn, delivery, now)
+        return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
+
+    async def _send(self, ready: Ready) -> Reply:
+        now = self._clock()
+        body = ready.delivery.body.encode()
+        signed = signed_headers(ready.keys, ready.delivery.webhook_id, int(now.timestamp()), body)
+        try:
+            answer = await self._outbound.request(
+                "POST",
+                ready.endpoint.url,
+                headers={"Content-Type": "application/json", **signed},
+                body=body,
+                seconds=self._settings.webhook_timeout,
+                max_bytes=RESPONSE_BYTES,
+                cut=True,
+            )
+        except OutboundRefused as error:
+            ATTEMPTS.labels("refused").inc()
+            return Reply(error=f"The endpoint's address {error}.")
+        except OutboundFailed as error:
+            ATTEMPTS.labels("unanswered").inc()
+            return Reply(error=f"The endpoint {error}.")
+        ATTEMPTS.labels(f"{answer.status // 100}xx").inc()
+        return Reply(
+            http_status=answer.status,
+            response=readable(answer.body),
+            retry_after=retry_after(answer.headers.get("Retry-After"), now),
+        )
+
+    async def _conclude(self, conn: Connection, ready: Ready, reply: Reply, took: float) -> None:
+        """Endpoint, delivery, attempt: everyone who locks more than one does so in this order."""
+        delivery, now = ready.delivery, self._clock()
+        if not await takes_events(conn, delivery.tenant_id):
+            return  # an erasure has taken it
+        endpoint = ready.endpoint
+        if reply.delivered:
+            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id)
+        else:
+            found = await store.lock_endpoint(conn, endpoint.tenant_id, endpoint.endpoint_id)
+            if found is None:
+                return  # deleted meanwhile, and its deliveries with it
+            endpoint = found
+        pauses = () if delivery.type == TEST else PAUSES
+        decision = decide(reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter())
+        if isinstance(decision, Delivered):
+            if await store.settle(conn, delivery, ready.number, DeliveryStatus.DELIVERED, None, now):
+                DELIVERIES.labels("delivered").inc()
+                log.info("webhook delivered", **_ids(delivery), attempts=ready.number)
+        else:
+            log.warning("webhook not delivered", **_ids(delivery), attempts=ready.number, reason=reply.reason)
+            await self._not_delivered(conn, ready, endpoint, decision)
+        await store.end_attempt(conn, delivery, ready.number, reply, took)
+
+    async def _not_delivered(
+        self, conn: Connection, ready: Ready, endpoint: Endpoint, decision: Retry | Failed
+    ) -> None:
+        if isinstance(decision, Retry):
+            ours = await store.postpone(conn, ready.delivery, ready.number, decision.at)
+        else:
+            ours = await self._fail(conn, ready.delivery, ready.number, decision.reason)
+        if not ours:
+            return  # overtaken: what has come of the later attempt stands
+        if isinstance(decision, Failed) and decision.disables is not None and endpoint.enabled:
+            await disable(conn, endpoint, decision.disables, self._clock)
+            DISABLED.labels(decision.disables.value).inc()
+            log.warning(
+                "webhook endpoint disabled",
+                endpoint_id=str(endpoint.endpoint_id),
+                reason=decision.disables.value,
+            )
+        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
+
+    async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> bool:
+        settled = await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock())
+        if settled:
+            DELIVERIES.labels("failed").inc()
+        return settled
+
+
+async def disable(conn: Connection, endpoint: Endpoint, reason: DisabledFor, clock: Clock) -> Endpoint:
+    """Of a locked endpoint: nothing goes to it from now on, and what waits for it has failed."""
+    now = clock()
+    changed = await store.update_endpoint(conn, replace(endpoint, disabled_reason=reason, disabled_at=now))
+    failed = await store.fail_queued(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
+    DELIVERIES.labels("failed").inc(failed)
+    return changed
+
+
+def _ids(delivery: Delivery) -> dict[str, str]:
+    """What a log line may name."""
+    return {
+        "endpoint_id": str(delivery.endpoint_id),
+        "delivery_id": str(delivery.delivery_id),
+        "webhook_id": delivery.webhook_id,
+        "event_type": delivery.type,
+    }

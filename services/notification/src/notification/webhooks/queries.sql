@@ -1,0 +1,192 @@
+-- The statements of webhooks; see servicekit.queries. Row level security limits each to the transaction's tenant, but
+-- for those of a worker: claim, overdue and the sweeps.
+
+-- name: lock_endpoints
+-- One change of the number of a business's endpoints at a time.
+SELECT pg_advisory_xact_lock(hashtextextended('webhook-endpoints/' || %(tenant_id)s::text, 0))
+
+-- name: count_endpoints
+SELECT count(*) AS n FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s
+
+-- name: add_endpoint
+INSERT INTO webhook_endpoint (tenant_id, endpoint_id, url, events, description, created_at)
+VALUES (%(tenant_id)s, %(endpoint_id)s, %(url)s, %(events)s, %(description)s, %(now)s)
+RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
+
+-- name: endpoints
+SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
+FROM webhook_endpoint
+WHERE tenant_id = %(tenant_id)s AND (%(after)s::uuid IS NULL OR endpoint_id > %(after)s)
+ORDER BY endpoint_id LIMIT %(limit)s
+
+-- name: endpoint
+SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
+FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+
+-- name: lock_endpoint
+-- Before any row of a delivery, as everyone who locks both does.
+SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
+FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s FOR NO KEY UPDATE
+
+-- name: update_endpoint
+UPDATE webhook_endpoint SET version = version + 1, url = %(url)s, events = %(events)s, description = %(description)s,
+    disabled_reason = %(disabled_reason)s, disabled_at = %(disabled_at)s, failing_since = %(failing_since)s
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
+
+-- name: mark_failing
+UPDATE webhook_endpoint SET failing_since = %(now)s
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NULL
+
+-- name: mark_well
+UPDATE webhook_endpoint SET failing_since = NULL
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NOT NULL
+
+-- name: delete_endpoint
+DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+
+-- name: drop_endpoints
+DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s
+
+-- name: add_secret
+INSERT INTO webhook_secret (tenant_id, secret_id, endpoint_id, sealed)
+VALUES (%(tenant_id)s, %(secret_id)s, %(endpoint_id)s, %(sealed)s)
+
+-- name: replace_secret
+UPDATE webhook_secret SET ends_at = %(ends_at)s
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND ends_at IS NULL
+
+-- name: secrets
+-- Those that sign now, the present one first.
+SELECT secret_id, sealed FROM webhook_secret
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND (ends_at IS NULL OR ends_at > %(now)s)
+ORDER BY ends_at DESC NULLS FIRST
+
+-- name: interested
+-- The endpoints that an event goes to; none of them is deleted before this transaction ends.
+SELECT endpoint_id FROM webhook_endpoint
+WHERE tenant_id = %(tenant_id)s AND disabled_reason IS NULL AND events && ARRAY[%(type)s, '*']
+FOR KEY SHARE
+
+-- name: queue
+INSERT INTO webhook_delivery (tenant_id, delivery_id, endpoint_id, webhook_id, type, body, queued_at, next_attempt_at)
+VALUES (%(tenant_id)s, %(delivery_id)s, %(endpoint_id)s, %(webhook_id)s, %(type)s, %(body)s, %(now)s, %(now)s)
+ON CONFLICT ON CONSTRAINT webhook_delivery_once DO NOTHING
+
+-- name: lock_claims
+-- One claim at a time, in all processes: each counts what the others have under way. And what follows reads the
+-- first few of each endpoint in the index's order; the planner, which takes the policies for strict filters, would
+-- collect and sort every endpoint's whole queue instead (180 ms for 200,000 deliveries).
+SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config('enable_bitmapscan', 'off', true)
+
+-- name: claim
+-- First who waits at all, from endpoint to endpoint by the index: a long queue of one costs the others nothing. Then
+-- of each as many as it has places left, and everybody's first before anybody's second. An endpoint that fails has
+-- one place.
+WITH RECURSIVE waiting AS (
+    (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
+     ORDER BY tenant_id, endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT next.tenant_id, next.endpoint_id FROM waiting w CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.endpoint_id FROM webhook_delivery d
+        WHERE d.status IN ('queued', 'sending') AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
+        ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) next
+), room AS (
+    SELECT w.tenant_id, w.endpoint_id,
+        greatest(0, CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END - (
+            SELECT count(*) FROM webhook_delivery s
+            WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
+              AND s.next_attempt_at > %(now)s)) AS places
+    FROM waiting w JOIN webhook_endpoint e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
+), due AS (
+    SELECT turn.tenant_id, turn.delivery_id FROM room r CROSS JOIN LATERAL (
+        SELECT locked.*, row_number() OVER (ORDER BY locked.next_attempt_at) AS place FROM (
+            SELECT d.tenant_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
+            WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
+              AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
+            ORDER BY d.next_attempt_at LIMIT r.places FOR UPDATE SKIP LOCKED) locked) turn
+    ORDER BY turn.place, turn.next_attempt_at LIMIT %(limit)s)
+UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM due
+WHERE m.tenant_id = due.tenant_id AND m.delivery_id = due.delivery_id
+RETURNING m.tenant_id, m.delivery_id, m.endpoint_id
+
+-- name: lock_claimed
+-- Nothing when the lease has been lost to another sender, or the delivery is settled or gone.
+SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
+    attempts, tries, settled_at
+FROM webhook_delivery
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending'
+  AND next_attempt_at = %(lease_ends)s
+FOR UPDATE
+
+-- name: begin
+UPDATE webhook_delivery SET attempts = attempts + 1, tries = tries + 1
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s
+
+-- name: add_attempt
+INSERT INTO webhook_attempt (tenant_id, delivery_id, number, began_at)
+VALUES (%(tenant_id)s, %(delivery_id)s, %(number)s, %(now)s)
+
+-- name: end_attempt
+UPDATE webhook_attempt SET milliseconds = %(milliseconds)s, http_status = %(http_status)s, error = %(error)s,
+    response = %(response)s
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND number = %(number)s
+
+-- name: postpone
+-- By the attempt that found out; one that has been overtaken changes nothing.
+UPDATE webhook_delivery SET status = 'queued', next_attempt_at = %(next_attempt_at)s
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending'
+  AND attempts = %(attempts)s
+
+-- name: settle
+UPDATE webhook_delivery SET status = %(status)s, reason = %(reason)s, settled_at = %(now)s
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending' AND attempts = %(attempts)s
+
+-- name: fail_queued
+-- Of an endpoint that nothing goes to any more; what is under way settles by itself.
+UPDATE webhook_delivery SET status = 'failed', reason = 'EndpointDisabled', settled_at = %(now)s
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND status = 'queued'
+
+-- name: deliveries
+-- The newest first.
+SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
+    attempts, tries, settled_at
+FROM webhook_delivery
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+  AND (%(after)s::uuid IS NULL OR delivery_id < %(after)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(type)s::text IS NULL OR type = %(type)s)
+ORDER BY delivery_id DESC LIMIT %(limit)s
+
+-- name: delivery
+SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
+    attempts, tries, settled_at
+FROM webhook_delivery
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND delivery_id = %(delivery_id)s
+
+-- name: attempts
+SELECT delivery_id, number, began_at, milliseconds, http_status, error, response
+FROM webhook_attempt WHERE tenant_id = %(tenant_id)s AND delivery_id = ANY(%(delivery_ids)s)
+ORDER BY delivery_id, number
+
+-- name: resend
+-- From the schedule's beginning, under the same id; not one that is being sent.
+UPDATE webhook_delivery SET status = 'queued', reason = NULL, settled_at = NULL, tries = 0, next_attempt_at = %(now)s
+WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status <> 'sending'
+RETURNING tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
+    attempts, tries, settled_at
+
+-- name: overdue
+SELECT min(next_attempt_at) AS since FROM webhook_delivery WHERE status = 'queued'
+
+-- name: sweep_deliveries
+DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
+    SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT %(limit)s)
+
+-- name: sweep_secrets
+DELETE FROM webhook_secret WHERE ends_at <= %(now)s

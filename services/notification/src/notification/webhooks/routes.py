@@ -1,0 +1,285 @@
+"""A business's webhook endpoints and what was delivered to them. For the owner alone: addresses may hold tokens."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+
+from notification.webhooks.domain import (
+    ALL_EVENTS,
+    TEST,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    DisabledFor,
+    Endpoint,
+    EventType,
+)
+from notification.webhooks.service import Logged, WebhookService
+from servicekit.http.headers import Idempotency, IfMatch, etag, respond
+from servicekit.http.models import Answer, Body
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import Owner
+from servicekit.outbound import MAX_URL
+
+router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+
+
+def _service(request: Request) -> WebhookService:
+    service: WebhookService = request.app.state.webhooks
+    return service
+
+
+Webhooks = Annotated[WebhookService, Depends(_service)]
+
+
+def _one_of(*known: str) -> tuple[AfterValidator, Any]:
+    """A text that is one of these, in the schema too."""
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return value
+
+    return AfterValidator(check), Field(json_schema_extra={"enum": list(known)})
+
+
+def _distinct(value: list[str]) -> list[str]:
+    if len(set(value)) != len(value):
+        raise ValueError("must not name an event twice")
+    if ALL_EVENTS in value and len(value) > 1:
+        raise ValueError("must not name others beside *")
+    return value
+
+
+Wanted = Annotated[str, *_one_of(*EventType, ALL_EVENTS)]
+Told = Annotated[str, *_one_of(*EventType, TEST)]
+Events = Annotated[list[Wanted], Field(min_length=1, max_length=len(EventType)), AfterValidator(_distinct)]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_URL),
+    Field(description="https, at a public address. Redirects are not followed."),
+]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+
+
+class NewEndpoint(Body):
+    url: Url = Field(examples=["https://riverside.example/webhooks"])
+    events: Events = Field(description="`*` alone: all of them, and those that are still to come.")
+    description: Description = ""
+
+
+class EndpointEdit(Body):
+    url: Url | None = None
+    events: Events | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _leave_out(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("must not be null; leave it out to keep it")
+        return value
+
+
+class EndpointAnswer(Answer):
+    id: UUID
+    version: int
+    url: str
+    events: list[str]
+    description: str
+    enabled: bool
+    disabled_reason: DisabledFor | None = Field(
+        description="`gone`: it answered 410. `failing`: every attempt of five days failed. `owner`: by you."
+    )
+    disabled_at: datetime | None
+    failing_since: datetime | None = Field(description="The first failed attempt since one last succeeded.")
+    created_at: datetime
+
+
+class EndpointWithSecret(EndpointAnswer):
+    secret: str | None = Field(
+        description="Shown this once. Null where an Idempotency-Key is repeated: rotate the secret for another."
+    )
+
+
+class AttemptAnswer(Answer):
+    number: int
+    began_at: datetime
+    duration_ms: int | None
+    http_status: int | None = Field(description="Null when there was no answer.")
+    error: str | None = Field(description="`Interrupted`: whoever sent it stopped before it knew.")
+
+
+class AttemptDetail(AttemptAnswer):
+    response: str | None = Field(description="The first KiB of the answer's body.")
+
+
+class DeliveryAnswer(Answer):
+    id: UUID
+    webhook_id: str = Field(description="The header webhook-id: the event's id, the same at each attempt.")
+    type: str
+    status: DeliveryStatus
+    reason: str | None = Field(description="Why it has failed.")
+    attempts: list[AttemptAnswer]
+    created_at: datetime
+    next_attempt_at: datetime | None
+    settled_at: datetime | None
+
+
+class DeliveryDetail(DeliveryAnswer):
+    payload: str = Field(description="The body, byte for byte.")
+    attempts: list[AttemptDetail]  # type: ignore[assignment]  # each tells more
+
+
+def _fields(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.endpoint_id,
+        "version": endpoint.version,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "description": endpoint.description,
+        "enabled": endpoint.enabled,
+        "disabled_reason": endpoint.disabled_reason,
+        "disabled_at": endpoint.disabled_at,
+        "failing_since": endpoint.failing_since,
+        "created_at": endpoint.created_at,
+    }
+
+
+def _with_secret(endpoint: Endpoint, secret: str | None) -> EndpointWithSecret:
+    return EndpointWithSecret(**_fields(endpoint), secret=secret)
+
+
+def _tagged(endpoint: Endpoint, response: Response) -> EndpointAnswer:
+    response.headers["ETag"] = etag(endpoint.version)
+    return EndpointAnswer(**_fields(endpoint))
+
+
+def _attempt(item: Attempt, delivery: Delivery) -> dict[str, Any]:
+    under_way = delivery.status is DeliveryStatus.SENDING and item.number == delivery.attempts
+    interrupted = item.milliseconds is None and not under_way
+    return {
+        "number": item.number,
+        "began_at": item.began_at,
+        "duration_ms": item.milliseconds,
+        "http_status": item.http_status,
+        "error": "Interrupted" if interrupted else item.error,
+        "response": item.response,
+    }
+
+
+def _told(logged: Logged) -> dict[str, Any]:
+    delivery, attempts = logged
+    return {
+        "id": delivery.delivery_id,
+        "webhook_id": delivery.webhook_id,
+        "type": delivery.type,
+        "status": delivery.status,
+        "reason": delivery.reason,
+        "attempts": [_attempt(item, delivery) for item in attempts],
+        "created_at": delivery.queued_at,
+        "next_attempt_at": delivery.next_attempt_at if delivery.status is DeliveryStatus.QUEUED else None,
+        "settled_at": delivery.settled_at,
+    }
+
+
+@router.post("", status_code=201, response_model=EndpointWithSecret)
+async def add_endpoint(body: NewEndpoint, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
+    return respond(
+        await webhooks.add(who.tenant_id, key, body.url, body.events, body.description, _with_secret)
+    )
+
+
+@router.get("")
+async def list_endpoints(who: Owner, paging: Paging, webhooks: Webhooks) -> Page[EndpointAnswer]:
+    found = await webhooks.endpoints(who.tenant_id, paging.after_id(), paging.limit + 1)
+    shown = found[: paging.limit]
+    cursor = encode_cursor(str(shown[-1].endpoint_id)) if len(found) > paging.limit else None
+    return Page(items=[EndpointAnswer(**_fields(item)) for item in shown], next_cursor=paging.link(cursor))
+
+
+@router.get("/{endpoint_id}")
+async def read_endpoint(
+    endpoint_id: UUID, who: Owner, webhooks: Webhooks, response: Response
+) -> EndpointAnswer:
+    return _tagged(await webhooks.endpoint(who.tenant_id, endpoint_id), response)
+
+
+@router.patch("/{endpoint_id}")
+async def edit_endpoint(
+    endpoint_id: UUID,
+    body: EndpointEdit,
+    who: Owner,
+    version: IfMatch,
+    webhooks: Webhooks,
+    response: Response,
+) -> EndpointAnswer:
+    fields = body.model_dump(exclude_unset=True)
+    if "events" in fields:
+        fields["events"] = tuple(fields["events"])
+    return _tagged(await webhooks.edit(who.tenant_id, endpoint_id, version, fields), response)
+
+
+@router.delete("/{endpoint_id}", status_code=204)
+async def delete_endpoint(endpoint_id: UUID, who: Owner, webhooks: Webhooks) -> None:
+    """With what waits for it, and its log."""
+    await webhooks.delete(who.tenant_id, endpoint_id)
+
+
+@router.post("/{endpoint_id}/rotate-secret")
+async def rotate_secret(endpoint_id: UUID, who: Owner, webhooks: Webhooks) -> EndpointWithSecret:
+    """The old secret signs beside the new one for 24 hours."""
+    return _with_secret(*await webhooks.rotate_secret(who.tenant_id, endpoint_id))
+
+
+@router.post("/{endpoint_id}/test", status_code=201, response_model=DeliveryAnswer)
+async def send_test(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
+    """Sends a `webhook.test`, once: it is not tried again."""
+
+    def answer(delivery: Delivery) -> DeliveryAnswer:
+        return DeliveryAnswer(**_told((delivery, [])))
+
+    return respond(await webhooks.send_test(who.tenant_id, endpoint_id, key, answer))
+
+
+@router.get("/{endpoint_id}/deliveries")
+async def list_deliveries(
+    endpoint_id: UUID,
+    who: Owner,
+    paging: Paging,
+    webhooks: Webhooks,
+    status: DeliveryStatus | None = None,
+    event_type: Annotated[Told | None, Query(alias="type")] = None,
+) -> Page[DeliveryAnswer]:
+    """The newest first, for 30 days."""
+    found = await webhooks.deliveries(
+        who.tenant_id,
+        endpoint_id,
+        status=status,
+        event_type=event_type,
+        after=paging.after_id(),
+        limit=paging.limit + 1,
+    )
+    shown = found[: paging.limit]
+    cursor = encode_cursor(str(shown[-1][0].delivery_id)) if len(found) > paging.limit else None
+    return Page(items=[DeliveryAnswer(**_told(item)) for item in shown], next_cursor=paging.link(cursor))
+
+
+@router.get("/{endpoint_id}/deliveries/{delivery_id}")
+async def read_delivery(
+    endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
+) -> DeliveryDetail:
+    logged = await webhooks.delivery(who.tenant_id, endpoint_id, delivery_id)
+    return DeliveryDetail(**_told(logged), payload=logged[0].body)
+
+
+@router.post("/{endpoint_id}/deliveries/{delivery_id}/resend", status_code=202)
+async def resend_delivery(
+    endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
+) -> DeliveryAnswer:
+    """At once, under the same webhook-id, and with the whole schedule before it."""
+    return DeliveryAnswer(**_told(await webhooks.resend(who.tenant_id, endpoint_id, delivery_id)))

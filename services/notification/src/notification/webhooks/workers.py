@@ -1,0 +1,97 @@
+"""The loops of webhooks: one that sends what is due, one that removes what has been kept long enough.
+
+The sender holds many requests at once and claims anew whenever one ends, so that an endpoint that takes its whole
+15 seconds holds up nobody but itself. Any number of processes may run it; a delivery is claimed by one.
+"""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import psycopg
+import structlog
+
+from notification.webhooks import store
+from notification.webhooks.delivery import WebhookDeliveries
+from notification.webhooks.domain import KEPT_DAYS
+from notification.webhooks.store import Claimed
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Database
+from servicekit.errors import Unavailable
+from servicekit.health import Heartbeat
+from servicekit.periodic import Periodic
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 0.1
+_AT_ONCE = 64
+"""Requests under way in one process; they hold no connection to the database meanwhile."""
+_MEASURED_EVERY = 10.0
+_LAST_SECONDS = 5.0
+_SWEEP_SECONDS = 600.0
+_SWEEP_BATCH = 5000
+
+
+class WebhookSender(Periodic):
+    """Sends what is due."""
+
+    def __init__(self, deliveries: WebhookDeliveries) -> None:
+        super().__init__("notification.webhooks.sender", every=_EVERY_SECONDS)
+        self._deliveries = deliveries
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._measured = 0.0
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """At the end, what is under way has a few seconds to end; the rest is sent again after its lease."""
+        try:
+            await super().run(stop, beat)
+        finally:
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=_LAST_SECONDS)
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def turn(self) -> None:
+        """Takes as many deliveries as there is room for; they go on by themselves."""
+        free = _AT_ONCE - len(self._under_way)
+        if free > 0:
+            for claimed in await self._deliveries.claim(free):
+                task = asyncio.create_task(self._one(claimed))
+                self._under_way.add(task)
+                task.add_done_callback(self._ended)
+        if time.monotonic() - self._measured > _MEASURED_EVERY:
+            await self._deliveries.measure()
+            self._measured = time.monotonic()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.nudge()  # there is room for another
+
+    async def _one(self, claimed: Claimed) -> None:
+        structlog.contextvars.bind_contextvars(tenant_id=str(claimed.tenant_id))
+        try:
+            await self._deliveries.deliver(claimed)
+        except (psycopg.Error, Unavailable) as error:
+            log.warning("webhook interrupted", delivery_id=str(claimed.delivery_id), error=str(error).strip())
+        except Exception as error:
+            # One that cannot be sent must not keep the others back; it is tried again after its lease.
+            log.error("webhook not sent", delivery_id=str(claimed.delivery_id), exc_info=error)
+
+
+class WebhookSweep(Periodic):
+    """Removes deliveries that were settled long ago, and secrets that sign no more."""
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
+        super().__init__("notification.webhooks.sweep", every=_SWEEP_SECONDS)
+        self._db = db
+        self._clock = clock
+
+    async def turn(self) -> float | None:
+        now = self._clock()
+        async with self._db.worker() as conn:
+            kept_since = now - timedelta(days=KEPT_DAYS)
+            deliveries, ended = await store.sweep(conn, now, kept_since, _SWEEP_BATCH)
+        if deliveries or ended:
+            log.info("webhooks swept", deliveries=deliveries, rotated_away=ended)
+        return 1.0 if deliveries == _SWEEP_BATCH else None

@@ -1,0 +1,193 @@
+"""Webhooks without their process: the service layer and the sender on a real database, a real receiver and a clock
+that tests set. For what takes days: the schedule, rotation, failing endpoints, the sweep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import BaseModel
+
+from contracts.booking import AppointmentBooked, AppointmentEvent
+from contracts.envelope import Envelope
+from contracts.platform import TenantChanged
+from notification.webhooks import store
+from notification.webhooks.consumers import WebhookEvents
+from notification.webhooks.delivery import WebhookDeliveries
+from notification.webhooks.domain import Delivery, Endpoint
+from notification.webhooks.service import Logged, WebhookService
+from notification.webhooks.settings import WebhookSettings
+from servicekit.db import Database
+from servicekit.ids import new_id
+from servicekit.outbound import OutboundClient, OutboundSettings
+from servicekit.sealing import Seal
+from support.databases import ServiceDatabase
+from support.receiver import Receiver
+from support.tenants import know, new_tenant
+
+NAME = "hooks.example"
+
+
+@dataclass
+class Clock:
+    """The time, as a test sets it."""
+
+    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, pause: timedelta) -> None:
+        self.now += pause
+
+
+@dataclass
+class Names:
+    """A name server whose answers are given one after another; the last one stays."""
+
+    answers: list[Sequence[str]] = field(default_factory=lambda: [["127.0.0.1"]])
+
+    async def __call__(self, _host: str, _port: int) -> Sequence[str]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class _Shown(BaseModel):
+    """What the routes would answer: enough of it for a test."""
+
+    id: UUID
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An endpoint that was made; `secret` as its owner saw it."""
+
+    endpoint_id: UUID
+    path: str
+    secret: str
+
+
+class Hooks:
+    """One business; `jitter` is what the schedule's randomness answers, from -1 to 1."""
+
+    def __init__(self, database: ServiceDatabase, receiver: Receiver, *, local: bool = True) -> None:
+        self.clock = Clock()
+        self.names = Names()
+        self.tenant: TenantChanged = new_tenant()
+        self.receiver = receiver
+        self.jitter = 0.0
+        self.db = Database(database.settings, application="webhooks")
+        self.seal = Seal(b"k" * 32)
+        networks = (ip_network("127.0.0.0/8"),) if local else ()
+        allowed = OutboundSettings(allow_http=True, allowed_networks=networks)
+        self.outbound = OutboundClient(allowed, user_agent="Tests", resolve=self.names)
+        self.service = WebhookService(self.db, self.outbound, self.seal, clock=self.clock)
+        self.deliveries = self.another_sender()
+        self._admin_url = database.admin_url
+
+    def another_sender(self) -> WebhookDeliveries:
+        """As another process would have."""
+        settings = WebhookSettings(webhook_timeout=5, webhook_lease_seconds=60)
+        return WebhookDeliveries(
+            self.db, self.outbound, self.seal, settings, clock=self.clock, jitter=lambda: self.jitter
+        )
+
+    async def open(self) -> None:
+        await self.db.open()
+        await know(self.db, self.tenant)
+
+    async def endpoint(self, *events: str, url: str | None = None) -> Made:
+        """A new one, at a path of the receiver's own unless another address is given."""
+        path = f"/{new_id().hex}"
+        port = self.receiver.url.rpartition(":")[2]
+
+        def shown(endpoint: Endpoint, secret: str | None) -> BaseModel:
+            return _Shown(id=endpoint.endpoint_id, secret=secret)
+
+        outcome = await self.service.add(
+            self.tenant.tenant_id,
+            None,
+            url or f"http://{NAME}:{port}{path}",
+            list(events) or ["*"],
+            "",
+            shown,
+        )
+        made = _Shown.model_validate_json(outcome.body)
+        assert made.secret is not None
+        return Made(made.id, path, made.secret)
+
+    def booked(self, **fields: Any) -> AppointmentEvent:
+        given = {
+            "tenant_id": self.tenant.tenant_id,
+            "appointment_id": new_id(),
+            "version": 1,
+            "service_id": new_id(),
+            "staff_ids": [new_id()],
+            "customer_id": new_id(),
+            "starts_at": self.clock() + timedelta(days=1),
+            "ends_at": self.clock() + timedelta(days=1, minutes=30),
+            "timezone": "Europe/Lisbon",
+            "occurred_at": self.clock(),
+            "source": "public",
+            "confirmed": True,
+        }
+        return AppointmentBooked.model_validate(given | fields)
+
+    async def tell(self, event: AppointmentEvent, *, event_id: str | None = None) -> str:
+        """What the consumer does with an event; answers the event's id."""
+        told = event_id or str(new_id())
+        envelope = Envelope(
+            told,
+            "/test",
+            event.TYPE,
+            self.clock(),
+            event.key,
+            event.tenant_id,
+            event.model_dump_json().encode(),
+        )
+        async with self.db.tenant(event.tenant_id) as conn:
+            await WebhookEvents(self.clock).queue(conn, event, envelope)
+        return told
+
+    async def test(self, made: Made) -> None:
+        """Its owner asks for a test."""
+
+        def shown(delivery: Delivery) -> BaseModel:
+            return _Shown(id=delivery.delivery_id)
+
+        await self.service.send_test(self.tenant.tenant_id, made.endpoint_id, None, shown)
+
+    async def send(self, sender: WebhookDeliveries | None = None) -> int:
+        """Sends what is due now, once each; answers how many there were."""
+        using = sender or self.deliveries
+        claimed = await using.claim(100)
+        for item in claimed:
+            await using.deliver(item)
+        return len(claimed)
+
+    async def read(self, made: Made) -> Endpoint:
+        return await self.service.endpoint(self.tenant.tenant_id, made.endpoint_id)
+
+    async def log(self, made: Made) -> list[Logged]:
+        """Its deliveries, the oldest first."""
+        found = await self.service.deliveries(
+            self.tenant.tenant_id, made.endpoint_id, status=None, event_type=None, after=None, limit=200
+        )
+        return found[::-1]
+
+    async def only(self, made: Made) -> Logged:
+        (logged,) = await self.log(made)
+        return logged
+
+    async def claims(self, sender: WebhookDeliveries, limit: int = 100) -> list[store.Claimed]:
+        return await sender.claim(limit)
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows, past row level security."""
+        with psycopg.connect(self._admin_url, row_factory=dict_row) as conn:
+            return conn.execute(statement.encode(), values).fetchall()

@@ -5,6 +5,7 @@ each opening; the appointment must lie within the hours, its buffers may reach b
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -73,10 +74,14 @@ class Day:
     def __init__(self, offer: Offer, resource_id: UUID, busy: Sequence[Busy]) -> None:
         self._offer = offer
         self._resource_id = resource_id
-        mine = [item for item in busy if item.resource_id == resource_id]
         self._full = sorted(
-            {item.session_id: item for item in mine}.values(), key=lambda item: (item.starts, item.ends)
+            (item for item in busy if item.resource_id == resource_id),
+            key=lambda item: (item.starts, item.ends),
         )
+        # A class whose service has changed its length since has a range for each.
+        self._places = Counter[UUID]()
+        for item in self._full:
+            self._places[item.session_id] += item.places
         self._starts = [item.starts for item in self._full]
         # Ends need not be sorted where classes of different length overlap; their running maximum is.
         self._reach: list[datetime] = []
@@ -90,7 +95,7 @@ class Day:
         high = bisect_left(self._starts, end)
         session = self._offer.session_id(self._resource_id, starts_at, self._resource_id)
         return all(
-            item.ends <= begin or (item.session_id == session and item.places < self._offer.capacity)
+            item.ends <= begin or (item.session_id == session and self._places[session] < self._offer.capacity)
             for item in self._full[low:high]
         )
 

@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
+.PHONY: help init fmt lint type test test-unit test-integration test-charts test-oracle test-chaos charts charts-golden \
 	kustomize events plugin demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster \
 	kind-up kind-down e2e
 
@@ -56,6 +56,9 @@ test-unit: init ## Only those that start no server
 
 test-integration: init ## Only those on the real parts
 	$(RUN)/pytest tests/integration tests/operator
+
+test-oracle: init ## Availability against the oracle, at every change of every zone's clocks: about two minutes
+	ORACLE=all $(RUN)/pytest -s tests/unit/booking/test_oracle.py
 
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize

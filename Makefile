@@ -60,6 +60,9 @@ test-integration: init ## Only those on the real parts
 test-oracle: init ## Availability against the oracle, at every change of every zone's clocks: about two minutes
 	ORACLE=all $(RUN)/pytest -s tests/unit/booking/test_oracle.py
 
+test-chaos: init ## Kill everything while clients book, and judge: make test-chaos OPERATIONS=100000 SEED=7
+	SEED=$${SEED:-$$RANDOM} OPERATIONS=$${OPERATIONS:-10000} $(RUN)/pytest -s tests/chaos
+
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize
 
@@ -111,4 +114,4 @@ e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kub
 	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made
-	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,6 +21,7 @@ from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
 from servicekit.errors import FieldError, Invalid
+from servicekit.faults import reached
 from servicekit.ids import new_id
 
 _STAFF_AHEAD = timedelta(days=731)
@@ -160,6 +161,7 @@ async def take(
     free = await require_free(conn, tenant_id, offer, locked, starts_at, now)
     for resource in free:
         if await allocations.allocate(conn, tenant_id, offer, resource.resource_id, starts_at, holder):
+            reached("booking.taken")
             return resource.resource_id
     raise slot_taken()
 

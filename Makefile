@@ -61,7 +61,7 @@ test-oracle: init ## Availability against the oracle, at every change of every z
 	ORACLE=all $(RUN)/pytest -s tests/unit/booking/test_oracle.py
 
 test-chaos: init ## Kill everything while clients book, and judge: make test-chaos OPERATIONS=100000 SEED=7
-	SEED=$${SEED:-$$RANDOM} OPERATIONS=$${OPERATIONS:-10000} $(RUN)/pytest -s tests/chaos
+	SEED=$(or $(SEED),$(shell date +%s)) OPERATIONS=$(or $(OPERATIONS),10000) $(RUN)/pytest -s tests/chaos
 
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize

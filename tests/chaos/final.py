@@ -64,7 +64,7 @@ def write(folder: Path, state: dict[str, Any]) -> None:
 
 def _events(topics: Topics, topic: str, tenants: set[str]) -> list[dict[str, Any]]:
     found = []
-    for message in topics.messages(topic):
+    for message in topics.messages(topic, seconds=300):
         headers = {name: value.decode() for name, value in message.headers}
         if headers.get("ce_tenantid") in tenants:
             found.append(
@@ -115,7 +115,7 @@ def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> 
     for service in _READS.keys() & services:
         for name, topics in _READS[service].items():
             group = f"{prefix}{service}.{name}"
-            reader = Consumer(config | {"group.id": group, "enable.auto.commit": "false"})
+            reader = Consumer(config | {"log_level": "0", "group.id": group, "enable.auto.commit": "false"})
             try:
                 places = [
                     TopicPartition(topic, number)
@@ -134,24 +134,30 @@ def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> 
 def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:
     """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send."""
 
-    def still() -> str:
-        left = [
+    def outboxes() -> list[str]:
+        return [
             f"{name}: outbox" for name in world.database if world.rows(name, "SELECT 1 FROM outbox LIMIT 1")
         ]
-        left += [f"{group} is {n} behind" for group, n in lag(admin, world.database, prefix).items() if n]
-        if "scheduler" in world.database:
-            now = world.clocks["scheduler"].now()
-            due = "SELECT 1 FROM timer WHERE due_at <= to_timestamp(%s) LIMIT 1"
-            left += ["timers are due"] * len(world.rows("scheduler", due, now))
-        if "notification" in world.database:
-            waits = "SELECT 1 FROM message WHERE status IN ('queued', 'sending') LIMIT 1"
-            left += ["messages wait"] * len(world.rows("notification", waits))
-        return ", ".join(left)
 
+    def lags() -> list[str]:
+        return [f"{group} is {n} behind" for group, n in lag(admin, world.database, prefix).items() if n]
+
+    def timers() -> list[str]:
+        due = "SELECT 1 FROM timer WHERE due_at <= to_timestamp(%s) LIMIT 1"
+        return ["timers are due"] if world.rows("scheduler", due, world.clocks["scheduler"].now()) else []
+
+    def messages() -> list[str]:
+        waits = "SELECT 1 FROM message WHERE status IN ('queued', 'sending') LIMIT 1"
+        return ["messages wait"] if world.rows("notification", waits) else []
+
+    # Downstream, so that nothing moves past the one who looks.
+    looks = [outboxes, lags]
+    looks += [timers, outboxes, lags] if "scheduler" in world.database else []
+    looks += [messages] if "notification" in world.database else []
     deadline = time.monotonic() + seconds
     calm = 0
     while calm < 2:  # one look alone may fall between two parts
-        left = still()
+        left = next(filter(None, (look() for look in looks)), [])
         calm = 0 if left else calm + 1
         assert time.monotonic() < deadline, f"not quiet after {seconds} s: {left}"
         time.sleep(0.2)

@@ -11,14 +11,13 @@ from typing import Any, Self
 class History:
     """`history.jsonl` in a folder. Any thread may write; an operation's number is its place among the invoked."""
 
-    def __init__(self, folder: Path, **setup: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "history.jsonl").open("w", encoding="utf-8")
         self._lock = threading.Lock()
         self._operations = 0
         self._began = time.monotonic()
         self.epoch = time.time()
-        self._write({"type": "setup", "epoch": self.epoch} | setup)
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +33,10 @@ class History:
     def at(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._began
+
+    def setup(self, **told: Any) -> None:
+        """What the checker has to know of the run; once."""
+        self._write({"type": "setup", "epoch": self.epoch} | told)
 
     def invoke(self, kind: str, tenant: str, args: dict[str, Any]) -> int:
         """An operation is about to be sent; its number."""

@@ -125,7 +125,9 @@ class Nemesis:
         process.send_signal(signal.SIGQUIT)
         process.wait(30)
         time.sleep(0.3)
+        before = server.port
         server.start()
+        assert server.port == before, "its port was taken: the proxies would not find it"
 
     def _kafka(self) -> None:
         self._broker.kill()

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from chaos.final import quiet, whole_state, write
 from chaos.history import History
 from chaos.nemesis import JUMP, Nemesis
 from chaos.town import AHEAD, first_start, shop
-from chaos.world import HOLD_SECONDS, World, told, whole_world
+from chaos.world import World, told, whole_world
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
@@ -44,40 +45,33 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
 ) -> None:
     """Takes about 45 s: a round of all faults, the restarts of Kafka and PostgreSQL among them."""
     folder = kept / "run"
-    first = first_start()
-    shops = [shop(first), shop(first), shop(first, reminders=False)]
-    setup = {
-        "seed": seed,
-        "tenants": [item.setup() for item in shops],
-        "clock_slack": 2 * JUMP,
-        "hold_seconds": HOLD_SECONDS,
-    }
     with (
-        History(folder, **setup) as history,
+        History(folder) as history,
         closing(World(own_databases, history, folder, minter, jwks_url)) as world,
         whole_world(world, mailpit, broker) as urls,
     ):
-        topics = Topics(broker.super_user())
+        first = first_start()
+        shops = [shop(first), shop(first), shop(first, reminders=False)]
+        history.setup(seed=seed, clock_slack=2 * JUMP, tenants=[item.setup() for item in shops])
+        topics = Topics(broker.super_user() | {"log_level": "0"})
         told(world, topics, [event for item in shops for event in item.events])
         town = Town(shops, starts_from(first, _STARTS), urls)
         nemesis = Nemesis(world, broker, seed, pause=0.35 if OPERATIONS < 10_000 else 2.0)
         ended = threading.Event()
-        thread = threading.Thread(target=nemesis.run, args=(lambda: history.operations >= OPERATIONS, ended))
-        history.mark("begins", clock=world.clocks["booking"].now())
-        thread.start()
-        try:
-            asyncio.run(
-                busy(
-                    town,
-                    history,
-                    minter,
-                    seed,
-                    lambda: history.operations >= OPERATIONS and nemesis.rounds > 0,
-                )
-            )
-        finally:
-            ended.set()
-            thread.join()
+
+        def enough() -> bool:
+            return history.operations >= OPERATIONS
+
+        def over() -> bool:
+            return breaking.done() or (enough() and nemesis.rounds > 0)
+
+        with ThreadPoolExecutor(1) as thread:
+            breaking = thread.submit(nemesis.run, enough, ended)
+            try:
+                asyncio.run(busy(town, history, minter, seed, over))
+            finally:
+                ended.set()
+            breaking.result()
         history.mark("ends", operations=history.operations)
         world.set_clocks(0)
         world.heal()

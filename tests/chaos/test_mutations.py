@@ -47,9 +47,10 @@ def begin(databases: Databases, minter: TokenMinter, jwks_url: str, seed: str, k
         folder = kept / name
         shops = [shop(first_start(), reminders=False) for _ in range(2)]
         with (
-            History(folder, seed=seed, clock_slack=0, tenants=[item.setup() for item in shops]) as history,
+            History(folder) as history,
             closing(World(databases, history, folder, minter, jwks_url)) as world,
         ):
+            history.setup(seed=seed, clock_slack=0, tenants=[item.setup() for item in shops])
             yield world, shops
 
     return made

@@ -88,7 +88,7 @@ def shop(first: datetime, *, staff: int = 3, reminders: bool = True) -> Shop:
         _service(tenant_id, [member.staff_id for member in members], fields) for fields in _SERVICES
     )
     ahead = int((first - datetime.now(UTC)).total_seconds())
-    offsets = [ahead - 8, ahead - 16, int(AHEAD.total_seconds()) - 3600] if reminders else []
+    offsets = [ahead - 12, ahead - 20, int(AHEAD.total_seconds()) - 3600] if reminders else []
     rules = [ReminderRule(rule_id=new_id(), offset_seconds=n, channel=Channel.EMAIL) for n in offsets]
     return Shop(tenant, members, services, PolicyChanged(tenant_id=tenant_id, version=1, rules=rules))
 

@@ -19,6 +19,8 @@ from contracts.business import ServiceChanged
 from servicekit.testing.tokens import TokenMinter
 
 _TIMEOUT = aiohttp.ClientTimeout(total=12)
+_AGAIN = 0.2
+"""Seconds until somebody who got no answer asks again."""
 _HOT = 0.6
 """So much of what is wished for is among a few starts that all want."""
 _WEIGHTS = {
@@ -232,6 +234,7 @@ class Client:
                 answer, status = await response.json(content_type=None), response.status
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             history.outcome(number, "unknown", problem=type(error).__name__)
+            await asyncio.sleep(_AGAIN)
             return "unknown", None
         if status < 300:
             history.outcome(number, "ok", status=status, answer=keep(answer))
@@ -240,7 +243,7 @@ class Client:
         outcome = "refused" if status < 500 else "unknown"
         history.outcome(number, outcome, status=status, problem=problem)
         if outcome == "unknown":
-            await asyncio.sleep(0.05)  # who is told to come back later does not come at once
+            await asyncio.sleep(_AGAIN)
         return outcome, None
 
 

@@ -55,6 +55,9 @@ class Nemesis:
             self.rounds += 1
         for future in self._under_way.values():
             future.result(120)
+
+    def close(self) -> None:
+        """Only when nothing is needed any more: what a thread has started ends with that thread."""
         self._busy.shutdown()
 
     def _steps(self) -> list[tuple[str, str, Callable[[], None]]]:
@@ -68,7 +71,7 @@ class Nemesis:
         for name, proxy in world.proxies.items():
             target = name.rpartition(">")[2]
             steps.append((f"connections cut: {name}", target, proxy.cut))
-            steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.05), proxy.heal)))
+            steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.02), proxy.heal)))
         silent = world.proxies["booking>postgres"]
         steps.append(("silent: booking>postgres", "postgres", self._for(1.5, silent.silence, silent.heal)))
         for name, clock in world.clocks.items():

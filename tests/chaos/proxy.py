@@ -4,7 +4,6 @@ It runs in a thread of its own, with its own loop, so that a busy test does not 
 """
 
 import asyncio
-import contextlib
 import threading
 
 _CHUNK = 64 * 1024
@@ -75,12 +74,13 @@ class Proxy:
                 end.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await reader.read(_CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 await self._open.wait()
                 writer.write(data)
                 await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+            writer.write_eof()
+        except OSError:  # a reset goes on to the other end: a server would keep a dead client's locks
+            writer.transport.abort()

@@ -127,6 +127,8 @@ def _reminders(run: Evidence, writes_to: set[str]) -> Iterator[Violation]:
 
 def withdrawn_is_not_sent(run: Evidence) -> Iterator[Violation]:
     """A reminder that came due when all was healed and quiet, of a version that was over by then, is not sent."""
+    if "healed" not in run.marks:  # a run without faults, and without reminders
+        return
     by_reminder = {item["reminder_id"]: item for item in run.final["messages"] if item["reminder_id"]}
     healed = run.marks["healed"]["clock"] + run.setup["clock_slack"]
     for appointment_id, key, (due, ends) in _reminder_ids(run):

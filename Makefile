@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
+.PHONY: help init fmt lint type test test-unit test-integration test-charts test-oracle test-chaos charts charts-golden \
 	kustomize events plugin demo up down status logs build clean bench-booking bench-gateway bench-operator bench-reminders \
 	bench-cluster cluster \
 	kind-up kind-down e2e
@@ -57,6 +57,12 @@ test-unit: init ## Only those that start no server
 
 test-integration: init ## Only those on the real parts
 	$(RUN)/pytest tests/integration tests/operator
+
+test-oracle: init ## Availability against the oracle, at every change of every zone's clocks: about two minutes
+	ORACLE=all $(RUN)/pytest -s tests/unit/booking/test_oracle.py
+
+test-chaos: init ## Kill everything while clients book, and judge: make test-chaos OPERATIONS=100000 SEED=7
+	SEED=$(or $(SEED),$(shell date +%s)) OPERATIONS=$(or $(OPERATIONS),10000) $(RUN)/pytest -s tests/chaos
 
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize
@@ -115,4 +121,4 @@ e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kub
 	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made
-	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .tools dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

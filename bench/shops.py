@@ -175,7 +175,7 @@ class Stack:
 
     def server_cpu(self) -> float:
         """CPU seconds of PostgreSQL so far, with those of its ended processes."""
-        server = psutil.Process(self.databases.server().running().pid)
+        server = psutil.Process(self.databases.server.running().pid)
         while True:
             own = server.cpu_times()
             total = float(own.user + own.system + own.children_user + own.children_system)

@@ -69,7 +69,7 @@ def recorded(stack: Stack, shops: Shops) -> tuple[Booking, list[Statement]]:
 
 
 def _log(stack: Stack) -> list[Statement]:
-    (log,) = (stack.databases.server().log.parent / "data" / "log").glob("*.json")
+    (log,) = (stack.databases.server.log.parent / "data" / "log").glob("*.json")
     lines = log.read_text("utf-8").split("\n")[:-1]
     found = [_statement(entry) for entry in map(json.loads, lines) if entry.get("user") == "booking_app"]
     return [statement for statement in found if statement is not None]

@@ -5,7 +5,10 @@ Used by tests/conftest.py. Topics are shared by all tests: a test looks for its 
 
 import secrets
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -41,6 +44,16 @@ class Broker:
         running.wait(30)
         if lose_data:
             shutil.rmtree(self._home / "kafka")
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Meanwhile it takes connections and answers nothing."""
+        process = self._kafka.running()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def has_snapshot(self) -> bool:
         """Whether Kafka has written one of its metadata: see devstack.kafka for what it loses without."""

@@ -38,8 +38,8 @@ class Databases:
         # Not pytest's own folder: another user, as which the server may run, cannot enter that.
         self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
         self._home.chmod(0o711)
-        self._server = Postgres(self._home / "postgres", settings=settings)
-        self._server.start()
+        self.server = Postgres(self._home / "postgres", settings=settings)
+        self.server.start()
         self._passwords: dict[str, str] = {}
         self._templates: set[str] = set()
         self._made = 0
@@ -61,28 +61,24 @@ class Databases:
         self._made += 1
         name = f"{service}_{self._made}"
         self._make(service, name, template)
-        return ServiceDatabase(self._settings(service, name), self._server.url(name))
+        return ServiceDatabase(self._settings(service, name), self.server.url(name))
 
     def _make(self, service: str, name: str, template: str | None = None) -> None:
         if service not in self._passwords:
             self._passwords[service] = secrets.token_urlsafe(16)
-            create_roles(self._server.url(), service, self._passwords[service])
-        create_database(self._server.url(), service, name, template=template)
+            create_roles(self.server.url(), service, self._passwords[service])
+        create_database(self.server.url(), service, name, template=template)
 
     def _settings(self, service: str, name: str) -> DatabaseSettings:
         password = self._passwords[service]
         return DatabaseSettings(
-            database_url=SecretStr(self._server.url(name, user=f"{service}_app", password=password)),
+            database_url=SecretStr(self.server.url(name, user=f"{service}_app", password=password)),
             migration_database_url=SecretStr(
-                self._server.url(name, user=f"{service}_owner", password=password)
+                self.server.url(name, user=f"{service}_owner", password=password)
             ),
             database_pool_size=16,
         )
 
-    def server(self) -> Postgres:
-        """The server, for who measures it."""
-        return self._server
-
     def close(self) -> None:
-        self._server.stop()
+        self.server.stop()
         shutil.rmtree(self._home)

@@ -93,8 +93,8 @@ class Topics:
             if item.value is not None and (tenant_id is None or mine in item.headers)
         ]
 
-    def messages(self, topic: str) -> list[Received]:
-        """Every message on a topic, in order within a partition."""
+    def messages(self, topic: str, *, seconds: float = 10) -> list[Received]:
+        """Every message on a topic, in order within a partition; those that were read in time."""
         client = Consumer(
             self._config
             | {"group.id": f"read-{new_id()}", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
@@ -105,7 +105,7 @@ class Topics:
             left = {number for number, end in ends.items() if end}
             client.assign([TopicPartition(topic, number, 0) for number in left])
             found: list[Received] = []
-            stop = time.monotonic() + 10
+            stop = time.monotonic() + seconds
             while left and time.monotonic() < stop:
                 found += [received(message) for message in client.consume(500, 0.2) if not message.error()]
                 at = client.position([TopicPartition(topic, number) for number in left])

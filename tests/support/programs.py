@@ -11,7 +11,7 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -37,12 +37,18 @@ class Program:
     """`python -m` of `command`, running; what it prints is appended to `out`, and its errors to `err` if given."""
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], out: Path, err: Path | None = None
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        out: Path,
+        err: Path | None = None,
+        *,
+        main: Callable[[list[str], dict[str, str], str, str], None] | None = None,
     ) -> None:
-        """`env` is added to ours."""
+        """`env` is added to ours. `main` has something to do first, and then calls `be`."""
         arguments = (list(command), dict(os.environ | env), str(out), str(err or out))
         # A daemon here is a child that does not outlive us.
-        self._process = _FORKS.Process(target=_be, args=arguments, daemon=True)
+        self._process = _FORKS.Process(target=main or be, args=arguments, daemon=True)
         self._process.start()
 
     @property
@@ -79,8 +85,8 @@ def from_nothing(command: Sequence[str], env: Mapping[str, str], out: Path) -> P
         )
 
 
-def _be(command: list[str], env: dict[str, str], out: str, err: str) -> None:
-    """In the new process."""
+def be(command: list[str], env: dict[str, str], out: str, err: str) -> None:
+    """In the new process: the program, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(env)

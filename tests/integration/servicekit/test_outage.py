@@ -67,6 +67,27 @@ async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and
         await db.close()
 
 
+async def test_a_wait_for_a_lock_that_takes_too_long_is_told_as_unavailable_and_leaves_nothing(
+    server: Postgres,
+) -> None:
+    settings = settings_of(server)
+    migrate("analytics", settings)
+    db = Database(settings, application="test")
+    await db.open()
+    try:
+        with psycopg.connect(server.url("analytics")) as admin:
+            admin.execute("LOCK TABLE usage")
+            with pytest.raises(Unavailable, match="too much to do"):
+                async with db.tenant(new_id()) as conn:
+                    await conn.execute(b"INSERT INTO inbox (consumer, event_id) VALUES ('test', 'lock')")
+                    await conn.execute(b"SET LOCAL lock_timeout = '100ms'")
+                    await conn.execute(b"SELECT 1 FROM usage")
+            assert admin.execute("SELECT 1 FROM inbox WHERE event_id = 'lock'").fetchall() == []
+        assert await db.ready() is None
+    finally:
+        await db.close()
+
+
 @pytest.mark.slow
 def test_a_service_says_that_its_database_is_away_lives_on_and_heals(
     server: Postgres, broker: Broker, tmp_path: Path

@@ -28,6 +28,8 @@ Cursor = AsyncCursor[DictRow]
 
 _WAIT_SECONDS = 5
 _OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
+_OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+"""One of the timeouts above has ended a statement; the transaction is rolled back."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
 
 
@@ -74,7 +76,8 @@ class Database:
     async def tenant(self, tenant_id: UUID, *, pipelined: bool = False) -> AsyncIterator[Connection]:
         """A transaction that sees and writes one tenant's rows only.
 
-        Raises Unavailable when no connection can be had in 5 s, or the one in use is lost.
+        Raises Unavailable when no connection can be had in 5 s, the one in use is lost, or a statement or its wait
+        for a lock takes too long.
         """
         name_tenant(tenant_id)
         async with self._connection() as conn, _transaction(conn, str(tenant_id), "", pipelined=pipelined):
@@ -117,6 +120,8 @@ class Database:
             await context.__aexit__(type(error), error, error.__traceback__)
             if lost:
                 raise Unavailable("The database was lost on the way.") from error
+            if isinstance(error, _OVERTIME):
+                raise Unavailable("The database has too much to do at the moment.") from error
             raise
         else:
             await context.__aexit__(None, None, None)

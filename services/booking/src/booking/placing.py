@@ -23,6 +23,7 @@ from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
 from servicekit.errors import FieldError, Invalid
+from servicekit.faults import reached
 from servicekit.ids import new_id
 
 _STAFF_AHEAD = timedelta(days=731)
@@ -197,6 +198,7 @@ async def take(
         await allocations.release(conn, tenant_id, moved.appointment_id)
     if not await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder):
         raise slot_taken()
+    reached("booking.taken")
     return choice
 
 

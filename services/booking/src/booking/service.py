@@ -23,6 +23,7 @@ from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound, PreconditionFailed
+from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
 from servicekit.localtime import instant_of
@@ -147,7 +148,9 @@ class BookingService:
                     self._booked(tenant_id, await placing.book(conn, tenant, wanted, self._clock()))
                 )
 
-            return await once(conn, tenant_id, key, effect)
+            outcome = await once(conn, tenant_id, key, effect)
+        reached("booking.committed")
+        return outcome
 
     @asynccontextmanager
     async def _changing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:

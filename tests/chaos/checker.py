@@ -1,0 +1,81 @@
+"""Decides whether a chaos run has kept what the platform promises.
+
+It shares no code with the services, their libraries or the workload: a mistake in them cannot hide itself here. A
+test holds its imports to the standard library. `python -m chaos.checker ../build/chaos/6/run`, in tests/, judges a
+run again.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from chaos import rules_bookings, rules_events, rules_messages
+from chaos.evidence import Evidence, Row, Violation
+
+Rule = Callable[[Evidence], Iterator[Violation]]
+
+RULES: tuple[Rule, ...] = (
+    rules_bookings.acknowledged_is_there_and_refused_is_not,
+    rules_bookings.nobody_is_booked_twice,
+    rules_bookings.appointments_and_allocations_agree,
+    rules_bookings.nobody_was_booked_twice_meanwhile,
+    rules_bookings.holds_are_kept,
+    rules_bookings.tenants_are_apart,
+)
+WITH_TOPICS: tuple[Rule, ...] = (
+    rules_events.one_event_a_change_in_order,
+    rules_events.changes_are_what_was_asked_for,
+    rules_events.nothing_is_read_that_was_overtaken,
+    rules_events.reminders_are_asked_for_once,
+)
+WITH_MESSAGES: tuple[Rule, ...] = (
+    rules_messages.one_message_a_cause,
+    rules_messages.one_mail_a_message,
+    rules_messages.nothing_is_lost,
+    rules_messages.withdrawn_is_not_sent,
+)
+
+
+def rules_for(evidence: Evidence) -> list[Rule]:
+    """Those that the run has left something for."""
+    return [
+        *RULES,
+        *(WITH_TOPICS if evidence.has_topics else ()),
+        *(WITH_MESSAGES if evidence.has_messages else ()),
+    ]
+
+
+def verdict(evidence: Evidence) -> Row:
+    """`ok`, the violations, and the counts that tell how much was put to the test."""
+    violations = [found for rule in rules_for(evidence) for found in rule(evidence)]
+    operations = evidence.operations
+    return {
+        "ok": not violations,
+        "violations": [{"rule": found.rule, "says": found.says} for found in violations],
+        "rules": [rule.__name__ for rule in rules_for(evidence)],
+        "seed": evidence.setup["seed"],
+        "operations": len(operations),
+        "outcomes": dict(Counter(operation.outcome for operation in operations)),
+        "kinds": dict(Counter(f"{operation.kind}: {operation.outcome}" for operation in operations)),
+        "problems": dict(Counter(operation.problem for operation in operations if operation.problem)),
+        "statuses": {str(key): n for key, n in Counter(item.status for item in operations).items()},
+        "faults": dict(Counter(f"{fault.what} {fault.target}" for fault in evidence.faults)),
+        "appointments": len(evidence.appointments),
+        "mails": len(evidence.final.get("mails", ())),
+        "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),
+    }
+
+
+def judge(folder: Path) -> Row:
+    """Reads the run, writes `verdict.json` beside it, and answers it."""
+    decided = verdict(Evidence.read(folder))
+    (folder / "verdict.json").write_text(json.dumps(decided, indent=1), "utf-8")
+    return decided
+
+
+if __name__ == "__main__":
+    decided = judge(Path(sys.argv[1]))
+    json.dump(decided, sys.stdout, indent=1)
+    raise SystemExit(0 if decided["ok"] else 1)

@@ -1,0 +1,151 @@
+"""What a chaos run has left: its history and the state at its end, as plain values for the checker.
+
+Standard library only, like all of the checker (checker.py says why). A folder holds `history.jsonl`, one record a
+line (`setup` first, then `invoke`, `outcome`, `fault` and `mark`, with seconds since the run began), and
+`final.json`, what was read when all was healed and quiet. Times are seconds since 1970 unless said otherwise.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+FOREVER = float("inf")
+OPEN = frozenset({"pending", "confirmed"})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A promise that was broken, and what shows it."""
+
+    rule: str
+    says: str
+
+
+@dataclass
+class Operation:
+    """One request: `outcome` is `ok`, `refused`, or `unknown` where nobody can tell whether it took effect.
+
+    `began` and `ended` are seconds since the run began; an operation that nobody saw end may take effect for ever.
+    """
+
+    number: int
+    kind: str
+    tenant: str
+    args: Row
+    began: float
+    ended: float = FOREVER
+    outcome: str = "unknown"
+    status: int | None = None
+    problem: str | None = None
+    answer: Any = None
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.kind} {self.args} -> {self.outcome} {self.problem or ''}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the nemesis did, and when (seconds since the run began)."""
+
+    what: str
+    target: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as an independent consumer read it; `offset` orders those of one partition."""
+
+    id: str
+    type: str
+    tenant: str
+    key: str
+    partition: int
+    offset: int
+    data: Row
+
+    @property
+    def kind(self) -> str:
+        """`booking.appointment.no-show.v1` is a no-show."""
+        return self.type.split(".")[2]
+
+
+class Evidence:
+    """All of one run."""
+
+    def __init__(self, records: Iterable[Row], final: Row) -> None:
+        self.operations: list[Operation] = []
+        self.faults: list[Fault] = []
+        self.marks: dict[str, Row] = {}
+        self.setup: Row = {}
+        for record in records:
+            self._take(record)
+        self.final = final
+        self.services: dict[str, Row] = {}
+        self.tenants: dict[str, Row] = {}
+        for tenant in self.setup["tenants"]:
+            self.tenants[tenant["id"]] = tenant
+            self.services |= {service["id"]: service for service in tenant["services"]}
+        booking = final["booking"]
+        self.appointments: dict[str, Row] = {row["id"]: row for row in booking["appointments"]}
+        self.allocations: list[Row] = booking["allocations"]
+        self.emails: dict[str, str] = {row["id"]: row["email"] for row in booking["customers"]}
+        self.has_topics = "topics" in final
+        self.has_messages = "messages" in final
+
+    def _take(self, record: Row) -> None:
+        match record["type"]:
+            case "setup":
+                self.setup = record
+            case "invoke":
+                operation = Operation(
+                    record["op"], record["kind"], record["tenant"], record["args"], record["at"]
+                )
+                assert operation.number == len(self.operations), "operations are numbered in order"
+                self.operations.append(operation)
+            case "outcome":
+                operation = self.operations[record["op"]]
+                operation.ended = record["at"] if record["outcome"] != "unknown" else FOREVER
+                operation.outcome, operation.status = record["outcome"], record["status"]
+                operation.problem, operation.answer = record["problem"], record["answer"]
+            case "fault":
+                self.faults.append(Fault(record["what"], record["target"], record["at"]))
+            case "mark":
+                self.marks[record["what"]] = record
+
+    @classmethod
+    def read(cls, folder: Path) -> "Evidence":
+        """Of a finished run's folder."""
+        lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
+        return cls(map(json.loads, lines), json.loads((folder / "final.json").read_text("utf-8")))
+
+    def events(self, topic: str) -> list[Event]:
+        """Those of the run's tenants, in the order of each partition."""
+        found = [Event(**item) for item in self.final["topics"].get(topic, [])]
+        return sorted(found, key=lambda event: (event.partition, event.offset))
+
+    def appointment_events(self) -> dict[str, list[Event]]:
+        """By appointment, each once, in the order in which they first came."""
+        found: dict[str, dict[str, Event]] = defaultdict(dict)
+        for event in self.events("booking.appointment.v1"):
+            found[event.data["appointment_id"]].setdefault(event.id, event)
+        return {key: list(events.values()) for key, events in found.items()}
+
+    def taken(self, service_id: str, starts_at: float) -> tuple[float, float]:
+        """What an appointment of that service takes, its buffers included."""
+        service = self.services[service_id]
+        return starts_at - service["before"], starts_at + service["duration"] + service["after"]
+
+    def email_of(self, appointment_id: str) -> str:
+        return self.emails[self.appointments[appointment_id]["customer_id"]]
+
+
+def seconds(text: str) -> float:
+    """Of an RFC 3339 time."""
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,163 @@
+"""Reads what a run has left, by ways that the services do not use: as superuser, as another consumer, from the mail
+server. What comes out is plain JSON, for a checker that knows nothing of us.
+"""
+
+import json
+import time
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from confluent_kafka import Consumer, TopicPartition
+
+from chaos.world import World
+from support.events import Topics
+from support.mail import Mailpit
+
+_APPOINTMENTS = """
+SELECT tenant_id::text AS tenant, appointment_id::text AS id, version, status, service_id::text,
+    resource_ids::text[], customer_id::text, extract(epoch FROM starts_at)::float8 AS starts_at
+FROM appointment"""
+_ALLOCATIONS = """
+SELECT tenant_id::text AS tenant, allocation_id::text AS id, resource_id::text, place, state,
+    extract(epoch FROM lower(during))::float8 AS begin, extract(epoch FROM upper(during))::float8 AS "end",
+    appointment_id::text, hold_id::text
+FROM allocation"""
+_HOLDS = """
+SELECT hold_id::text AS id, service_id::text, extract(epoch FROM starts_at)::float8 AS starts_at FROM hold"""
+_CUSTOMERS = "SELECT customer_id::text AS id, email FROM customer"
+_MESSAGES = """
+SELECT tenant_id::text AS tenant, message_id::text AS id, channel, kind, appointment_id::text, appointment_version,
+    reminder_id::text, status, attempts, repeated, reason
+FROM message"""
+_TOPICS = ("booking.appointment.v1", "booking.reminder.v1", "scheduler.reminder.v1")
+_PAGE = 500
+
+
+def booking_state(world: World) -> dict[str, Any]:
+    """The database of booking."""
+    return {
+        "appointments": world.rows("booking", _APPOINTMENTS),
+        "allocations": world.rows("booking", _ALLOCATIONS),
+        "holds": {row["id"]: row for row in world.rows("booking", _HOLDS)},
+        "customers": world.rows("booking", _CUSTOMERS),
+    }
+
+
+def whole_state(world: World, topics: Topics, tenants: set[str], mailpit: Mailpit | None) -> dict[str, Any]:
+    """That, with the topics; and notification's messages and the mails, where there is a mail server."""
+    state: dict[str, Any] = {
+        "booking": booking_state(world),
+        "topics": {topic: _events(topics, topic, tenants) for topic in _TOPICS},
+    }
+    if mailpit is not None:
+        state["messages"] = [row for row in world.rows("notification", _MESSAGES) if row["tenant"] in tenants]
+        state["mails"] = _mails(mailpit.url)
+    return state
+
+
+def write(folder: Path, state: dict[str, Any]) -> None:
+    (folder / "final.json").write_text(json.dumps(state), "utf-8")
+
+
+def _events(topics: Topics, topic: str, tenants: set[str]) -> list[dict[str, Any]]:
+    found = []
+    for message in topics.messages(topic, seconds=300):
+        headers = {name: value.decode() for name, value in message.headers}
+        if headers.get("ce_tenantid") in tenants:
+            found.append(
+                {
+                    "id": headers["ce_id"],
+                    "type": headers["ce_type"],
+                    "tenant": headers["ce_tenantid"],
+                    "key": (message.key or b"").decode(),
+                    "partition": message.partition,
+                    "offset": message.offset,
+                    "data": json.loads(message.value or b"null"),
+                }
+            )
+    return found
+
+
+def _mails(url: str) -> list[dict[str, Any]]:
+    """All that the server has; `created` by its own, true clock."""
+    found: list[dict[str, Any]] = []
+    while True:
+        query = {"start": len(found), "limit": _PAGE}
+        listed = httpx.get(f"{url}/api/v1/messages", params=query, timeout=30).json()["messages"]
+        found += [
+            {
+                "message_id": item["MessageID"].partition("@")[0],
+                "to": item["To"][0]["Address"],
+                "created": datetime.fromisoformat(item["Created"]).timestamp(),
+            }
+            for item in listed
+        ]
+        if len(listed) < _PAGE:
+            return found
+
+
+_READS: dict[str, dict[str, tuple[str, ...]]] = {
+    "scheduler": {"timers": ("booking.reminder.v1",)},
+    "notification": {
+        "messages": ("booking.appointment.v1", "scheduler.reminder.v1"),
+        "customers": ("booking.customer.v1",),
+    },
+}
+"""What each consumer group of a service reads, of what a run writes."""
+
+
+def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> dict[str, int]:
+    """By consumer group: how many messages it has still to take in."""
+    behind = {}
+    for service in _READS.keys() & services:
+        for name, topics in _READS[service].items():
+            group = f"{prefix}{service}.{name}"
+            reader = Consumer(config | {"log_level": "0", "group.id": group, "enable.auto.commit": "false"})
+            try:
+                places = [
+                    TopicPartition(topic, number)
+                    for topic in topics
+                    for number in reader.list_topics(topic, 10).topics[topic].partitions
+                ]
+                behind[group] = sum(
+                    reader.get_watermark_offsets(place, 10)[1] - max(place.offset, 0)
+                    for place in reader.committed(places, 10)
+                )
+            finally:
+                reader.close()
+    return behind
+
+
+def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:
+    """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send."""
+
+    def outboxes() -> list[str]:
+        return [
+            f"{name}: outbox" for name in world.database if world.rows(name, "SELECT 1 FROM outbox LIMIT 1")
+        ]
+
+    def lags() -> list[str]:
+        return [f"{group} is {n} behind" for group, n in lag(admin, world.database, prefix).items() if n]
+
+    def timers() -> list[str]:
+        due = "SELECT 1 FROM timer WHERE due_at <= to_timestamp(%s) LIMIT 1"
+        return ["timers are due"] if world.rows("scheduler", due, world.clocks["scheduler"].now()) else []
+
+    def messages() -> list[str]:
+        waits = "SELECT 1 FROM message WHERE status IN ('queued', 'sending') LIMIT 1"
+        return ["messages wait"] if world.rows("notification", waits) else []
+
+    # Downstream, so that nothing moves past the one who looks.
+    looks = [outboxes, lags]
+    looks += [timers, outboxes, lags] if "scheduler" in world.database else []
+    looks += [messages] if "notification" in world.database else []
+    deadline = time.monotonic() + seconds
+    calm = 0
+    while calm < 2:  # one look alone may fall between two parts
+        left = next(filter(None, (look() for look in looks)), [])
+        calm = 0 if left else calm + 1
+        assert time.monotonic() < deadline, f"not quiet after {seconds} s: {left}"
+        time.sleep(0.2)

@@ -1,0 +1,77 @@
+"""Writes a run's history as it happens: one JSON record a line, each with its time on one monotonic clock."""
+
+import json
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class History:
+    """`history.jsonl` in a folder. Any thread may write; an operation's number is its place among the invoked."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "history.jsonl").open("w", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._operations = 0
+        self._began = time.monotonic()
+        self.epoch = time.time()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._file.close()
+
+    @property
+    def operations(self) -> int:
+        """How many were invoked."""
+        return self._operations
+
+    def at(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def setup(self, **told: Any) -> None:
+        """What the checker has to know of the run; once."""
+        self._write({"type": "setup", "epoch": self.epoch} | told)
+
+    def invoke(self, kind: str, tenant: str, args: dict[str, Any]) -> int:
+        """An operation is about to be sent; its number."""
+        with self._lock:
+            number = self._operations
+            self._operations += 1
+            self._line({"type": "invoke", "op": number, "kind": kind, "tenant": tenant, "args": args})
+        return number
+
+    def outcome(
+        self,
+        number: int,
+        outcome: str,
+        *,
+        status: int | None = None,
+        problem: str | None = None,
+        answer: Any = None,
+    ) -> None:
+        """`ok`, `refused` or `unknown`; an unknown one may take effect later."""
+        told = {"outcome": outcome, "status": status, "problem": problem, "answer": answer}
+        self._write({"type": "outcome", "op": number} | told)
+
+    def fault(self, what: str, target: str) -> None:
+        self._write({"type": "fault", "what": what, "target": target})
+
+    def mark(self, what: str, **told: Any) -> None:
+        self._write({"type": "mark", "what": what} | told)
+
+    def flush(self) -> None:
+        """What was written can be read."""
+        self._file.flush()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with self._lock:
+            self._line(record)
+
+    def _line(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record | {"at": round(self.at(), 6)}) + "\n")

@@ -1,0 +1,137 @@
+"""Starts a service's process with a clock that jumps, or with one of its guards taken out: chaos, and its check.
+
+Both happen in the process that is started, before the service's own code runs: the product knows nothing of them.
+"""
+
+import mmap
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.programs import Program, be
+
+_CLOCK = "CHAOS_CLOCK"
+_MUTATIONS = "CHAOS_MUTATIONS"
+
+
+class Clock:
+    """How far the clocks of some processes are from the true time; kept in a file that they have mapped."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._file.write_bytes(struct.pack("d", 0.0))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """For a process that is to go by it."""
+        return {_CLOCK: str(self._file)}
+
+    def set(self, offset: float) -> None:
+        """Seconds ahead of the true time; the processes see it at once."""
+        with self._file.open("r+b") as file:
+            file.write(struct.pack("d", offset))
+
+    def now(self) -> float:
+        """What it shows, in seconds since 1970."""
+        (offset,) = struct.unpack("d", self._file.read_bytes())
+        return datetime.now(UTC).timestamp() + float(offset)
+
+
+def mutated(*names: str) -> dict[str, str]:
+    """The environment of a process without those guards; see MUTATIONS."""
+    return {_MUTATIONS: ",".join(names)}
+
+
+def start(command: Sequence[str], env: Mapping[str, str], out: Path) -> Program:
+    """As run_service_by takes it."""
+    return Program(command, env, out, main=_changed)
+
+
+def _changed(command: list[str], env: dict[str, str], out: str, err: str) -> None:
+    if clock := env.get(_CLOCK):
+        _jumping(Path(clock))
+    for name in filter(None, env.get(_MUTATIONS, "").split(",")):
+        MUTATIONS[name]()
+    be(command, env, out, err)
+
+
+def _jumping(file: Path) -> None:
+    import servicekit.clock
+
+    with file.open("r+b") as opened:
+        shared = mmap.mmap(opened.fileno(), 8)
+
+    def now() -> datetime:
+        (offset,) = struct.unpack("d", shared[:8])
+        return datetime.now(UTC) + timedelta(seconds=offset)
+
+    servicekit.clock.utc_now = now
+
+
+def _replace(statements: dict[str, bytes], name: str, old: bytes, new: bytes) -> None:
+    assert old in statements[name], f"the mutation does not fit {name} any more"
+    statements[name] = statements[name].replace(old, new)
+
+
+def _without_lock() -> None:
+    """Writers of a resource's time do not queue: only the constraint is left between them."""
+    from booking.store import SQL
+
+    _replace(SQL._statements, "lock_resources", b"FOR NO KEY UPDATE", b"")
+
+
+def _without_tenant() -> None:
+    """Queries that have forgotten whose rows they are about: only row level security is left."""
+    from booking.store import SQL
+
+    _replace(SQL._statements, "appointments_page", b"WHERE tenant_id = %(tenant_id)s\n    AND", b"WHERE")
+    _replace(SQL._statements, "appointment", b"tenant_id = %(tenant_id)s AND ", b"")
+    for name in ("customer", "customers"):
+        _replace(SQL._statements, name, b"tenant_id = %(tenant_id)s AND ", b"")
+
+
+def _without_inbox() -> None:
+    """Every event counts as new."""
+    from servicekit import consumer
+
+    assert b"ON CONFLICT DO NOTHING" in consumer._INBOX
+    consumer._INBOX = b"SELECT %s::text, %s::text"
+
+
+def _without_key() -> None:
+    """A message may be queued again for its cause (whose constraint is dropped, too): the inbox is left."""
+    from notification.store import _SQL
+
+    _replace(_SQL._statements, "queue", b"ON CONFLICT ON CONSTRAINT message_cause DO NOTHING", b"")
+
+
+def _without_claim() -> None:
+    """A sender takes what is due without putting it ahead, and does not look whether another has it."""
+    from notification.store import _SQL
+
+    _replace(_SQL._statements, "claim", b"FOR UPDATE SKIP LOCKED", b"")
+    _replace(
+        _SQL._statements, "claim", b"SET next_attempt_at = %(lease_ends)s", b"SET tenant_id = m.tenant_id"
+    )
+    _replace(_SQL._statements, "lock_claimed", b"AND next_attempt_at = %(lease_ends)s", b"")
+
+
+def _without_mark() -> None:
+    """A message is handed over without a word in the database that this has begun."""
+    from notification.store import _SQL
+
+    _replace(_SQL._statements, "mark_sending", b"SET status = 'sending',", b"SET")
+    _replace(
+        _SQL._statements, "mark_sending", b"repeated = repeated OR status = 'sending'", b"repeated = repeated"
+    )
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    "lock": _without_lock,
+    "tenant": _without_tenant,
+    "inbox": _without_inbox,
+    "key": _without_key,
+    "claim": _without_claim,
+    "mark": _without_mark,
+}

@@ -1,0 +1,86 @@
+"""A TCP proxy that a test can cut, slow down, or make silent: the network between two parts.
+
+It runs in a thread of its own, with its own loop, so that a busy test does not slow it.
+"""
+
+import asyncio
+import threading
+
+_CHUNK = 64 * 1024
+
+
+class Proxy:
+    """From `port` on this machine to `target`, also on it."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.port = port
+        self._target = target
+        self._delay = 0.0
+        self._open = asyncio.Event()
+        self._links: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self._thread.start()
+        assert ready.wait(10), "the proxy did not start"
+
+    def _run(self, ready: threading.Event) -> None:
+        async def listen() -> None:
+            self._open.set()
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            ready.set()
+
+        self._loop.run_until_complete(listen())
+        self._loop.run_forever()
+
+    def cut(self) -> None:
+        """Every connection breaks, in the midst of whatever it carries; new ones are taken."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        for writer in list(self._links):
+            writer.transport.abort()
+
+    def delay(self, seconds: float) -> None:
+        """Each chunk waits so long, in either direction."""
+        self._delay = seconds
+
+    def silence(self) -> None:
+        """Nothing passes until `heal`; nothing breaks either."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+
+    def heal(self) -> None:
+        self._delay = 0.0
+        self._loop.call_soon_threadsafe(self._open.set)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._cut)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        ends = {writer, back}
+        self._links |= ends
+        try:
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+        finally:
+            self._links -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(_CHUNK):
+                if self._delay:
+                    await asyncio.sleep(self._delay)
+                await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:  # a reset goes on to the other end: a server would keep a dead client's locks
+            writer.transport.abort()

@@ -1,0 +1,165 @@
+"""Rules about booking's events, as an independent consumer read them. Standard library only; see checker.py."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from chaos.evidence import Event, Evidence, Operation, Violation, seconds
+
+_KINDS = {
+    "reschedule": "rescheduled",
+    "cancel": "cancelled",
+    "confirm": "confirmed",
+    "complete": "completed",
+    "no-show": "no-show",
+}
+ASKS = frozenset({"booked", "confirmed", "rescheduled"})
+"""Events behind which a confirmed appointment wants its reminders."""
+
+
+def status_after(before: str | None, event: Event) -> str:
+    """What an appointment is behind an event."""
+    if event.kind == "booked":
+        return "confirmed" if event.data["confirmed"] else "pending"
+    return str(before) if event.kind == "rescheduled" else event.kind
+
+
+def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
+    """Versions 1, 2, 3 … of each appointment, each told of once, in one partition; the last is what the row says.
+
+    The relay may send an event again under its own id, when it was killed; readers know it by that.
+    """
+    rule = "one event a change, in order"
+    found = run.appointment_events()
+    for appointment_id in found.keys() - run.appointments.keys():
+        yield Violation(rule, f"{appointment_id} was told of and is not there")
+    for appointment_id, row in run.appointments.items():
+        events = found.get(appointment_id, [])
+        versions = [event.data["version"] for event in events]
+        if versions != list(range(1, row["version"] + 1)):
+            yield Violation(
+                rule, f"{row} was told of as {[(item.kind, item.data['version']) for item in events]}"
+            )
+            continue
+        key = f"{row['tenant']}/{appointment_id}"
+        if {(item.key, item.tenant, item.data["tenant_id"]) for item in events} != {
+            (key, row["tenant"], row["tenant"])
+        }:
+            yield Violation("tenants are apart", f"events of {row} under another key or tenant: {events}")
+        if len({event.partition for event in events}) > 1:
+            yield Violation(rule, f"{appointment_id} is in several partitions")
+        status = None
+        for event in events:
+            status = status_after(status, event)
+        last = (status, seconds(events[-1].data["starts_at"]), events[-1].data["staff_ids"])
+        if last != (row["status"], row["starts_at"], row["resource_ids"]):
+            yield Violation(rule, f"told of last as {last}, the row is {row}")
+
+
+def changes_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
+    """Each version behind the first is of an operation that was acknowledged with it, or whose fate is unknown.
+
+    One unknown operation explains one version at most. An acknowledged answer is what its version was.
+    """
+    rule = "refused is not, unknown is once at most"
+    asked: dict[str, list[Operation]] = defaultdict(list)
+    for operation in run.operations:
+        if operation.kind in _KINDS and operation.outcome != "refused":
+            asked[operation.args["id"]].append(operation)
+    for appointment_id, events in run.appointment_events().items():
+        unknown = [item for item in asked[appointment_id] if item.outcome == "unknown"]
+        answers = {item.answer["version"]: item for item in asked[appointment_id] if item.outcome == "ok"}
+        status = None
+        for event in events:
+            status = status_after(status, event)
+            version = event.data["version"]
+            answered = answers.get(version)
+            if answered is not None:
+                was = (status, seconds(event.data["starts_at"]), event.data["staff_ids"])
+                said = answered.answer
+                if was != (said["status"], seconds(said["starts_at"]), said["staff_ids"]):
+                    yield Violation(rule, f"{answered} was answered {said}, and it was {was}")
+            acknowledged = any(
+                _is(item, event) and item.answer["version"] == version
+                for item in asked[appointment_id]
+                if item.outcome == "ok"
+            )
+            if version == 1 or acknowledged:
+                continue
+            explains = next((item for item in unknown if _is(item, event)), None)
+            if explains is None:
+                yield Violation(rule, f"nobody has asked for version {version}: {event}")
+            else:
+                unknown.remove(explains)
+
+
+def _is(operation: Operation, event: Event) -> bool:
+    if _KINDS[operation.kind] != event.kind:
+        return False
+    wanted = operation.args.get("starts_at")
+    return wanted is None or seconds(wanted) == seconds(event.data["starts_at"])
+
+
+def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:
+    """Whoever asks behind an acknowledged version is answered that one or a later one."""
+    answered: dict[str, list[tuple[float, float, int, int]]] = defaultdict(list)
+    for operation in run.operations:
+        if operation.outcome == "ok" and operation.kind in {*_KINDS, "read", "list"}:
+            answers = operation.answer if isinstance(operation.answer, list) else [operation.answer]
+            for answer in answers:
+                told = (operation.began, operation.ended, answer["version"], operation.number)
+                answered[answer["id"]].append(told)
+    for appointment_id, by_begin in answered.items():
+        by_end = sorted(by_begin, key=lambda told: told[1])
+        newest, at = 0, 0
+        for began, _, version, number in sorted(by_begin):
+            while at < len(by_end) and by_end[at][1] < began:
+                newest = max(newest, by_end[at][2])
+                at += 1
+            if version < newest:
+                says = (
+                    f"#{number} was answered version {version} of {appointment_id}, after {newest} had been"
+                )
+                yield Violation("nothing overtaken is read", says)
+
+
+def reminders_are_asked_for_once(run: Evidence) -> Iterator[Violation]:
+    """Of each confirmed version and each rule, unless it was late already; withdrawn by the version behind it."""
+    rule = "a reminder is asked for once"
+    requested: dict[tuple[str, int, str], set[str]] = defaultdict(set)
+    withdrawn: set[str] = set()
+    for event in run.events("booking.reminder.v1"):
+        if event.kind == "withdrawn":
+            withdrawn.add(event.data["reminder_id"])
+            continue
+        data = event.data
+        requested[data["appointment_id"], data["appointment_version"], data["rule_id"]].add(
+            data["reminder_id"]
+        )
+    for key, count in Counter({key: len(ids) for key, ids in requested.items()}).items():
+        if count > 1:
+            yield Violation(rule, f"{count} times for {key}")
+    wanted = {(item[0], item[1], item[2]): item[3] for item in reminders_wanted(run)}
+    for key in wanted.keys() ^ requested.keys():
+        yield Violation(rule, f"{key} was {'wanted and not asked for' if key in wanted else 'not wanted'}")
+    for key in wanted.keys() & requested.keys():
+        due, ends = wanted[key]
+        if ends is not None and due > ends and not requested[key] <= withdrawn:
+            yield Violation(rule, f"{key}, due at {due}, was not withdrawn at {ends}")
+
+
+def reminders_wanted(run: Evidence) -> Iterator[tuple[str, int, str, tuple[float, float | None]]]:
+    """(appointment, version, rule, (due, when the next version came)) by the policy; None where none came."""
+    for appointment_id, events in run.appointment_events().items():
+        rules = run.tenants[events[0].tenant]["rules"]
+        status = None
+        for event, following in pairwise([*events, None]):
+            assert event is not None
+            status = status_after(status, event)
+            if status != "confirmed" or event.kind not in ASKS:
+                continue
+            for rule in rules:
+                due = seconds(event.data["starts_at"]) - rule["offset"]
+                if due > seconds(event.data["occurred_at"]):
+                    ends = seconds(following.data["occurred_at"]) if following else None
+                    yield appointment_id, event.data["version"], rule["id"], (due, ends)

@@ -1,0 +1,153 @@
+"""Rules about what customers were sent: all of it, once, and nothing else. Standard library; see checker.py."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from chaos.evidence import Event, Evidence, Row, Violation
+from chaos.rules_events import reminders_wanted
+
+_NOTICES = frozenset({"booked", "confirmed", "rescheduled", "cancelled"})
+_DOUBT_SECONDS = 5.0
+"""So long before and behind a crash a mail's outcome may have been lost by it."""
+_LATE_SECONDS = 120.0
+"""No outage of a run lasts longer; what was due so long before a change was sent before it."""
+
+
+def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
+    """A change of an appointment asks for one notice, a reminder for one message; a reminder comes due once."""
+    rule = "one effect a cause"
+    due: dict[str, set[str]] = defaultdict(set)
+    for event in run.events("scheduler.reminder.v1"):
+        due[event.data["reminder_id"]].add(event.id)
+    for reminder_id, events in due.items():
+        if len(events) > 1:
+            yield Violation(rule, f"reminder {reminder_id} came due {len(events)} times")
+    causes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    told = {
+        (appointment_id, event.data["version"], event.kind)
+        for appointment_id, events in run.appointment_events().items()
+        for event in events
+    }
+    for message in run.final["messages"]:
+        cause = message["reminder_id"] or message["kind"]
+        of = (message["appointment_id"], str(message["appointment_version"]), cause, message["channel"])
+        causes[of].append(message["id"])
+        if message["kind"] == "reminder" and message["reminder_id"] not in due:
+            yield Violation(rule, f"{message} was sent for, and did not come due")
+        if message["kind"] != "reminder":
+            change = (message["appointment_id"], message["appointment_version"], message["kind"])
+            if change not in told:
+                yield Violation(rule, f"{message} is of a change that was not told of")
+        row = run.appointments.get(message["appointment_id"])
+        if row is None or row["tenant"] != message["tenant"]:
+            yield Violation("tenants are apart", f"{message} is of {row}")
+    for key, ids in causes.items():
+        if len(ids) > 1:
+            yield Violation(rule, f"{len(ids)} messages for {key}")
+
+
+def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
+    """As the mail server has them; a second copy only where a crash left the first in doubt, and that is said."""
+    rule = "one mail a message"
+    mails: dict[str, list[Row]] = defaultdict(list)
+    for mail in run.final["mails"]:
+        mails[mail["message_id"]].append(mail)
+    messages = {message["id"]: message for message in run.final["messages"]}
+    for message_id in mails.keys() - messages.keys():
+        yield Violation(rule, f"{mails[message_id]} is of no message")
+    for message_id, message in messages.items():
+        copies = sorted(mails.get(message_id, []), key=lambda mail: mail["created"])
+        if message["status"] == "sent" and not copies:
+            yield Violation(rule, f"{message} was not received")
+        if message["status"] == "suppressed" and copies:
+            yield Violation(rule, f"{message} was received")
+        address = (
+            run.email_of(message["appointment_id"]) if message["appointment_id"] in run.appointments else ""
+        )
+        if {mail["to"] for mail in copies} - {address}:
+            yield Violation("tenants are apart", f"{message} for {address} went to {copies}")
+        if len(copies) > max(1, message["attempts"]) or (len(copies) > 1 and not message["repeated"]):
+            yield Violation(rule, f"{message} was received {len(copies)} times and does not say so")
+        for copy in copies[:-1]:
+            if not _in_doubt(run, copy["created"] - run.setup["epoch"]):
+                yield Violation(rule, f"{message} was repeated and nothing had left it in doubt: {copies}")
+
+
+def _in_doubt(run: Evidence, at: float) -> bool:
+    """Whether a crash may have kept the sender from writing down what it had sent."""
+    return any(
+        fault.target in {"notification", "postgres"} and abs(fault.at - at) < _DOUBT_SECONDS
+        for fault in run.faults
+    )
+
+
+def nothing_is_lost(run: Evidence) -> Iterator[Violation]:
+    """Whoever agreed to mail was told of how their appointment stands, and was reminded of it."""
+    agreed = {item.args["email"] for item in run.operations if item.kind == "book" and item.args["consent"]}
+    writes_to = {key for key in run.appointments if run.email_of(key) in agreed}
+    for message in run.final["messages"]:
+        if message["status"] in {"queued", "sending"}:
+            yield Violation("nothing is lost", f"{message} is not settled")
+    yield from _notices(run, writes_to)
+    yield from _reminders(run, writes_to)
+
+
+def _notices(run: Evidence, writes_to: set[str]) -> Iterator[Violation]:
+    rule = "nothing is lost"
+    by_change = {
+        (item["appointment_id"], item["appointment_version"], item["kind"]): item
+        for item in run.final["messages"]
+    }
+    for appointment_id, events in run.appointment_events().items():
+        for event in events:
+            if event.kind not in _NOTICES:
+                continue
+            message = by_change.get((appointment_id, event.data["version"], event.kind))
+            if message is None:
+                yield Violation(rule, f"nothing was sent for {event}")
+            elif appointment_id not in writes_to and message["status"] != "suppressed":
+                yield Violation(rule, f"{message} was sent without consent")
+            elif appointment_id in writes_to and event is events[-1] and message["status"] != "sent":
+                yield Violation(rule, f"{message} was not sent")
+
+
+def _reminders(run: Evidence, writes_to: set[str]) -> Iterator[Violation]:
+    rule = "nothing is lost"
+    by_reminder = {item["reminder_id"]: item for item in run.final["messages"] if item["reminder_id"]}
+    for appointment_id, key, (due, ends) in _reminder_ids(run):
+        over = ends is not None and due > ends - _LATE_SECONDS
+        if over or due > run.marks["quiet"]["clock"]:
+            continue
+        message = by_reminder.get(key)
+        if message is None:
+            yield Violation(rule, f"reminder {key} of {appointment_id}, due at {due}, asked for no message")
+        elif ends is None and appointment_id in writes_to and message["status"] != "sent":
+            yield Violation(rule, f"{message} was not sent")
+
+
+def withdrawn_is_not_sent(run: Evidence) -> Iterator[Violation]:
+    """A reminder that came due when all was healed and quiet, of a version that was over by then, is not sent."""
+    if "healed" not in run.marks:  # a run without faults, and without reminders
+        return
+    by_reminder = {item["reminder_id"]: item for item in run.final["messages"] if item["reminder_id"]}
+    healed = run.marks["healed"]["clock"] + run.setup["clock_slack"]
+    for appointment_id, key, (due, ends) in _reminder_ids(run):
+        if ends is not None and ends < healed < due and key in by_reminder:
+            says = f"{by_reminder[key]} of {appointment_id} was due at {due} and withdrawn at {ends}"
+            yield Violation("what is withdrawn is not sent", says)
+
+
+def _reminder_ids(run: Evidence) -> Iterator[tuple[str, str, tuple[float, float | None]]]:
+    """(appointment, reminder id, times) of what was wanted and asked for."""
+    ids: dict[tuple[str, int, str], str] = {}
+    for event in run.events("booking.reminder.v1"):
+        if event.kind == "requested":
+            ids[_key(event)] = event.data["reminder_id"]
+    for appointment_id, version, rule_id, times in reminders_wanted(run):
+        reminder_id = ids.get((appointment_id, version, rule_id))
+        if reminder_id is not None:
+            yield appointment_id, reminder_id, times
+
+
+def _key(event: Event) -> tuple[str, int, str]:
+    return event.data["appointment_id"], event.data["appointment_version"], event.data["rule_id"]

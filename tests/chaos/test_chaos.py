@@ -1,0 +1,103 @@
+"""Everything is killed, cut, delayed and put out of step while clients book; the checker finds nothing wrong.
+
+`make test-chaos OPERATIONS=100000 SEED=7` is the long run; `make test` has a short one. The history and the verdict
+are kept in build/chaos/<seed>.
+"""
+
+import asyncio
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chaos.checker import judge
+from chaos.clients import Town, busy, starts_from
+from chaos.final import quiet, whole_state, write
+from chaos.history import History
+from chaos.nemesis import JUMP, Nemesis
+from chaos.town import AHEAD, first_start, shop
+from chaos.world import World, told, whole_world
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import Databases
+from support.events import Topics, until
+from support.mail import Mailpit
+
+OPERATIONS = int(os.environ.get("OPERATIONS", "600"))
+_AFTERWARDS = max(100, OPERATIONS // 20)
+_STARTS = max(16, OPERATIONS // 150)
+"""In a long run the first days would be full, and then nothing could be booked."""
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_stands_whatever_is_killed(
+    own_databases: Databases,
+    broker: Broker,
+    mailpit: Mailpit,
+    minter: TokenMinter,
+    jwks_url: str,
+    seed: str,
+    kept: Path,
+) -> None:
+    """Takes about 45 s: a round of all faults, the restarts of Kafka and PostgreSQL among them."""
+    folder = kept / "run"
+    with (
+        History(folder) as history,
+        closing(World(own_databases, history, folder, minter, jwks_url)) as world,
+        whole_world(world, mailpit, broker) as urls,
+        closing(Nemesis(world, broker, seed, pause=0.3 if OPERATIONS < 10_000 else 2.0)) as nemesis,
+    ):
+        first = first_start()
+        shops = [shop(first), shop(first), shop(first, reminders=False)]
+        history.setup(seed=seed, clock_slack=2 * JUMP, tenants=[item.setup() for item in shops])
+        topics = Topics(broker.super_user() | {"log_level": "0"})
+        told(world, topics, [event for item in shops for event in item.events])
+        town = Town(shops, starts_from(first, _STARTS), urls)
+        ended = threading.Event()
+
+        def enough() -> bool:
+            return history.operations >= OPERATIONS
+
+        def over() -> bool:
+            return breaking.done() or (enough() and nemesis.rounds > 0)
+
+        with ThreadPoolExecutor(1) as thread:
+            breaking = thread.submit(nemesis.run, enough, ended)
+            try:
+                asyncio.run(busy(town, history, minter, seed, over))
+            finally:
+                ended.set()
+            breaking.result()
+        history.mark("ends", operations=history.operations)
+        world.set_clocks(0)
+        world.heal()
+        quiet(world, broker.super_user())
+        history.mark("healed", clock=world.clocks["booking"].now())
+        world.set_clocks(AHEAD.total_seconds() - 600)  # most reminders come due at once
+        quiet(world, broker.super_user())
+        world.set_clocks(AHEAD.total_seconds() + 7200)  # and then the first appointments have begun
+        until(world.parts["booking-a"].ready, "booking is ready")
+        until_operations = history.operations + _AFTERWARDS
+        asyncio.run(
+            busy(
+                town,
+                history,
+                minter,
+                f"{seed}/after",
+                lambda: history.operations >= until_operations,
+                afterwards=True,
+            )
+        )
+        quiet(world, broker.super_user())
+        history.mark("quiet", clock=world.clocks["scheduler"].now())
+        state = whole_state(world, topics, {str(item.id) for item in shops}, mailpit)
+    write(folder, state)
+    verdict = judge(folder)
+    counts = {name: value for name, value in verdict.items() if name not in {"violations", "rules"}}
+    print(f"\nseed {seed}, kept in {folder}: {json.dumps(counts, indent=1)}")  # noqa: T201 - for who runs it long
+    assert verdict["violations"][:5] == []
+    assert verdict["outcomes"]["ok"] > 100

@@ -1,0 +1,161 @@
+"""The checker sees what each guard is for: with the guard it finds nothing, without it, it does.
+
+Guards stand one before the other, so a mutation first takes away what stands before the one that is put to the
+test: the lock before the constraint, the queries' own filter before row level security, the message's key before
+the inbox. All that is changed is a database and processes of the test's own.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from chaos.checker import judge
+from chaos.clients import Town, busy, starts_from
+from chaos.final import booking_state, quiet, whole_state, write
+from chaos.history import History
+from chaos.launch import mutated
+from chaos.town import Shop, first_start, shop
+from chaos.world import World, know, notification_env, told
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import Databases
+from support.events import Topics
+from support.mail import Mailpit
+
+pytestmark = pytest.mark.slow
+
+Begin = Callable[[str], AbstractContextManager[tuple[World, list[Shop]]]]
+_NO_CONSTRAINT = (
+    "ALTER TABLE allocation DROP CONSTRAINT allocation_no_overlap",
+    "DROP INDEX allocation_place",
+)
+_NO_POLICY = tuple(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for table in ("appointment", "customer"))
+_NO_KEY = ("ALTER TABLE message DROP CONSTRAINT message_cause",)
+
+
+@pytest.fixture
+def begin(databases: Databases, minter: TokenMinter, jwks_url: str, seed: str, kept: Path) -> Begin:
+    """Makes an empty world with two businesses, whose history is kept under a name; chance kills nothing of it."""
+
+    @contextmanager
+    def made(name: str) -> Iterator[tuple[World, list[Shop]]]:
+        folder = kept / name
+        shops = [shop(first_start(), reminders=False) for _ in range(2)]
+        with (
+            History(folder) as history,
+            closing(World(databases, history, folder, minter, jwks_url)) as world,
+        ):
+            history.setup(seed=seed, clock_slack=0, tenants=[item.setup() for item in shops])
+            yield world, shops
+
+    return made
+
+
+def clients(world: World, shops: list[Shop], urls: list[str], operations: int) -> None:
+    """So many operations, for few starts."""
+    town, history = Town(shops, starts_from(first_start(), 12), urls), world.history
+    asyncio.run(busy(town, history, world.minter, "mutations", lambda: history.operations >= operations))
+
+
+def rules_broken(world: World, state: dict[str, Any]) -> set[str]:
+    world.history.flush()
+    write(world.folder, state)
+    return {found["rule"] for found in judge(world.folder)["violations"]}
+
+
+def booked(begin: Begin, name: str, mutation: str, *changes: str) -> set[str]:
+    """Two booking servers with a mutation and a changed database; the rules that were broken."""
+    with begin(name) as (world, shops):
+        parts = [
+            world.service("booking", "serve", called=f"booking-{n}", **mutated(mutation)) for n in ("a", "b")
+        ]
+        world.change("booking", *changes)
+        world.ready()
+        asyncio.run(know(world, shops))
+        clients(world, shops, [part.url for part in parts], 600)
+        return rules_broken(world, {"booking": booking_state(world)})
+
+
+def test_the_constraint(begin: Begin) -> None:
+    """Takes about 10 s: twice two servers. Writers take no lock, so that only the constraint is between them."""
+    assert booked(begin, "constraint", "lock") == set()
+    assert "no overlap beyond capacity" in booked(begin, "no-constraint", "lock", *_NO_CONSTRAINT)
+
+
+def test_row_level_security(begin: Begin) -> None:
+    """Takes about 10 s, likewise. Queries do not say whose rows they want."""
+    assert booked(begin, "policy", "tenant") == set()
+    assert "tenants are apart" in booked(begin, "no-policy", "tenant", *_NO_POLICY)
+
+
+class Sending:
+    """Booking and notification on a Kafka and a mail server that the tests of the file share."""
+
+    def __init__(self, begin: Begin, broker: Broker, mailpit: Mailpit) -> None:
+        self._begin, self._broker, self._mailpit = begin, broker, mailpit
+
+    def broken(
+        self,
+        name: str,
+        *mutations: str,
+        changes: tuple[str, ...] = (),
+        dies: tuple[str, str] | None = None,
+        senders: int = 1,
+    ) -> set[str]:
+        """The rules that were broken; `dies` is a part and the named point at which it does."""
+        broker, topics = self._broker, Topics(self._broker.super_user())
+        prefix = f"{name}."
+        for topic in ("booking.appointment.v1", "scheduler.reminder.v1"):
+            topics.pass_over(f"{prefix}notification.messages", topic)
+        httpx.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
+        with self._begin(name) as (world, shops):
+            booking = world.service(
+                "booking", "all", **broker.service_env("booking"), kafka_group_prefix=prefix
+            )
+            env = (
+                notification_env(broker, self._mailpit) | mutated(*mutations) | {"kafka_group_prefix": prefix}
+            )
+            world.service("notification", "all", **env)
+            for n in range(1, senders):
+                world.service("notification", "consume", called=f"sender-{n}", **env)
+            world.change("notification", *changes)
+            world.ready()
+            told(world, topics, [event for item in shops for event in item.events])
+            if dies is not None:
+                world.parts[dies[0]].arm(dies[1])
+                world.parts[dies[0]].kill()
+                world.ready()
+            clients(world, shops, [booking.url], 150)
+            quiet(world, broker.super_user(), prefix=prefix)
+            state = whole_state(world, topics, {str(item.id) for item in shops}, self._mailpit)
+            return rules_broken(world, state)
+
+
+@pytest.fixture
+def sending(begin: Begin, broker: Broker, mailpit: Mailpit) -> Sending:
+    return Sending(begin, broker, mailpit)
+
+
+def test_the_inbox(sending: Sending) -> None:
+    """Takes about 25 s. Messages have no key of their own, and the relay dies behind what it has sent."""
+    relay = "booking", "relay.produced"
+    assert sending.broken("inbox", "key", changes=_NO_KEY, dies=relay) == set()
+    assert "one effect a cause" in sending.broken("no-inbox", "key", "inbox", changes=_NO_KEY, dies=relay)
+
+
+def test_the_claim_of_a_message(sending: Sending) -> None:
+    """Takes about 25 s. Two senders share the queue."""
+    assert sending.broken("claim", senders=2) == set()
+    assert "one mail a message" in sending.broken("no-claim", "claim", senders=2)
+
+
+def test_the_mark_of_a_message_that_is_being_sent(sending: Sending) -> None:
+    """Takes about 25 s. The sender dies behind the hand-over: what is sent again has to say so."""
+    sender = "notification", "notification.sent"
+    assert sending.broken("mark", dies=sender) == set()
+    assert "one mail a message" in sending.broken("no-mark", "mark", dies=sender)

@@ -1,0 +1,113 @@
+"""The businesses of a chaos run: as the events that tell of them, and as the history's setup record has them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from contracts.booking import Channel
+from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.model import Event, Money
+from contracts.platform import TenantChanged
+from servicekit.ids import new_id
+from support.tenants import new_tenant
+
+STEP = timedelta(minutes=15)
+AHEAD = timedelta(hours=6)
+"""From the run's begin to the first appointment: the clocks are put forward to it only when all is quiet."""
+_ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
+_SERVICES: tuple[dict[str, Any], ...] = (
+    {"name": "Cut", "duration_minutes": 30, "buffer_after_minutes": 5},
+    {"name": "Long", "duration_minutes": 60, "buffer_before_minutes": 10},
+    {"name": "Class", "duration_minutes": 45, "capacity": 4},
+    {"name": "Talk", "duration_minutes": 15, "requires_confirmation": True},
+)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One business."""
+
+    tenant: TenantChanged
+    staff: tuple[StaffChanged, ...]
+    services: tuple[ServiceChanged, ...]
+    policy: PolicyChanged
+
+    @property
+    def id(self) -> UUID:
+        return self.tenant.tenant_id
+
+    @property
+    def events(self) -> list[Event]:
+        """What tells of it, the tenant first."""
+        return [self.tenant, *self.staff, *self.services, self.policy]
+
+    def setup(self) -> dict[str, Any]:
+        """As the checker knows it; lengths in seconds."""
+        return {
+            "id": str(self.id),
+            "staff": [str(member.staff_id) for member in self.staff],
+            "rules": [{"id": str(rule.rule_id), "offset": rule.offset_seconds} for rule in self.policy.rules],
+            "services": [
+                {
+                    "id": str(service.service_id),
+                    "tenant": str(self.id),
+                    "duration": service.duration_minutes * 60,
+                    "before": service.buffer_before_minutes * 60,
+                    "after": service.buffer_after_minutes * 60,
+                    "capacity": service.capacity,
+                }
+                for service in self.services
+            ],
+        }
+
+
+def first_start() -> datetime:
+    """The first appointment of a run that begins now."""
+    quarters = int((datetime.now(UTC) + AHEAD).timestamp() // STEP.total_seconds()) + 1
+    return datetime.fromtimestamp(quarters * STEP.total_seconds(), UTC)
+
+
+def shop(first: datetime, *, staff: int = 3, reminders: bool = True) -> Shop:
+    """Reminders of the first appointments come due some seconds from now, those of the next hours in an hour."""
+    tenant = new_tenant()
+    tenant_id = tenant.tenant_id
+    members = tuple(
+        StaffChanged(
+            tenant_id=tenant_id,
+            staff_id=new_id(),
+            version=1,
+            name=f"Ada {n}",
+            timezone="Europe/Lisbon",
+            weekly_hours=_ALL_DAY,
+            exceptions=[],
+        )
+        for n in range(staff)
+    )
+    services = tuple(
+        _service(tenant_id, [member.staff_id for member in members], fields) for fields in _SERVICES
+    )
+    ahead = int((first - datetime.now(UTC)).total_seconds())
+    offsets = [ahead - 12, ahead - 20, int(AHEAD.total_seconds()) - 3600] if reminders else []
+    rules = [ReminderRule(rule_id=new_id(), offset_seconds=n, channel=Channel.EMAIL) for n in offsets]
+    return Shop(tenant, members, services, PolicyChanged(tenant_id=tenant_id, version=1, rules=rules))
+
+
+def _service(tenant_id: UUID, staff_ids: list[UUID], fields: dict[str, Any]) -> ServiceChanged:
+    given: dict[str, Any] = {
+        "tenant_id": tenant_id,
+        "service_id": new_id(),
+        "version": 1,
+        "description": "",
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "slot_step_minutes": 15,
+        "minimum_notice_minutes": 0,
+        "booking_window_days": 60,
+        "cancellation_window_minutes": 0,
+        "capacity": 1,
+        "requires_confirmation": False,
+        "price": Money(amount=2500, currency="EUR"),
+        "staff_ids": staff_ids,
+    }
+    return ServiceChanged(**given | fields)

@@ -1,0 +1,237 @@
+"""The real parts of a chaos run, each of which may be killed at any moment and is started again at once.
+
+Two booking servers and a second relay share a database, so that nothing is right merely because one process does it
+all. Services reach PostgreSQL, and clients reach booking, through proxies. Kafka and PostgreSQL are the run's own.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+import support.tenants
+from booking.catalog import CatalogFollower
+from chaos.history import History
+from chaos.launch import Clock, start
+from chaos.proxy import Proxy
+from chaos.town import Shop
+from contracts.business import PolicyChanged
+from contracts.model import Event
+from devstack.processes import free_port
+from servicekit.db import Database
+from servicekit.testing.tokens import TokenMinter
+from support.broker import Broker
+from support.databases import Databases, ServiceDatabase
+from support.events import Topics, until
+from support.mail import Mailpit
+from support.processes import SOON_GONE
+from support.programs import Program
+
+LINK_KEY = "k" * 40
+HOLD_SECONDS = 25
+
+
+class Part:
+    """One process. It is started again whenever it ends, with the next named fault point that waits for it."""
+
+    def __init__(self, name: str, command: list[str], env: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.port = int(env.get("port") or free_port())
+        self.log = folder / f"{name}.log"
+        self.log.touch()
+        self._command = command
+        settings = {
+            f"SLOTWRIGHT_{key.upper()}": value for key, value in env.items() if not key.startswith("CHAOS_")
+        }
+        own = {key: value for key, value in env.items() if key.startswith("CHAOS_")}
+        self._env = settings | own | {"SLOTWRIGHT_PORT": str(self.port)}
+        self._lock = threading.Lock()
+        self._faults: list[str] = []
+        self.process = self._start("")
+
+    def _start(self, fault: str) -> Program:
+        armed = {"SLOTWRIGHT_FAULT": fault} if fault else {}
+        return start(self._command, self._env | armed, self.log)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def arm(self, fault: str) -> None:
+        """The next process of it kills itself there."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def kill(self) -> None:
+        """SIGKILL, wherever it is."""
+        process = self.process
+        process.kill()
+        process.wait(10)
+
+    def mend(self, *, calm: bool) -> bool:
+        """Starts it again where it has ended, without a fault when all is to be `calm`; whether it had ended."""
+        with self._lock:
+            if self.process.poll() is None:
+                return False
+            if calm:
+                self._faults.clear()
+            self.process = self._start(self._faults.pop(0) if self._faults else "")
+            return True
+
+    def armed(self) -> bool:
+        """Whether a fault waits for its next process."""
+        return bool(self._faults)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+class World:
+    """All of them, watched by a thread until `close`."""
+
+    def __init__(
+        self, databases: Databases, history: History, folder: Path, minter: TokenMinter, jwks_url: str
+    ) -> None:
+        self.databases, self.history, self.minter = databases, history, minter
+        self.folder = folder
+        self.parts: dict[str, Part] = {}
+        self.proxies: dict[str, Proxy] = {}
+        self.clocks: dict[str, Clock] = {}
+        self.database: dict[str, ServiceDatabase] = {}
+        self.calm = False
+        self._env = {"jwks_url": jwks_url, "public_url": minter.issuer, "link_key": LINK_KEY} | SOON_GONE
+        self._stack = ExitStack()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._mend, daemon=True)
+        self._watch.start()
+
+    def service(self, name: str, role: str, *, called: str = "", **env: str) -> Part:
+        """Starts a process of a service; those of one service share database, proxy and clock."""
+        if name not in self.database:
+            self.database[name] = self.databases.for_service(name)
+            self.clocks[name] = Clock(self.folder / f"{name}.clock")
+            self.proxies[f"{name}>postgres"] = self._proxy(self.databases.server.port)
+        url = self.database[name].settings.database_url.get_secret_value()
+        proxied = url.replace(f":{self.databases.server.port}/", f":{self.proxies[f'{name}>postgres'].port}/")
+        given = self._env | {"database_url": proxied} | self.clocks[name].env | env
+        part = Part(called or name, [name, role], given, self.folder)
+        self.parts[part.name] = part
+        return part
+
+    def _proxy(self, target: int) -> Proxy:
+        return self._stack.enter_context(closing(Proxy(free_port(), target)))
+
+    def front(self, part: Part) -> str:
+        """A URL of it that goes through a proxy."""
+        proxy = self.proxies[f"clients>{part.name}"] = self._proxy(part.port)
+        return f"http://127.0.0.1:{proxy.port}"
+
+    def ready(self, *, seconds: float = 90) -> None:
+        """Waits for all of them."""
+        for part in self.parts.values():
+            until(part.ready, f"{part.name} is ready: {part.log}", seconds=seconds)
+
+    def _mend(self) -> None:
+        while not self._ended.wait(0.05):
+            for part in list(self.parts.values()):
+                if part.mend(calm=self.calm):
+                    self.history.fault("ended", part.name)
+
+    def heal(self) -> None:
+        """No more faults: clocks go right, the network is whole, what is armed is disarmed, and all of it runs."""
+        self.calm = True
+        for proxy in self.proxies.values():
+            proxy.heal()
+        for part in self.parts.values():
+            part.kill()  # one may wait for a fault point that it has not reached
+        self.ready()
+
+    def set_clocks(self, offset: float) -> None:
+        """All clocks, ahead of the true time by so many seconds."""
+        for clock in self.clocks.values():
+            clock.set(offset)
+
+    def rows(self, service: str, statement: str, *values: object) -> list[DictRow]:
+        """Past row level security."""
+        with psycopg.connect(self.database[service].admin_url, row_factory=dict_row) as conn:
+            return conn.execute(statement.encode(), values).fetchall()
+
+    def change(self, service: str, *statements: str) -> None:
+        """Alters the database as its superuser."""
+        with psycopg.connect(self.database[service].admin_url) as conn:
+            for statement in statements:
+                conn.execute(statement.encode())
+
+    def close(self) -> None:
+        self._ended.set()
+        self._watch.join()
+        for part in self.parts.values():
+            part.stop()
+        self._stack.close()
+
+
+@contextmanager
+def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[list[str]]:
+    """Booking, scheduler and notification; gives the URLs of booking's servers, through proxies."""
+    booking = broker.service_env("booking") | {"hold_seconds": str(HOLD_SECONDS)}
+    first = world.service("booking", "all", called="booking-a", **booking)
+    second = world.service("booking", "serve", called="booking-b", **booking)
+    world.service("booking", "relay", called="booking-relay", **booking)
+    world.service("scheduler", "all", **broker.service_env("scheduler"))
+    world.service("notification", "all", **notification_env(broker, mailpit))
+    world.ready()
+    yield [world.front(first), world.front(second)]
+
+
+def notification_env(broker: Broker, mailpit: Mailpit) -> dict[str, str]:
+    """With a lease so short that a run need not wait long for what a crash has left in doubt."""
+    own = {
+        "smtp_port": str(mailpit.smtp_port),
+        "send_timeout": "2",
+        "lease_seconds": "3",
+        "database_pool_size": "12",
+    }
+    return broker.service_env("notification") | own
+
+
+def told(world: World, topics: Topics, events: Iterable[Event]) -> None:
+    """Publishes them, and waits until booking and notification know."""
+    ids = {topics.publish(event): event for event in events}
+    heard = [key for key, event in ids.items() if not isinstance(event, PolicyChanged)]
+    for service, wanted in {"booking": list(ids), "notification": heard}.items():
+        until(partial(_heard, world, service, wanted), f"{service} knows the businesses")
+
+
+async def know(world: World, shops: Iterable[Shop]) -> None:
+    """Writes the businesses into booking's database, as its consumers would, where no Kafka tells of them."""
+    db = Database(world.database["booking"].settings, application="test")
+    await db.open()
+    try:
+        follower = CatalogFollower()
+        for shop in shops:
+            await support.tenants.know(db, shop.tenant)
+            async with db.tenant(shop.id) as conn:
+                for member in shop.staff:
+                    await follower.staff_changed(conn, member)
+                for service in shop.services:
+                    await follower.service_changed(conn, service)
+                await follower.policy_changed(conn, shop.policy)
+    finally:
+        await db.close()
+
+
+def _heard(world: World, service: str, event_ids: list[str]) -> bool:
+    found = "SELECT 1 FROM inbox WHERE event_id = ANY(%s)"
+    return len(world.rows(service, found, event_ids)) >= len(event_ids)

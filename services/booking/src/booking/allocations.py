@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from booking.availability import Day, within_hours
+from booking.availability import Day, Slot, slots, within_hours
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
 from contracts.business import Hours, HoursException
@@ -92,16 +92,33 @@ async def candidates(
     taken = await busy(conn, tenant_id, ids, begin, end, now, but=but)
     free = [item for item in working if Day(offer, item.resource_id, taken).free(starts_at)]
     if len(free) > 1:
-        values = {
-            "tenant_id": tenant_id,
-            "resource_ids": ids,
-            "begin": starts_at - _LOAD_WINDOW,
-            "end": starts_at + _LOAD_WINDOW,
-        }
-        rows = await (await conn.execute(SQL.loads, values)).fetchall()
-        load = {row["resource_id"]: row["load"] for row in rows}
+        load = await loads(conn, tenant_id, ids, starts_at - _LOAD_WINDOW, starts_at + _LOAD_WINDOW)
         free.sort(key=lambda item: (load.get(item.resource_id, 0), item.resource_id))
     return working, free
+
+
+async def loads(
+    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], begin: datetime, end: datetime
+) -> dict[UUID, int]:
+    """How much each resource has to do between two instants; nothing for an idle one."""
+    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids), "begin": begin, "end": end}
+    rows = await (await conn.execute(SQL.loads, values)).fetchall()
+    return {row["resource_id"]: row["load"] for row in rows}
+
+
+async def free_slots(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    staff_id: UUID | None,
+    window: tuple[datetime, datetime],
+    now: datetime,
+) -> list[Slot]:
+    """What can be booked of a service, by `staff_id` or anyone, with a start within the window (half open)."""
+    found = await resources(conn, tenant_id, [staff_id] if staff_id else offer.resource_ids)
+    begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
+    ids = [resource.resource_id for resource in found]
+    return slots(offer, found, await busy(conn, tenant_id, ids, begin, end, now), window, now)
 
 
 async def allocate(
@@ -125,6 +142,13 @@ async def allocate(
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:
     """Gives back what an appointment takes."""
     await conn.execute(SQL.release_appointment, {"tenant_id": tenant_id, "appointment_id": appointment_id})
+
+
+async def release_hold(conn: Connection, tenant_id: UUID, hold_id: UUID) -> None:
+    """Gives back what a hold keeps, before its time."""
+    values = {"tenant_id": tenant_id, "hold_id": hold_id}
+    await conn.execute(SQL.release_hold, values)
+    await conn.execute(SQL.delete_hold, values)
 
 
 async def add_hold(conn: Connection, tenant_id: UUID, hold: Hold) -> None:

@@ -5,12 +5,13 @@ from booking.consumers import BookingHooks, catalog_consumer
 from booking.routes import ROUTERS
 from booking.service import BookingService
 from booking.settings import BookingSettings
-from booking.workers import HoldSweeper
+from booking.waitlist_service import WaitlistService
+from booking.workers import HoldSweeper, WaitlistOfferer
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, WaitlistLinks
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
@@ -25,11 +26,22 @@ def build(settings: Settings) -> Parts:
     db = Database(DatabaseSettings(), application="booking")
     keys = RemoteKeys(tokens)
     tenants = TenantFollower(Component.BOOKING, db, kafka, BookingHooks())
+    links = AppointmentLinks(settings.link_key)
+    offerer = WaitlistOfferer(db, offer_seconds=settings.offer_seconds)
     service = BookingService(
         db,
-        links=AppointmentLinks(settings.link_key),
+        links=links,
         public_url=settings.public_url,
         hold_seconds=settings.hold_seconds,
+        freed=offerer.nudge,
+        waitlist=WaitlistService(
+            db,
+            links=WaitlistLinks(settings.link_key),
+            appointments=links,
+            public_url=settings.public_url,
+            offer_seconds=settings.offer_seconds,
+            freed=offerer.nudge,
+        ),
     )
     return Parts(
         routers=ROUTERS,
@@ -42,6 +54,7 @@ def build(settings: Settings) -> Parts:
             tenants.reporter,
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),
+            offerer,
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from booking import waitlist_store
 from booking.domain import Offer
 from booking.store import SQL
 from contracts.business import PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
-from servicekit.db import Connection
+from servicekit.db import Connection, affected
 
 
 class CatalogFollower:
@@ -28,7 +29,8 @@ class CatalogFollower:
             "weekly_hours": Jsonb([item.model_dump(mode="json") for item in event.weekly_hours]),
             "exceptions": Jsonb([item.model_dump(mode="json") for item in event.exceptions]),
         }
-        await conn.execute(SQL.save_resource, values)
+        if affected(await conn.execute(SQL.save_resource, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def service_changed(self, conn: Connection, event: ServiceChanged) -> None:
         values = {
@@ -50,7 +52,8 @@ class CatalogFollower:
             "currency": event.price.currency,
             "resource_ids": event.staff_ids,
         }
-        await conn.execute(SQL.save_offer, values)
+        if affected(await conn.execute(SQL.save_offer, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def policy_changed(self, conn: Connection, event: PolicyChanged) -> bool:
         """False when a newer policy is known already."""

@@ -109,6 +109,7 @@ class Appointment:
     source: str
     notes: str
     created_at: datetime
+    series_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from servicekit.db import Connection
 from servicekit.errors import FieldError, Invalid
 from servicekit.ids import new_id
 
-_STAFF_AHEAD = timedelta(days=731)
+STAFF_AHEAD = timedelta(days=731)
+"""How far ahead the business itself may book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,27 @@ class BookingRequest:
     consent: Consent
     timezone: str | None
     hold_id: UUID | None
-    source: Literal["public", "staff"]
+    source: Literal["public", "staff", "waitlist"]
     notes: str = ""
+
+    def customer(self, locale: str) -> Customer:
+        """Whom it is for; `locale` where none was named."""
+        return Customer(
+            customer_id=new_id(),
+            version=1,
+            name=self.name,
+            email=self.email,
+            phone=self.phone,
+            locale=self.locale or locale,
+            consent=self.consent,
+        )
 
 
 async def hold(
     conn: Connection, tenant_id: UUID, wanted: HoldRequest, now: datetime, *, lasts: timedelta
 ) -> tuple[Hold, Offer]:
     """Keeps a slot until `now + lasts`. Raises SlotTaken, Invalid."""
-    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
     expires_at = now + lasts
@@ -80,11 +93,37 @@ async def hold(
 
 async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime) -> Appointment:
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
+    appointment = await place(conn, tenant, wanted, now)
+    await usage.consume(conn, tenant, "bookings_per_month", now)
+    return appointment
+
+
+async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
+    """Adds the customer, or renews what is known of the same person; tells it either way."""
+    kept = await store.add_customer(conn, tenant_id, customer)
+    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
+    return kept
+
+
+async def place(
+    conn: Connection,
+    tenant: TenantChanged,
+    wanted: BookingRequest,
+    now: datetime,
+    *,
+    customer: Customer | None = None,
+    appointment_id: UUID | None = None,
+    series_id: UUID | None = None,
+) -> Appointment:
+    """As `book`, without counting it: that is the caller's, and last.
+
+    `customer` is one who is known already, `appointment_id` an id that was promised.
+    """
     tenant_id = tenant.tenant_id
-    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
-    appointment_id = new_id()
+    appointment_id = appointment_id or new_id()
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
         resource_id = await take(
@@ -98,20 +137,9 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         )
     else:
         resource_id = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
-    customer = await store.add_customer(
-        conn,
-        tenant_id,
-        Customer(
-            customer_id=new_id(),
-            version=1,
-            name=wanted.name,
-            email=wanted.email,
-            phone=wanted.phone,
-            locale=wanted.locale or tenant.locale,
-            consent=wanted.consent,
-        ),
-    )
-    pending = offer.requires_confirmation and wanted.source == "public"
+    if customer is None:
+        customer = await add_customer(conn, tenant_id, wanted.customer(tenant.locale), now)
+    pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
         version=1,
@@ -127,9 +155,9 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         source=wanted.source,
         notes=wanted.notes,
         created_at=now,
+        series_id=series_id,
     )
     await store.add_appointment(conn, tenant_id, appointment)
-    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, customer), time=now)
     await outbox.publish(
         conn,
         "booking",
@@ -142,8 +170,19 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         copy_to=tenant,
     )
     await reminders.align(conn, tenant_id, appointment, "rescheduled", now)
-    await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
+
+
+async def lock_candidates(
+    conn: Connection, tenant_id: UUID, offer: Offer, staff_id: UUID | None
+) -> list[Resource]:
+    """Locks whatever an appointment of the service may take, once and in the order of ids.
+
+    For who takes several times in one transaction: `take` locks each time, and the locks of two such would cross.
+    """
+    return await allocations.resources(
+        conn, tenant_id, [staff_id] if staff_id else offer.resource_ids, lock=True
+    )
 
 
 async def take(
@@ -195,13 +234,14 @@ def slot_taken() -> SlotTaken:
 def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:
     """Raises Invalid for a start in the past, or one that the offer's notice and window do not allow."""
     fault = bookable(offer, starts_at, now)
-    if by_staff and now < starts_at <= now + _STAFF_AHEAD:
+    if by_staff and now < starts_at <= now + STAFF_AHEAD:
         fault = None
     if fault is not None:
         raise Invalid.field("/starts_at", fault)
 
 
-async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
+async def offered(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
+    """The service, performed by that member of staff where one is named. Raises Invalid."""
     offer = await catalog.offer(conn, tenant_id, service_id)
     if offer is None:
         raise Invalid.field("/service_id", "is not a service of this business")

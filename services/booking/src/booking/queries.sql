@@ -95,6 +95,10 @@ RETURNING allocation_id
 UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s AND state = 'confirmed'
 
+-- name: release_hold
+UPDATE allocation SET state = 'released'
+WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held'
+
 -- name: take_over_hold
 -- The held place becomes the appointment's; no row when the hold has run out or was used.
 UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
@@ -145,20 +149,20 @@ ORDER BY customer_id LIMIT %(limit)s
 
 -- name: add_appointment
 INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
-    ends_at, timezone, price_amount, currency, source, notes, created_at)
+    ends_at, timezone, price_amount, currency, source, notes, created_at, series_id)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resource_ids)s, %(customer_id)s,
     %(starts_at)s, %(ends_at)s, %(timezone)s, %(price_amount)s, %(currency)s, %(source)s, %(notes)s,
-    %(created_at)s)
+    %(created_at)s, %(series_id)s)
 
 -- name: appointment
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, series_id
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: lock_appointment
 -- Changes of one appointment go one after another, and so do their events.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, series_id
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
 
 -- name: update_appointment
@@ -168,15 +172,26 @@ WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: appointments_page
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at
+    price_amount, currency, source, notes, created_at, series_id
 FROM appointment
 WHERE tenant_id = %(tenant_id)s
     AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)
     AND (%(end)s::timestamptz IS NULL OR starts_at < %(end)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(resource_id)s::uuid IS NULL OR %(resource_id)s = ANY(resource_ids))
+    AND (%(series_id)s::uuid IS NULL OR series_id = %(series_id)s)
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
+
+-- name: rest_of_series
+-- Its open appointments from a moment on; by id, the order in which several appointments are locked.
+SELECT appointment_id FROM appointment
+WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
+    AND starts_at >= %(begin)s
+ORDER BY appointment_id
+
+-- name: series_exists
+SELECT FROM appointment WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s LIMIT 1
 
 -- name: future_confirmed
 -- What a changed reminder policy concerns.

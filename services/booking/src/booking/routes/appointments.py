@@ -56,6 +56,7 @@ async def list_appointments(
     end: Annotated[Instant | None, Query(alias="to", description="Starts before.")] = None,
     status: Status | None = None,
     staff: UUID | None = None,
+    series: UUID | None = None,
 ) -> Page[AppointmentAnswer]:
     found = await booking.appointments(
         who.tenant_id,
@@ -63,6 +64,7 @@ async def list_appointments(
         end=end,
         status=status,
         staff_id=staff,
+        series_id=series,
         after=_after(paging.after),
         limit=paging.limit + 1,
     )

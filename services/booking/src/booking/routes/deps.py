@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from booking.service import BookingService
+from booking.waitlist_service import WaitlistService
 
 
 def _service(request: Request) -> BookingService:
@@ -15,6 +16,14 @@ def _service(request: Request) -> BookingService:
 
 Booking = Annotated[BookingService, Depends(_service)]
 """The service layer."""
+
+
+def _waitlist(booking: Booking) -> WaitlistService:
+    return booking.waitlist
+
+
+Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
+"""Its part for the waitlist."""
 
 
 async def _business(slug: Annotated[str, Path(max_length=63)], booking: Booking) -> UUID:

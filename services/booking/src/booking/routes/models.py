@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from booking.domain import Appointment, Customer, Status
+from booking.managing import Booked
 from booking.placing import BookingRequest
-from booking.service import Booked
 from contracts.booking import Consent
 from contracts.model import Money
 from servicekit.errors import Invalid
@@ -141,6 +141,7 @@ class AppointmentAnswer(Answer):
     source: str
     notes: str
     created_at: datetime
+    series_id: UUID | None
     customer: CustomerAnswer
 
     @classmethod
@@ -158,5 +159,6 @@ class AppointmentAnswer(Answer):
             source=appointment.source,
             notes=appointment.notes,
             created_at=appointment.created_at,
+            series_id=appointment.series_id,
             customer=CustomerAnswer.of(customer),
         )

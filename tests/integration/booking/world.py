@@ -3,8 +3,8 @@
 The catalog is written by the code that the catalog consumer calls.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
+from booking.workers import HoldSweeper, WaitlistOfferer
 from contracts.booking import Channel
 from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
 from contracts.model import Money
@@ -28,6 +29,7 @@ from support.databases import Databases, ServiceDatabase
 from support.processes import run_service, served_keys
 from support.tenants import know, new_tenant
 
+OFFER_SECONDS = 900
 ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
 
 
@@ -110,6 +112,26 @@ class World:
                 await usage.consume(conn, shop.tenant, metric, datetime.now(UTC), count=count)
         finally:
             await db.close()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Database]:
+        """The database as booking's own role sees it, for a loop that a test turns by hand."""
+        db = Database(self.database.settings, application="test")
+        await db.open()
+        try:
+            yield db
+        finally:
+            await db.close()
+
+    async def turn(self, *, later: timedelta = timedelta()) -> None:
+        """One turn of booking's loops, by a clock that is so much ahead."""
+
+        def clock() -> datetime:
+            return datetime.now(UTC) + later
+
+        async with self.opened() as db:
+            await HoldSweeper(db, clock=clock).turn()
+            await WaitlistOfferer(db, offer_seconds=OFFER_SECONDS, clock=clock).turn()
 
     def post(self, shop: Shop, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:
         """Books publicly."""

@@ -65,6 +65,7 @@ REMINDER = Message(
     due_at=NOW,
     starts_at=START,
     previous_starts_at=None,
+    entry_id=None,
     status=Status.QUEUED,
     queued_at=NOW,
     expires_at=START,
@@ -128,6 +129,7 @@ def test_a_suspended_business_sends_nothing() -> None:
     [
         ("reminder", {"confirmed"}),
         ("booked", {"pending", "confirmed"}),
+        ("waitlist-offer", {"offered"}),
         ("rescheduled", {"pending", "confirmed"}),
         ("confirmed", {"confirmed"}),
         ("cancelled", {"cancelled"}),

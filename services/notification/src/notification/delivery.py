@@ -6,15 +6,16 @@ after its lease has an unknown fate: it is sent again under the same Message-ID 
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
 from contracts.booking import Channel
-from contracts.notification import MessageFailed, MessageSent, MessageSuppressed
+from contracts.notification import MessageEvent, MessageFailed, MessageSent, MessageSuppressed
 from contracts.platform import TenantChanged
 from notification import store
 from notification.domain import (
@@ -39,7 +40,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.faults import reached
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, WaitlistLinks
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +83,7 @@ class Delivery:
         self._provider = provider
         self._letters = letters
         self._links = links
+        self._places = WaitlistLinks(settings.link_key)
         self._settings = settings
         self._public_url = settings.public_url.rstrip("/")
         self._clock = clock
@@ -199,6 +201,11 @@ class Delivery:
         wanted = [appointment.service_id, *appointment.staff_ids]
         names = await store.names(conn, message.tenant_id, wanted)
         token = self._links.token(message.tenant_id, appointment.appointment_id)
+        manage_url = f"{self._public_url}/appointments/{token}"
+        if message.entry_id is not None:
+            manage_url = (
+                f"{self._public_url}/waitlist/{self._places.token(message.tenant_id, message.entry_id)}"
+            )
         facts = Facts(
             kind=message.kind,
             business=tenant.display_name,
@@ -210,7 +217,8 @@ class Delivery:
             staff=tuple(names[staff_id] for staff_id in appointment.staff_ids if staff_id in names),
             appointment=appointment,
             previous_starts_at=message.previous_starts_at,
-            manage_url=f"{self._public_url}/appointments/{token}",
+            expires_at=message.expires_at,
+            manage_url=manage_url,
             calendar_url=f"{self._public_url}/v1/public/appointments/{token}.ics",
         )
         return self._letters.write(message.channel, facts)
@@ -220,13 +228,10 @@ class Delivery:
         async with self._db.tenant(message.tenant_id) as conn:
             if not await store.settle(conn, message, ready.attempt, Status.SENT, None, now):
                 return
-            event = MessageSent(
-                **_told(message),
-                occurred_at=now,
-                due_at=message.due_at,
-                provider=self._provider.name,
+            provider = self._provider.name
+            await _tell(
+                conn, MessageSent, message, ready.tenant, now, due_at=message.due_at, provider=provider
             )
-            await outbox.publish(conn, "notification", event, time=now, copy_to=ready.tenant)
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
@@ -260,8 +265,7 @@ class Delivery:
         if message.counted_at is not None and not message.repeated and reason != "Interrupted":
             metric = _METRIC[message.channel]
             await usage.release(conn, message.tenant_id, metric, message.counted_at)
-        event = MessageFailed(**_told(message), occurred_at=now, attempts=attempts, reason=reason)
-        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        await _tell(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
         MESSAGES.labels(message.channel.value, "failed").inc()
 
     async def _suppress(
@@ -270,22 +274,33 @@ class Delivery:
         now = self._clock()
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
-        event = MessageSuppressed(**_told(message), occurred_at=now, reason=reason)
-        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        await _tell(conn, MessageSuppressed, message, tenant, now, reason=reason)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
 
 
-def _told(message: Message) -> dict[str, Any]:
-    """What each event about a message tells."""
-    return {
-        "tenant_id": message.tenant_id,
-        "message_id": message.message_id,
-        "kind": message.kind,
-        "channel": message.channel,
-        "appointment_id": message.appointment_id,
-        "appointment_version": message.appointment_version,
-        "reminder_id": message.reminder_id,
-    }
+async def _tell(
+    conn: Connection,
+    event: Callable[..., MessageEvent],
+    message: Message,
+    tenant: TenantChanged | None,
+    now: datetime,
+    **told: Any,
+) -> None:
+    """Tells what became of a message about an appointment. An offer is none yet: its readers know no such kind."""
+    if message.kind == "waitlist-offer":
+        return
+    made = event(
+        tenant_id=message.tenant_id,
+        message_id=message.message_id,
+        kind=message.kind,
+        channel=message.channel,
+        appointment_id=message.appointment_id,
+        appointment_version=message.appointment_version,
+        reminder_id=message.reminder_id,
+        occurred_at=now,
+        **told,
+    )
+    await outbox.publish(conn, "notification", made, time=now, copy_to=tenant)
 
 
 def _ids(message: Message) -> dict[str, str]:

@@ -14,6 +14,9 @@ from contracts.booking import Channel
 from contracts.notification import Kind
 from contracts.platform import TenantChanged, TenantState
 
+MessageKind = Kind | Literal["waitlist-offer"]
+"""What is told of messages (contracts.notification) knows those about appointments; an offer is none yet."""
+
 SuppressedFor = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
 
 _FIRST_BACKOFF = 1.0
@@ -38,14 +41,17 @@ class AppointmentStatus(StrEnum):
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    OFFERED = "offered"
+    """Not booked: a time kept for somebody on the waitlist, under the id of the appointment that it may become."""
 
 
-_FITTING: dict[Kind, frozenset[AppointmentStatus]] = {
+_FITTING: dict[MessageKind, frozenset[AppointmentStatus]] = {
     "reminder": frozenset({AppointmentStatus.CONFIRMED}),
     "booked": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
     "rescheduled": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
     "confirmed": frozenset({AppointmentStatus.CONFIRMED}),
     "cancelled": frozenset({AppointmentStatus.CANCELLED}),
+    "waitlist-offer": frozenset({AppointmentStatus.OFFERED}),
 }
 """In which states of its appointment a message of a kind is still true."""
 
@@ -93,16 +99,18 @@ class Wanted:
     tenant_id: UUID
     cause: str
     channel: Channel
-    kind: Kind
+    kind: MessageKind
     appointment_id: UUID
     appointment_version: int
     customer_id: UUID
     starts_at: datetime
     expires_at: datetime
-    """When it is no longer worth sending: a reminder's at the start, a notice's after a while."""
+    """When it is no longer worth sending: at the start, after a while, or when the offer ends."""
     reminder_id: UUID | None = None
     due_at: datetime | None = None
     previous_starts_at: datetime | None = None
+    entry_id: UUID | None = None
+    """Whose place on the waitlist it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Message:
     tenant_id: UUID
     message_id: UUID
     channel: Channel
-    kind: Kind
+    kind: MessageKind
     appointment_id: UUID
     appointment_version: int
     customer_id: UUID
@@ -120,6 +128,7 @@ class Message:
     due_at: datetime | None
     starts_at: datetime
     previous_starts_at: datetime | None
+    entry_id: UUID | None
     status: Status
     queued_at: datetime
     expires_at: datetime

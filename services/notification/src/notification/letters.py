@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from jinja2 import Environment, StrictUndefined
 
 from contracts.booking import Channel
-from contracts.notification import Kind
-from notification.domain import Appointment, AppointmentStatus
+from notification.domain import Appointment, AppointmentStatus, MessageKind
 
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
@@ -26,7 +25,7 @@ _LONGEST_SUBJECT = 200
 class Facts:
     """What a message is written from. `service` is None while the catalog has not told its name."""
 
-    kind: Kind
+    kind: MessageKind
     business: str
     address: str | None
     business_zone: str
@@ -36,7 +35,9 @@ class Facts:
     staff: tuple[str, ...]
     appointment: Appointment
     previous_starts_at: datetime | None
+    expires_at: datetime
     manage_url: str
+    """Where to see and change the appointment, or to take the time that is offered."""
     calendar_url: str
 
 
@@ -83,10 +84,19 @@ class Letters:
         subject = self._plain(words[section]["subject"], values)
         if len(subject) > _LONGEST_SUBJECT:
             subject = subject[: _LONGEST_SUBJECT - 1] + "…"
-        frame = {"locale": language, "changeable": facts.kind != "cancelled", "subject": subject}
-        phrases = {name: words[name] for name in ("greeting", "with", "your_time", "footer")}
+        frame = {
+            "locale": language,
+            "changeable": facts.kind != "cancelled",
+            "booked": facts.kind != "waitlist-offer",
+            "subject": subject,
+        }
+        # A kind may say it in words of its own.
+        phrases = {
+            name: words[section].get(name, words[name])
+            for name in ("greeting", "with", "your_time", "footer")
+        }
         phrases["lead"] = words[section]["lead"]
-        fixed = {name: words[name] for name in ("manage", "calendar")}
+        fixed = {name: words[section].get(name, words[name]) for name in ("manage", "calendar")}
         plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()}
         # Not escaped here: the frame does, once.
         return Letter(
@@ -115,6 +125,7 @@ class Letters:
             "zone": home.key,
             "customer_when": _when(words, starts_at.astimezone(away)) if elsewhere else "",
             "customer_zone": away.key,
+            "until": _when(words, facts.expires_at.astimezone(home)),
             "previous_when": _when(words, previous.astimezone(home)) if previous else "",
             "manage_url": facts.manage_url,
             "calendar_url": facts.calendar_url,

@@ -115,7 +115,9 @@ def test_an_end_too_far_away_shows_and_ends() -> None:
 
 
 @given(
-    zone=st.sampled_from(["Europe/Lisbon", "America/St_Johns", "Africa/Casablanca", "Antarctica/Troll", "UTC"]),
+    zone=st.sampled_from(
+        ["Europe/Lisbon", "America/St_Johns", "Africa/Casablanca", "Antarctica/Troll", "UTC"]
+    ),
     minutes=st.integers(0, 2 * 365 * 24 * 60),
     every=st.sampled_from(Every),
     interval=st.integers(1, 12),

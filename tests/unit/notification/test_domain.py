@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from contracts.booking import Channel
-from contracts.notification import Kind
 from contracts.platform import TenantState
 from notification.domain import (
     Appointment,
@@ -16,6 +15,7 @@ from notification.domain import (
     Decision,
     Fail,
     Message,
+    MessageKind,
     Send,
     Status,
     Suppress,
@@ -135,7 +135,7 @@ def test_a_suspended_business_sends_nothing() -> None:
         ("cancelled", {"cancelled"}),
     ],
 )
-def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: Kind, fits: set[str]) -> None:
+def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: MessageKind, fits: set[str]) -> None:
     sent = {
         status.value
         for status in AppointmentStatus

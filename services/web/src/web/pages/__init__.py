@@ -11,12 +11,14 @@ from web.pages import (
     home,
     reminders,
     staff,
+    waitlist,
 )
 
 ROUTERS = (
     home.router,
     account.router,
     booking.router,
+    waitlist.router,
     appointment.router,
     dashboard.router,
     staff.router,

@@ -61,6 +61,7 @@ class World:
     url: str
     database: ServiceDatabase
     minter: TokenMinter
+    jwks_url: str
     http: httpx.Client
 
     async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **service: Any) -> Shop:
@@ -172,7 +173,7 @@ def made_world(databases: Databases, role: str, folder: Path, **env: str) -> Ite
         ) as running,
         httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
     ):
-        yield World(running.url, database, minter, client)
+        yield World(running.url, database, minter, jwks_url, client)
 
 
 def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:

@@ -66,13 +66,14 @@ async def _place(site: Web, token: str) -> dict[str, Any]:
 @router.get("/waitlist/{token}")
 async def show(request: Request, token: Token, site: Site) -> Response:
     place = await _place(site, token)
+    named = place["offer"]["staff_ids"] if place["offer"] else [place["staff_id"]]
     return site.pages.render(
         request,
         "waitlist/show.html",
         place=place,
         token=token,
         zone=times.zone_or(place["timezone"], place["business"]["timezone"]),
-        names={person["id"]: person["name"] for person in place["staff"]},
+        people=[person["name"] for person in place["staff"] if person["id"] in named],
         key=str(new_id()),
     )
 

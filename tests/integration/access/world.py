@@ -126,7 +126,7 @@ ROUTES = {
         Route("DELETE", "/v1/waitlist/{entry_id}", Who.MEMBER),
         Route("POST", "/v1/waitlist/{entry_id}/offer", Who.MEMBER, _MOVE, new=True),
         Route("POST", "/v1/series", Who.MEMBER, _SERIES, new=True),
-        Route("POST", "/v1/series/{series_id}/cancel", Who.MEMBER),
+        Route("POST", "/v1/series/{series_id}/cancel", Who.MEMBER, {}),
         Route("POST", "/v1/appointments", Who.MEMBER, _WISH, new=True),
         Route("GET", "/v1/appointments", Who.MEMBER),
         Route("GET", "/v1/appointments/{appointment_id}", Who.MEMBER),
@@ -194,8 +194,8 @@ class World:
         """Uses the route as it wants to be used; its ids are nobody's, its slug and link are the tenant's."""
         links = WaitlistLinks if "/waitlist/" in route.path else AppointmentLinks
         link = links(SecretStr(LINK_KEY)).token(tenant.tenant_id, new_id())
-        names = ("signup", "session", "invitation", "staff", "service", "appointment", "customer", "message")
-        names += ("series", "entry")
+        names = ["signup", "session", "invitation", "staff", "service", "appointment", "customer", "message"]
+        names += ["series", "entry"]
         path = route.path.format(
             slug=tenant.slug, token=link, day="2030-01-07", **{f"{name}_id": str(new_id()) for name in names}
         )

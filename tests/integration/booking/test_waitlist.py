@@ -451,6 +451,7 @@ async def test_an_erased_person_waits_no_longer_and_an_erased_business_leaves_no
         ({"to": "2098-01-01T00:00:00Z"}, "/to"),
         ({"from": "2098-01-01T00:00:00Z", "to": "2098-01-02T00:00:00Z"}, "/from"),
         ({"from": "tomorrow"}, "/from"),
+        ({"from": "2020-01-01T00:00:00Z"}, "/from"),
         ({"service_id": str(new_id())}, "/service_id"),
         ({"staff_id": str(new_id())}, "/staff_id"),
         ({"timezone": "Mars/Olympus"}, "/timezone"),

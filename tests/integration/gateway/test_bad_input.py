@@ -167,6 +167,8 @@ def settled(platform: Platform, broker: Broker) -> bool:
 def _idle(platform: Platform) -> bool:
     waiting = {
         "auth": "SELECT 1 FROM mail",
+        "booking": "SELECT 1 FROM waitlist_entry WHERE state = 'waiting' AND look_at <= now()"
+        " UNION ALL SELECT 1 FROM freed_time",
         "notification": "SELECT 1 FROM message WHERE status IN ('queued', 'sending')",
     }
     for service, url in platform.admin_urls.items():

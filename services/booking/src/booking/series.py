@@ -147,9 +147,11 @@ async def cancel_rest(
 ) -> list[Appointment]:
     """Cancels the series's appointments that are still to come, from `begin` on where that is given.
 
-    Answers those that were cancelled now: none when it is repeated. Raises NotFound.
+    Answers those that were cancelled now: none when it is repeated. Raises NotFound, Invalid.
     """
-    rest = await store.rest_of_series(conn, tenant.tenant_id, series_id, max(begin or now, now))
+    if begin is not None and begin <= now:
+        raise Invalid.field("/from", "lies in the past")
+    rest = await store.rest_of_series(conn, tenant.tenant_id, series_id, begin or now)
     if rest is None:
         raise NotFound("There is no such series.")
     cancelled: list[Appointment] = []

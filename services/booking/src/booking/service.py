@@ -290,7 +290,7 @@ class BookingService:
     async def cancel_series(
         self, tenant_id: UUID, series_id: UUID, begin: datetime | None
     ) -> list[tuple[Appointment, Customer]]:
-        """Cancels what is still to come of a series, from `begin` on, and answers it. Raises NotFound."""
+        """Cancels what is still to come of a series, from `begin` on, and answers it. Raises NotFound, Invalid."""
         async with self._freeing(tenant_id) as (conn, tenant):
             rest = await series.cancel_rest(conn, tenant, series_id, begin, self._clock())
             people = await store.customers(conn, tenant_id, [item.customer_id for item in rest])

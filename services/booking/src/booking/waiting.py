@@ -16,6 +16,8 @@ from booking.domain import Offer
 MOST_OFFERS = 3
 """So many offers without an answer, and an entry leaves the list."""
 MAX_WINDOW = timedelta(days=62)
+TODAY = timedelta(days=2)
+"""A window that began so long ago may still be today's, wherever; it begins now."""
 LOOK_EVERY = timedelta(hours=1)
 """At the latest: time also becomes bookable without an event, when the booking window moves on."""
 

@@ -18,6 +18,7 @@ from booking.waiting import (
     IN_LINE,
     LOOK_EVERY,
     MAX_WINDOW,
+    TODAY,
     Entry,
     EntryState,
     SlotOffer,
@@ -49,9 +50,11 @@ class JoinRequest:
 async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime) -> Entry:
     """Puts somebody at the end of the line; a time that is free already is offered at once. Raises Invalid."""
     await placing.offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    if wanted.earliest < now - TODAY:
+        raise Invalid.field("/from", "lies in the past")
     earliest = max(wanted.earliest, now)
     if wanted.latest <= earliest:
-        raise Invalid.field("/to", "lies in the past, or not behind `from`")
+        raise Invalid.field("/to", "lies in the past, or before `from`")
     if wanted.latest - earliest > MAX_WINDOW:
         raise Invalid.field("/to", f"lies too far behind `from`: {MAX_WINDOW.days} days at most")
     if earliest > now + placing.STAFF_AHEAD:

@@ -34,7 +34,9 @@ Token = Annotated[str, Path(max_length=100)]
 class JoinBody(Body):
     service_id: UUID
     staff_id: UUID | None = Field(default=None, description="Without it anyone.")
-    earliest: Instant = Field(alias="from", description="The first start that suits; a past one means now.")
+    earliest: Instant = Field(
+        alias="from", description="The first start that suits; the beginning of today means now."
+    )
     latest: Instant = Field(alias="to", description="Starts before; within 62 days of `from`.")
     customer: CustomerBody
     consent: ConsentBody = Field(description="To e-mail: that is how an offer comes.")

@@ -17,9 +17,9 @@ from support.tenants import new_tenant
 LISBON = ZoneInfo("Europe/Lisbon")
 
 
-def series(world: World, shop: Shop, starts_at: datetime, **fields: Any) -> httpx.Response:
+def series(world: World, shop: Shop, begin: datetime, **fields: Any) -> httpx.Response:
     """Asks for one: of four weeks unless `fields` say otherwise."""
-    body = wish(shop, starts_at, rule={"every": "week", "count": 4}) | fields
+    body = wish(shop, begin, rule={"every": "week", "count": 4}) | fields
     headers = {"Idempotency-Key": fields.pop("key")} if "key" in fields else {}
     body.pop("key", None)
     return world.call("POST", "/v1/series", shop, json=body, headers=headers)

@@ -13,6 +13,8 @@ from booking.domain import Status
 from booking.routes.managed import BusinessAnswer, ManagedAnswer, NamedAnswer
 from booking.routes.models import AppointmentAnswer, BookedAnswer, CustomerAnswer
 from booking.routes.public import AvailabilityAnswer, HoldAnswer, SlotAnswer
+from booking.routes.waitlist import OfferAnswer, WaitingAnswer
+from booking.waiting import EntryState
 from business.routes.policy import PolicyAnswer, RuleAnswer
 from business.routes.profile import ProfileAnswer, PublicBusiness, PublicStaff
 from business.routes.services import ServiceAnswer
@@ -184,6 +186,7 @@ def appointment(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "notes": "",
         "answers": [],
         "created_at": starts_at - dt.timedelta(days=3),
+        "series_id": None,
         "customer": CustomerAnswer(
             id=CUSTOMER,
             version=1,
@@ -197,6 +200,33 @@ def appointment(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         ),
     }
     return AppointmentAnswer(**values | changes).model_dump(mode="json")
+
+
+def place(starts_at: dt.datetime, *, offered: bool = False, **changes: Any) -> dict[str, Any]:
+    """A place on the waitlist for the day of `starts_at`, with that time offered or not."""
+    offer = OfferAnswer(
+        starts_at=starts_at,
+        ends_at=starts_at + dt.timedelta(minutes=30),
+        staff_ids=[ADA],
+        expires_at=starts_at - dt.timedelta(hours=1),
+    )
+    values: dict[str, Any] = {
+        "id": APPOINTMENT,
+        "state": EntryState.OFFERED if offered else EntryState.WAITING,
+        "earliest": starts_at,
+        "latest": starts_at + dt.timedelta(hours=8),
+        "timezone": ZONE,
+        "business": BusinessAnswer(slug="riverside", display_name="Riverside Barbers", timezone=ZONE),
+        "service": NamedAnswer(id=SERVICE, name="Haircut"),
+        "staff_id": None,
+        "staff": [NamedAnswer(id=ADA, name="Ada")] if offered else [],
+        "price": PRICE,
+        "offer": offer if offered else None,
+        "manage_url": None,
+        "url": f"http://slotwright.test/waitlist/{TOKEN}",
+        "token": TOKEN,
+    }
+    return WaitingAnswer(**values | changes).model_dump(mode="json")
 
 
 def policy(*offsets: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from integration.auth.world import ENCRYPTION_KEY
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from servicekit.ids import new_id
-from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks
+from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks, WaitlistLinks
 from servicekit.testing.tokens import TokenMinter
 from support.databases import Databases, ServiceDatabase
 from support.processes import Running, run_service, served_keys
@@ -68,6 +68,11 @@ class Route:
 
 _SLOT = {"service_id": str(new_id()), "starts_at": "2030-01-07T12:00:00Z"}
 _WISH = _SLOT | {"customer": {"name": "Bea", "email": "bea@customer.example"}, "consent": {"email": True}}
+_SERIES = _WISH | {"rule": {"every": "week", "count": 2}}
+_PLACE = {name: value for name, value in _WISH.items() if name != "starts_at"} | {
+    "from": "2030-01-07T12:00:00Z",
+    "to": "2030-01-08T12:00:00Z",
+}
 _MOVE = {"starts_at": "2030-01-07T12:00:00Z"}
 _OFFER = {"name": "Cut", "duration_minutes": 30, "price_amount": 2500, "staff_ids": []}
 _OFF = {"starts_at": "2098-08-01T00:00:00Z", "ends_at": "2098-08-15T00:00:00Z"}
@@ -139,6 +144,15 @@ ROUTES = {
         Route("GET", "/v1/public/{slug}/availability", Who.ANYONE, query=_AVAILABLE),
         Route("POST", "/v1/public/{slug}/holds", Who.ANYONE, _SLOT, new=True),
         Route("POST", "/v1/public/{slug}/appointments", Who.ANYONE, _WISH, new=True),
+        Route("POST", "/v1/public/{slug}/waitlist", Who.ANYONE, _PLACE, new=True),
+        Route("GET", "/v1/public/waitlist/{token}", Who.ANYONE),
+        Route("DELETE", "/v1/public/waitlist/{token}", Who.ANYONE),
+        Route("POST", "/v1/public/waitlist/{token}/accept", Who.ANYONE, new=True),
+        Route("GET", "/v1/waitlist", Who.MEMBER),
+        Route("DELETE", "/v1/waitlist/{entry_id}", Who.MEMBER),
+        Route("POST", "/v1/waitlist/{entry_id}/offer", Who.MEMBER, _MOVE, new=True),
+        Route("POST", "/v1/series", Who.MEMBER, _SERIES, new=True),
+        Route("POST", "/v1/series/{series_id}/cancel", Who.MEMBER, {}),
         Route("POST", "/v1/appointments", Who.MEMBER, _WISH, new=True),
         Route("GET", "/v1/appointments", Who.MEMBER),
         Route("GET", "/v1/appointments/{appointment_id}", Who.MEMBER),
@@ -218,12 +232,14 @@ class World:
 
     def call(self, route: Route, tenant: TenantChanged, token: str | None) -> httpx.Response:
         """Uses the route as it wants to be used; its ids are nobody's, its slug and link are the tenant's."""
-        link = AppointmentLinks(SecretStr(LINK_KEY)).token(tenant.tenant_id, new_id())
+        links = WaitlistLinks if "/waitlist/" in route.path else AppointmentLinks
+        link = links(SecretStr(LINK_KEY)).token(tenant.tenant_id, new_id())
         if "/unsubscriptions/" in route.path:
             of = Subscription(tenant.tenant_id, new_id(), Channel.EMAIL, bytes(16))
             link = UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)
-        names = ("signup", "session", "invitation", "staff", "service", "appointment", "customer", "message")
-        ids = {f"{name}_id": str(new_id()) for name in (*names, "resource", "time_off", "suppression")}
+        names = ["signup", "session", "invitation", "staff", "service", "appointment", "customer", "message"]
+        names += ["resource", "time_off", "suppression", "series", "entry"]
+        ids = {f"{name}_id": str(new_id()) for name in names}
         words = {"kind": "reminder", "channel": "email", "language": "en", "day": "2030-01-07"}
         path = route.path.format(slug=tenant.slug, token=link, **words, **ids)
         sent: dict[str, Any] = {"json": route.body}

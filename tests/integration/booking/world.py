@@ -3,8 +3,8 @@
 The catalog is written by the code that the catalog consumer calls.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
+from booking.workers import HoldSweeper, WaitlistOfferer
 from contracts.booking import Channel
 from contracts.business import (
     CatalogEvent,
@@ -37,6 +38,7 @@ from support.databases import Databases, ServiceDatabase
 from support.processes import run_service, served_keys
 from support.tenants import know, new_tenant
 
+OFFER_SECONDS = 900
 ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
 
 
@@ -107,6 +109,7 @@ class World:
     url: str
     database: ServiceDatabase
     minter: TokenMinter
+    jwks_url: str
     http: httpx.Client
 
     async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **offer: Any) -> Shop:
@@ -162,6 +165,26 @@ class World:
         finally:
             await db.close()
 
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Database]:
+        """The database as booking's own role sees it, for a loop that a test turns by hand."""
+        db = Database(self.database.settings, application="test")
+        await db.open()
+        try:
+            yield db
+        finally:
+            await db.close()
+
+    async def turn(self, *, later: timedelta = timedelta()) -> None:
+        """One turn of booking's loops, by a clock that is so much ahead."""
+
+        def clock() -> datetime:
+            return datetime.now(UTC) + later
+
+        async with self.opened() as db:
+            await HoldSweeper(db, clock=clock).turn()
+            await WaitlistOfferer(db, offer_seconds=OFFER_SECONDS, clock=clock).turn()
+
     def post(self, shop: Shop, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:
         """Books publicly."""
         headers = {"Idempotency-Key": key} if key else {}
@@ -203,7 +226,7 @@ def made_world(databases: Databases, role: str, folder: Path, **env: str) -> Ite
         ) as running,
         httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
     ):
-        yield World(running.url, database, minter, client)
+        yield World(running.url, database, minter, jwks_url, client)
 
 
 def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:

@@ -140,6 +140,31 @@ def _move_by_link(site: Site) -> Good:
     return Good({"token": site.mine.appointment()["token"]}, body=body, others=_of_another(site))
 
 
+@_good("POST", "/v1/public/{slug}/waitlist")
+def _wait(site: Site) -> Good:
+    body = site.mine.waiting()
+    told_nothing = ({"consent": {"email": False, "sms": False}}, "/consent/email")
+    return Good(
+        {"slug": site.mine.tenant.slug},
+        body=body,
+        headers=_keyed(),
+        others=_of_another(site),
+        together=(*_no_number(body), told_nothing),
+    )
+
+
+@_good("GET", "/v1/public/waitlist/{token}")
+@_good("DELETE", "/v1/public/waitlist/{token}")
+def _place(site: Site) -> Good:
+    return Good({"token": site.mine.place()["token"]})
+
+
+@_good("POST", "/v1/public/waitlist/{token}/accept")
+def _take(site: Site) -> Good:
+    """There is nothing to take: what it answers is no fault of the request's."""
+    return Good({"token": site.mine.place()["token"]}, headers=_keyed(), granted=_CLOSED)
+
+
 # sign-in
 
 
@@ -398,8 +423,8 @@ def _policy(site: Site) -> Good:
 @_good("GET", "/v1/appointments")
 def _appointments(site: Site) -> Good:
     query = {"from": "2026-03-01T00:00:00Z", "to": "2099-03-01T00:00:00+01:00", "status": "confirmed"}
-    others = {"staff": site.other.staff, "customer": site.other.customer()}
-    mine = {"staff": site.mine.staff, "customer": site.mine.customer()}
+    others = {"staff": site.other.staff, "customer": site.other.customer(), "series": site.other.series()}
+    mine = {"staff": site.mine.staff, "customer": site.mine.customer(), "series": site.mine.series()}
     return Good(query=query | mine, person=site.mine.owner, others=others)
 
 
@@ -408,6 +433,51 @@ def _export(site: Site) -> Good:
     query = {"from": "2026-03-01T00:00:00Z", "to": "2027-03-01T00:00:00+01:00"}
     backwards = {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}
     return Good(query=query, person=site.mine.owner, together=((backwards, "?to"),))
+
+
+@_good("POST", "/v1/series")
+def _recur(site: Site) -> Good:
+    rule = {"every": "week", "interval": 2, "count": 2, "until": None}
+    body = site.mine.booking(notes="Every other week", rule=rule, on_conflict="skip")
+    ends = ({"rule": rule | {"until": "2031-01-01"}}, {"rule": rule | {"count": None}})
+    return Good(
+        body=body,
+        headers=_keyed(),
+        person=site.mine.owner,
+        others=_of_another(site),
+        together=(*_no_number(body), *((change, "/rule/count") for change in ends)),
+    )
+
+
+@_good("POST", "/v1/series/{series_id}/cancel")
+def _cancel_rest(site: Site) -> Good:
+    begin = (datetime.now(UTC) + timedelta(days=5)).isoformat()
+    others = {"series_id": site.other.series()}
+    return Good(
+        {"series_id": site.mine.series()}, body={"from": begin}, person=site.mine.owner, others=others
+    )
+
+
+@_good("GET", "/v1/waitlist")
+def _waitlist(site: Site) -> Good:
+    query = {"state": "waiting", "service": site.mine.service}
+    return Good(query=query, person=site.mine.owner, others={"service": site.other.service})
+
+
+def _entry(site: Site, **more: Any) -> Good:
+    others = _of_another(site) | {"entry_id": site.other.place()["id"]}
+    return Good({"entry_id": site.mine.place()["id"]}, person=site.mine.owner, others=others, **more)
+
+
+@_good("DELETE", "/v1/waitlist/{entry_id}")
+def _remove_entry(site: Site) -> Good:
+    return _entry(site)
+
+
+@_good("POST", "/v1/waitlist/{entry_id}/offer")
+def _offer_by_hand(site: Site) -> Good:
+    body = {"starts_at": site.mine.slots.pop(), "staff_id": site.mine.staff}
+    return _entry(site, body=body, headers=_keyed())
 
 
 @_good("POST", "/v1/appointments")

@@ -80,6 +80,20 @@ class Business:
         body = {"service_id": self.service, "staff_id": self.staff, "starts_at": self.slots.pop()}
         return self.platform.create(f"/v1/public/{self.tenant.slug}/holds", body)
 
+    def place(self) -> dict[str, Any]:
+        """On the waitlist, for a day behind the booking window: nothing is offered."""
+        return self.platform.create(f"/v1/public/{self.tenant.slug}/waitlist", self.waiting())
+
+    def waiting(self) -> dict[str, Any]:
+        day = datetime.now(UTC) + timedelta(days=300)
+        body = self.booking(**{"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat()})
+        self.slots.append(body.pop("starts_at"))
+        return body
+
+    def series(self) -> str:
+        body = self.booking(rule={"every": "week", "count": 2})
+        return str(self.platform.create("/v1/series", body, self.owner)["id"])
+
     def invitation(self) -> str:
         body = {"email": new_email(), "name": "Bo", "role": "staff"}
         return str(self.platform.create("/v1/invitations", body, self.owner)["id"])

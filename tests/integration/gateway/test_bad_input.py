@@ -168,7 +168,11 @@ def settled(platform: Platform, broker: Broker) -> bool:
 def _idle(platform: Platform) -> bool:
     waiting = {
         "auth": ["SELECT 1 FROM mail"],
-        "booking": ["SELECT 1 FROM busy_calendar WHERE last_fetch_at IS NULL"],
+        "booking": [
+            "SELECT 1 FROM busy_calendar WHERE last_fetch_at IS NULL",
+            "SELECT 1 FROM waitlist_entry WHERE state = 'waiting' AND look_at <= now()",
+            "SELECT 1 FROM freed_time",
+        ],
         "notification": [
             f"SELECT 1 FROM {table} WHERE status IN ('queued', 'sending')"
             for table in ("message", "webhook_delivery")

@@ -75,6 +75,38 @@ def test_a_due_reminder_is_one_mail_however_often_it_comes(world: World) -> None
     assert [(type(event), event.reminder_id) for event in told] == [(MessageSent, due.reminder_id)]
 
 
+def test_an_offer_to_the_waitlist_is_one_mail_with_the_link_that_takes_it(world: World) -> None:
+    salon = world.salon()
+    offered = salon.offered()
+    world.consumed(*(world.topics.publish(offered) for _ in range(2)))
+    (mail,) = world.mails(salon, 1)
+    link = f"{world.minter.issuer}/waitlist/{world.places.token(salon.tenant.tenant_id, offered.entry_id)}"
+    assert mail["Subject"].startswith("Free for you: Haircut at Riverside Barbers, ")
+    assert link in mail["Text"]
+    assert link in mail["HTML"]
+    assert ".ics" not in mail["Text"]
+    (row,) = world.settled(salon, 1)
+    assert (row["kind"], row["status"]) == ("waitlist-offer", "sent")
+    shown = world.get(salon.tenant.tenant_id, appointment_id=str(offered.offer_id)).json()["items"]
+    assert [item["kind"] for item in shown] == ["waitlist-offer"]
+
+
+def test_an_offer_that_is_taken_or_has_run_out_is_not_told_any_more(world: World) -> None:
+    salon = world.salon()
+    taken = salon.offered()
+    booked = salon.booked(appointment_id=taken.offer_id, starts_at=taken.starts_at, source="waitlist")
+    world.topics.publish(booked)
+    world.mails(salon, 1)
+    world.topics.publish(taken)
+    world.topics.publish(salon.offered(expires_at=in_a(timedelta(seconds=-5))))
+    rows = world.settled(salon, 3)
+    reasons = [row["reason"] for row in rows if row["kind"] == "waitlist-offer"]
+    assert sorted(reasons) == ["stale", "too-late"]
+    world.mails(salon, 1)
+    told = world.outcomes(salon, 1)
+    assert [event.kind for event in told] == ["booked"]
+
+
 def test_a_reminder_waits_for_what_other_topics_have_still_to_tell(world: World) -> None:
     """Due before its customer, its catalog and its appointment are known."""
     salon = world.salon()

@@ -20,6 +20,7 @@ from contracts.booking import (
     Channel,
     Consent,
     CustomerChanged,
+    WaitlistOffered,
 )
 from contracts.business import ServiceChanged, StaffChanged
 from contracts.model import Money, record_key
@@ -29,7 +30,7 @@ from contracts.scheduler import ReminderDue
 from devstack.mailpit import Mailbox, Mailpit
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, WaitlistLinks
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import ServiceDatabase
@@ -127,6 +128,25 @@ class Salon:
     def booked(self, **fields: Any) -> AppointmentEvent:
         return self.event(AppointmentBooked, **fields)
 
+    def offered(self, **fields: Any) -> WaitlistOffered:
+        """A time two days ahead, kept for the customer for a quarter of an hour."""
+        now = utc_now()
+        starts_at = (now + timedelta(days=2)).replace(microsecond=0)
+        given = {
+            "tenant_id": self.tenant.tenant_id,
+            "entry_id": new_id(),
+            "offer_id": new_id(),
+            "service_id": self.service.service_id,
+            "staff_ids": [self.staff.staff_id],
+            "customer_id": self.customer.customer_id,
+            "starts_at": starts_at,
+            "ends_at": starts_at + timedelta(minutes=30),
+            "timezone": self.tenant.timezone,
+            "expires_at": now + timedelta(minutes=15),
+            "occurred_at": now,
+        }
+        return WaitlistOffered.model_validate(given | fields)
+
     def due(self, appointment: AppointmentEvent, **fields: Any) -> ReminderDue:
         """The reminder of an appointment, due now."""
         now = utc_now()
@@ -160,11 +180,12 @@ class World:
         self.post = MailServer(folder)
         self.post.start()
         self.links = AppointmentLinks(SecretStr(LINK_KEY))
+        self.places = WaitlistLinks(SecretStr(LINK_KEY))
         self.http = httpx.Client(timeout=15)
         self._folder = folder
         group = f"w{new_id().hex[-8:]}."
         # Earlier tests' messages would reach the named crash points before ours.
-        for topic in (AppointmentEvent.TOPIC, ReminderDue.TOPIC):
+        for topic in (AppointmentEvent.TOPIC, ReminderDue.TOPIC, WaitlistOffered.TOPIC):
             self.topics.pass_over(f"{group}notification.messages", topic)
         for topic in (AppointmentEvent.TOPIC, MessageEvent.TOPIC):
             self.topics.pass_over(f"{group}notification.webhooks", topic)

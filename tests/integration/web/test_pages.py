@@ -169,3 +169,20 @@ def test_one_business_sees_nothing_of_another(site: Site) -> None:
         assert owner.get(f"/dashboard/staff/{staff_id}").status_code == 404
         assert owner.get(f"/dashboard/services/{service_id}").status_code == 404
         assert "Ada" not in owner.get("/dashboard/staff").text
+
+
+def test_who_finds_nothing_free_joins_the_waitlist_and_leaves_it(site: Site) -> None:
+    """In a week behind the booking window, which is 60 days."""
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    later = dt.datetime.now(LISBON).date() + dt.timedelta(days=90)
+    with site.browser() as customer:
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={later.isoformat()}")
+        assert slots(picker) == []
+        joined = customer.submit(picker, f"/b/{tenant.slug}/waitlist", CUSTOMER)
+        assert "You are on the waitlist" in joined.text, joined.text
+        link = joined.url.path
+        assert f"{link}</a>" in joined.text
+        left = customer.submit(joined, f"{link}/leave")
+        assert "You are no longer on the waitlist." in left.text, left.text
+        assert f"{link}/leave" not in left.text

@@ -25,6 +25,11 @@ from gateway.routing import RULES, UPSTREAMS, Access, route
         ("GET", "/v1/staff", "business", Access.TOKEN),
         ("PUT", "/v1/staff/0190/exceptions/2030-01-01", "business", Access.TOKEN),
         ("GET", "/v1/appointments", "booking", Access.TOKEN),
+        ("GET", "/v1/public/waitlist/abc.def", "booking", Access.PUBLIC),
+        ("POST", "/v1/public/waitlist/abc.def/accept", "booking", Access.PUBLIC),
+        ("POST", "/v1/public/riverside/waitlist", "booking", Access.PUBLIC),
+        ("POST", "/v1/series/0190/cancel", "booking", Access.TOKEN),
+        ("GET", "/v1/waitlist", "booking", Access.TOKEN),
         ("GET", "/v1/customers/0190", "booking", Access.TOKEN),
         ("GET", "/v1/customers/export.csv", "booking", Access.TOKEN),
         ("POST", "/v1/staff-feeds/0190", "booking", Access.TOKEN),
@@ -82,9 +87,10 @@ def test_a_public_path_names_its_business() -> None:
         routed = route("GET", path)
         assert routed is not None
         assert routed.slug == "riverside"
-    managed = route("GET", "/v1/public/appointments/abc")
-    assert managed is not None
-    assert managed.slug is None
+    for path in ("/v1/public/appointments/abc", "/v1/public/waitlist/abc"):
+        by_link = route("GET", path)
+        assert by_link is not None
+        assert by_link.slug is None
 
 
 def test_every_rule_leads_to_a_known_service() -> None:

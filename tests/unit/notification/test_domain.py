@@ -7,7 +7,6 @@ from typing import Any, get_args
 import pytest
 
 from contracts.booking import Channel
-from contracts.notification import Kind
 from contracts.platform import TenantState
 from notification.domain import (
     Appointment,
@@ -17,6 +16,7 @@ from notification.domain import (
     Fail,
     Hold,
     Message,
+    MessageKind,
     Send,
     Status,
     Suppress,
@@ -69,6 +69,7 @@ REMINDER = Message(
     due_at=NOW,
     starts_at=START,
     previous_starts_at=None,
+    entry_id=None,
     status=Status.QUEUED,
     queued_at=NOW,
     expires_at=START,
@@ -187,12 +188,13 @@ def test_what_comes_in_quiet_hours_waits_or_goes_at_once(
     [
         ("reminder", {"confirmed"}),
         ("booked", {"pending", "confirmed"}),
+        ("waitlist-offer", {"offered"}),
         ("rescheduled", {"pending", "confirmed"}),
         ("confirmed", {"confirmed"}),
         ("cancelled", {"cancelled"}),
     ],
 )
-def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: Kind, fits: set[str]) -> None:
+def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: MessageKind, fits: set[str]) -> None:
     sent = {
         status.value
         for status in AppointmentStatus

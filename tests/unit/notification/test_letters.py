@@ -10,12 +10,13 @@ from icalendar import Calendar
 
 from contracts.booking import Channel
 from contracts.notification import Kind
-from notification.domain import Appointment, AppointmentStatus
+from notification.domain import Appointment, AppointmentStatus, MessageKind
 from notification.letters import Facts, Letters, one_line
 from notification.wording import VARIABLES, TemplateKind, Wording
 from servicekit.ids import new_id
 
 LETTERS = Letters()
+KINDS: tuple[MessageKind, ...] = (*get_args(Kind), "waitlist-offer")
 STARTS_AT = datetime(2026, 7, 14, 13, 30, tzinfo=UTC)
 FACTS = Facts(
     kind="booked",
@@ -38,6 +39,7 @@ FACTS = Facts(
         timezone="Europe/Lisbon",
     ),
     previous_starts_at=datetime(2026, 7, 13, 8, 0, tzinfo=UTC),
+    expires_at=datetime(2026, 7, 14, 12, 45, tzinfo=UTC),
     manage_url="https://book.example/appointments/t0ken",
     calendar_url="https://book.example/v1/public/appointments/t0ken.ics",
     unsubscribe_url="https://book.example/unsubscribe/t1ken",
@@ -47,8 +49,8 @@ FACTS = Facts(
 
 
 @pytest.mark.parametrize("locale", ["en", "pt", "de"])
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_every_kind_is_said_in_every_language(kind: Kind, locale: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_said_in_every_language(kind: MessageKind, locale: str) -> None:
     facts = replace(FACTS, kind=kind, locale=locale)
     mail = LETTERS.write(Channel.EMAIL, facts)
     sms = LETTERS.write(Channel.SMS, facts)
@@ -94,6 +96,19 @@ def test_an_unknown_zone_keeps_no_message_back(zone: str) -> None:
 def test_what_is_still_to_be_confirmed_is_not_called_booked() -> None:
     pending = replace(FACTS.appointment, status=AppointmentStatus.PENDING)
     assert LETTERS.write(Channel.EMAIL, replace(FACTS, appointment=pending)).subject.startswith("Requested: ")
+
+
+@pytest.mark.parametrize("locale", ["en", "pt", "de"])
+def test_an_offer_says_until_when_it_is_kept_and_has_nothing_for_a_calendar(locale: str) -> None:
+    facts = replace(
+        FACTS, kind="waitlist-offer", locale=locale, expires_at=datetime(2026, 7, 14, 12, 45, tzinfo=UTC)
+    )
+    mail = LETTERS.write(Channel.EMAIL, facts)
+    assert mail.html is not None
+    for text in (mail.text, mail.html):
+        assert "13:45" in text
+        assert FACTS.manage_url in text
+        assert FACTS.calendar_url not in text
 
 
 def test_a_service_without_a_name_is_an_appointment() -> None:

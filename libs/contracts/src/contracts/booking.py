@@ -104,6 +104,28 @@ class ReminderWithdrawn(TenantEvent):
         return str(self.appointment_id)
 
 
+class WaitlistOffered(TenantEvent):
+    """A time that has become free is kept for somebody on the waitlist, until they take it or `expires_at`."""
+
+    TYPE: ClassVar[str] = "booking.waitlist.offered.v1"
+    TOPIC: ClassVar[str] = "booking.waitlist.v1"
+
+    entry_id: UUID = Field(description="Who waits; the same for each of their offers.")
+    offer_id: UUID = Field(description="Becomes the appointment's id when the offer is taken.")
+    service_id: UUID
+    staff_ids: list[UUID]
+    customer_id: UUID
+    starts_at: Timestamp
+    ends_at: Timestamp
+    timezone: str = Field(description="IANA zone in which the customer reads the time.")
+    expires_at: Timestamp
+    occurred_at: Timestamp
+
+    @property
+    def aggregate_id(self) -> str:
+        return str(self.entry_id)
+
+
 class Consent(Record):
     email: bool
     sms: bool

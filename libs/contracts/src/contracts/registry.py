@@ -21,6 +21,7 @@ EVENTS: tuple[type[Event], ...] = (
     booking.AppointmentNoShow,
     booking.ReminderRequested,
     booking.ReminderWithdrawn,
+    booking.WaitlistOffered,
     booking.CustomerChanged,
     scheduler.ReminderDue,
     notification.MessageSent,

@@ -68,6 +68,7 @@ TOPICS: tuple[Topic, ...] = (
     _topic("booking.customer.v1", ("booking",), ("notification",), compacted=True),
     _topic("booking.appointment.v1", ("booking",), ("notification", "analytics", "billing")),
     _topic("booking.reminder.v1", ("booking",), ("scheduler",)),
+    _topic("booking.waitlist.v1", ("booking",), ("notification",)),
     _topic("scheduler.reminder.v1", ("scheduler",), ("notification",)),
     _topic("notification.message.v1", ("notification",), ("analytics", "notification")),
     _topic("billing.subscription.v1", ("billing",), ("operator", "analytics")),

@@ -1,8 +1,8 @@
 """Links that are capabilities: whoever holds one may do one thing, without an account (docs/adr/0008).
 
 A token is what it is about and a MAC of it, in URL-safe base64: nothing is stored and nothing secret travels
-through Kafka. booking checks appointments' tokens, notification writes them into mails; both hold the key.
-notification makes and checks those of unsubscribing.
+through Kafka. booking checks those of appointments and of places on the waitlist, notification writes them into
+mails; both hold the key. notification makes and checks those of unsubscribing.
 """
 
 import base64
@@ -48,20 +48,31 @@ class _Links:
         return hmac.new(self._key, self.purpose + body, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
-class AppointmentLinks(_Links):
-    """Of those who may see and change one appointment."""
+class _EntityLinks(_Links):
+    """Of those who may see and change one thing of a tenant's."""
 
-    purpose = b"appointment-link:"
     body_bytes = 32
 
-    def token(self, tenant_id: UUID, appointment_id: UUID) -> str:
+    def token(self, tenant_id: UUID, entity_id: UUID) -> str:
         """The token, 67 characters, safe in a path."""
-        return self._sealed(tenant_id.bytes + appointment_id.bytes)
+        return self._sealed(tenant_id.bytes + entity_id.bytes)
 
     def parse(self, token: str) -> tuple[UUID, UUID] | None:
-        """(tenant, appointment) of a genuine token; None for any other string."""
+        """(tenant, id) of a genuine token; None for any other string."""
         body = self._opened(token)
         return None if body is None else (UUID(bytes=body[:16]), UUID(bytes=body[16:]))
+
+
+class AppointmentLinks(_EntityLinks):
+    """To an appointment: see, move, cancel it."""
+
+    purpose = b"appointment-link:"
+
+
+class WaitlistLinks(_EntityLinks):
+    """To somebody's place on the waitlist: see it, take what is offered, leave."""
+
+    purpose = b"waitlist-link:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from booking.availability import options_at
+from booking.availability import Slot, options_at, slots
 from booking.choice import Choice, Options
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
@@ -106,15 +106,34 @@ async def least_busy_first(
     """Staff by how much they have to do around that time."""
     if len(staff) < 2:
         return list(staff)
-    values = {
-        "tenant_id": tenant_id,
-        "resource_ids": list(staff),
-        "begin": starts_at - _LOAD_WINDOW,
-        "end": starts_at + _LOAD_WINDOW,
-    }
-    rows = await (await conn.execute(SQL.loads, values)).fetchall()
-    load = {row["resource_id"]: row["load"] for row in rows}
+    load = await loads(conn, tenant_id, staff, starts_at - _LOAD_WINDOW, starts_at + _LOAD_WINDOW)
     return sorted(staff, key=lambda each: (load.get(each, 0), each))
+
+
+async def loads(
+    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], begin: datetime, end: datetime
+) -> dict[UUID, int]:
+    """How much each resource has to do between two instants; nothing for an idle one."""
+    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids), "begin": begin, "end": end}
+    rows = await (await conn.execute(SQL.loads, values)).fetchall()
+    return {row["resource_id"]: row["load"] for row in rows}
+
+
+async def free_slots(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    staff_id: UUID | None,
+    window: tuple[datetime, datetime],
+    now: datetime,
+) -> list[Slot]:
+    """What can be booked of a service, with `staff_id` or anyone, with a start within the window (half open)."""
+    asked = [staff_id] if staff_id is not None and offer.takes_one else offer.all_ids
+    found = await resources(conn, tenant_id, asked)
+    begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
+    ids = [resource.resource_id for resource in found]
+    taken = await busy(conn, tenant_id, ids, begin, end, now)
+    return slots(offer, found, taken, window, now, wanted=staff_id)
 
 
 async def allocate(
@@ -140,6 +159,13 @@ async def allocate(
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:
     """Gives back what an appointment takes."""
     await conn.execute(SQL.release_appointment, {"tenant_id": tenant_id, "appointment_id": appointment_id})
+
+
+async def release_hold(conn: Connection, tenant_id: UUID, hold_id: UUID) -> None:
+    """Gives back what a hold keeps, before its time."""
+    values = {"tenant_id": tenant_id, "hold_id": hold_id}
+    await conn.execute(SQL.release_hold, values)
+    await conn.execute(SQL.delete_hold, values)
 
 
 async def add_hold(conn: Connection, tenant_id: UUID, hold: Hold) -> None:

@@ -10,12 +10,13 @@ from booking.routes import ROUTERS
 from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
-from booking.workers import BusyCalendarFetcher, HoldSweeper
+from booking.waitlist_service import WaitlistService
+from booking.workers import BusyCalendarFetcher, HoldSweeper, WaitlistOfferer
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
-from servicekit.links import AppointmentLinks
+from servicekit.links import AppointmentLinks, WaitlistLinks
 from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
@@ -32,12 +33,23 @@ def build(settings: Settings) -> Parts:
     keys = RemoteKeys(tokens)
     tenants = TenantFollower(Component.BOOKING, db, kafka, BookingHooks())
     outbound = OutboundClient(OutboundSettings(), user_agent="Slotwright/1 (calendar import)")
+    links = AppointmentLinks(settings.link_key)
+    offerer = WaitlistOfferer(db, offer_seconds=settings.offer_seconds)
     services = Services(
         booking=BookingService(
             db,
-            links=AppointmentLinks(settings.link_key),
+            links=links,
             public_url=settings.public_url,
             hold_seconds=settings.hold_seconds,
+            freed=offerer.nudge,
+            waitlist=WaitlistService(
+                db,
+                links=WaitlistLinks(settings.link_key),
+                appointments=links,
+                public_url=settings.public_url,
+                offer_seconds=settings.offer_seconds,
+                freed=offerer.nudge,
+            ),
         ),
         records=RecordService(db),
         feeds=FeedService(db, public_url=settings.public_url),
@@ -55,6 +67,7 @@ def build(settings: Settings) -> Parts:
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
+            offerer,
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

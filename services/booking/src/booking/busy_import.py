@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from booking import allocations, busy_calendars
+from booking import allocations, busy_calendars, waitlist_store
 from booking.busy_calendars import Due, Span
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -103,6 +103,7 @@ class BusyImport:
             await allocations.resources(conn, due.tenant_id, [due.resource_id], lock=True)
             times = merged(await _of_others(conn, due.tenant_id, taken))
             await busy_calendars.replace_times(conn, due, times, now)
+            await waitlist_store.anything_free(conn, due.tenant_id)
         log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from booking import waitlist_store
 from booking.domain import Offer
 from booking.store import SQL
 from contracts.business import (
@@ -22,7 +23,7 @@ from contracts.business import (
     StaffChanged,
 )
 from contracts.model import Record
-from servicekit.db import Connection, Cursor
+from servicekit.db import Connection, Cursor, affected
 
 
 class CatalogFollower:
@@ -43,7 +44,8 @@ class CatalogFollower:
             "always_open": False,
             "time_off": _json(event.time_off),
         }
-        await conn.execute(SQL.save_resource, values)
+        if affected(await conn.execute(SQL.save_resource, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def resource_changed(self, conn: Connection, event: ResourceChanged) -> None:
         values = {
@@ -60,12 +62,14 @@ class CatalogFollower:
             "always_open": event.weekly_hours is None,
             "time_off": _json(()),
         }
-        await conn.execute(SQL.save_resource, values)
+        if affected(await conn.execute(SQL.save_resource, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def holidays_changed(self, conn: Connection, event: HolidaysChanged) -> None:
         days = sorted({item.date for item in event.days})
         values = {"tenant_id": event.tenant_id, "version": event.version, "days": days}
-        await conn.execute(SQL.save_holidays, values)
+        if affected(await conn.execute(SQL.save_holidays, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def service_changed(self, conn: Connection, event: ServiceChanged) -> None:
         values = {
@@ -90,7 +94,8 @@ class CatalogFollower:
             "needs": _json(event.needs),
             "questions": _json(event.questions),
         }
-        await conn.execute(SQL.save_offer, values)
+        if affected(await conn.execute(SQL.save_offer, values)):
+            await waitlist_store.anything_free(conn, event.tenant_id)
 
     async def policy_changed(self, conn: Connection, event: PolicyChanged) -> bool:
         """False when a newer policy is known already."""

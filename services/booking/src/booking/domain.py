@@ -174,6 +174,7 @@ class Appointment:
     created_at: datetime
     answers: tuple[Answered, ...] = ()
     notes_version: int = 0
+    series_id: UUID | None = None
 
     @property
     def revision(self) -> int:

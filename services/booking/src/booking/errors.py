@@ -8,9 +8,21 @@ class SlotTaken(Conflict):
     title = "This time is taken"
 
 
+class SeriesRefused(Conflict):
+    """`refused` lists the starts, each with its reason."""
+
+    slug = "series-refused"
+    title = "Not all of the series can be booked"
+
+
 class HoldExpired(Conflict):
     slug = "hold-expired"
     title = "The hold has expired"
+
+
+class OfferExpired(Conflict):
+    slug = "offer-expired"
+    title = "The offer has expired"
 
 
 class AppointmentClosed(Conflict):

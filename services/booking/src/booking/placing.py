@@ -15,10 +15,11 @@ from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder
 from booking.availability import bookable
 from booking.choice import Choice
-from booking.domain import Appointment, Customer, Hold, Offer, Status
+from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.errors import HoldExpired, SlotTaken
 from booking.questions import Given, answered
 from contracts.booking import AppointmentBooked, Consent
+from contracts.model import Event
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
@@ -26,7 +27,8 @@ from servicekit.errors import FieldError, Invalid
 from servicekit.faults import reached
 from servicekit.ids import new_id
 
-_STAFF_AHEAD = timedelta(days=731)
+STAFF_AHEAD = timedelta(days=731)
+"""How far ahead the business itself may book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,28 @@ class BookingRequest:
     consent: Consent
     timezone: str | None
     hold_id: UUID | None
-    source: Literal["public", "staff"]
+    source: Literal["public", "staff", "waitlist"]
     notes: str = ""
     answers: Sequence[Given] = ()
+
+    def customer(self, locale: str) -> Customer:
+        """Whom it is for; `locale` where none was named."""
+        return Customer(
+            customer_id=new_id(),
+            version=1,
+            name=self.name,
+            email=self.email,
+            phone=self.phone,
+            locale=self.locale or locale,
+            consent=self.consent,
+        )
 
 
 async def hold(
     conn: Connection, tenant_id: UUID, wanted: HoldRequest, now: datetime, *, lasts: timedelta
 ) -> tuple[Hold, Offer]:
     """Keeps a slot until `now + lasts`. Raises SlotTaken, Invalid."""
-    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
     expires_at = now + lasts
@@ -84,12 +98,39 @@ async def hold(
 
 async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime) -> Appointment:
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
+    appointment = await place(conn, tenant, wanted, now)
+    await usage.consume(conn, tenant, "bookings_per_month", now)
+    return appointment
+
+
+async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
+    """Adds the customer, or renews what is known of the same person; tells it either way."""
+    kept = await store.add_customer(conn, tenant_id, customer)
+    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
+    return kept
+
+
+async def place(
+    conn: Connection,
+    tenant: TenantChanged,
+    wanted: BookingRequest,
+    now: datetime,
+    *,
+    customer: Customer | None = None,
+    appointment_id: UUID | None = None,
+    series_id: UUID | None = None,
+) -> Appointment:
+    """As `book`, without counting it: that is the caller's, and last.
+
+    `customer` is one who is known already, `appointment_id` an id that was promised.
+    """
     tenant_id = tenant.tenant_id
-    offer = await _offer(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
-    answers = answered(offer.questions, wanted.answers)
-    appointment_id = new_id()
+    # Who waited is not asked: the time is kept for minutes only, and their wish was made before.
+    answers = () if wanted.source == "waitlist" else answered(offer.questions, wanted.answers)
+    appointment_id = appointment_id or new_id()
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
         choice = await take(
@@ -105,20 +146,11 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
     else:
         resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
     rules = await catalog.ask_rules(conn, tenant_id)
-    customer = await store.add_customer(
-        conn,
-        tenant_id,
-        Customer(
-            customer_id=new_id(),
-            version=1,
-            name=wanted.name,
-            email=wanted.email,
-            phone=wanted.phone,
-            locale=wanted.locale or tenant.locale,
-            consent=wanted.consent,
-        ),
-    )
-    pending = offer.requires_confirmation and wanted.source == "public"
+    news: list[Event] = []
+    if customer is None:
+        customer = await store.add_customer(conn, tenant_id, wanted.customer(tenant.locale))
+        news.append(events.customer_changed(tenant_id, customer))
+    pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
         version=1,
@@ -135,13 +167,14 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         notes=wanted.notes,
         created_at=now,
         answers=answers,
+        series_id=series_id,
     )
     await store.add_appointment(conn, tenant_id, appointment)
     await trail.appointment(conn, tenant_id, "appointment.booked", None, appointment)
     await outbox.publish(
         conn,
         "booking",
-        events.customer_changed(tenant_id, customer),
+        *news,
         AppointmentBooked(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
@@ -152,8 +185,42 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, 
         copy_to=tenant,
         copied=AppointmentBooked,
     )
-    await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
+
+
+async def lock_candidates(
+    conn: Connection, tenant_id: UUID, offer: Offer, staff_id: UUID | None
+) -> list[Resource]:
+    """Locks whatever an appointment of the service may take, once and in the order of ids.
+
+    For who takes several times in one transaction: `take` locks each time, and the locks of two such would cross.
+    """
+    return await allocations.resources(conn, tenant_id, _candidates(offer, staff_id), lock=True)
+
+
+def _candidates(offer: Offer, staff_id: UUID | None) -> list[UUID]:
+    ids = list(offer.all_ids)
+    if staff_id is not None and offer.staff_count == 1:  # nobody else comes into question
+        ids = [staff_id, *(each for each in ids if each not in offer.resource_ids)]
+    return ids
+
+
+async def free_staff(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    locked: Sequence[Resource],
+    staff_id: UUID | None,
+    starts_at: datetime,
+    now: datetime,
+) -> list[UUID]:
+    """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
+    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now)
+    if not options.offered(staff_id):
+        raise _not_offered()
+    if options.choose(staff_id, options.free_staff) is None:
+        raise slot_taken()
+    return options.staff_ids()
 
 
 async def take(
@@ -172,9 +239,7 @@ async def take(
     All that could be taken is locked, whatever is chosen then. A `moved` appointment gives back what it has, and
     stays with the same people and resources where they are free.
     """
-    ids = list(offer.all_ids)
-    if staff_id is not None and offer.staff_count == 1:  # nobody else comes into question
-        ids = [staff_id, *(each for each in ids if each not in offer.resource_ids)]
+    ids = _candidates(offer, staff_id)
     had = moved.resource_ids if moved is not None else ()
     same = [each for each in had if each in offer.resource_ids]
     locked = await allocations.resources(conn, tenant_id, [*ids, *had], lock=True)
@@ -182,7 +247,7 @@ async def take(
     eligible = [resource for resource in locked if resource.resource_id in ids]
     options = await allocations.options(conn, tenant_id, offer, eligible, starts_at, now, but=but)
     if not options.offered(staff_id):
-        raise Invalid.field("/starts_at", "is not a time at which this service is offered")
+        raise _not_offered()
     order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
     choice = next(
         (
@@ -202,6 +267,10 @@ async def take(
     return choice
 
 
+def _not_offered() -> Invalid:
+    return Invalid.field("/starts_at", "is not a time at which this service is offered")
+
+
 def slot_taken() -> SlotTaken:
     """The answer to whoever came second."""
     return SlotTaken("This time has just been taken. Choose another one.")
@@ -210,13 +279,14 @@ def slot_taken() -> SlotTaken:
 def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:
     """Raises Invalid for a start in the past, or one that the offer's notice and window do not allow."""
     fault = bookable(offer, starts_at, now)
-    if by_staff and now < starts_at <= now + _STAFF_AHEAD:
+    if by_staff and now < starts_at <= now + STAFF_AHEAD:
         fault = None
     if fault is not None:
         raise Invalid.field("/starts_at", fault)
 
 
-async def _offer(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
+async def offered(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
+    """The service, performed by that member of staff where one is named. Raises Invalid."""
     offer = await catalog.offer(conn, tenant_id, service_id)
     if offer is None:
         raise Invalid.field("/service_id", "is not a service of this business")

@@ -115,6 +115,10 @@ RETURNING 1
 UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s AND state = 'confirmed'
 
+-- name: release_hold
+UPDATE allocation SET state = 'released'
+WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held'
+
 -- name: take_over_hold
 -- What is held becomes the appointment's. The hold has run out or was used when these are not all of its rows.
 WITH taken AS (
@@ -172,20 +176,20 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = ANY(%(customer_ids)s)
 
 -- name: add_appointment
 INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
-    ends_at, timezone, price_amount, currency, source, notes, created_at, answers)
+    ends_at, timezone, price_amount, currency, source, notes, created_at, answers, series_id)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resource_ids)s, %(customer_id)s,
     %(starts_at)s, %(ends_at)s, %(timezone)s, %(price_amount)s, %(currency)s, %(source)s, %(notes)s,
-    %(created_at)s, %(answers)s)
+    %(created_at)s, %(answers)s, %(series_id)s)
 
 -- name: appointment
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: lock_appointment
 -- Changes of one appointment go one after another, and so do their events.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
 
 -- name: update_appointment
@@ -199,7 +203,7 @@ WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: appointments_page
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
 FROM appointment
 WHERE tenant_id = %(tenant_id)s
     AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)
@@ -207,8 +211,19 @@ WHERE tenant_id = %(tenant_id)s
     AND (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(resource_id)s::uuid IS NULL OR %(resource_id)s = ANY(resource_ids))
     AND (%(customer_id)s::uuid IS NULL OR customer_id = %(customer_id)s)
+    AND (%(series_id)s::uuid IS NULL OR series_id = %(series_id)s)
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
+
+-- name: rest_of_series
+-- Its open appointments from a moment on; by id, the order in which several appointments are locked.
+SELECT appointment_id FROM appointment
+WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
+    AND starts_at >= %(begin)s
+ORDER BY appointment_id
+
+-- name: series_exists
+SELECT FROM appointment WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s LIMIT 1
 
 -- name: future_confirmed
 -- What a changed reminder policy concerns.

@@ -15,10 +15,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from booking import allocations, catalog, changes, placing, reminders, store
-from booking.availability import Slot, slots
+from booking import allocations, catalog, changes, placing, reminders, series, store
+from booking.availability import Slot
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.managing import Booked, manage_url
 from booking.placing import BookingRequest, HoldRequest
+from booking.series import Series, SeriesRequest
+from booking.waitlist_service import WaitlistService
 from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -36,15 +39,6 @@ _FURTHEST = timedelta(days=731)
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
-    """An appointment with the link that manages it."""
-
-    appointment: Appointment
-    token: str
-    manage_url: str
-
-
-@dataclass(frozen=True, slots=True)
 class Managed:
     """What the holder of a link sees of an appointment."""
 
@@ -57,7 +51,10 @@ class Managed:
 
 
 class BookingService:
-    """What the routes can ask for. `hold_seconds` is how long a hold lasts."""
+    """What the routes can ask for. `hold_seconds` is how long a hold lasts.
+
+    `freed` is called when time has become free, behind the commit: see booking.workers.
+    """
 
     def __init__(
         self,
@@ -67,10 +64,14 @@ class BookingService:
         public_url: str,
         hold_seconds: int,
         clock: Clock = utc_now,
+        freed: Callable[[], None] = lambda: None,
+        waitlist: WaitlistService,
     ) -> None:
+        self.waitlist = waitlist
         self._db = db
         self._links = links
         self._public_url = public_url.rstrip("/")
+        self._freed = freed
         self._hold_for = timedelta(seconds=hold_seconds)
         self._clock = clock
 
@@ -107,12 +108,7 @@ class BookingService:
                 raise Invalid.field("?staff", "does not perform this service")
             if tenant.state is not TenantState.ACTIVE:
                 return zone.key, []
-            asked = [staff_id] if staff_id is not None and offer.takes_one else offer.all_ids
-            resources = await allocations.resources(conn, tenant_id, asked)
-            begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
-            ids = [resource.resource_id for resource in resources]
-            busy = await allocations.busy(conn, tenant_id, ids, begin, end, now)
-        return zone.key, slots(offer, resources, busy, window, now, wanted=staff_id)
+            return zone.key, await allocations.free_slots(conn, tenant_id, offer, staff_id, window, now)
 
     async def hold(
         self,
@@ -152,19 +148,41 @@ class BookingService:
         reached("booking.committed")
         return outcome
 
+    async def book_series(
+        self,
+        tenant_id: UUID,
+        key: IdempotencyKey | None,
+        wanted: SeriesRequest,
+        answer: Callable[[Series], BaseModel],
+    ) -> Outcome:
+        """Books appointments that recur. Raises SeriesRefused, Invalid, TenantSuspended, QuotaExceeded."""
+        # Not pipelined, as what a start that is refused has taken is given back by a savepoint.
+        async with self._changing(tenant_id, pipelined=False) as (conn, tenant):
+            require_active(tenant)
+
+            async def effect() -> BaseModel:
+                return answer(await series.book(conn, tenant, wanted, self._clock()))
+
+            return await once(conn, tenant_id, key, effect)
+
     @asynccontextmanager
-    async def _changing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
+    async def _changing(
+        self, tenant_id: UUID, *, pipelined: bool = True
+    ) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        async with self._db.tenant(tenant_id, pipelined=True) as conn:
+        async with self._db.tenant(tenant_id, pipelined=pipelined) as conn:
             tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
             yield conn, tenant
 
-    def _booked(self, tenant_id: UUID, appointment: Appointment) -> Booked:
-        token = self._links.token(tenant_id, appointment.appointment_id)
-        return Booked(appointment, token, self._manage_url(token))
+    @asynccontextmanager
+    async def _freeing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
+        """As `_changing`, for what gives time back: who waits for it need not wait for the next turn."""
+        async with self._changing(tenant_id) as changing:
+            yield changing
+        self._freed()
 
-    def _manage_url(self, token: str) -> str:
-        return f"{self._public_url}/appointments/{token}"
+    def _booked(self, tenant_id: UUID, appointment: Appointment) -> Booked:
+        return Booked.of(tenant_id, appointment, self._links, self._public_url)
 
     # by the customer's link
 
@@ -179,7 +197,7 @@ class BookingService:
     async def reschedule_by_customer(self, token: str, starts_at: datetime, staff_id: UUID | None) -> Managed:
         """Raises NotFound, SlotTaken, AppointmentClosed, TooLateToChange, Invalid, TenantSuspended."""
         tenant_id, appointment_id = self._parse(token)
-        async with self._changing(tenant_id) as (conn, tenant):
+        async with self._freeing(tenant_id) as (conn, tenant):
             require_active(tenant)
             moved = await changes.reschedule(
                 conn, tenant, appointment_id, starts_at, staff_id, "customer", self._clock()
@@ -189,7 +207,7 @@ class BookingService:
     async def cancel_by_customer(self, token: str) -> Managed:
         """Raises NotFound, AppointmentClosed, TooLateToChange. Also while the business is suspended."""
         tenant_id, appointment_id = self._parse(token)
-        async with self._changing(tenant_id) as (conn, tenant):
+        async with self._freeing(tenant_id) as (conn, tenant):
             cancelled = await changes.cancel(conn, tenant, appointment_id, "customer", self._clock())
             return await self._view(conn, tenant, cancelled, token)
 
@@ -207,7 +225,7 @@ class BookingService:
         )
         taken = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
         until = changes.changeable_until(appointment, offer, self._clock())
-        return Managed(tenant, appointment, offer, taken, until, self._manage_url(token))
+        return Managed(tenant, appointment, offer, taken, until, manage_url(self._public_url, token))
 
     # by the business
 
@@ -220,6 +238,7 @@ class BookingService:
         status: Status | None,
         staff_id: UUID | None,
         customer_id: UUID | None,
+        series_id: UUID | None,
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[tuple[Appointment, Customer]]:
@@ -234,6 +253,7 @@ class BookingService:
                 status=status,
                 resource_id=staff_id,
                 customer_id=customer_id,
+                series_id=series_id,
                 after=after,
                 limit=limit,
             )
@@ -261,7 +281,7 @@ class BookingService:
 
         Raises NotFound, PreconditionFailed, SlotTaken, AppointmentClosed, Invalid, TenantSuspended.
         """
-        async with self._changing(tenant_id) as (conn, tenant):
+        async with self._freeing(tenant_id) as (conn, tenant):
             require_active(tenant)
             present = _found(
                 await store.appointment(conn, tenant_id, appointment_id, lock=True), "appointment"
@@ -278,9 +298,18 @@ class BookingService:
 
     async def cancel(self, tenant_id: UUID, appointment_id: UUID) -> tuple[Appointment, Customer]:
         """Raises NotFound, AppointmentClosed."""
-        async with self._changing(tenant_id) as (conn, tenant):
+        async with self._freeing(tenant_id) as (conn, tenant):
             changed = await changes.cancel(conn, tenant, appointment_id, "staff", self._clock())
             return await _with_customer(conn, tenant_id, changed)
+
+    async def cancel_series(
+        self, tenant_id: UUID, series_id: UUID, begin: datetime | None
+    ) -> list[tuple[Appointment, Customer]]:
+        """Cancels what is still to come of a series, from `begin` on, and answers it. Raises NotFound, Invalid."""
+        async with self._freeing(tenant_id) as (conn, tenant):
+            rest = await series.cancel_rest(conn, tenant, series_id, begin, self._clock())
+            people = await store.customers(conn, tenant_id, [item.customer_id for item in rest])
+            return [(item, people[item.customer_id]) for item in rest]
 
     async def settle(
         self, tenant_id: UUID, appointment_id: UUID, status: Status

@@ -115,6 +115,7 @@ async def appointments_page(
     status: Status | None,
     resource_id: UUID | None,
     customer_id: UUID | None,
+    series_id: UUID | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Appointment]:
@@ -126,11 +127,23 @@ async def appointments_page(
         "status": status.value if status else None,
         "resource_id": resource_id,
         "customer_id": customer_id,
+        "series_id": series_id,
         "after_time": after[0] if after else None,
         "after_id": after[1] if after else None,
         "limit": limit,
     }
     return [_appointment(row) for row in await (await conn.execute(SQL.appointments_page, values)).fetchall()]
+
+
+async def rest_of_series(
+    conn: Connection, tenant_id: UUID, series_id: UUID, begin: datetime
+) -> list[UUID] | None:
+    """Ids of the series's open appointments that start at `begin` or later; None when there is no such series."""
+    values = {"tenant_id": tenant_id, "series_id": series_id, "begin": begin}
+    if await (await conn.execute(SQL.series_exists, values)).fetchone() is None:
+        return None
+    rows = await (await conn.execute(SQL.rest_of_series, values)).fetchall()
+    return [row["appointment_id"] for row in rows]
 
 
 async def future_confirmed(conn: Connection, tenant_id: UUID, now: datetime) -> list[UUID]:

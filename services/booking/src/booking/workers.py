@@ -1,13 +1,27 @@
-"""booking's own loops: holds that have run out give their slot back; calendars elsewhere are fetched."""
+"""booking's own loops: holds that run out give their slot back, free time is offered to the waitlist, and calendars
+elsewhere are fetched."""
 
 import asyncio
+import time
+from datetime import timedelta
+from uuid import UUID
 
-from booking import allocations
+import psycopg
+import structlog
+
+from booking import allocations, waitlist, waitlist_store
 from booking.busy_import import AT_ONCE, FETCH_SECONDS, READ_SECONDS, BusyImport
+from booking.waiting import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
+from servicekit.errors import NotFound, TenantSuspended
 from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
+from servicekit.tenants import require_active, tenant_to_change
+
+log = structlog.get_logger(__name__)
+
+_TURN_SECONDS = 5.0
 
 
 class HoldSweeper(Periodic):
@@ -42,3 +56,59 @@ class BusyCalendarFetcher(Periodic):
             if failed is not None:
                 raise failed
         return 0 if len(due) == AT_ONCE else None
+
+
+class WaitlistOfferer(Periodic):
+    """Offers what has become free to who waits for it, the first in line first; any number of processes may.
+
+    What is to be done stands in the tables, so that a crash loses nothing and a nudge only saves a second. Each
+    offer is one transaction; of one business, they are made by one process at a time.
+    """
+
+    def __init__(self, db: Database, *, offer_seconds: int, clock: Clock = utc_now, every: float = 1) -> None:
+        super().__init__("booking.waitlist", every=every)
+        self._db = db
+        self._offer_for = timedelta(seconds=offer_seconds)
+        self._clock = clock
+
+    async def turn(self) -> float | None:
+        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most."""
+        until = time.monotonic() + _TURN_SECONDS
+        now = self._clock()
+        async with self._db.worker() as conn:
+            await waitlist_store.lapse(conn, now)
+        async with self._db.worker() as conn:
+            await waitlist_store.hear(conn, now)
+        async with self._db.worker() as conn:
+            waited_for = await waitlist_store.waited_for(conn, now)
+        for tenant_id in waited_for:
+            while await self._look(tenant_id):
+                if time.monotonic() > until:
+                    return 0
+        return None
+
+    async def _look(self, tenant_id: UUID) -> bool:
+        """Looks for the business's next in line; False when nobody is due, or another process looks."""
+        now = self._clock()
+        try:
+            async with self._db.tenant(tenant_id) as conn:
+                tenant = await tenant_to_change(conn, tenant_id)
+                require_active(tenant)
+                if not await waitlist_store.one_at_a_time(conn, tenant_id):
+                    return False
+                found = await waitlist_store.next_in_line(conn, tenant_id, now)
+                if found is None:
+                    return False
+                entry, freed = found
+                try:
+                    async with conn.transaction():
+                        await waitlist.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
+                except (psycopg.OperationalError, psycopg.InterfaceError):
+                    raise
+                except Exception as error:
+                    # One that cannot be served must not keep the others waiting.
+                    log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
+                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, now + LOOK_EVERY)
+        except (NotFound, TenantSuspended):  # since it was found
+            return False
+        return True

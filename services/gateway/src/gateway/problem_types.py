@@ -119,11 +119,26 @@ _TYPES = (
         "Ask for the availability again and take another time.",
     ),
     ProblemType(
+        "series-refused",
+        409,
+        "Not all of the series can be booked",
+        "Some of the times of a recurring appointment are taken, or the service is not offered then; refused lists "
+        "them. Nothing was booked.",
+        "Choose another time or rule, or send on_conflict: skip to book the others.",
+    ),
+    ProblemType(
         "hold-expired",
         409,
         "The hold has expired",
         "The time was kept for a few minutes only, and they are over.",
         "Take a new hold, or book without one.",
+    ),
+    ProblemType(
+        "offer-expired",
+        409,
+        "The offer has expired",
+        "The waitlist kept the time for a while only, which is over; or it offers none at the moment.",
+        "Wait for the next offer, or book a time that is free.",
     ),
     ProblemType(
         "appointment-closed",

@@ -73,6 +73,7 @@ _GET = frozenset({"GET", "HEAD"})
 RULES: tuple[Rule, ...] = (
     Rule("/v1/public/appointments/**", BOOKING, Access.PUBLIC),
     Rule("/v1/public/feeds/*", BOOKING, Access.PUBLIC, _GET),
+    Rule("/v1/public/waitlist/**", BOOKING, Access.PUBLIC),
     Rule("/v1/public/{slug}", BUSINESS, Access.PUBLIC),
     Rule("/v1/public/{slug}/**", BOOKING, Access.PUBLIC),
     Rule("/v1/signups", AUTH, Access.SIGN_IN),
@@ -90,6 +91,7 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/services/**", BUSINESS),
     Rule("/v1/reminder-policy/**", BUSINESS),
     Rule("/v1/appointments/**", BOOKING),
+    Rule("/v1/series/**", BOOKING),
     Rule("/v1/customers/**", BOOKING),
     Rule("/v1/waitlist/**", BOOKING),
     Rule("/v1/staff-feeds/**", BOOKING),

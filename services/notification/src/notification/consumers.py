@@ -17,6 +17,7 @@ from contracts.booking import (
     AppointmentRescheduled,
     Channel,
     CustomerChanged,
+    WaitlistOffered,
 )
 from contracts.business import ProfileChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
@@ -65,7 +66,7 @@ class NotificationHooks(TenantHooks):
 
 
 class MessageRequests:
-    """Turns appointment events and due reminders into queued messages.
+    """Turns appointment events, offers to the waitlist and due reminders into queued messages.
 
     Notices go by mail only: a text message costs the business money, and the reminder rules are where it says that
     it wants some.
@@ -101,6 +102,23 @@ class MessageRequests:
         stale_at = event.occurred_at + self._give_up
         return stale_at if isinstance(event, AppointmentCancelled) else min(stale_at, event.starts_at)
 
+    async def offered(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
+        assert isinstance(event, WaitlistOffered)  # noqa: S101 - as above
+        await store.put_offered(conn, event)
+        offer = Wanted(
+            tenant_id=event.tenant_id,
+            cause=f"waitlist-offer/{event.offer_id}",
+            channel=Channel.EMAIL,
+            kind="waitlist-offer",
+            appointment_id=event.offer_id,
+            appointment_version=0,
+            customer_id=event.customer_id,
+            starts_at=event.starts_at,
+            expires_at=event.expires_at,
+            entry_id=event.entry_id,
+        )
+        await store.queue(conn, offer, self._clock())
+
     async def reminder(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderDue)  # noqa: S101 - as above
         reminder = Wanted(
@@ -129,8 +147,8 @@ def message_consumer(db: Database, kafka: KafkaSettings, requests: MessageReques
     """Follows what asks for messages."""
     handlers: dict[type[Event], Handler] = {AppointmentBooked: requests.appointment}
     handlers |= dict.fromkeys(_STATUS, requests.appointment)
-    handlers[ReminderDue] = requests.reminder
-    topics = [AppointmentEvent.TOPIC, ReminderDue.TOPIC]
+    handlers |= {ReminderDue: requests.reminder, WaitlistOffered: requests.offered}
+    topics = [AppointmentEvent.TOPIC, ReminderDue.TOPIC, WaitlistOffered.TOPIC]
     return EventConsumer("notification", "messages", db, kafka, topics=topics, handlers=handlers)
 
 

@@ -6,15 +6,16 @@ after its lease has an unknown fate: it is sent again under the same Message-ID 
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
 from contracts.booking import Channel
-from contracts.notification import MessageFailed, MessageSent, MessageSuppressed
+from contracts.notification import MessageEvent, MessageFailed, MessageSent, MessageSuppressed
 from contracts.platform import TenantChanged
 from notification import rules_store, store
 from notification.domain import (
@@ -44,7 +45,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.faults import reached
-from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks
+from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks, WaitlistLinks
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +88,7 @@ class Delivery:
         self._provider = provider
         self._letters = letters
         self._links = AppointmentLinks(settings.link_key)
+        self._places = WaitlistLinks(settings.link_key)
         self._unsubscribe_links = UnsubscribeLinks(settings.link_key)
         self._mail_from = mail_from
         self._settings = settings
@@ -210,14 +212,16 @@ class Delivery:
     async def _write(self, conn: Connection, message: Message, facts: Facts) -> Letter:
         """In the business's own words where they hold; a message is never lost to them."""
         language = self._letters.language(facts.locale)
-        own = await rules_store.wording(conn, message.tenant_id, facts.template, message.channel, language)
+        own = None
+        if facts.section != "waitlist-offer":
+            own = await rules_store.wording(conn, message.tenant_id, facts.section, message.channel, language)
         try:
             return self._letters.write(message.channel, facts, own)
         except Exception as error:  # noqa: BLE001 - whatever a template can raise
             log.warning(
                 "the business's template failed, ours is used",
                 **_ids(message),
-                template=facts.template,
+                template=facts.section,
                 language=language,
                 error=type(error).__name__,
             )
@@ -239,6 +243,10 @@ class Delivery:
         digest = digest_of(message.tenant_id, message.channel, address)
         subscription = Subscription(message.tenant_id, customer.customer_id, message.channel, digest)
         unsubscribe = self._unsubscribe_links.token(subscription)
+        manage_url = f"{self._public_url}/appointments/{token}"
+        if message.entry_id is not None:
+            place = self._places.token(message.tenant_id, message.entry_id)
+            manage_url = f"{self._public_url}/waitlist/{place}"
         return Facts(
             kind=message.kind,
             business=tenant.display_name,
@@ -250,7 +258,8 @@ class Delivery:
             staff=tuple(names[staff_id] for staff_id in appointment.staff_ids if staff_id in names),
             appointment=appointment,
             previous_starts_at=message.previous_starts_at,
-            manage_url=f"{self._public_url}/appointments/{token}",
+            expires_at=message.expires_at,
+            manage_url=manage_url,
             calendar_url=f"{self._public_url}/v1/public/appointments/{token}.ics",
             unsubscribe_url=f"{self._public_url}/unsubscribe/{unsubscribe}",
             organizer=(profile.contact_email if profile else None) or self._mail_from,
@@ -262,13 +271,10 @@ class Delivery:
         async with self._db.tenant(message.tenant_id) as conn:
             if not await store.settle(conn, message, ready.attempt, Status.SENT, None, now):
                 return
-            event = MessageSent(
-                **_told(message),
-                occurred_at=now,
-                due_at=message.due_at,
-                provider=self._provider.name,
+            provider = self._provider.name
+            await _tell(
+                conn, MessageSent, message, ready.tenant, now, due_at=message.due_at, provider=provider
             )
-            await outbox.publish(conn, "notification", event, time=now, copy_to=ready.tenant)
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
@@ -324,8 +330,7 @@ class Delivery:
             await usage.release(
                 conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1
             )
-        event = MessageFailed(**_told(message), occurred_at=now, attempts=attempts, reason=reason)
-        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        await _tell(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
         MESSAGES.labels(message.channel.value, "failed").inc()
 
     async def _suppress(
@@ -335,8 +340,7 @@ class Delivery:
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
         said, detail = told(reason)
-        event = MessageSuppressed(**_told(message), occurred_at=now, reason=said, detail=detail)
-        await outbox.publish(conn, "notification", event, time=now, copy_to=tenant)
+        await _tell(conn, MessageSuppressed, message, tenant, now, reason=said, detail=detail)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
 
 
@@ -345,20 +349,33 @@ async def _unwanted(conn: Connection, message: Message, customer: Customer | Non
     if not address:
         return None
     digest = digest_of(message.tenant_id, message.channel, address)
-    return await rules_store.unwanted(conn, message.tenant_id, message.channel, digest, message.kind)
+    reminder = message.kind == "reminder"
+    return await rules_store.unwanted(conn, message.tenant_id, message.channel, digest, reminder=reminder)
 
 
-def _told(message: Message) -> dict[str, Any]:
-    """What each event about a message tells."""
-    return {
-        "tenant_id": message.tenant_id,
-        "message_id": message.message_id,
-        "kind": message.kind,
-        "channel": message.channel,
-        "appointment_id": message.appointment_id,
-        "appointment_version": message.appointment_version,
-        "reminder_id": message.reminder_id,
-    }
+async def _tell(
+    conn: Connection,
+    event: Callable[..., MessageEvent],
+    message: Message,
+    tenant: TenantChanged | None,
+    now: datetime,
+    **told: Any,
+) -> None:
+    """Tells what became of a message about an appointment. An offer is none yet: its readers know no such kind."""
+    if message.kind == "waitlist-offer":
+        return
+    made = event(
+        tenant_id=message.tenant_id,
+        message_id=message.message_id,
+        kind=message.kind,
+        channel=message.channel,
+        appointment_id=message.appointment_id,
+        appointment_version=message.appointment_version,
+        reminder_id=message.reminder_id,
+        occurred_at=now,
+        **told,
+    )
+    await outbox.publish(conn, "notification", made, time=now, copy_to=tenant)
 
 
 def _ids(message: Message) -> dict[str, str]:

@@ -18,6 +18,8 @@ from notification.quiet import QuietHours
 from notification.suppression import Reason
 from servicekit.localtime import zone_or
 
+MessageKind = Kind | Literal["waitlist-offer"]
+"""What is told of messages (contracts.notification) knows those about appointments; an offer is none yet."""
 ToldReason = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
 SuppressedFor = ToldReason | Reason
 
@@ -43,14 +45,17 @@ class AppointmentStatus(StrEnum):
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    OFFERED = "offered"
+    """Not booked: a time kept for somebody on the waitlist, under the id of the appointment that it may become."""
 
 
-_FITTING: dict[Kind, frozenset[AppointmentStatus]] = {
+_FITTING: dict[MessageKind, frozenset[AppointmentStatus]] = {
     "reminder": frozenset({AppointmentStatus.CONFIRMED}),
     "booked": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
     "rescheduled": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
     "confirmed": frozenset({AppointmentStatus.CONFIRMED}),
     "cancelled": frozenset({AppointmentStatus.CANCELLED}),
+    "waitlist-offer": frozenset({AppointmentStatus.OFFERED}),
 }
 """In which states of its appointment a message of a kind is still true."""
 
@@ -98,16 +103,18 @@ class Wanted:
     tenant_id: UUID
     cause: str
     channel: Channel
-    kind: Kind
+    kind: MessageKind
     appointment_id: UUID
     appointment_version: int
     customer_id: UUID
     starts_at: datetime
     expires_at: datetime
-    """When it is no longer worth sending: a reminder's at the start, a notice's after a while."""
+    """When it is no longer worth sending: at the start, after a while, or when the offer ends."""
     reminder_id: UUID | None = None
     due_at: datetime | None = None
     previous_starts_at: datetime | None = None
+    entry_id: UUID | None = None
+    """Whose place on the waitlist it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Message:
     tenant_id: UUID
     message_id: UUID
     channel: Channel
-    kind: Kind
+    kind: MessageKind
     appointment_id: UUID
     appointment_version: int
     customer_id: UUID
@@ -125,6 +132,7 @@ class Message:
     due_at: datetime | None
     starts_at: datetime
     previous_starts_at: datetime | None
+    entry_id: UUID | None
     status: Status
     queued_at: datetime
     expires_at: datetime
@@ -234,7 +242,9 @@ def _held(
     message: Message, tenant: TenantChanged, appointment: Appointment, quiet: QuietHours, now: datetime
 ) -> Hold | None:
     """What may have gone out already is not held: its first attempt was at a time when it might."""
-    concerned = message.channel in quiet.channels and (quiet.notices or message.kind == "reminder")
+    # An offer to the waitlist would have gone to the next in line by the morning.
+    waits = message.kind == "reminder" or (quiet.notices and message.kind != "waitlist-offer")
+    concerned = message.channel in quiet.channels and waits
     if not concerned or message.unknown_fate:
         return None
     zone = zone_or(appointment.timezone, zone_or(tenant.timezone, ZoneInfo("UTC")))

@@ -10,20 +10,22 @@ import tomllib
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
 from contracts.booking import Channel
-from contracts.notification import Kind
-from notification.domain import Appointment, AppointmentStatus
+from notification.domain import Appointment, AppointmentStatus, MessageKind
 from notification.wording import Part, Sandbox, TemplateKind, Wording
 from servicekit.ical import CalendarEvent, EventStatus, Method, Organizer, calendar_file
 from servicekit.localtime import zone_or
 
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
+
+Section = TemplateKind | Literal["waitlist-offer"]
+"""Of the words; those of an offer are not the business's to change."""
 _EVENT_STATUS: dict[AppointmentStatus, EventStatus] = {
     AppointmentStatus.PENDING: "TENTATIVE",
     AppointmentStatus.CANCELLED: "CANCELLED",
@@ -34,7 +36,7 @@ _EVENT_STATUS: dict[AppointmentStatus, EventStatus] = {
 class Facts:
     """What a message is written from. `service` is None while the catalog has not told its name."""
 
-    kind: Kind
+    kind: MessageKind
     business: str
     address: str | None
     business_zone: str
@@ -44,7 +46,9 @@ class Facts:
     staff: tuple[str, ...]
     appointment: Appointment
     previous_starts_at: datetime | None
+    expires_at: datetime
     manage_url: str
+    """Where to see and change the appointment, or to take the time that is offered."""
     calendar_url: str
     unsubscribe_url: str
     organizer: str
@@ -52,8 +56,8 @@ class Facts:
     written_at: datetime
 
     @property
-    def template(self) -> TemplateKind:
-        """Whose wording applies."""
+    def section(self) -> Section:
+        """Which wording applies."""
         pending = self.kind == "booked" and self.appointment.status is AppointmentStatus.PENDING
         return "pending" if pending else self.kind
 
@@ -97,7 +101,7 @@ class Letters:
         language = locale.partition("-")[0].lower()
         return language if language in self._words else _FALLBACK
 
-    def ours(self, kind: TemplateKind, language: str) -> Wording:
+    def ours(self, kind: Section, language: str) -> Wording:
         """What we say, as a business may say it anew."""
         words = self._words[language][kind]
         return Wording(subject=words["subject"], lead=words["lead"], text=words["sms"])
@@ -110,7 +114,7 @@ class Letters:
         """The message for a channel; what a business has written itself may raise what Jinja raises."""
         language = self.language(facts.locale)
         words = self._words[language]
-        ours = self.ours(facts.template, language).parts()
+        ours = self.ours(facts.section, language).parts()
         theirs = own.parts() if own is not None else {}
         values = self._values(facts)
 
@@ -124,20 +128,30 @@ class Letters:
         subject = one_line(said("subject"))
         if len(subject) > _LONGEST_SUBJECT:
             subject = subject[: _LONGEST_SUBJECT - 1] + "…"
-        frame = {"locale": language, "changeable": facts.kind != "cancelled", "subject": subject}
-        phrases = {name: words[name] for name in ("greeting", "with", "your_time", "footer")}
-        fixed = {name: words[name] for name in ("manage", "calendar", "unsubscribe")}
+        frame = {
+            "locale": language,
+            "changeable": facts.kind != "cancelled",
+            "booked": facts.kind != "waitlist-offer",
+            "subject": subject,
+        }
+        # A kind may say it in words of its own.
+        special = words[facts.section]
+        phrases = {
+            name: special.get(name, words[name]) for name in ("greeting", "with", "your_time", "footer")
+        }
+        fixed = {name: special.get(name, words[name]) for name in ("manage", "calendar", "unsubscribe")}
         plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()} | {
             "lead": said("lead")
         }
+        news = facts.kind not in {"reminder", "waitlist-offer"}  # of an appointment
         # Not escaped here: the frame does, once.
         return Letter(
             subject,
             self._mail.render({**values, **frame, **fixed, **plain}) + "\n",
             self._mail_html.render({**values, **frame, **fixed, **plain}),
             unsubscribe_url=facts.unsubscribe_url,
-            calendar=None if facts.kind == "reminder" else _calendar(facts, values),
-            calendar_method=None if facts.kind == "reminder" else _method(facts),
+            calendar=_calendar(facts, values) if news else None,
+            calendar_method=_method(facts) if news else None,
         )
 
     def _plain(self, phrase: str, values: dict[str, Any]) -> str:
@@ -162,6 +176,7 @@ class Letters:
             "zone": home.key,
             "customer_when": _when(words, starts_at.astimezone(away)) if elsewhere else "",
             "customer_zone": away.key,
+            "until": _when(words, facts.expires_at.astimezone(home)),
             "previous_when": _when(words, previous.astimezone(home)) if previous else "",
             "manage_url": facts.manage_url,
             "calendar_url": facts.calendar_url,

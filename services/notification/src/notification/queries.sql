@@ -81,10 +81,10 @@ SELECT record FROM tenants WHERE tenant_id = %(tenant_id)s AND state <> 'deleted
 
 -- name: queue
 INSERT INTO message (tenant_id, message_id, cause, channel, kind, appointment_id, appointment_version, customer_id,
-    reminder_id, due_at, starts_at, previous_starts_at, queued_at, next_attempt_at, expires_at)
+    reminder_id, due_at, starts_at, previous_starts_at, entry_id, queued_at, next_attempt_at, expires_at)
 VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, %(channel)s, %(kind)s, %(appointment_id)s,
     %(appointment_version)s, %(customer_id)s, %(reminder_id)s, %(due_at)s, %(starts_at)s,
-    %(previous_starts_at)s, %(now)s, %(now)s, %(expires_at)s)
+    %(previous_starts_at)s, %(entry_id)s, %(now)s, %(now)s, %(expires_at)s)
 ON CONFLICT ON CONSTRAINT message_cause DO NOTHING
 
 -- name: claim
@@ -99,8 +99,8 @@ RETURNING m.tenant_id, m.message_id, m.customer_id
 -- name: lock_claimed
 -- Nothing when the lease has been lost to another sender, or the message is settled or erased.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
-    starts_at, previous_starts_at, status, queued_at, expires_at, attempts, counted_at, repeated, settled_at, reason,
-    provider, recipient, segments, held_until
+    starts_at, previous_starts_at, entry_id, status, queued_at, expires_at, attempts, counted_at, repeated,
+    settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND next_attempt_at = %(lease_ends)s
@@ -144,8 +144,8 @@ ON CONFLICT (tenant_id, message_id) DO NOTHING
 -- name: messages
 -- The newest first.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
-    starts_at, previous_starts_at, status, queued_at, expires_at, attempts, counted_at, repeated, settled_at, reason,
-    provider, recipient, segments, held_until
+    starts_at, previous_starts_at, entry_id, status, queued_at, expires_at, attempts, counted_at, repeated,
+    settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s
   AND (%(after)s::uuid IS NULL OR message_id < %(after)s)
@@ -156,8 +156,8 @@ ORDER BY message_id DESC LIMIT %(limit)s
 
 -- name: message
 SELECT m.tenant_id, m.message_id, m.channel, m.kind, m.appointment_id, m.appointment_version, m.customer_id,
-    m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.status, m.queued_at, m.expires_at, m.attempts,
-    m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient, m.segments,
+    m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.entry_id, m.status, m.queued_at, m.expires_at,
+    m.attempts, m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient, m.segments,
     m.held_until, s.body
 FROM message m LEFT JOIN mock_sms s USING (tenant_id, message_id)
 WHERE m.tenant_id = %(tenant_id)s AND m.message_id = %(message_id)s

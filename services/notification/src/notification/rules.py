@@ -159,6 +159,7 @@ class Rules:
                 timezone=_ELSEWHERE,
             ),
             previous_starts_at=starts_at - timedelta(days=1) if kind == "rescheduled" else None,
+            expires_at=starts_at,
             manage_url=link,
             calendar_url=f"{self._public_url}/v1/public/appointments/{'0' * 67}.ics",
             unsubscribe_url=f"{self._public_url}/unsubscribe/{'0' * 90}",

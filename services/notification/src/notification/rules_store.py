@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from contracts.booking import Channel
-from contracts.notification import Kind
 from notification.quiet import QuietHours
 from notification.suppression import Reason, Scope, Suppression, against
 from notification.wording import TemplateKind, Wording
@@ -89,11 +88,11 @@ async def release_held(conn: Connection, tenant_id: UUID, now: datetime) -> None
 
 
 async def unwanted(
-    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes, kind: Kind
+    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes, *, reminder: bool
 ) -> Reason | None:
-    """Why no message of this kind goes to the address any more; None when it may."""
+    """Why no such message goes to the address any more; None when it may."""
     rows = await stands(conn, tenant_id, channel, digest)
-    return next((reason for reason, scope in rows if against(scope, kind)), None)
+    return next((reason for reason, scope in rows if against(scope, reminder=reminder)), None)
 
 
 async def stands(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.booking import AppointmentEvent, Channel, CustomerChanged
+from contracts.booking import AppointmentEvent, Channel, CustomerChanged, WaitlistOffered
 from contracts.business import ProfileChanged
 from contracts.platform import TenantChanged
 from notification import rules_store
@@ -57,6 +57,23 @@ async def put_appointment(
         "appointment_id": event.appointment_id,
         "version": event.version,
         "status": status.value if status else None,
+        "service_id": event.service_id,
+        "staff_ids": event.staff_ids,
+        "customer_id": event.customer_id,
+        "starts_at": event.starts_at,
+        "ends_at": event.ends_at,
+        "timezone": event.timezone,
+    }
+    await conn.execute(_SQL.put_appointment, values)
+
+
+async def put_offered(conn: Connection, event: WaitlistOffered) -> None:
+    """As version 0 of the appointment that it may become: whatever is heard of that one counts more."""
+    values = {
+        "tenant_id": event.tenant_id,
+        "appointment_id": event.offer_id,
+        "version": 0,
+        "status": AppointmentStatus.OFFERED.value,
         "service_id": event.service_id,
         "staff_ids": event.staff_ids,
         "customer_id": event.customer_id,
@@ -175,6 +192,7 @@ async def queue(conn: Connection, wanted: Wanted, now: datetime) -> bool:
         "due_at": wanted.due_at,
         "starts_at": wanted.starts_at,
         "previous_starts_at": wanted.previous_starts_at,
+        "entry_id": wanted.entry_id,
         "expires_at": wanted.expires_at,
         "now": now,
     }

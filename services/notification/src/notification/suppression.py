@@ -7,7 +7,6 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.booking import Channel
-from contracts.notification import Kind
 
 Reason = Literal["unsubscribed", "bounced", "complaint", "by-hand"]
 Scope = Literal["reminders", "all"]
@@ -25,9 +24,9 @@ class Suppression:
     created_at: datetime
 
 
-def against(scope: Scope, kind: Kind) -> bool:
-    """Whether a message of this kind is held back by what holds as far as `scope`."""
-    return scope == "all" or kind == "reminder"
+def against(scope: Scope, *, reminder: bool) -> bool:
+    """Whether a message, a reminder or not, is held back by what holds as far as `scope`."""
+    return scope == "all" or reminder
 
 
 def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:

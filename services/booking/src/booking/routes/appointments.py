@@ -42,6 +42,7 @@ async def list_appointments(
     status: Status | None = None,
     staff: UUID | None = None,
     customer: UUID | None = None,
+    series: UUID | None = None,
 ) -> Page[AppointmentAnswer]:
     found = await booking.appointments(
         who.tenant_id,
@@ -50,6 +51,7 @@ async def list_appointments(
         status=status,
         staff_id=staff,
         customer_id=customer,
+        series_id=series,
         after=paging.after_time_and_id(),
         limit=paging.limit + 1,
     )

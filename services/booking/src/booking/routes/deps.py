@@ -10,6 +10,7 @@ from booking.busy_service import BusyCalendarService
 from booking.feed_service import FeedService
 from booking.record_service import RecordService
 from booking.service import BookingService
+from booking.waitlist_service import WaitlistService
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,14 @@ Feeds = Annotated[FeedService, Depends(_feeds)]
 """Staff members' calendars, for them to subscribe to."""
 BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 """Staff members' other calendars."""
+
+
+def _waitlist(booking: Booking) -> WaitlistService:
+    return booking.waitlist
+
+
+Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
+"""Its part for the waitlist."""
 
 
 async def _business(slug: Annotated[str, Path(max_length=63)], booking: Booking) -> UUID:

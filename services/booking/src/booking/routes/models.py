@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from booking.domain import Answered, Appointment, Customer, Status
+from booking.managing import Booked
 from booking.placing import BookingRequest
 from booking.questions import Given
-from booking.service import Booked
 from contracts.booking import Consent
 from contracts.model import Money
 from servicekit.errors import Invalid
@@ -204,6 +204,7 @@ class AppointmentAnswer(Answer):
     source: str
     notes: str
     created_at: datetime
+    series_id: UUID | None
     customer: CustomerAnswer
     answers: list[AnsweredAnswer]
 
@@ -222,6 +223,7 @@ class AppointmentAnswer(Answer):
             source=appointment.source,
             notes=appointment.notes,
             created_at=appointment.created_at,
+            series_id=appointment.series_id,
             customer=CustomerAnswer.of(customer),
             answers=[AnsweredAnswer.of(item) for item in appointment.answers],
         )

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from contracts.booking import Channel
-from contracts.notification import Kind
-from notification.domain import Message, Status, masked
+from notification.domain import Message, MessageKind, Status, masked
 from notification.routes.deps import Notification
 from servicekit.http.models import Answer
 from servicekit.http.pages import Page, Paging, encode_cursor
@@ -20,14 +19,16 @@ router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 class MessageAnswer(Answer):
     id: UUID
-    kind: Kind
+    kind: MessageKind
     channel: Channel
     status: Status
     reason: str | None = Field(description="Why it was suppressed or has failed.")
     recipient: str | None = Field(
         description="Where it went; masked for staff. Null before the first attempt and once erased."
     )
-    appointment_id: UUID
+    appointment_id: UUID = Field(
+        description="Of an offer to the waitlist: the one that it becomes when taken."
+    )
     appointment_version: int
     customer_id: UUID
     reminder_id: UUID | None

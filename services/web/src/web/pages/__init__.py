@@ -12,12 +12,14 @@ from web.pages import (
     reminders,
     staff,
     unsubscribe,
+    waitlist,
 )
 
 ROUTERS = (
     home.router,
     account.router,
     booking.router,
+    waitlist.router,
     appointment.router,
     unsubscribe.router,
     dashboard.router,

@@ -55,7 +55,15 @@ async def choose(
     date: str | None = None,
     timezone: str | None = None,
 ) -> Response:
+    values = {"service": service, "staff": staff, "date": date, "timezone": timezone}
+    form = Form({name: value for name, value in values.items() if value})
+    return await picker_page(request, slug, site, form)
+
+
+async def picker_page(request: Request, slug: str, site: Web, form: Form, status: int = 200) -> Response:
+    """The page on which a time is chosen; `form` may also be one that asks to be told of a free time."""
     business = await _business(site, slug)
+    service, staff, timezone = (form.optional(name) for name in ("service", "staff", "timezone"))
     services = business["services"]
     offer = named(services, service) or (services[0] if len(services) == 1 else None)
     zone = times.zone_or(timezone, business["timezone"])
@@ -70,7 +78,7 @@ async def choose(
                 service=offer["id"],
                 staff=member["id"] if member else None,
                 zone=zone,
-                date=date,
+                date=form.optional("date"),
             )
         except ApiProblem as problem:
             # A moment after a service is made, the profile tells of it and booking does not know it yet.
@@ -79,6 +87,8 @@ async def choose(
     return site.pages.render(
         request,
         "booking/choose.html",
+        status=status,
+        form=form,
         business=business,
         offer=offer,
         people=people,

@@ -1,0 +1,234 @@
+"""The waitlist: joined on the public page, answered by an entry's link, kept in view by the business."""
+
+import datetime as dt
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+from pydantic import ConfigDict, Field, model_validator
+
+from booking.domain import Customer
+from booking.routes.deps import PublicBusiness, Waitlist
+from booking.routes.managed import BusinessAnswer, NamedAnswer
+from booking.routes.models import BookedAnswer, ConsentBody, CustomerAnswer, CustomerBody, StartsAt
+from booking.waiting import EntryState, SlotOffer
+from booking.waitlist import JoinRequest
+from booking.waitlist_service import Listed, Waiting
+from contracts.booking import Consent
+from contracts.model import Money
+from contracts.platform import TenantChanged
+from servicekit.errors import Invalid
+from servicekit.http.headers import Idempotency, respond
+from servicekit.http.models import Answer, Body, Instant, TimeZone
+from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.tokens import Member
+from servicekit.ids import new_id
+
+links = APIRouter(prefix="/v1/public/waitlist", tags=["waitlist by link"])
+public = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
+router = APIRouter(prefix="/v1/waitlist", tags=["waitlist"])
+
+Token = Annotated[str, Path(max_length=100)]
+
+
+class JoinBody(Body):
+    service_id: UUID
+    staff_id: UUID | None = Field(default=None, description="Without it anyone.")
+    earliest: Instant = Field(
+        alias="from", description="The first start that suits; the beginning of today means now."
+    )
+    latest: Instant = Field(alias="to", description="Starts before; within 62 days of `from`.")
+    customer: CustomerBody
+    consent: ConsentBody = Field(description="To e-mail: that is how an offer comes.")
+    timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if not self.consent.email:
+            raise Invalid.field("/consent/email", "is needed: a time that becomes free is offered by e-mail")
+        if self.consent.sms and self.customer.phone is None:
+            raise Invalid.field("/customer/phone", "is needed for messages by SMS")
+        return self
+
+    def request(self, tenant: TenantChanged) -> JoinRequest:
+        """As booking.waitlist takes it; what is missing is the business's."""
+        customer = Customer(
+            customer_id=new_id(),
+            version=1,
+            name=self.customer.name,
+            email=self.customer.email,
+            phone=self.customer.phone,
+            locale=self.customer.locale or tenant.locale,
+            consent=Consent(email=self.consent.email, sms=self.consent.sms),
+        )
+        return JoinRequest(
+            service_id=self.service_id,
+            staff_id=self.staff_id,
+            earliest=self.earliest,
+            latest=self.latest,
+            customer=customer,
+            timezone=self.timezone or tenant.timezone,
+        )
+
+
+class WindowAnswer(Answer):
+    """With the window as `from` and `to`."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    earliest: dt.datetime = Field(alias="from")
+    latest: dt.datetime = Field(alias="to")
+
+
+class OfferAnswer(Answer):
+    """A time that is kept until `expires_at`."""
+
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    staff_ids: list[UUID]
+    expires_at: dt.datetime
+
+    @classmethod
+    def of(cls, slot: SlotOffer | None) -> "OfferAnswer | None":
+        if slot is None:
+            return None
+        return cls(
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            staff_ids=list(slot.staff_ids),
+            expires_at=slot.expires_at,
+        )
+
+
+class WaitingAnswer(WindowAnswer):
+    """A place on the waitlist. The token is its key: whoever holds it may take what is offered, or leave.
+
+    `state`: waiting, offered; or at its end booked, left, removed (by the business), unanswered (three offers were
+    let pass) or over (the window has passed).
+    """
+
+    id: UUID
+    state: EntryState
+    timezone: str
+    business: BusinessAnswer
+    service: NamedAnswer
+    staff_id: UUID | None
+    staff: list[NamedAnswer] = Field(description="The names of those who are wished for or offered.")
+    price: Money
+    offer: OfferAnswer | None
+    manage_url: str | None = Field(description="The appointment's link, once it is booked.")
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> "WaitingAnswer":
+        tenant, entry, service = waiting.tenant, waiting.entry, waiting.service
+        return cls(
+            id=entry.entry_id,
+            state=entry.state,
+            earliest=entry.earliest,
+            latest=entry.latest,
+            timezone=entry.timezone,
+            business=BusinessAnswer(
+                slug=tenant.slug, display_name=tenant.display_name, timezone=tenant.timezone
+            ),
+            service=NamedAnswer(id=service.service_id, name=service.name),
+            staff_id=entry.staff_id,
+            staff=[NamedAnswer(id=one.resource_id, name=one.name) for one in waiting.people],
+            price=Money(amount=service.price_amount, currency=service.currency),
+            offer=OfferAnswer.of(waiting.slot),
+            manage_url=waiting.booked.manage_url if waiting.booked else None,
+            url=waiting.url,
+            token=waiting.token,
+        )
+
+
+class EntryAnswer(WindowAnswer):
+    """An entry as the business sees it; `offers` counts all that it was offered."""
+
+    id: UUID
+    state: EntryState
+    service_id: UUID
+    staff_id: UUID | None
+    timezone: str
+    created_at: dt.datetime
+    customer: CustomerAnswer
+    offer: OfferAnswer | None
+    offers: int
+
+    @classmethod
+    def of(cls, listed: Listed) -> "EntryAnswer":
+        entry = listed.entry
+        return cls(
+            id=entry.entry_id,
+            state=entry.state,
+            service_id=entry.service_id,
+            staff_id=entry.staff_id,
+            earliest=entry.earliest,
+            latest=entry.latest,
+            timezone=entry.timezone,
+            created_at=entry.created_at,
+            customer=CustomerAnswer.of(listed.customer),
+            offer=OfferAnswer.of(listed.slot),
+            offers=listed.offers,
+        )
+
+
+class OfferBody(Body):
+    starts_at: StartsAt
+    staff_id: UUID | None = Field(default=None, description="Without it whoever is free and least busy.")
+
+
+@public.post("/waitlist", status_code=201, response_model=WaitingAnswer)
+async def join(body: JoinBody, key: Idempotency, business: PublicBusiness, waitlist: Waitlist) -> Response:
+    """Waits for a time to become free. It is then kept for the customer, and offered by e-mail."""
+    return respond(await waitlist.join(business, key, body.request, WaitingAnswer.of))
+
+
+@links.get("/{token}")
+async def read(token: Token, waitlist: Waitlist) -> WaitingAnswer:
+    return WaitingAnswer.of(await waitlist.by_link(token))
+
+
+@links.delete("/{token}")
+async def leave(token: Token, waitlist: Waitlist) -> WaitingAnswer:
+    """Gives an offered time back at once."""
+    return WaitingAnswer.of(await waitlist.leave(token))
+
+
+@links.post("/{token}/accept", status_code=201, response_model=BookedAnswer)
+async def accept(token: Token, key: Idempotency, waitlist: Waitlist) -> Response:
+    """Books the time that is offered. Repeated, it answers the same appointment."""
+    return respond(await waitlist.accept(token, key, BookedAnswer.of))
+
+
+@router.get("")
+async def list_entries(
+    who: Member,
+    paging: Paging,
+    waitlist: Waitlist,
+    state: EntryState | None = None,
+    service: UUID | None = None,
+) -> Page[EntryAnswer]:
+    """In the order in which they came."""
+    found = await waitlist.page(
+        who.tenant_id, state=state, service_id=service, after=paging.after_id(), limit=paging.limit + 1
+    )
+    shown = found[: paging.limit]
+    cursor = encode_cursor(str(shown[-1].entry.entry_id)) if len(found) > paging.limit else None
+    return Page(items=[EntryAnswer.of(item) for item in shown], next_cursor=paging.link(cursor))
+
+
+@router.post("/{entry_id}/offer", status_code=201, response_model=EntryAnswer)
+async def offer(
+    entry_id: UUID, body: OfferBody, who: Member, key: Idempotency, waitlist: Waitlist
+) -> Response:
+    """Offers a time by hand, ahead of who came first."""
+    return respond(
+        await waitlist.offer(who.tenant_id, entry_id, key, body.starts_at, body.staff_id, EntryAnswer.of)
+    )
+
+
+@router.delete("/{entry_id}", status_code=204)
+async def remove(entry_id: UUID, who: Member, waitlist: Waitlist) -> None:
+    await waitlist.remove(who.tenant_id, entry_id)

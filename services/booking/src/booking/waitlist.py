@@ -1,0 +1,232 @@
+"""The waitlist, inside the caller's transaction: joining, being offered a time, taking it, leaving.
+
+Called by booking.waitlist_service for people and by booking.workers for the line. An offer is a hold with an end of
+its own: the time is kept under the same constraint as every booking, so that no two entries have it and nobody can
+book it meanwhile; hold, offer and event are one transaction. Who changes an entry locks it first, before resources.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from booking import allocations, catalog, placing, store, waitlist_store
+from booking.availability import Slot, Span
+from booking.domain import Appointment, Customer, Offer
+from booking.errors import HoldExpired, OfferExpired, SlotTaken
+from booking.placing import BookingRequest, HoldRequest
+from booking.waiting import (
+    IN_LINE,
+    LOOK_EVERY,
+    MAX_WINDOW,
+    TODAY,
+    Entry,
+    EntryState,
+    SlotOffer,
+    new_to,
+    search_window,
+    standing,
+)
+from contracts.booking import WaitlistOffered
+from contracts.platform import TenantChanged
+from servicekit import outbox, usage
+from servicekit.db import Connection
+from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.faults import reached
+from servicekit.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """Who waits for which start of a service: in `earliest` … `latest`; `staff_id` None is anyone."""
+
+    service_id: UUID
+    staff_id: UUID | None
+    earliest: datetime
+    latest: datetime
+    customer: Customer
+    timezone: str
+
+
+async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime) -> Entry:
+    """Puts somebody at the end of the line; a time that is free already is offered at once. Raises Invalid."""
+    await placing.offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    if wanted.earliest < now - TODAY:
+        raise Invalid.field("/from", "lies in the past")
+    earliest = max(wanted.earliest, now)
+    if wanted.latest <= earliest:
+        raise Invalid.field("/to", "lies in the past, or before `from`")
+    if wanted.latest - earliest > MAX_WINDOW:
+        raise Invalid.field("/to", f"lies too far behind `from`: {MAX_WINDOW.days} days at most")
+    if earliest > now + placing.STAFF_AHEAD:
+        raise Invalid.field("/from", "is not within two years of today")
+    customer = await placing.add_customer(conn, tenant_id, wanted.customer, now)
+    entry = Entry(
+        entry_id=new_id(),
+        state=EntryState.WAITING,
+        service_id=wanted.service_id,
+        staff_id=wanted.staff_id,
+        earliest=earliest,
+        latest=wanted.latest,
+        customer_id=customer.customer_id,
+        timezone=wanted.timezone,
+        created_at=now,
+    )
+    await waitlist_store.add_entry(conn, tenant_id, entry)
+    return entry
+
+
+async def look(
+    conn: Connection,
+    tenant: TenantChanged,
+    entry: Entry,
+    freed: Span | None,
+    now: datetime,
+    *,
+    lasts: timedelta,
+) -> SlotOffer | None:
+    """Offers the locked entry the first free time that suits it and that it has not let pass; None when none does.
+
+    `freed` narrows the search to what has become free. The service's notice and booking window hold.
+    """
+    if entry.latest <= now:
+        await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
+        return None
+    service = await catalog.offer(conn, tenant.tenant_id, entry.service_id)
+    if service is not None:
+        for slot in await _suitable(conn, tenant.tenant_id, entry, service, freed, now):
+            try:
+                async with conn.transaction():
+                    return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
+            except (SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
+                continue
+    again = min(now + LOOK_EVERY, entry.latest)
+    await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
+    return None
+
+
+async def _suitable(
+    conn: Connection, tenant_id: UUID, entry: Entry, service: Offer, freed: Span | None, now: datetime
+) -> list[Slot]:
+    window = search_window(entry, service, freed, now)
+    if window is None or entry.staff_id not in {None, *service.resource_ids}:
+        return []
+    earlier = await waitlist_store.offers(conn, tenant_id, [entry.entry_id])
+    free = await allocations.free_slots(conn, tenant_id, service, entry.staff_id, window, now)
+    return [slot for slot in free if new_to(earlier, slot)]
+
+
+async def offer(
+    conn: Connection,
+    tenant: TenantChanged,
+    entry: Entry,
+    starts_at: datetime,
+    staff_id: UUID | None,
+    now: datetime,
+    *,
+    lasts: timedelta,
+) -> SlotOffer:
+    """Keeps a time for the locked entry, until `now + lasts` or its start at most, and tells it.
+
+    Raises SlotTaken, Invalid, and Conflict for an entry that does not wait.
+    """
+    if entry.state is not EntryState.WAITING:
+        raise Conflict(f"This entry is {entry.state.value}; only one that waits can be offered a time.")
+    wanted = HoldRequest(entry.service_id, staff_id, starts_at)
+    kept, service = await placing.hold(conn, tenant.tenant_id, wanted, now, lasts=min(lasts, starts_at - now))
+    reached("booking.waitlist.held")
+    made = SlotOffer(
+        offer_id=new_id(),
+        entry_id=entry.entry_id,
+        hold_id=kept.hold_id,
+        staff_ids=kept.resource_ids,
+        starts_at=starts_at,
+        ends_at=starts_at + service.duration,
+        offered_at=now,
+        expires_at=kept.expires_at,
+    )
+    await waitlist_store.add_offer(conn, tenant.tenant_id, made)
+    await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OFFERED)
+    told = WaitlistOffered(
+        tenant_id=tenant.tenant_id,
+        entry_id=entry.entry_id,
+        offer_id=made.offer_id,
+        service_id=entry.service_id,
+        staff_ids=list(made.staff_ids),
+        customer_id=entry.customer_id,
+        starts_at=made.starts_at,
+        ends_at=made.ends_at,
+        timezone=entry.timezone,
+        expires_at=made.expires_at,
+        occurred_at=now,
+    )
+    await outbox.publish(conn, "booking", told, time=now, copy_to=tenant)
+    reached("booking.waitlist.offered")
+    return made
+
+
+async def accept(conn: Connection, tenant: TenantChanged, entry_id: UUID, now: datetime) -> Appointment:
+    """Books what the entry is offered; repeated, it answers the appointment as it stands.
+
+    Raises NotFound, OfferExpired, QuotaExceeded.
+    """
+    tenant_id = tenant.tenant_id
+    entry = await locked(conn, tenant_id, entry_id)
+    offers = await waitlist_store.offers(conn, tenant_id, [entry_id])
+    if entry.state is EntryState.BOOKED:
+        booked = await store.appointment(conn, tenant_id, offers[-1].offer_id)
+        assert booked is not None  # noqa: S101 - appointments are not deleted before their business
+        return booked
+    slot = standing(offers)
+    if slot is None or slot.expires_at <= now:
+        raise OfferExpired("There is no offer to take, or no longer. You are told when there is another one.")
+    customer = await store.customer(conn, tenant_id, entry.customer_id)
+    assert customer is not None  # noqa: S101 - the entry would be gone with them
+    wanted = BookingRequest(
+        service_id=entry.service_id,
+        staff_id=None,
+        starts_at=slot.starts_at,
+        name=customer.name,
+        email=customer.email,
+        phone=customer.phone,
+        locale=customer.locale,
+        consent=customer.consent,
+        timezone=entry.timezone,
+        hold_id=slot.hold_id,
+        source="waitlist",
+    )
+    try:
+        appointment = await placing.place(
+            conn, tenant, wanted, now, customer=customer, appointment_id=slot.offer_id
+        )
+    except (HoldExpired, Invalid):  # run out, or the service is no longer offered
+        raise OfferExpired(
+            "This time can no longer be taken. You are told when there is another one."
+        ) from None
+    await waitlist_store.close_offer(conn, tenant_id, slot.offer_id, "taken")
+    await waitlist_store.set_state(conn, tenant_id, entry_id, EntryState.BOOKED)
+    await usage.consume(conn, tenant, "bookings_per_month", now)
+    return appointment
+
+
+async def leave(conn: Connection, tenant_id: UUID, entry_id: UUID, state: EntryState) -> Entry:
+    """Takes the entry out of the line, as `state`, and gives back what it was offered; repeated, nothing changes.
+
+    Raises NotFound.
+    """
+    entry = await locked(conn, tenant_id, entry_id)
+    if entry.state not in IN_LINE:
+        return entry
+    slot = standing(await waitlist_store.offers(conn, tenant_id, [entry_id]))
+    if slot is not None:
+        await waitlist_store.close_offer(conn, tenant_id, slot.offer_id, "withdrawn")
+        await allocations.release_hold(conn, tenant_id, slot.hold_id)
+    await waitlist_store.set_state(conn, tenant_id, entry_id, state)
+    return replace(entry, state=state)
+
+
+async def locked(conn: Connection, tenant_id: UUID, entry_id: UUID) -> Entry:
+    """The entry, locked until the transaction's end. Raises NotFound."""
+    entry = await waitlist_store.entry(conn, tenant_id, entry_id, lock=True)
+    if entry is None:
+        raise NotFound("Nobody waits under this id.")
+    return entry

@@ -1,0 +1,108 @@
+-- The waitlist's statements, read by booking.waitlist_store; see servicekit.queries.
+
+-- name: add_entry
+INSERT INTO waitlist_entry (tenant_id, entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone,
+    created_at, look_at)
+VALUES (%(tenant_id)s, %(entry_id)s, %(state)s, %(service_id)s, %(staff_id)s, %(earliest)s, %(latest)s,
+    %(customer_id)s, %(timezone)s, %(created_at)s, %(created_at)s)
+
+-- name: entry
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at
+FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
+
+-- name: lock_entry
+-- Before the resources, by whoever locks both.
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at
+FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s FOR UPDATE
+
+-- name: entries_page
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at
+FROM waitlist_entry
+WHERE tenant_id = %(tenant_id)s
+    AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(service_id)s::uuid IS NULL OR service_id = %(service_id)s)
+    AND (%(after)s::uuid IS NULL OR entry_id > %(after)s)
+ORDER BY entry_id LIMIT %(limit)s
+
+-- name: set_state
+UPDATE waitlist_entry SET state = %(state)s WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
+
+-- name: add_offer
+INSERT INTO waitlist_offer (tenant_id, offer_id, entry_id, hold_id, staff_ids, starts_at, ends_at, offered_at,
+    expires_at)
+VALUES (%(tenant_id)s, %(offer_id)s, %(entry_id)s, %(hold_id)s, %(staff_ids)s, %(starts_at)s, %(ends_at)s,
+    %(offered_at)s, %(expires_at)s)
+
+-- name: offers
+-- All that the entries were offered; the one without an outcome stands.
+SELECT offer_id, entry_id, hold_id, staff_ids, starts_at, ends_at, offered_at, expires_at, outcome
+FROM waitlist_offer WHERE tenant_id = %(tenant_id)s AND entry_id = ANY(%(entry_ids)s) ORDER BY offered_at, offer_id
+
+-- name: close_offer
+UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s AND offer_id = %(offer_id)s
+
+-- name: one_at_a_time
+-- Who looks for a business does so alone, or the second in line might be served before the first.
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(tenant_id)s || '/waitlist', 0)) AS mine
+
+-- name: next_in_line
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at, look_during
+FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting' AND look_at <= %(now)s
+ORDER BY created_at, entry_id LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: looked
+-- In vain; the entry is looked at again when something becomes free, or at the latest then.
+UPDATE waitlist_entry SET look_at = %(again)s, look_during = NULL
+WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
+
+-- name: lapse
+-- By the worker, across tenants: who let an offer pass waits again, unless it was one of so many. One that is being
+-- taken at this moment is locked, and taken. The time itself comes back as that of any hold does.
+WITH due AS (
+    SELECT e.tenant_id, e.entry_id, o.offer_id
+    FROM waitlist_offer o JOIN waitlist_entry e USING (tenant_id, entry_id)
+    WHERE o.outcome IS NULL AND o.expires_at <= %(now)s AND e.state = 'offered'
+    ORDER BY o.expires_at LIMIT 200 FOR UPDATE OF e SKIP LOCKED
+), lapsed AS (
+    UPDATE waitlist_offer o SET outcome = 'lapsed' FROM due
+    WHERE o.tenant_id = due.tenant_id AND o.offer_id = due.offer_id
+)
+UPDATE waitlist_entry e
+SET state = CASE WHEN %(most)s <= 1 + (
+        SELECT count(*) FROM waitlist_offer p
+        WHERE p.tenant_id = e.tenant_id AND p.entry_id = e.entry_id AND p.outcome = 'lapsed')
+    THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, look_during = NULL
+FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
+
+-- name: hear
+-- By the worker, across tenants: the entries that a freed time may serve are due. Rows are locked by id, as two
+-- workers may do this at once. A start outside the freed time can still touch it, by a day at most.
+WITH heard AS (
+    DELETE FROM freed_time WHERE (tenant_id, freed_id) IN (
+        SELECT tenant_id, freed_id FROM freed_time ORDER BY freed_id LIMIT 500 FOR UPDATE SKIP LOCKED)
+    RETURNING tenant_id, during
+), freed AS (
+    SELECT tenant_id, range_agg(during) AS times FROM heard GROUP BY tenant_id
+), due AS (
+    SELECT e.tenant_id, e.entry_id, range_merge(freed.times) AS during
+    FROM waitlist_entry e JOIN freed USING (tenant_id)
+    WHERE e.state = 'waiting'
+        AND freed.times && tstzrange(e.earliest - interval '2 days', e.latest + interval '2 days')
+    ORDER BY e.tenant_id, e.entry_id FOR UPDATE OF e
+)
+UPDATE waitlist_entry e
+SET look_at = least(e.look_at, %(now)s),
+    look_during = CASE WHEN e.look_at > %(now)s THEN due.during
+        WHEN e.look_during IS NOT NULL THEN range_merge(e.look_during, due.during) END
+FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
+
+-- name: waited_for
+-- Businesses for which somebody is due to be looked at. A suspended one makes no offers.
+SELECT DISTINCT e.tenant_id FROM waitlist_entry e JOIN tenants t USING (tenant_id)
+WHERE e.state = 'waiting' AND e.look_at <= %(now)s AND t.state = 'active' LIMIT 100
+
+-- name: anything_free
+-- The catalog has changed: any time may have become bookable.
+INSERT INTO freed_time (tenant_id, during)
+SELECT %(tenant_id)s, '(,)'::tstzrange
+WHERE EXISTS (SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting')

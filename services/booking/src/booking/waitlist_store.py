@@ -1,0 +1,117 @@
+"""The waitlist's tables: functions that take a connection and never commit. Called by booking.waitlist."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from booking.availability import Span
+from booking.waiting import MOST_OFFERS, Entry, EntryState, Outcome, SlotOffer
+from servicekit.db import Connection
+from servicekit.queries import Queries
+
+SQL = Queries("booking", "waitlist.sql")
+
+_EARLIEST = datetime.min.replace(year=2, tzinfo=UTC)
+_LATEST = datetime.max.replace(year=9998, tzinfo=UTC)
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return Entry(**row | {"state": EntryState(row["state"])})
+
+
+async def add_entry(conn: Connection, tenant_id: UUID, entry: Entry) -> None:
+    await conn.execute(SQL.add_entry, asdict(entry) | {"tenant_id": tenant_id, "state": entry.state.value})
+
+
+async def entry(conn: Connection, tenant_id: UUID, entry_id: UUID, *, lock: bool = False) -> Entry | None:
+    """The entry, locked until the transaction's end when asked."""
+    values = {"tenant_id": tenant_id, "entry_id": entry_id}
+    row = await (await conn.execute(SQL.lock_entry if lock else SQL.entry, values)).fetchone()
+    return _entry(row) if row else None
+
+
+async def entries_page(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    state: EntryState | None,
+    service_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Entry]:
+    """Entries in the order in which they came, behind `after`."""
+    values = {
+        "tenant_id": tenant_id,
+        "state": state.value if state else None,
+        "service_id": service_id,
+        "after": after,
+        "limit": limit,
+    }
+    return [_entry(row) for row in await (await conn.execute(SQL.entries_page, values)).fetchall()]
+
+
+async def set_state(conn: Connection, tenant_id: UUID, entry_id: UUID, state: EntryState) -> None:
+    values = {"tenant_id": tenant_id, "entry_id": entry_id, "state": state.value}
+    await conn.execute(SQL.set_state, values)
+
+
+async def add_offer(conn: Connection, tenant_id: UUID, offer: SlotOffer) -> None:
+    values = asdict(offer) | {"tenant_id": tenant_id, "staff_ids": list(offer.staff_ids)}
+    await conn.execute(SQL.add_offer, values)
+
+
+async def offers(conn: Connection, tenant_id: UUID, entry_ids: Sequence[UUID]) -> list[SlotOffer]:
+    """All that these entries were offered, by time."""
+    values = {"tenant_id": tenant_id, "entry_ids": list(entry_ids)}
+    rows = await (await conn.execute(SQL.offers, values)).fetchall()
+    return [SlotOffer(**row | {"staff_ids": tuple(row["staff_ids"])}) for row in rows]
+
+
+async def close_offer(conn: Connection, tenant_id: UUID, offer_id: UUID, outcome: Outcome) -> None:
+    values = {"tenant_id": tenant_id, "offer_id": offer_id, "outcome": outcome}
+    await conn.execute(SQL.close_offer, values)
+
+
+async def anything_free(conn: Connection, tenant_id: UUID) -> None:
+    """Notes that any time may have become bookable: everyone in line is looked at."""
+    await conn.execute(SQL.anything_free, {"tenant_id": tenant_id})
+
+
+# by the worker
+
+
+async def lapse(conn: Connection, now: datetime) -> int:
+    """Ends the offers that have run out, across tenants; answers how many."""
+    return (await conn.execute(SQL.lapse, {"now": now, "most": MOST_OFFERS})).rowcount
+
+
+async def hear(conn: Connection, now: datetime) -> int:
+    """Makes due whom a freed time may serve, across tenants; answers how many entries."""
+    return (await conn.execute(SQL.hear, {"now": now})).rowcount
+
+
+async def waited_for(conn: Connection, now: datetime) -> list[UUID]:
+    """Active businesses for which an entry is due."""
+    rows = await (await conn.execute(SQL.waited_for, {"now": now})).fetchall()
+    return [row["tenant_id"] for row in rows]
+
+
+async def one_at_a_time(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether nobody else looks for the business; kept so until the transaction's end."""
+    row = await (await conn.execute(SQL.one_at_a_time, {"tenant_id": str(tenant_id)})).fetchone()
+    return row is not None and bool(row["mine"])
+
+
+async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tuple[Entry, Span | None] | None:
+    """The first entry that is due, locked, and what was freed where that is known."""
+    row = await (await conn.execute(SQL.next_in_line, {"tenant_id": tenant_id, "now": now})).fetchone()
+    if row is None:
+        return None
+    freed = row.pop("look_during")
+    return _entry(row), (freed.lower or _EARLIEST, freed.upper or _LATEST) if freed else None
+
+
+async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime) -> None:
+    await conn.execute(SQL.looked, {"tenant_id": tenant_id, "entry_id": entry_id, "again": again})

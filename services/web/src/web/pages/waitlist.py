@@ -1,0 +1,98 @@
+"""The waitlist: asking to be told when a time becomes free, and the link by which an offered one is taken."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web import times
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.pages.booking import Slug, picker_page
+from web.picker import WEEK
+from web.service import Site, Web
+
+router = APIRouter(include_in_schema=False)
+
+Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+
+_FIELDS = {"/customer/name": "name", "/customer/email": "email", "/to": "", "/service_id": ""}
+_CONTACT = ("name", "email")
+
+
+@router.post("/b/{slug}/waitlist")
+async def join(request: Request, slug: Slug, site: Site) -> Response:
+    form = await read_form(request)
+    form.require(*_CONTACT)
+    if form.faults:
+        return await picker_page(request, slug, site, form, 422)
+    try:
+        answer = await site.gateway.call(
+            "POST",
+            f"/v1/public/{slug}/waitlist",
+            body=_wish(form),
+            idempotency_key=form.get("key") or str(new_id()),
+        )
+    except ApiProblem as problem:
+        if problem.status not in {403, 409, 422}:
+            raise
+        form.absorb(problem, _FIELDS)
+        return await picker_page(request, slug, site, form, problem.status)
+    return site.pages.redirect(request, f"/waitlist/{quote(answer.data['token'])}")
+
+
+def _wish(form: Form) -> dict[str, Any]:
+    """For any start in the week that was shown."""
+    zone = times.zone_or(form.get("timezone"), "UTC")
+    begin, end = times.day_bounds(times.day_or(form.get("date"), times.today(zone)), zone, WEEK)
+    body: dict[str, Any] = {
+        "service_id": form.get("service"),
+        "from": begin.isoformat(),
+        "to": end.isoformat(),
+        "customer": {name: form.get(name) for name in _CONTACT},
+        "consent": {"email": True},
+        "timezone": zone,
+    }
+    return body | ({"staff_id": form.get("staff")} if form.get("staff") else {})
+
+
+async def _place(site: Web, token: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await site.gateway.call("GET", f"/v1/public/waitlist/{token}")).data
+    return found
+
+
+@router.get("/waitlist/{token}")
+async def show(request: Request, token: Token, site: Site) -> Response:
+    place = await _place(site, token)
+    named = place["offer"]["staff_ids"] if place["offer"] else [place["staff_id"]]
+    return site.pages.render(
+        request,
+        "waitlist/show.html",
+        place=place,
+        token=token,
+        zone=times.zone_or(place["timezone"], place["business"]["timezone"]),
+        people=[person["name"] for person in place["staff"] if person["id"] in named],
+        key=str(new_id()),
+    )
+
+
+@router.post("/waitlist/{token}/accept")
+async def accept(request: Request, token: Token, site: Site) -> Response:
+    form = await read_form(request)
+    key = form.get("key") or str(new_id())
+    try:
+        answer = await site.gateway.call("POST", f"/v1/public/waitlist/{token}/accept", idempotency_key=key)
+    except ApiProblem as problem:
+        if problem.status not in {403, 409}:
+            raise
+        return site.pages.redirect(request, f"/waitlist/{token}", problem.detail, failed=True)
+    return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
+
+
+@router.post("/waitlist/{token}/leave")
+async def leave(request: Request, token: Token, site: Site) -> Response:
+    await read_form(request)
+    await site.gateway.call("DELETE", f"/v1/public/waitlist/{token}")
+    return site.pages.redirect(request, f"/waitlist/{token}", "You are no longer on the waitlist.")

@@ -1,0 +1,148 @@
+"""The waitlist's pages: asking to be told on an empty week, and the link that takes an offered time."""
+
+import datetime as dt
+
+import pytest
+
+from support import web_samples as samples
+from support.web_site import Browser, Script
+from unit.web.test_booking_pages import BUSINESS, FREE, LISBON, NINE, PICKER
+
+JOIN = "POST /v1/public/riverside/waitlist"
+LINK = f"/waitlist/{samples.TOKEN}"
+PLACE = f"GET /v1/public{LINK}"
+ACCEPT = f"POST /v1/public{LINK}/accept"
+ACTION = "/b/riverside/waitlist"
+
+
+def full(gateway: Script) -> None:
+    """Nothing is free in the coming weeks."""
+    gateway.on(BUSINESS, samples.business())
+    gateway.on(FREE, samples.availability())
+    gateway.on(JOIN, samples.place(NINE), 201)
+    gateway.on(PLACE, samples.place(NINE))
+
+
+async def test_a_week_without_a_free_time_offers_to_tell_of_one(gateway: Script, browser: Browser) -> None:
+    full(gateway)
+    sent = await browser.submit(PICKER, ACTION, {"name": "Lin Chen", "email": "lin@example.com"})
+    assert (sent.status_code, sent.headers["location"]) == (303, LINK)
+    (asked,) = gateway.asked(JOIN)
+    assert asked.headers["idempotency-key"]
+    today = dt.datetime.now(LISBON).date()
+    midnight = dt.datetime.combine(today, dt.time(), LISBON)
+    assert dt.datetime.fromisoformat(asked.body.pop("from")) == midnight
+    until = dt.datetime.combine(today + dt.timedelta(days=7), dt.time(), LISBON)
+    assert dt.datetime.fromisoformat(asked.body.pop("to")) == until
+    assert asked.body == {
+        "service_id": str(samples.SERVICE),
+        "customer": {"name": "Lin Chen", "email": "lin@example.com"},
+        "consent": {"email": True},
+        "timezone": samples.ZONE,
+    }
+    page = (await browser.get(LINK)).text
+    assert "You are on the waitlist" in page
+    assert f"http://slotwright.test{LINK}" in page
+
+
+async def test_the_person_and_the_week_that_are_shown_are_waited_for(
+    gateway: Script, browser: Browser
+) -> None:
+    full(gateway)
+    day = dt.datetime.now(LISBON).date() + dt.timedelta(days=14)
+    shown = f"{PICKER}&staff={samples.ADA}&date={day.isoformat()}"
+    await browser.submit(shown, ACTION, {"name": "Lin", "email": "lin@example.com"})
+    body = gateway.asked(JOIN)[0].body
+    assert body["staff_id"] == str(samples.ADA)
+    assert dt.datetime.fromisoformat(body["from"]).astimezone(LISBON).date() == day
+
+
+async def test_a_week_with_a_free_time_has_no_such_form(gateway: Script, browser: Browser) -> None:
+    full(gateway)
+    gateway.on(FREE, samples.availability(NINE))
+    assert ACTION not in (await browser.get(PICKER)).text
+
+
+async def test_what_is_missing_or_refused_is_said_at_its_field_and_kept(
+    gateway: Script, browser: Browser
+) -> None:
+    full(gateway)
+    empty = await browser.submit(PICKER, ACTION, {"name": "", "email": "lin@example.com"})
+    assert empty.status_code == 422
+    assert 'id="name-fault">This is needed.' in empty.text
+    assert 'value="lin@example.com"' in empty.text
+    assert gateway.asked(JOIN) == []
+    gateway.refuse(JOIN, 422, "invalid", "…", customer__email="Value error, must be an e-mail address")
+    refused = await browser.submit(PICKER, ACTION, {"name": "<Lin>", "email": "nope"})
+    assert refused.status_code == 422
+    assert 'id="email-fault">This must be an e-mail address.' in refused.text
+    assert "&lt;Lin&gt;" in refused.text
+    gateway.refuse(JOIN, 403, "tenant-suspended", "Riverside Barbers takes no changes.")
+    assert (
+        "takes no changes" in (await browser.submit(PICKER, ACTION, {"name": "Lin", "email": "l@e.de"})).text
+    )
+
+
+async def test_an_offered_time_is_shown_and_taken(gateway: Script, browser: Browser) -> None:
+    gateway.on(PLACE, samples.place(NINE, offered=True))
+    page = (await browser.get(LINK)).text
+    assert "A time is free for you" in page
+    assert ">09:00</time>" in page
+    assert "08:00. After that it goes to the next in line." in page
+    assert "<dd>Ada</dd>" in page
+    gateway.on(ACCEPT, samples.booked(NINE), 201)
+    taken = await browser.submit(LINK, f"{LINK}/accept")
+    assert taken.headers["location"] == f"/appointments/{samples.TOKEN}?booked=1"
+    assert gateway.asked(ACCEPT)[0].headers["idempotency-key"]
+
+
+@pytest.mark.parametrize(
+    ("status", "slug", "words"),
+    [
+        (409, "offer-expired", "There is no offer to take, or no longer."),
+        (403, "quota-exceeded", "The plan Pro allows 10 bookings a month; 10 are used."),
+    ],
+)
+async def test_an_offer_that_cannot_be_taken_says_why(
+    gateway: Script, browser: Browser, status: int, slug: str, words: str
+) -> None:
+    gateway.on(PLACE, samples.place(NINE, offered=True))
+    gateway.refuse(ACCEPT, status, slug, words)
+    answer = await browser.submit(LINK, f"{LINK}/accept")
+    assert answer.headers["location"] == LINK
+    assert words in (await browser.get(LINK)).text
+
+
+async def test_who_waits_can_leave(gateway: Script, browser: Browser) -> None:
+    gateway.on(PLACE, samples.place(NINE))
+    gateway.on(f"DELETE /v1/public{LINK}", samples.place(NINE, state="left"))
+    left = await browser.submit(LINK, f"{LINK}/leave")
+    assert left.headers["location"] == LINK
+    assert len(gateway.asked(f"DELETE /v1/public{LINK}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("booked", "See your appointment"),
+        ("left", "You are not on the waitlist"),
+        ("removed", "You are not on the waitlist"),
+        ("unanswered", "offered a time three times"),
+        ("over", "has passed"),
+    ],
+)
+async def test_what_is_over_offers_nothing_to_leave(
+    gateway: Script, browser: Browser, state: str, words: str
+) -> None:
+    link = f"http://slotwright.test/appointments/{samples.TOKEN}" if state == "booked" else None
+    gateway.on(PLACE, samples.place(NINE, state=state, manage_url=link))
+    page = (await browser.get(LINK)).text
+    assert words in page
+    assert f"{LINK}/leave" not in page
+    assert f"{LINK}/accept" not in page
+
+
+async def test_an_unknown_link_is_a_page(browser: Browser) -> None:
+    answer = await browser.get("/waitlist/AAAA")
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text

@@ -185,6 +185,7 @@ async def test_a_service_is_shown_and_saved_in_its_currency(gateway: Script, bro
     assert asked.headers["if-match"] == '"v3"'
     assert asked.body["price_amount"] == 2750
     assert asked.body["staff_ids"] == [str(samples.ADA)]
+    assert asked.body["requires_confirmation"] is False
 
 
 async def test_saving_a_service_keeps_what_its_form_does_not_show(gateway: Script, browser: Browser) -> None:
@@ -200,7 +201,6 @@ async def test_saving_a_service_keeps_what_its_form_does_not_show(gateway: Scrip
     assert {name: saved.body[name] for name in ("staff_count", "needs", "questions")} == {
         name: found[name] for name in ("staff_count", "needs", "questions")
     }
-    assert asked.body["requires_confirmation"] is False
 
 
 async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser: Browser) -> None:

@@ -342,7 +342,7 @@ def _at(body: Any, where: Where) -> Any:
 
 
 def _kind(schema: Document) -> tuple[Document, bool]:
-    """The schema itself, and whether null may stand in its place. Of several forms the first: the good body's."""
+    """The schema, and whether null may stand in its place. Of several forms the first, which the good body has."""
     options = schema.get("anyOf")
     if options is None:
         return schema, False

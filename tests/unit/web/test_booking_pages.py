@@ -1,8 +1,10 @@
 """The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
 
 import datetime as dt
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from business.routes.services import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
 
@@ -278,3 +280,50 @@ async def test_what_can_no_longer_be_changed_offers_no_change(gateway: Script, b
     assert "can no longer be changed here" in page.text
     assert "/cancel" not in page.text
     assert (await browser.get(f"{link}/reschedule")).status_code == 303
+
+
+DOG, LENGTH, RULES = (UUID(int=number) for number in (41, 42, 43))
+QUESTIONS = [
+    QuestionAnswer(id=DOG, label="Which <dog>?", kind="text", choices=[], required=True),
+    QuestionAnswer(id=LENGTH, label="Length", kind="choice", choices=["short", "long"], required=False),
+    QuestionAnswer(id=RULES, label="I know the rules", kind="checkbox", choices=[], required=True),
+]
+
+
+def asking(gateway: Script) -> None:
+    open_for_booking(gateway)
+    gateway.on(BUSINESS, samples.business(services=[samples.service(questions=QUESTIONS)]))
+
+
+async def test_a_services_questions_are_asked_and_answered(gateway: Script, browser: Browser) -> None:
+    asking(gateway)
+    page = (await browser.get(details_page())).text
+    assert "Which &lt;dog&gt;?" in page
+    assert "<option>long</option>" in page
+    typed = {f"question-{DOG}": "Rex", f"question-{LENGTH}": "", f"question-{RULES}": "yes"}
+    booked = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | typed)
+    assert booked.status_code == 303
+    assert gateway.asked(BOOK)[0].body["answers"] == [
+        {"question_id": str(DOG), "answer": "Rex"},
+        {"question_id": str(RULES), "answer": True},
+    ]
+
+
+async def test_a_question_left_open_or_answered_wrongly_says_so_at_its_field(
+    gateway: Script, browser: Browser
+) -> None:
+    asking(gateway)
+    missing = await browser.submit(
+        details_page(), "/b/riverside/appointments", DETAILS | {f"question-{LENGTH}": "long"}
+    )
+    assert missing.status_code == 422
+    assert f'id="question-{DOG}-fault">This is needed.' in missing.text
+    assert f'id="question-{RULES}-fault">This is needed.' in missing.text
+    assert "<option selected>long</option>" in missing.text
+    assert gateway.asked(BOOK) == []
+    gateway.refuse(BOOK, 422, "invalid", "…", answers__1__answer="is none of the choices")
+    typed = {f"question-{DOG}": "Rex", f"question-{LENGTH}": "medium", f"question-{RULES}": "yes"}
+    refused = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | typed)
+    assert refused.status_code == 422
+    assert f'id="question-{LENGTH}-fault">This is none of the choices.' in refused.text
+    assert 'value="Rex"' in refused.text

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from business.routes.services import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import KEY, Browser, Script
 from web.cookies import CookieBox
@@ -185,6 +186,21 @@ async def test_a_service_is_shown_and_saved_in_its_currency(gateway: Script, bro
     assert asked.body["price_amount"] == 2750
     assert asked.body["staff_ids"] == [str(samples.ADA)]
     assert asked.body["requires_confirmation"] is False
+
+
+async def test_saving_a_service_keeps_what_its_form_does_not_show(gateway: Script, browser: Browser) -> None:
+    needs = [{"resource_ids": [samples.GRACE], "count": 2}]
+    asked = QuestionAnswer(id=samples.HOLD, label="Which dog?", kind="text", choices=[], required=True)
+    found = samples.service(staff_count=2, needs=needs, questions=[asked])
+    gateway.on(f"GET /v1/services/{samples.SERVICE}", found)
+    gateway.on(f"PUT /v1/services/{samples.SERVICE}", found)
+    fields = {name: str(value) for name, value in found.items() if isinstance(value, int | str)}
+    fields |= {"price": "25", "staff": str(samples.ADA)}
+    await browser.submit(OFFER, OFFER, fields)
+    (saved,) = gateway.asked(f"PUT /v1/services/{samples.SERVICE}")
+    assert {name: saved.body[name] for name in ("staff_count", "needs", "questions")} == {
+        name: found[name] for name in ("staff_count", "needs", "questions")
+    }
 
 
 async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser: Browser) -> None:

@@ -95,12 +95,21 @@ class Schedule:
         return cls(resource, begin.astimezone(zone).date() - _DAY, end.astimezone(zone).date() + 2 * _DAY)
 
     def has(self, begin: datetime, end: datetime) -> bool:
-        """Whether its hours allow something from `begin` to `end`."""
+        """Whether its hours and its time off allow something from `begin` to `end`."""
+        return self._opening(begin, end) is not None
+
+    def begins(self, offer: Offer, starts_at: datetime) -> bool:
+        """Whether `starts_at` is one of its starts."""
+        opening = self._opening(starts_at, starts_at + offer.duration)
+        return opening is not None and not (starts_at - opening.opens) % offer.slot_step
+
+    def _opening(self, begin: datetime, end: datetime) -> Opening | None:
         place = bisect_right(self._opens, begin)
         if not place:
-            return False
+            return None
         opening = self.openings[place - 1]
-        return begin < opening.closes and end <= opening.until and not self._resource.away(begin, end)
+        fits = begin < opening.closes and end <= opening.until and not self._resource.away(begin, end)
+        return opening if fits else None
 
     def starts(self, offer: Offer) -> Iterator[datetime]:
         """Every start that the hours and the time off allow."""
@@ -131,34 +140,22 @@ def bookable(offer: Offer, starts_at: datetime, now: datetime) -> str | None:
 
 def within_hours(resource: Resource, offer: Offer, starts_at: datetime) -> bool:
     """Whether `starts_at` is one of the starts that the resource's hours offer."""
-    return not resource.away(starts_at, starts_at + offer.duration) and any(
-        opening.opens <= starts_at < opening.closes
-        and starts_at + offer.duration <= opening.until
-        and not (starts_at - opening.opens) % offer.slot_step
-        for opening in Schedule.around(resource, starts_at, starts_at).openings
-    )
+    return Schedule.around(resource, starts_at, starts_at).begins(offer, starts_at)
 
 
 def options_at(
     offer: Offer, resources: Sequence[Resource], busy: Sequence[Busy], starts_at: datetime
 ) -> Options:
     """What a start leaves to choose from, among the offer's staff and what it needs beside them."""
-    end = starts_at + offer.duration
-    return Options(
-        offer,
-        days_of(offer, resources, busy),
-        starts_at,
-        {
-            resource.resource_id
-            for resource in resources
-            if Schedule.around(resource, starts_at, starts_at).has(starts_at, end)
-        },
-        {
-            resource.resource_id
-            for resource in resources
-            if resource.resource_id in offer.resource_ids and within_hours(resource, offer, starts_at)
-        },
-    )
+    until = starts_at + offer.duration
+    open_ids, punctual = set(), set()
+    for resource in resources:
+        schedule = Schedule.around(resource, starts_at, starts_at)
+        if schedule.has(starts_at, until):
+            open_ids.add(resource.resource_id)
+            if resource.resource_id in offer.resource_ids and schedule.begins(offer, starts_at):
+                punctual.add(resource.resource_id)
+    return Options(offer, days_of(offer, resources, busy), starts_at, open_ids, punctual)
 
 
 def slots(

@@ -47,8 +47,8 @@ class _Session:
 class Options:
     """What one start of an offer leaves to choose from.
 
-    `open_ids` are the staff and resources whose hours allow it, `punctual` those of the staff for whom it is one of
-    their starts too: a team has one of them, and the others join in. `days` holds everybody's, and no other's.
+    `open_ids` are the staff and resources whose hours allow it, `punctual` the staff for whom it is one of their
+    starts too: a team has one of them, and the others join in. `days` holds everybody's, and no other's.
     """
 
     def __init__(

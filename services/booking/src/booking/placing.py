@@ -195,14 +195,7 @@ async def lock_candidates(
 
     For who takes several times in one transaction: `take` locks each time, and the locks of two such would cross.
     """
-    return await allocations.resources(conn, tenant_id, _candidates(offer, staff_id), lock=True)
-
-
-def _candidates(offer: Offer, staff_id: UUID | None) -> list[UUID]:
-    ids = list(offer.all_ids)
-    if staff_id is not None and offer.staff_count == 1:  # nobody else comes into question
-        ids = [staff_id, *(each for each in ids if each not in offer.resource_ids)]
-    return ids
+    return await allocations.resources(conn, tenant_id, candidate_ids(offer, staff_id), lock=True)
 
 
 async def free_staff(
@@ -239,26 +232,11 @@ async def take(
     All that could be taken is locked, whatever is chosen then. A `moved` appointment gives back what it has, and
     stays with the same people and resources where they are free.
     """
-    ids = _candidates(offer, staff_id)
+    ids = candidate_ids(offer, staff_id)
     had = moved.resource_ids if moved is not None else ()
-    same = [each for each in had if each in offer.resource_ids]
     locked = await allocations.resources(conn, tenant_id, [*ids, *had], lock=True)
-    but = moved.appointment_id if moved is not None else None
     eligible = [resource for resource in locked if resource.resource_id in ids]
-    options = await allocations.options(conn, tenant_id, offer, eligible, starts_at, now, but=but)
-    if not options.offered(staff_id):
-        raise _not_offered()
-    order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
-    choice = next(
-        (
-            found
-            for wanted in ([*same, None] if staff_id is None else [staff_id])
-            if (found := options.choose(wanted, order, had)) is not None
-        ),
-        None,
-    )
-    if choice is None:
-        raise slot_taken()
+    choice = await require_choice(conn, tenant_id, offer, eligible, staff_id, starts_at, now, moved=moved)
     if moved is not None:
         await allocations.release(conn, tenant_id, moved.appointment_id)
     if not await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder):
@@ -269,6 +247,41 @@ async def take(
 
 def _not_offered() -> Invalid:
     return Invalid.field("/starts_at", "is not a time at which this service is offered")
+
+
+def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
+    """Whatever an appointment may take, with `staff_id` in the team; all of it is locked before the choice."""
+    if staff_id is None or offer.staff_count > 1:
+        return list(offer.all_ids)
+    return [staff_id, *(each for need in offer.needs for each in need.resource_ids)]
+
+
+async def require_choice(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    locked: Sequence[Resource],
+    staff_id: UUID | None,
+    starts_at: datetime,
+    now: datetime,
+    *,
+    moved: Appointment | None = None,
+) -> Choice:
+    """What is taken of the locked resources, those with the least to do first.
+
+    Raises Invalid when the hours do not allow it, SlotTaken when what they allow is taken.
+    """
+    but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
+    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now, but=but)
+    if not options.offered(staff_id):
+        raise _not_offered()
+    order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
+    same = [each for each in had if each in offer.resource_ids]
+    for wanted in [*same, None] if staff_id is None else [staff_id]:
+        choice = options.choose(wanted, order, had)
+        if choice is not None:
+            return choice
+    raise slot_taken()
 
 
 def slot_taken() -> SlotTaken:

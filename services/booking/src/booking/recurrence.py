@@ -1,8 +1,8 @@
 """Recurring starts: the same time on the wall every so many days, weeks or months, across daylight saving.
 
 Pure; used by booking.series. Wall times are turned into instants as everywhere (servicekit.localtime): one that a
-zone skips moves to the end of the gap, one that happens twice means the first. A month without the first start's day
-has no start and counts for none (RFC 5545, 3.3.10, ignores dates that do not exist).
+zone skips moves to the end of the gap, one that happens twice means the first. A month without the first start's
+day has no start and counts for none (RFC 5545, 3.3.10, ignores dates that do not exist).
 """
 
 import calendar

@@ -177,16 +177,18 @@ def _grown(filled: _Filled, url: str, usual: Shops, seconds: float) -> dict[str,
     def cost(shops: Shops, days: int) -> float:
         return _one_by_one(url, shops, days, seconds)
 
+    def shop(*, staff: int = _STAFF, days: int = _YEAR) -> Shops:
+        return usual if (staff, days) == (_STAFF, _YEAR) else filled.shop(staff=staff, days=days)
+
     bookings = [
-        (float(days * _STAFF * _A_DAY), cost(filled.shop(days=days), _DAYS)) for days in (60, 180, 365, 1460)
+        (float(days * _STAFF * _A_DAY), cost(shop(days=days), _DAYS)) for days in (60, 180, _YEAR, 1000)
     ]
-    staff = [(float(number), cost(filled.shop(staff=number), _DAYS)) for number in (1, 3, 10, 30)]
+    staff = [(float(number), cost(shop(staff=number), _DAYS)) for number in (1, 3, _STAFF, 30)]
     days = [(float(number), cost(usual, number)) for number in (1, 3, 10, 30, 60)]
-    grown = {
-        f"bookings ({_STAFF} staff, {_DAYS} days)": bookings,
-        f"staff ({_DAYS} days)": staff,
-        f"days ({_STAFF} staff)": days,
-    }
+    grown = {"bookings in all": bookings, "staff": staff, "days": days}
+    print(
+        f"a look's cost, one client; {_DAYS} days, {_STAFF} staff, a year of bookings where nothing else is said:"
+    )
     for name, points in grown.items():
-        print(f"  {name:32} " + "  ".join(f"{x:.0f}: {y:.1f} ms" for x, y in points))
+        print(f"  {name:16} " + "  ".join(f"{x:.0f}: {y:.1f} ms" for x, y in points))
     return grown

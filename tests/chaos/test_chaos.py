@@ -27,7 +27,7 @@ from support.databases import Databases
 from support.events import Topics, until
 from support.mail import Mailpit
 
-OPERATIONS = int(os.environ.get("OPERATIONS", "600"))
+OPERATIONS = int(os.environ.get("OPERATIONS", "500"))
 _AFTERWARDS = max(100, OPERATIONS // 20)
 _STARTS = max(16, OPERATIONS // 150)
 """In a long run the first days would be full, and then nothing could be booked."""
@@ -49,7 +49,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         History(folder) as history,
         closing(World(own_databases, history, folder, minter, jwks_url)) as world,
         whole_world(world, mailpit, broker) as urls,
-        closing(Nemesis(world, broker, seed, pause=0.3 if OPERATIONS < 10_000 else 2.0)) as nemesis,
+        closing(Nemesis(world, broker, seed, pause=0.2 if OPERATIONS < 2000 else 2.0)) as nemesis,
     ):
         first = first_start()
         shops = [shop(first), shop(first), shop(first, reminders=False)]

@@ -55,7 +55,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         shops = [shop(first), shop(first), shop(first, reminders=False)]
         history.setup(seed=seed, clock_slack=2 * JUMP, tenants=[item.setup() for item in shops])
         topics = Topics(broker.super_user() | {"log_level": "0"})
-        told(world, topics, [event for item in shops for event in item.events])
+        told(world, topics, shops, "booking", "notification")
         town = Town(shops, starts_from(first, _STARTS), urls)
         ended = threading.Event()
 

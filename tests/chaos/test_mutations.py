@@ -114,9 +114,8 @@ class Sending:
             topics.pass_over(f"{prefix}notification.messages", topic)
         httpx.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
         with self._begin(name) as (world, shops):
-            booking = world.service(
-                "booking", "all", **broker.service_env("booking"), kafka_group_prefix=prefix
-            )
+            booking = world.service("booking", "serve")
+            world.service("booking", "relay", called="relay", **broker.service_env("booking"))
             env = (
                 notification_env(broker, self._mailpit) | mutated(*mutations) | {"kafka_group_prefix": prefix}
             )
@@ -125,7 +124,8 @@ class Sending:
                 world.service("notification", "consume", called=f"sender-{n}", **env)
             world.change("notification", *changes)
             world.ready()
-            told(world, topics, [event for item in shops for event in item.events])
+            asyncio.run(know(world, shops))
+            told(world, topics, shops, "notification")
             if dies is not None:
                 world.parts[dies[0]].arm(dies[1])
                 world.parts[dies[0]].kill()
@@ -143,7 +143,7 @@ def sending(begin: Begin, broker: Broker, mailpit: Mailpit) -> Sending:
 
 def test_the_inbox(sending: Sending) -> None:
     """Takes about 25 s. Messages have no key of their own, and the relay dies behind what it has sent."""
-    relay = "booking", "relay.produced"
+    relay = "relay", "relay.produced"
     assert sending.broken("inbox", "key", changes=_NO_KEY, dies=relay) == set()
     assert "one effect a cause" in sending.broken("no-inbox", "key", "inbox", changes=_NO_KEY, dies=relay)
 

@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts charts charts-golden \
-	kustomize events plugin demo up down status logs build clean bench-gateway bench-operator bench-cluster cluster \
+	kustomize events plugin demo up down status logs build clean bench-gateway bench-operator bench-reminders bench-cluster cluster \
 	kind-up kind-down e2e
 
 help: ## List the targets
@@ -91,6 +91,9 @@ bench-gateway: init ## Requests a second through the gateway against straight to
 
 bench-operator: init ## Tenants: against a plain script, over a restart, memory, changes, a changed plan
 	$(RUN)/python bench/tenants.py --plot docs/operator-cost.svg
+
+bench-reminders: init ## Due timers a second, against PgQueuer and procrastinate; beside an old transaction; how late
+	$(RUN)/python bench/reminders.py
 
 bench-cluster: init ## Images, time to ready, memory, and failures in a rolling upgrade: in a kind cluster of its own
 	$(RUN)/python bench/cluster.py

@@ -83,6 +83,23 @@ def test_of_two_processes_one_fires_each_timer(world: World) -> None:
     assert len(set(fired)) == len(fired) == len(requests) + 1
 
 
+def test_a_cut_connection_is_made_anew_and_what_came_due_meanwhile_fires(world: World) -> None:
+    with world.run():
+        tenant = world.tenant()
+        requests = [requested(tenant.tenant_id, utc_now() + timedelta(seconds=1 + n / 10)) for n in range(20)]
+        for request in requests:
+            world.publish(request)
+        world.await_timers(tenant.tenant_id, len(requests))
+        world.change(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        world.await_due(tenant.tenant_id, len(requests))
+        world.settle(tenant.tenant_id)
+    fired = [event.reminder_id for event in world.due(tenant.tenant_id)]
+    assert len(fired) == len(set(fired)) == len(requests) + 1
+
+
 def test_a_malformed_event_goes_to_the_dead_letters_and_the_rest_go_on(world: World) -> None:
     tenant = world.tenant()
     request = requested(tenant.tenant_id, utc_now())

@@ -56,11 +56,13 @@ class World:
     """One database; `run` starts a process of the scheduler on it."""
 
     def __init__(self, database: ServiceDatabase, broker: Broker, folder: Path) -> None:
-        self._database = database
         self._broker = broker
         self._folder = folder
         self._group = f"{new_id()}."
         self.topics = Topics(broker.super_user())
+        self.settings = database.settings
+        self.app_url = database.settings.database_url.get_secret_value()
+        self.admin_url = database.admin_url
         self._published: set[str] = set()
 
     def run(self, **env: str) -> AbstractContextManager[Running]:
@@ -75,7 +77,7 @@ class World:
 
     def _env(self) -> dict[str, str]:
         return {
-            "database_url": self._database.settings.database_url.get_secret_value(),
+            "database_url": self.app_url,
             "kafka_group_prefix": self._group,
             **self._broker.service_env("scheduler"),
         }
@@ -94,12 +96,12 @@ class World:
 
     def rows(self, statement: str, *values: object) -> list[DictRow]:
         """What is in the database, past row level security."""
-        with psycopg.connect(self._database.admin_url, row_factory=dict_row) as conn:
+        with psycopg.connect(self.admin_url, row_factory=dict_row) as conn:
             return conn.execute(statement.encode(), values).fetchall()
 
     def change(self, statement: str, *values: object) -> None:
         """Alters the database, past row level security."""
-        with psycopg.connect(self._database.admin_url) as conn:
+        with psycopg.connect(self.admin_url) as conn:
             conn.execute(statement.encode(), values)
 
     def due(self, tenant_id: UUID) -> list[ReminderDue]:

@@ -4,6 +4,7 @@ Base of the small loops (use reports, housekeeping, a service's own sweepers).
 """
 
 import asyncio
+import random
 
 import psycopg
 import structlog
@@ -30,7 +31,7 @@ class Periodic:
     async def turn(self) -> float | None:
         """One turn; answers how many seconds to pause, None for the usual.
 
-        Raising psycopg.Error or Unavailable means: later again, with backoff.
+        Raising psycopg.Error or Unavailable means: later again, with backoff and jitter.
         """
         raise NotImplementedError
 
@@ -47,6 +48,8 @@ class Periodic:
                 failures = 0
             except (Unavailable, psycopg.Error) as error:
                 failures += 1
-                pause = backoff(failures)
-                log.warning("loop interrupted", loop=self.name, error=str(error).strip(), retry_in=pause)
+                pause = backoff(failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+                log.warning(
+                    "loop interrupted", loop=self.name, error=str(error).strip(), retry_in=round(pause, 2)
+                )
             await pause_for(pause, stop, self._nudged)

@@ -1,6 +1,7 @@
 -- scheduler's statements; see servicekit.queries.
 
 -- name: arm
+-- A trigger takes it out again when its key is among the closed ones.
 INSERT INTO timer (tenant_id, reminder_id, due_at, request)
 VALUES (%(tenant_id)s, %(reminder_id)s, %(due_at)s, %(request)s)
 ON CONFLICT (tenant_id, reminder_id) DO NOTHING
@@ -13,18 +14,36 @@ ON CONFLICT (tenant_id, reminder_id) DO UPDATE SET due_at = NULL, request = NULL
 UPDATE timer SET due_at = NULL, request = NULL, closed_at = now()
 WHERE tenant_id = %(tenant_id)s AND due_at IS NOT NULL
 
--- name: due
--- Locked until the transaction ends; those that another process holds are left to it.
-SELECT tenant_id, reminder_id, request FROM timer WHERE due_at <= %(now)s
-ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+-- name: along_the_index
+-- Where statistics are old, after a flood say, the planner would sort all that is due for each batch of it.
+SELECT set_config('enable_sort', 'off', true)
 
--- name: close
-UPDATE timer SET due_at = NULL, request = NULL, closed_at = now()
-FROM unnest(%(tenant_ids)s::uuid[], %(reminder_ids)s::uuid[]) AS taken (tenant, reminder)
-WHERE tenant_id = taken.tenant AND reminder_id = taken.reminder
+-- name: take
+-- Those that another process holds in its transaction are left to it.
+WITH gone AS (
+    DELETE FROM timer WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM timer WHERE due_at >= %(since)s AND due_at <= %(now)s
+        ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+    RETURNING tenant_id, reminder_id, due_at, request
+), closed AS (
+    INSERT INTO closed_timer (tenant_id, reminder_id, day, closed_at)
+    SELECT tenant_id, reminder_id, day_of(now()), now() FROM gone ON CONFLICT DO NOTHING
+)
+SELECT (request || jsonb_build_object('fired_at', %(now)s::timestamptz))::text AS told FROM gone ORDER BY due_at
 
 -- name: next_due
-SELECT due_at FROM timer WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1
+SELECT due_at FROM timer WHERE due_at >= %(since)s ORDER BY due_at LIMIT 1
+
+-- name: put_away
+WITH gone AS (
+    DELETE FROM timer WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM timer WHERE closed_at IS NOT NULL ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+    RETURNING tenant_id, reminder_id, closed_at
+), closed AS (
+    INSERT INTO closed_timer (tenant_id, reminder_id, day, closed_at)
+    SELECT tenant_id, reminder_id, day_of(closed_at), closed_at FROM gone ON CONFLICT DO NOTHING
+)
+SELECT count(*) AS number FROM gone
 
 -- name: forget_closed
-DELETE FROM timer WHERE closed_at < %(before)s
+SELECT forget_closed_timers()

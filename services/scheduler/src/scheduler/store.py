@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from contracts.booking import ReminderRequested
+from contracts.scheduler import ReminderDue
 from servicekit.db import Connection
 from servicekit.queries import Queries
 
@@ -36,28 +37,29 @@ async def disarm(conn: Connection, tenant_id: UUID) -> None:
     await conn.execute(_SQL.disarm, {"tenant_id": tenant_id})
 
 
-async def take_due(conn: Connection, now: datetime, limit: int) -> list[ReminderRequested]:
-    """Closes timers that are due and answers what they were set for, the longest overdue first.
+async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> list[ReminderDue]:
+    """Closes timers that are due, none before `since`, and answers what is to be told, the longest overdue first.
 
-    A closed timer stays for a while: whatever asks for the same reminder again sets nothing. Those that another
-    process holds in its transaction are left to it.
+    A closed timer's key stays for a while: whatever asks for the same reminder again sets nothing. Those that
+    another process holds in its transaction are left to it.
     """
-    rows = await (await conn.execute(_SQL.due, {"now": now, "limit": limit})).fetchall()
-    if rows:
-        values = {
-            "tenant_ids": [row["tenant_id"] for row in rows],
-            "reminder_ids": [row["reminder_id"] for row in rows],
-        }
-        await conn.execute(_SQL.close, values)
-    return [ReminderRequested.model_validate(row["request"]) for row in rows]
+    await conn.execute(_SQL.along_the_index)
+    rows = await (await conn.execute(_SQL.take, {"since": since, "now": now, "limit": limit})).fetchall()
+    return [ReminderDue.model_validate_json(row["told"]) for row in rows]
 
 
-async def next_due(conn: Connection) -> datetime | None:
-    """When the next timer is due; None while none is set."""
-    row = await (await conn.execute(_SQL.next_due)).fetchone()
+async def next_due(conn: Connection, since: datetime) -> datetime | None:
+    """When the next timer is due, from `since` on; None while none is set."""
+    row = await (await conn.execute(_SQL.next_due, {"since": since})).fetchone()
     return row["due_at"] if row else None
 
 
-async def forget_closed(conn: Connection, before: datetime) -> None:
-    """Removes what is left of timers closed before a time after which nothing can ask for them any more."""
-    await conn.execute(_SQL.forget_closed, {"before": before})
+async def put_away(conn: Connection, limit: int) -> int:
+    """Moves timers that were closed where they stood, as by a withdrawal, to the others; answers how many."""
+    row = await (await conn.execute(_SQL.put_away, {"limit": limit})).fetchone()
+    return int(row["number"]) if row else 0
+
+
+async def forget_closed(conn: Connection) -> None:
+    """Removes the days of closed timers that are so long ago that nothing can ask for them any more."""
+    await conn.execute(_SQL.forget_closed)

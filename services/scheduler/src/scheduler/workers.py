@@ -4,23 +4,33 @@ The loop sleeps until the next timer's own time, so that how often it looks deci
 that other processes have set. Any number may run: a due timer is taken by one of them. One that came due while
 nothing ran is fired late, with the time it was meant for; only when its appointment has begun meanwhile it is
 dropped, and counted.
+
+The index of due times begins with what has been fired, for as long as an old transaction elsewhere keeps the vacuum
+off: so a turn begins where the last one came to, and only now and then at the beginning (docs/adr/0016).
 """
 
-from datetime import datetime, timedelta
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client import Counter, Histogram
 
-from contracts.booking import ReminderRequested
 from contracts.scheduler import ReminderDue
 from scheduler import store
 from servicekit import faults, outbox
 from servicekit.clock import Clock, utc_now
-from servicekit.db import Database
+from servicekit.db import Connection, Database
 from servicekit.periodic import Periodic
 
-_FORGET_AFTER = timedelta(days=30)
-"""Longer than events and dead letters are kept: nothing asks for a closed timer again after it."""
 _FORGET_EVERY = timedelta(hours=1)
+_PUT_AWAY = 1000
+_LANES = 2
+_MOST_BATCHES = 10
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_WHOLE_SHARE = 20
+_WHOLE_SECONDS = 30.0
+"""Looking from the beginning takes a twentieth of the time at most, but is done so often at least."""
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
 _LATENESS = Histogram(
@@ -34,50 +44,88 @@ class TimerLoop(Periodic):
     """`nudge` tells it that a timer is being set, perhaps for sooner than the one that is slept for."""
 
     def __init__(
-        self, db: Database, *, look_seconds: float = 1, batch_size: int = 500, clock: Clock = utc_now
+        self,
+        db: Database,
+        *,
+        look_seconds: float = 1,
+        batch_size: int = 500,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("scheduler.timers", every=look_seconds)
         self._db = db
         self._look_seconds = look_seconds
         self._batch_size = batch_size
         self._clock = clock
+        self._monotonic = monotonic
         self._forget_at = clock()
+        self._since = _BEGINNING
+        self._upcoming: datetime | None = None
+        self._whole_at = monotonic()
 
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""
         await self._forget()
+        if await self._fire():
+            return self._until(self._upcoming)
+        # Behind: while one batch waits for the database, the other is made ready.
+        ended = await asyncio.gather(*(self._fire_on() for _ in range(_LANES)), return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
+        return 0
+
+    async def _fire_on(self) -> None:
+        """Batches one after the other, until one is not full; at most so many that the loop's beat goes on."""
+        for _ in range(_MOST_BATCHES):
+            if await self._fire():
+                return
+
+    async def _fire(self) -> bool:
+        """Fires one batch; whether that was all that is due."""
         now = self._clock()
         async with self._db.worker() as conn:
-            due = await store.take_due(conn, now, self._batch_size)
-            events = [_due(request, now) for request in due if request.starts_at > now]
+            due = await self._take(conn, now)
+            events = [event for event in due if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
-            upcoming = await store.next_due(conn)
+            all_fired = len(due) < self._batch_size
+            upcoming = await store.next_due(conn, now) if all_fired else None
             faults.reached("scheduler.taken")
         faults.reached("scheduler.fired")
-        _FIRED.labels("fired").inc(len(events))
-        _FIRED.labels("overtaken").inc(len(due) - len(events))
-        for event in events:
-            _LATENESS.observe((now - event.due_at).total_seconds())
-        if len(due) == self._batch_size:
-            return 0
-        return self._until(upcoming)
+        self._since = now if all_fired else due[-1].due_at
+        self._upcoming = upcoming
+        _told(events, len(due) - len(events), now)
+        return all_fired
+
+    async def _take(self, conn: Connection, now: datetime) -> list[ReminderDue]:
+        begun = self._monotonic()
+        if begun < self._whole_at:
+            return await store.take_due(conn, self._since, now, self._batch_size)
+        self._whole_at = begun + self._look_seconds
+        due = await store.take_due(conn, _BEGINNING, now, self._batch_size)
+        pause = min(_WHOLE_SHARE * (self._monotonic() - begun), _WHOLE_SECONDS)
+        self._whole_at = begun + max(self._look_seconds, pause)
+        return due
 
     def _until(self, upcoming: datetime | None) -> float:
         if upcoming is None:
             return self._look_seconds
-        # Never 0: a timer that is due and was not taken is held by another process.
-        return min(self._look_seconds, max(0.005, (upcoming - self._clock()).total_seconds()))
+        return min(self._look_seconds, max(0.0, (upcoming - self._clock()).total_seconds()))
 
     async def _forget(self) -> None:
-        """Now and then, the closed timers that nothing can ask for any more."""
+        """Now and then: closed timers that nothing can ask for any more go, others come to where they are kept."""
         now = self._clock()
         if now < self._forget_at:
             return
         self._forget_at = now + _FORGET_EVERY
         async with self._db.worker() as conn:
-            await store.forget_closed(conn, now - _FORGET_AFTER)
+            await store.forget_closed(conn)
+            if await store.put_away(conn, _PUT_AWAY) == _PUT_AWAY:
+                self._forget_at = now
 
 
-def _due(request: ReminderRequested, now: datetime) -> ReminderDue:
-    told = request.model_dump(exclude={"occurred_at"})
-    return ReminderDue(**told, fired_at=now)
+def _told(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
+    _FIRED.labels("fired").inc(len(events))
+    _FIRED.labels("overtaken").inc(overtaken)
+    for event in events:
+        _LATENESS.observe((now - event.due_at).total_seconds())

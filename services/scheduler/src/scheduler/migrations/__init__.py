@@ -1,1 +1,1 @@
-"""analytics's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""
+"""scheduler's schema, as Alembic revisions of plain SQL; see servicekit.migrate."""

@@ -1,0 +1,113 @@
+"""The loop turn by turn: batches, what others hold, what is set for a time already passed, the times it sleeps."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from integration.scheduler.world import World, requested
+from scheduler import store
+from scheduler.workers import TimerLoop
+from servicekit.clock import utc_now
+from servicekit.db import Database
+from servicekit.ids import new_id
+
+_HELD = "SELECT FROM timer WHERE tenant_id = %s ORDER BY due_at LIMIT 1 FOR UPDATE"
+
+
+@pytest.fixture
+async def db(world: World) -> AsyncIterator[Database]:
+    database = Database(world.settings, application="scheduler")
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def set_timers(db: Database, times: list[datetime]) -> UUID:
+    """Of one tenant, whom it answers."""
+    tenant_id = new_id()
+    async with db.tenant(tenant_id) as conn:
+        for due_at in times:
+            await store.arm(conn, requested(tenant_id, due_at))
+    return tenant_id
+
+
+def fired(world: World, tenant_id: UUID) -> list[datetime]:
+    """The times that its events tell, in the order in which they are relayed."""
+    told = "convert_from(payload, 'UTF8')::jsonb"
+    rows = world.rows(
+        f"SELECT ({told}->>'due_at')::timestamptz AS at FROM outbox WHERE {told}->>'tenant_id' = %s ORDER BY id",
+        str(tenant_id),
+    )
+    return [row["at"] for row in rows]
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 29, 90])
+async def test_a_flood_is_fired_batch_by_batch_each_timer_once(
+    world: World, db: Database, number: int
+) -> None:
+    """More than one turn's batches, and numbers that end with a full one."""
+    now = utc_now()
+    times = [now - timedelta(minutes=minute) for minute in range(1, number + 1)]
+    tenant_id = await set_timers(db, times)
+    loop = TimerLoop(db, look_seconds=1, batch_size=4)
+    turns = 1
+    while await loop.turn() == 0:
+        turns += 1
+    assert turns < number + 2
+    assert sorted(fired(world, tenant_id)) == sorted(times)
+
+
+async def test_a_batch_is_told_in_the_order_of_its_times(world: World, db: Database) -> None:
+    now = utc_now()
+    times = [now - timedelta(minutes=minute) for minute in (5, 1, 9, 3, 7)]
+    tenant_id = await set_timers(db, times)
+    await TimerLoop(db).turn()
+    assert fired(world, tenant_id) == sorted(times)
+
+
+async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_look(
+    world: World, db: Database
+) -> None:
+    """It lies before where the loop has come to."""
+    now = utc_now()
+    times = [now - timedelta(minutes=minute) for minute in (3, 2, 1)]
+    tenant_id = await set_timers(db, times)
+    loop = TimerLoop(db, look_seconds=0.01, batch_size=2)
+    with psycopg.connect(world.admin_url) as other:
+        other.execute(_HELD, (tenant_id,))
+        while len(fired(world, tenant_id)) < 2:
+            await loop.turn()
+        await loop.turn()
+        assert fired(world, tenant_id) == times[1:]
+    while len(fired(world, tenant_id)) < 3:
+        await loop.turn()
+    assert sorted(fired(world, tenant_id)) == times
+
+
+async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_next_look(
+    world: World, db: Database
+) -> None:
+    """Not before it: a turn begins where the last one came to, as there may be much dead before."""
+    elapsed = [0.0]
+    loop = TimerLoop(db, look_seconds=60, monotonic=lambda: elapsed[0])
+    await loop.turn()
+    late = utc_now() - timedelta(hours=2)
+    tenant_id = await set_timers(db, [late])
+    await loop.turn()
+    assert fired(world, tenant_id) == []
+    elapsed[0] += 60
+    await loop.turn()
+    assert fired(world, tenant_id) == [late]
+
+
+async def test_it_sleeps_until_the_next_timer_to_the_millisecond_and_a_look_at_most(db: Database) -> None:
+    now = utc_now()
+    loop = TimerLoop(db, look_seconds=10, clock=lambda: now)
+    assert await loop.turn() == 10
+    await set_timers(db, [now + timedelta(seconds=30)])
+    assert await loop.turn() == 10
+    await set_timers(db, [now + timedelta(milliseconds=1234)])
+    assert await loop.turn() == pytest.approx(1.234, abs=1e-6)

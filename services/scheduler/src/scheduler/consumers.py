@@ -1,8 +1,8 @@
 """What scheduler hears: reminders asked for and withdrawn, and who the tenants are.
 
 booking's events of one appointment come in order. After a re-drive from the dead letters they may not, or come
-twice: the key of a closed timer, fired or withdrawn, is kept for a while, so that a request which comes after it sets
-nothing.
+twice: the key of a closed timer, fired or withdrawn, is kept for a while, so that a request that comes after it
+sets nothing.
 """
 
 from collections.abc import Callable

@@ -29,7 +29,8 @@ WITH gone AS (
     INSERT INTO closed_timer (tenant_id, reminder_id, day, closed_at)
     SELECT tenant_id, reminder_id, day_of(now()), now() FROM gone ON CONFLICT DO NOTHING
 )
-SELECT (request || jsonb_build_object('fired_at', %(now)s::timestamptz))::text AS told FROM gone ORDER BY due_at
+SELECT due_at, (request || jsonb_build_object('fired_at', %(now)s::timestamptz))::text AS told
+FROM gone ORDER BY due_at
 
 -- name: next_due
 SELECT due_at FROM timer WHERE due_at >= %(since)s ORDER BY due_at LIMIT 1

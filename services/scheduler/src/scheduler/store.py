@@ -3,6 +3,7 @@
 Called by the consumers (in one tenant's scope) and by the timer loop (across tenants).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +15,14 @@ from servicekit.db import Connection
 from servicekit.queries import Queries
 
 _SQL = Queries("scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Timers that were due, as what is to be told of them, and the last one's time."""
+
+    events: list[ReminderDue]
+    until: datetime
 
 
 async def arm(conn: Connection, event: ReminderRequested) -> None:
@@ -37,7 +46,7 @@ async def disarm(conn: Connection, tenant_id: UUID) -> None:
     await conn.execute(_SQL.disarm, {"tenant_id": tenant_id})
 
 
-async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> list[ReminderDue]:
+async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> Taken:
     """Closes timers that are due, none before `since`, and answers what is to be told, the longest overdue first.
 
     A closed timer's key stays for a while: whatever asks for the same reminder again sets nothing. Those that
@@ -45,7 +54,8 @@ async def take_due(conn: Connection, since: datetime, now: datetime, limit: int)
     """
     await conn.execute(_SQL.along_the_index)
     rows = await (await conn.execute(_SQL.take, {"since": since, "now": now, "limit": limit})).fetchall()
-    return [ReminderDue.model_validate_json(row["told"]) for row in rows]
+    events = [ReminderDue.model_validate_json(row["told"]) for row in rows]
+    return Taken(events, rows[-1]["due_at"] if rows else since)
 
 
 async def next_due(conn: Connection, since: datetime) -> datetime | None:

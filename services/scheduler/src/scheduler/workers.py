@@ -85,27 +85,27 @@ class TimerLoop(Periodic):
         """Fires one batch; whether that was all that is due."""
         now = self._clock()
         async with self._db.worker() as conn:
-            due = await self._take(conn, now)
-            events = [event for event in due if event.starts_at > now]
+            taken = await self._take(conn, now)
+            events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
-            all_fired = len(due) < self._batch_size
+            all_fired = len(taken.events) < self._batch_size
             upcoming = await store.next_due(conn, now) if all_fired else None
             faults.reached("scheduler.taken")
         faults.reached("scheduler.fired")
-        self._since = now if all_fired else due[-1].due_at
+        self._since = now if all_fired else taken.until
         self._upcoming = upcoming
-        _told(events, len(due) - len(events), now)
+        _told(events, len(taken.events) - len(events), now)
         return all_fired
 
-    async def _take(self, conn: Connection, now: datetime) -> list[ReminderDue]:
+    async def _take(self, conn: Connection, now: datetime) -> store.Taken:
         begun = self._monotonic()
         if begun < self._whole_at:
             return await store.take_due(conn, self._since, now, self._batch_size)
         self._whole_at = begun + self._look_seconds
-        due = await store.take_due(conn, _BEGINNING, now, self._batch_size)
+        taken = await store.take_due(conn, _BEGINNING, now, self._batch_size)
         pause = min(_WHOLE_SHARE * (self._monotonic() - begun), _WHOLE_SECONDS)
         self._whole_at = begun + max(self._look_seconds, pause)
-        return due
+        return taken
 
     def _until(self, upcoming: datetime | None) -> float:
         if upcoming is None:

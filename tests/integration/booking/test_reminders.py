@@ -46,8 +46,9 @@ async def test_a_moved_appointment_withdraws_its_reminder_and_asks_for_one_of_th
     noon = tomorrow_noon()
     appointment = world.post(shop, wish(shop, noon)).json()["id"]
     later = (noon + timedelta(hours=3)).isoformat()
-    sent: dict[str, Any] = {"json": {"starts_at": later}, "headers": {"If-Match": '"1"'}}
-    moved = world.call("PATCH", f"/v1/appointments/{appointment}", shop, **sent)
+    path = f"/v1/appointments/{appointment}"
+    read = {"If-Match": world.call("GET", path, shop).headers["etag"]}
+    moved = world.call("PATCH", path, shop, json={"starts_at": later}, headers=read)
     assert moved.status_code == 200, moved.text
     first, withdrawn, second = told(world, shop)
     assert [first["kind"], withdrawn["kind"], second["kind"]] == ["requested", "withdrawn", "requested"]

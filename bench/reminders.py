@@ -234,14 +234,15 @@ def fresh(stack: Stack, which: str, number: int, env: Mapping[str, str]) -> Drai
 def beside_old(stack: Stack, which: str, number: int, env: Mapping[str, str], seconds: float) -> Drained:
     """The same, once a transaction with a snapshot has been open for so long, with as many drained in it before."""
     stack.empty()
-    stack.enqueue(which, 2 * number)
-    stack.execute("VACUUM ANALYZE", "CHECKPOINT")
+    stack.enqueue(which, number)
+    stack.execute("VACUUM ANALYZE")
     with psycopg.connect(stack.admin) as old:
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT count(*) FROM alembic_version")
         opened = time.monotonic()
-        if which == "slotwright":
-            drained(stack, which, number, env)
+        drained(stack, which, number, env)
+        stack.enqueue(which, number)
+        stack.execute("ANALYZE")
         time.sleep(max(0.0, seconds - (time.monotonic() - opened)))
         stack.execute("CHECKPOINT")
         return drained(stack, which, number, env)

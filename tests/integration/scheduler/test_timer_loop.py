@@ -50,7 +50,7 @@ async def test_a_flood_is_fired_batch_by_batch_each_timer_once(
 ) -> None:
     """More than one turn's batches, and numbers that end with a full one."""
     now = utc_now()
-    times = [now - timedelta(minutes=minute) for minute in range(1, number + 1)]
+    times = [now - timedelta(seconds=second) for second in range(1, number + 1)]
     tenant_id = await set_timers(db, times)
     loop = TimerLoop(db, look_seconds=1, batch_size=4)
     turns = 1
@@ -94,7 +94,7 @@ async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_n
     elapsed = [0.0]
     loop = TimerLoop(db, look_seconds=60, monotonic=lambda: elapsed[0])
     await loop.turn()
-    late = utc_now() - timedelta(hours=2)
+    late = utc_now() - timedelta(minutes=30)
     tenant_id = await set_timers(db, [late])
     await loop.turn()
     assert fired(world, tenant_id) == []

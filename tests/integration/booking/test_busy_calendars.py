@@ -387,9 +387,11 @@ async def test_two_processes_do_not_fetch_the_same_calendar(world: World, import
     assert sorted(claimed) == sorted(ours)
 
 
+@pytest.mark.slow
 async def test_the_process_fetches_by_itself(
     databases: Databases, broker: Broker, server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Slow: the process starts with all its consumers, and looks for calendars every five seconds."""
     folder = tmp_path_factory.mktemp("booking")
     with made_world(databases, "all", folder, **HERE, **broker.service_env("booking")) as everything:
         shop = await everything.shop()

@@ -20,7 +20,7 @@ from icalendar import Calendar, vRecur
 MOST = 20_000
 """Times of one calendar; a person with more of them is none."""
 _CPU_SECONDS = 5
-_MEMORY = 1024 * 1024 * 1024
+_MEMORY = 192 * 1024 * 1024
 _DAY = timedelta(days=1)
 
 Taken = tuple[str, datetime, datetime]

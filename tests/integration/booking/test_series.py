@@ -183,7 +183,22 @@ async def test_the_rest_is_cancelled_from_a_day_on_and_once(world: World) -> Non
     assert world.call("POST", path, json={}).status_code == 401
 
 
-async def test_two_series_over_the_same_times_do_not_cross(world: World) -> None:
+async def test_two_series_at_once_for_two_people_are_both_booked(world: World) -> None:
+    """Five times: whoever comes second must not have chosen the person that the first has taken meanwhile."""
+    rule = {"every": "day", "count": 10}
+    for _ in range(5):
+        shop = await world.shop(staff=2)
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(
+                pool.map(lambda made: series(world, made, tomorrow_noon(), rule=rule), [shop, shop])
+            )
+        assert [answer.status_code for answer in answers] == [201, 201], [answer.text for answer in answers]
+        made = [item for answer in answers for item in answer.json()["appointments"]]
+        taken = {staff_id for item in made for staff_id in item["staff_ids"]}
+        assert taken == {str(staff_id) for staff_id in shop.staff}
+
+
+async def test_many_series_over_the_same_times_do_not_cross(world: World) -> None:
     """Sixteen at once for three people, some forwards and some of another rhythm: no deadlock, nothing twice."""
     shop = await world.shop(staff=3)
     noon = tomorrow_noon()

@@ -193,7 +193,8 @@ async def lock_candidates(
 ) -> list[Resource]:
     """Locks whatever an appointment of the service may take, once and in the order of ids.
 
-    For who takes several times in one transaction: `take` locks each time, and the locks of two such would cross.
+    For who takes several times in one transaction: who was found free at the first is still free at the last, and
+    two such do not wait for each other in a circle.
     """
     return await allocations.resources(conn, tenant_id, candidate_ids(offer, staff_id), lock=True)
 

@@ -2,7 +2,7 @@
 
 Called by the service layer. Each occurrence is an appointment like any other, with its own reminders, events and
 place in the plan; `series_id` only tells which belong together. Whatever the occurrences may take is locked once,
-before the first, so that two series over the same times queue and never cross.
+before the first: two series over the same times queue, and who was found free for all of it still is.
 """
 
 from collections.abc import Iterator, Sized

@@ -78,7 +78,7 @@ def _without_lock() -> None:
     """Writers of a resource's time do not queue: only the constraint is left between them."""
     from booking.store import SQL
 
-    _replace(SQL._statements, "lock_resources", b"FOR NO KEY UPDATE", b"")
+    _replace(SQL._statements, "lock_resources", b"FOR NO KEY UPDATE OF resource", b"")
 
 
 def _without_tenant() -> None:

@@ -43,7 +43,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     seed: str,
     kept: Path,
 ) -> None:
-    """Takes about 45 s: a round of all faults, the restarts of Kafka and PostgreSQL among them."""
+    """Takes one to two minutes: a round of all faults, restarts of Kafka and PostgreSQL among them."""
     folder = kept / "run"
     with (
         History(folder) as history,

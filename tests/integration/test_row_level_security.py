@@ -171,6 +171,7 @@ def _one_row(conn: psycopg.Connection, tenant_id: UUID, table: str) -> None:
         "time": "localtime",
         "interval": "'1 hour'",
         "bytea": "'x'",
+        "_date": "'{}'",
         "_uuid": "'{}'",
         "_text": "'{}'",
         "numeric": "1",

@@ -18,8 +18,13 @@ from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.tenants import new_tenant
 
-NO_KEY_TAKEN = {"POST /v1/sessions"}
-"""Creates, and takes no Idempotency-Key: its answer would have to be kept, and with it the tokens."""
+NO_KEY_TAKEN = {
+    # Its answer would have to be kept, and with it the tokens.
+    "POST /v1/sessions",
+    # Makes nothing: the same delivery is queued once more, and once only while it waits.
+    "POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/resend",
+}
+"""Answers as what creates does, and takes no Idempotency-Key."""
 
 
 def refused(answer: httpx.Response, route: Route, status: int, *slugs: str) -> None:

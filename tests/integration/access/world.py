@@ -84,6 +84,8 @@ END:VEVENT
 END:VCALENDAR
 """
 _TEMPLATE = "/v1/message-templates/{kind}/{channel}/{language}"
+_HOOKS = "/v1/webhook-endpoints"
+_A_YEAR = {"from": "2030-01-01T00:00:00Z", "to": "2030-12-31T00:00:00Z"}
 _NUMBER = {"channel": "sms", "address": "+351912345678"}
 _AVAILABLE = {"service": str(new_id()), "from": "2030-01-07", "to": "2030-01-07"}
 
@@ -120,6 +122,7 @@ ROUTES = {
         Route("GET", "/v1/staff/{staff_id}/time-off", Who.MEMBER),
         Route("POST", "/v1/staff/{staff_id}/time-off", Who.OWNER, _OFF, new=True),
         Route("DELETE", "/v1/staff/{staff_id}/time-off/{time_off_id}", Who.OWNER, new=True),
+        Route("GET", "/v1/business/audit", Who.OWNER),
         Route("GET", "/v1/business/holidays", Who.MEMBER),
         Route("PUT", "/v1/business/holidays", Who.OWNER, {"days": []}, new=True),
         Route("POST", "/v1/business/holidays/import", Who.OWNER, calendar=_CALENDAR, new=True),
@@ -161,8 +164,19 @@ ROUTES = {
         Route("POST", "/v1/appointments/{appointment_id}/confirm", Who.MEMBER),
         Route("POST", "/v1/appointments/{appointment_id}/complete", Who.MEMBER),
         Route("POST", "/v1/appointments/{appointment_id}/no-show", Who.MEMBER),
+        Route("GET", "/v1/appointments/export.csv", Who.OWNER, query=_A_YEAR),
         Route("GET", "/v1/customers", Who.MEMBER),
+        Route("GET", "/v1/customers/export.csv", Who.OWNER),
         Route("GET", "/v1/customers/{customer_id}", Who.MEMBER),
+        Route("PATCH", "/v1/customers/{customer_id}", Who.MEMBER, {"notes": "Tea"}, new=True),
+        Route("DELETE", "/v1/customers/{customer_id}", Who.OWNER),
+        Route("GET", "/v1/public/feeds/{token}.ics", Who.ANYONE),
+        Route("POST", "/v1/staff-feeds/{staff_id}", Who.OWNER, new=True),
+        Route("DELETE", "/v1/staff-feeds/{staff_id}", Who.OWNER),
+        Route("PUT", "/v1/busy-calendars/{staff_id}", Who.OWNER, {"url": "https://ics.example/a"}, new=True),
+        Route("GET", "/v1/busy-calendars/{staff_id}", Who.OWNER),
+        Route("DELETE", "/v1/busy-calendars/{staff_id}", Who.OWNER),
+        Route("GET", "/v1/audit", Who.OWNER),
     ],
     "notification": [
         Route("GET", "/v1/messages", Who.MEMBER),
@@ -181,6 +195,16 @@ ROUTES = {
         Route("GET", "/v1/unsubscriptions/{token}", Who.ANYONE),
         Route("PUT", "/v1/unsubscriptions/{token}", Who.ANYONE, {"unsubscribed": "all"}, even_so=True),
         Route("DELETE", "/v1/unsubscriptions/{token}", Who.ANYONE),
+        Route("GET", _HOOKS, Who.OWNER),
+        Route("POST", _HOOKS, Who.OWNER, {"url": "https://hooks.example/", "events": ["*"]}, new=True),
+        Route("GET", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER),
+        Route("PATCH", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER, {"enabled": True}, new=True),
+        Route("DELETE", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER),
+        Route("POST", f"{_HOOKS}/{{endpoint_id}}/rotate-secret", Who.OWNER, new=True),
+        Route("POST", f"{_HOOKS}/{{endpoint_id}}/test", Who.OWNER, new=True),
+        Route("GET", f"{_HOOKS}/{{endpoint_id}}/deliveries", Who.OWNER),
+        Route("GET", f"{_HOOKS}/{{endpoint_id}}/deliveries/{{delivery_id}}", Who.OWNER),
+        Route("POST", f"{_HOOKS}/{{endpoint_id}}/deliveries/{{delivery_id}}/resend", Who.OWNER, new=True),
     ],
     "billing": [
         Route("GET", "/v1/billing/subscription", Who.OWNER),
@@ -238,7 +262,7 @@ class World:
             of = Subscription(tenant.tenant_id, new_id(), Channel.EMAIL, bytes(16))
             link = UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)
         names = ["signup", "session", "invitation", "staff", "service", "appointment", "customer", "message"]
-        names += ["resource", "time_off", "suppression", "series", "entry"]
+        names += ["resource", "time_off", "suppression", "series", "entry", "endpoint", "delivery"]
         ids = {f"{name}_id": str(new_id()) for name in names}
         words = {"kind": "reminder", "channel": "email", "language": "en", "day": "2030-01-07"}
         path = route.path.format(slug=tenant.slug, token=link, **words, **ids)
@@ -280,7 +304,7 @@ def serving(service: str, databases: Databases, folder: Path) -> Iterator[World]
             env |= {"encryption_key": ENCRYPTION_KEY}
         else:
             minter = TokenMinter()
-            env |= {"jwks_url": stack.enter_context(served_keys(minter))}
+            env |= {"jwks_url": stack.enter_context(served_keys(minter)), "webhook_key": "W" * 43}
         running = stack.enter_context(
             run_service(service, "serve", folder, **env | {"public_url": minter.issuer})
         )

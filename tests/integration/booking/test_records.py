@@ -221,6 +221,20 @@ async def test_an_erased_customer_leaves_an_id_and_nothing_else(world: World) ->
         "PATCH", f"/v1/appointments/{appointment['id']}", shop, json=noted, headers=ANY
     ).is_success
     assert world.call("POST", f"/v1/appointments/{appointment['id']}/cancel", shop).is_success
+    answers = '[{"question_id": "q", "label": "For whom?", "answer": "Beatrix"}]'
+    world.rows(
+        "UPDATE appointment SET answers = %s WHERE appointment_id = %s RETURNING 1",
+        answers,
+        appointment["id"],
+    )
+    waits = {
+        "service_id": appointment["service_id"],
+        "from": appointment["starts_at"],
+        "to": appointment["ends_at"],
+        "customer": person,
+        "consent": {"email": True},
+    }
+    assert world.call("POST", f"/v1/public/{shop.tenant.slug}/waitlist", json=waits).status_code == 201
     assert traces(world, shop, "eatrix") != []
 
     assert world.call("DELETE", path, shop, role="staff").status_code == 403
@@ -228,6 +242,7 @@ async def test_an_erased_customer_leaves_an_id_and_nothing_else(world: World) ->
     assert world.call("DELETE", path, shop).status_code == 204
     assert traces(world, shop, "eatrix") == []
     assert traces(world, shop, "351912345678") == []
+    assert world.rows("SELECT 1 FROM waitlist_entry WHERE customer_id = %s", customer_id) == []
     assert types_told(world, shop, customer_id)[-1] is None
     assert types_told(world, shop, customer_id).count(None) == 1
 

@@ -154,7 +154,8 @@ async def test_time_off_is_kept_once_for_a_key_and_all_of_it_at_once(
     assert len({answer.content for answer in same}) == 1
     assert len(world.call("GET", path, tenant).json()) == 9
     world.rows(
-        "UPDATE staff SET time_off = (SELECT jsonb_agg(time_off->0) FROM generate_series(1, 200))"
+        "UPDATE staff SET time_off = (SELECT jsonb_agg(one.item) FROM generate_series(1, 200),"
+        " LATERAL (SELECT staff.time_off->0 AS item) AS one)"
         " WHERE tenant_id = %s RETURNING 1",
         tenant.tenant_id,
     )

@@ -119,6 +119,7 @@ class RecordService:
             )
             await records.update_customer(conn, tenant_id, erased)
             await records.clear_notes(conn, tenant_id, customer_id)
+            await records.leave_waitlist(conn, tenant_id, customer_id)
             await outbox.bury(conn, "booking", CustomerChanged, record_key(tenant_id, customer_id), tenant_id)
             await audit.record(conn, tenant_id, "customer.erased", "customer", customer_id)
 

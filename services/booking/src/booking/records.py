@@ -52,8 +52,13 @@ async def open_appointments(conn: Connection, tenant_id: UUID, customer_id: UUID
 
 
 async def clear_notes(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
-    """Empties the notes of the customer's appointments."""
+    """Empties notes and answers of the customer's appointments."""
     await conn.execute(_SQL.clear_notes, {"tenant_id": tenant_id, "customer_id": customer_id})
+
+
+async def leave_waitlist(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
+    """Takes the customer's entries off the list."""
+    await conn.execute(_SQL.leave_waitlist, {"tenant_id": tenant_id, "customer_id": customer_id})
 
 
 def exported_appointments(

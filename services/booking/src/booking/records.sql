@@ -26,9 +26,13 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND status IN 
     AND ends_at > %(now)s
 
 -- name: clear_notes
--- What was noted about a customer at their appointments.
-UPDATE appointment SET notes = '', notes_version = notes_version + 1, updated_at = now()
-WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND notes <> ''
+-- What was noted about a customer at their appointments, and what they answered.
+UPDATE appointment SET notes = '', answers = '[]', notes_version = notes_version + 1, updated_at = now()
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND (notes <> '' OR answers <> '[]')
+
+-- name: leave_waitlist
+-- An offer's hold runs out by itself.
+DELETE FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
 
 -- name: export_appointments
 SELECT a.appointment_id AS id, a.status, a.starts_at, a.ends_at, a.service_id, o.name AS service,

@@ -196,7 +196,7 @@ ROUTES = {
         Route("PUT", "/v1/unsubscriptions/{token}", Who.ANYONE, {"unsubscribed": "all"}, even_so=True),
         Route("DELETE", "/v1/unsubscriptions/{token}", Who.ANYONE),
         Route("GET", _HOOKS, Who.OWNER),
-        Route("POST", _HOOKS, Who.OWNER, {"url": "https://hooks.example/", "events": ["*"]}, new=True),
+        Route("POST", _HOOKS, Who.OWNER, {"url": "http://127.0.0.1:9/", "events": ["*"]}, new=True),
         Route("GET", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER),
         Route("PATCH", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER, {"enabled": True}, new=True),
         Route("DELETE", f"{_HOOKS}/{{endpoint_id}}", Who.OWNER),
@@ -305,6 +305,7 @@ def serving(service: str, databases: Databases, folder: Path) -> Iterator[World]
         else:
             minter = TokenMinter()
             env |= {"jwks_url": stack.enter_context(served_keys(minter)), "webhook_key": "W" * 43}
+            env |= {"outbound_allow_http": "true", "outbound_allowed_networks": '["127.0.0.0/8"]'}
         running = stack.enter_context(
             run_service(service, "serve", folder, **env | {"public_url": minter.issuer})
         )

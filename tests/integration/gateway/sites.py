@@ -88,6 +88,7 @@ class Business:
         day = datetime.now(UTC) + timedelta(days=300)
         body = self.booking(**{"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat()})
         self.slots.append(body.pop("starts_at"))
+        body.pop("answers", None)  # who waits is not asked
         return body
 
     def series(self) -> str:

@@ -284,7 +284,9 @@ def test_cors(edge: Edge) -> None:
     assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN  # a page must be able to read why
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v1/audit", "/webhooks/other", "/.well-known/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/nothing", "/v1/audit/nothing", "/webhooks/other", "/.well-known/x"]
+)
 def test_an_unknown_path_is_a_problem(edge: Edge, path: str) -> None:
     body = problem(edge.call("GET", path, headers={"X-Request-ID": "find-me-1"}), 404, "not-found")
     assert body["instance"] == path

@@ -133,7 +133,7 @@ def test_problems_of_services_come_through_whole(platform: Platform) -> None:
     assert body["request_id"] == "follow-me-1"
     assert {error["pointer"] for error in body["errors"]} == {"/name", "/nam"}
     problem(platform.call("PUT", "/v1/me", owner, json={}), 405, "method-not-allowed")
-    problem(platform.call("GET", "/v1/audit", owner), 404, "not-found")
+    problem(platform.call("GET", "/v1/nothing", owner), 404, "not-found")
     got, head = (platform.call(method, "/v1/business", owner) for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(got.content))

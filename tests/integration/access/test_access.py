@@ -164,8 +164,8 @@ async def test_a_business_that_goes_or_is_not_known_is_out_of_reach(
         if route.of_a_business:
             answer = world.call(route, tenant, f"Bearer {world.minter.token(tenant.tenant_id)}")
             refused(answer, route, 404, "not-found")
-            # Not the thing in it: its ids are nobody's, so that without this one could not tell them apart. A feed's
-            # address says nothing of whose it is.
+            # Not the thing in it: its ids are nobody's, so that without this one could not tell them apart.
+            # A feed's address says nothing of whose it is.
             about = "calendar" if "/feeds/" in route.path else "business"
             assert about in answer.json()["detail"], f"{route}: {answer.text}"
     assert world.state() == before

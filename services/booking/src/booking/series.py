@@ -17,6 +17,7 @@ from booking import allocations, changes, placing, store
 from booking.domain import Appointment, Customer, Offer
 from booking.errors import AppointmentClosed, SeriesRefused, SlotTaken
 from booking.placing import STAFF_AHEAD, BookingRequest
+from booking.questions import answered
 from booking.recurrence import MOST, Recurring, Rule, recurring
 from contracts.platform import TenantChanged
 from servicekit import usage
@@ -64,6 +65,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: SeriesRequest, n
     """
     first = wanted.first
     offer = await placing.offered(conn, tenant.tenant_id, first.service_id, first.staff_id)
+    answered(offer.questions, first.answers)  # once for all: no other start would do better
     locked = await placing.lock_candidates(conn, tenant.tenant_id, offer, first.staff_id)
     zone = next((item.timezone for item in locked if item.resource_id == first.staff_id), tenant.timezone)
     times = _times(wanted, ZoneInfo(zone), now)

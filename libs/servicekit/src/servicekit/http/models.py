@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -55,7 +55,8 @@ class Body(BaseModel):
     @classmethod
     def _refuse_other_types(cls, value: Any, info: ValidationInfo) -> Any:
         declared = cls.model_fields[info.field_name or ""].annotation
-        kinds = set(get_args(declared)) or {declared}
+        alternatives = get_args(declared) or (declared,)
+        kinds = {get_args(each)[0] if get_origin(each) is Annotated else each for each in alternatives}
         if bool in kinds and isinstance(value, int | float | str) and not isinstance(value, bool):
             raise ValueError("must be true or false")
         if int in kinds and isinstance(value, bool | str):
@@ -106,6 +107,13 @@ def _lowered(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _printable(value: Any) -> Any:
+    """In a list, too, which Body does not look into."""
+    if fault := control_character_fault(value):
+        raise ValueError(fault)
+    return value
+
+
 def _one_line(value: str) -> str:
     if len(value.splitlines()) > 1:
         raise ValueError("must be one line")
@@ -152,11 +160,12 @@ EmailAddress = Annotated[
 
 Name = Annotated[
     str,
+    BeforeValidator(_printable),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
     AfterValidator(_one_line),
 ]
 """One line, as names stand in the subjects of mails."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Text = Annotated[str, BeforeValidator(_printable), StringConstraints(strip_whitespace=True, max_length=2000)]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="BCP 47.")]

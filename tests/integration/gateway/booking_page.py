@@ -38,7 +38,7 @@ def run(folder: Path, **env: str) -> list[str]:
     scripts, _printed, program = shown()
     (folder / PROGRAM).write_text(program, "utf-8")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "".join(f"{each}echo '{_END}'\n" for each in scripts)],
+        ["bash", "-eu", "-c", "".join(f"{each}echo '{_END}'\n" for each in scripts)],
         cwd=folder,
         env=os.environ | env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,

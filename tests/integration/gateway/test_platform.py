@@ -93,7 +93,7 @@ def test_a_business_is_set_up_and_booked_through_the_gateway(platform: Platform)
 
 @pytest.mark.slow
 def test_the_booking_pages_examples_do_what_it_says(platform: Platform, tmp_path: Path) -> None:
-    """Takes 5 to 10 s: the page makes some sixty processes, of curl and python3, one after the other."""
+    """Takes 2 s alone and 10 s beside others: the page makes some sixty processes, one after the other."""
     tenant, owner = platform.business()
     printed = booking_page.run(
         tmp_path, API=platform.url, SLUG=tenant.slug, EMAIL=owner.email, PASSWORD=PASSWORD

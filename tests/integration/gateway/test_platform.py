@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from contracts.platform import Limits
 from integration.auth.world import PASSWORD, new_email
+from integration.gateway import booking_page
 from integration.gateway.edge import problem
 from integration.gateway.platform import SERVICES, WEBHOOK_SECRET, Platform
 from integration.web.conftest import Browser
@@ -87,6 +89,16 @@ def test_a_business_is_set_up_and_booked_through_the_gateway(platform: Platform)
     figures = platform.call("GET", "/v1/analytics/daily", owner, params={"from": today, "to": today})
     assert figures.status_code == 200, figures.text
     assert len(figures.json()["items"]) == 1
+
+
+@pytest.mark.slow
+def test_the_booking_pages_examples_do_what_it_says(platform: Platform, tmp_path: Path) -> None:
+    """Takes 2 s alone and 10 s beside others: the page makes some sixty processes, one after the other."""
+    tenant, owner = platform.business()
+    printed = booking_page.run(
+        tmp_path, API=platform.url, SLUG=tenant.slug, EMAIL=owner.email, PASSWORD=PASSWORD
+    )
+    assert printed == booking_page.shown()[1]
 
 
 def test_one_business_reaches_nothing_of_another(platform: Platform) -> None:

@@ -3,9 +3,11 @@
 Called by `streams`, in a thread. What fails for one tenant is answered for that one, and the others go on.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -29,10 +31,13 @@ from servicekit.faults import reached
 from servicekit.kafka_access import rule
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.errors import KafkaFailedError
-from tenant_operator.kafka_admin import GONE, HOUR_MS, THERE, every_rule, exactly, failures, settle
+from tenant_operator.kafka_admin import GONE, HOUR_MS, SECONDS, THERE, every_rule, exactly, failures, settle
+from tenant_operator.kafka_admin import failed as failed_by
 from tenant_operator.manifests import group_prefix, kafka_user
 
 _ITERATIONS = 4096
+_LAG_SECONDS = 10.0
+_LAG_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,23 @@ def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError 
     }
     if topics:
         failed |= failures(admin.delete_topics(list(topics)), topics, allow=GONE)
+        failed |= _until_gone(admin, {name: slug for name, slug in topics.items() if slug not in failed})
     reached("operator.topics-removed")
     return [failed.get(slug) for slug in slugs]
+
+
+def _until_gone(admin: AdminClient, topics: Mapping[str, str]) -> dict[str, KafkaFailedError]:
+    """Brokers hear of a deletion after it is done. What they list still would be taken for the next owner's."""
+    deadline = time.monotonic() + _LAG_SECONDS
+    while True:
+        try:
+            left = topics.keys() & admin.list_topics(timeout=SECONDS).topics.keys()
+        except KafkaException as error:
+            return dict.fromkeys(topics.values(), failed_by(error))
+        if not left or time.monotonic() > deadline:
+            told = "Kafka was told to delete the topic {} and lists it still."
+            return {topics[name]: KafkaFailedError(told.format(name)) for name in left}
+        time.sleep(_LAG_PAUSE_SECONDS)
 
 
 def principal(slug: str) -> str:

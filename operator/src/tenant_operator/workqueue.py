@@ -32,6 +32,13 @@ class _Place(NamedTuple):
     key: Key
 
 
+class _Timer(NamedTuple):
+    """When, by the loop's clock; uvloop's handle of less than a millisecond does not say."""
+
+    due: float
+    handle: asyncio.Handle
+
+
 class WorkQueue:
     """Runs `work`, which must not raise, for each key that is asked for; first come, first served in either lane.
 
@@ -56,13 +63,13 @@ class WorkQueue:
         self._numbers = itertools.count()
         self._again: set[Key] = set()
         self._running: dict[Key, float] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._timers: dict[Key, _Timer] = {}
 
     def add(self, key: Key) -> None:
         """As soon as possible; once more after the pass that runs just now."""
         timer = self._timers.pop(key, None)
         if timer is not None:
-            timer.cancel()
+            timer.handle.cancel()
         if key in self._running:
             self._again.add(key)
             return
@@ -76,12 +83,13 @@ class WorkQueue:
     def add_after(self, key: Key, seconds: float) -> None:
         """After a while, unless it is asked for earlier; the earliest of several counts."""
         loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= loop.time() + seconds:
+            if timer.due <= due:
                 return
-            timer.cancel()
-        self._timers[key] = loop.call_later(seconds, self.add, key)
+            timer.handle.cancel()
+        self._timers[key] = _Timer(due, loop.call_later(seconds, self.add, key))
 
     def spread(self, keys: Iterable[Key], *, per_second: float) -> None:
         """All of them, so many a second, that what is asked for meanwhile need not wait for the last."""
@@ -102,7 +110,7 @@ class WorkQueue:
                         group.create_task(self._worker(self._lanes[urgent]), name=name)
         finally:
             for timer in self._timers.values():
-                timer.cancel()
+                timer.handle.cancel()
 
     async def _worker(self, lane: asyncio.Queue[_Place]) -> None:
         while True:

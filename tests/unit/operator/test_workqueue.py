@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+import uvloop
+
 from tenant_operator.objects import Objects
 from tenant_operator.workqueue import Key, WorkQueue
 
@@ -61,6 +63,30 @@ async def test_one_that_waits_and_becomes_urgent_goes_first_and_once() -> None:
 
 async def test_each_has_one_pass_however_often_it_is_asked_for() -> None:
     assert await passes(_add(RIVERSIDE, *OTHERS, RIVERSIDE), lambda _: False) == [RIVERSIDE, *OTHERS]
+
+
+def test_of_several_times_the_earliest_counts_however_near() -> None:
+    """On the loop that the operator runs on, which makes no timer of less than a millisecond."""
+    done: list[Key] = []
+
+    async def asking() -> None:
+        passed = asyncio.Event()
+
+        async def over(key: Key) -> None:
+            done.append(key)
+            passed.set()
+
+        queue = WorkQueue(over, concurrency=1)
+        for seconds in (60.0, 0.0, 0.0, 0.0001, 60.0):
+            queue.add_after(RIVERSIDE, seconds)
+        worker = asyncio.create_task(queue.run())
+        await asyncio.wait_for(passed.wait(), 10)
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+
+    uvloop.run(asking())
+    assert done == [RIVERSIDE]
 
 
 async def test_a_pass_that_hangs_is_noticed_by_its_age() -> None:

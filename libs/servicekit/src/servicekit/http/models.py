@@ -158,14 +158,15 @@ EmailAddress = Annotated[
 ]
 """An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
 
+# The first to be asked stands last: Pydantic goes through validators before from the right.
 Name = Annotated[
     str,
-    BeforeValidator(_printable),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
     AfterValidator(_one_line),
+    BeforeValidator(_printable),
 ]
 """One line, as names stand in the subjects of mails."""
 
-Text = Annotated[str, BeforeValidator(_printable), StringConstraints(strip_whitespace=True, max_length=2000)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_printable)]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="BCP 47.")]

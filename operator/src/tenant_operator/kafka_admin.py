@@ -10,6 +10,7 @@ from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     ResourcePatternType,
     ResourceType,
 )
@@ -46,6 +47,16 @@ def failed(error: KafkaException) -> KafkaFailedError:
     """With librdkafka's or the broker's own words."""
     reason = error.args[0].str() if error.args else "no reason given"
     return KafkaFailedError(f"Kafka refused or is away: {reason.rstrip('.')}.")
+
+
+def partitions_by_topic(admin: AdminClient) -> dict[str, int]:
+    """Each topic that the brokers list, and its number of partitions. Raises KafkaFailedError."""
+    try:
+        return {
+            name: len(item.partitions) for name, item in admin.list_topics(timeout=SECONDS).topics.items()
+        }
+    except KafkaException as error:
+        raise failed(error) from error
 
 
 def every_rule(principal: str | None) -> AclBindingFilter:

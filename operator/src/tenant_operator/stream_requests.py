@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -31,8 +30,16 @@ from servicekit.faults import reached
 from servicekit.kafka_access import rule
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.errors import KafkaFailedError
-from tenant_operator.kafka_admin import GONE, HOUR_MS, SECONDS, THERE, every_rule, exactly, failures, settle
-from tenant_operator.kafka_admin import failed as failed_by
+from tenant_operator.kafka_admin import (
+    GONE,
+    HOUR_MS,
+    THERE,
+    every_rule,
+    exactly,
+    failures,
+    partitions_by_topic,
+    settle,
+)
 from tenant_operator.manifests import group_prefix, kafka_user
 
 _ITERATIONS = 4096
@@ -97,9 +104,9 @@ def _until_gone(admin: AdminClient, topics: Mapping[str, str]) -> dict[str, Kafk
     deadline = time.monotonic() + _LAG_SECONDS
     while True:
         try:
-            left = topics.keys() & admin.list_topics(timeout=SECONDS).topics.keys()
-        except KafkaException as error:
-            return dict.fromkeys(topics.values(), failed_by(error))
+            left = topics.keys() & partitions_by_topic(admin).keys()
+        except KafkaFailedError as error:
+            return dict.fromkeys(topics.values(), error)
         if not left or time.monotonic() > deadline:
             told = "Kafka was told to delete the topic {} and lists it still."
             return {topics[name]: KafkaFailedError(told.format(name)) for name in left}

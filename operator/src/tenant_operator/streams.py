@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, NewTopic
 
 from contracts.topics import (
@@ -26,7 +25,7 @@ from servicekit.settings import KafkaSettings
 from tenant_operator import stream_requests
 from tenant_operator.batching import Batches
 from tenant_operator.domain import StreamState, TopicState, WantedStream
-from tenant_operator.kafka_admin import GONE, HOUR_MS, SECONDS, THERE, every_rule, failed, settle
+from tenant_operator.kafka_admin import GONE, HOUR_MS, THERE, every_rule, partitions_by_topic, settle
 from tenant_operator.manifests import kafka_user
 from tenant_operator.stream_requests import Put, principal, rules
 
@@ -93,7 +92,7 @@ class Streams:
 
     def _prepare(self) -> None:
         admin = self._client()
-        existing = _metadata(admin)
+        existing = partitions_by_topic(admin)
         missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
         new = [
             NewTopic(item.name, num_partitions=item.partitions, replication_factor=-1, config=item.config())
@@ -111,7 +110,9 @@ class Streams:
     def _look(self) -> dict[str, StreamState]:
         admin = self._client()
         partitions = {
-            name: count for name, count in _metadata(admin).items() if name.startswith(TENANT_TOPIC_PREFIX)
+            name: count
+            for name, count in partitions_by_topic(admin).items()
+            if name.startswith(TENANT_TOPIC_PREFIX)
         }
         hours = _retention(admin, partitions)
         users = _users(admin)
@@ -137,16 +138,6 @@ class Streams:
 def _slug_of_topic(name: str) -> str | None:
     slug = name.removeprefix(TENANT_TOPIC_PREFIX).partition(".")[0]
     return slug if name in {tenant_topic(slug), tenant_dead_letter_topic(slug)} else None
-
-
-def _metadata(admin: AdminClient) -> dict[str, int]:
-    """Topic to its number of partitions."""
-    try:
-        return {
-            name: len(item.partitions) for name, item in admin.list_topics(timeout=SECONDS).topics.items()
-        }
-    except KafkaException as error:
-        raise failed(error) from error
 
 
 def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:

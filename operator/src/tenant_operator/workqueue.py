@@ -5,7 +5,6 @@ an operator at a fifth of its workers a second; here a worker is free as soon as
 """
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
@@ -22,14 +21,6 @@ class Key(NamedTuple):
 
 Later = Callable[[Key, float], None]
 """Asks for a pass over an object after so many seconds."""
-
-
-class _Place(NamedTuple):
-    """Where a key stands, and in which of the two lanes."""
-
-    urgent: bool
-    number: int
-    key: Key
 
 
 class _Timer(NamedTuple):
@@ -58,9 +49,8 @@ class WorkQueue:
         self._concurrency = concurrency
         self._urgent = urgent
         self._clock = clock
-        self._lanes: dict[bool, asyncio.Queue[_Place]] = {True: asyncio.Queue(), False: asyncio.Queue()}
-        self._waiting: dict[Key, _Place] = {}
-        self._numbers = itertools.count()
+        self._lanes: dict[bool, asyncio.Queue[Key]] = {True: asyncio.Queue(), False: asyncio.Queue()}
+        self._waiting: dict[Key, bool] = {}
         self._again: set[Key] = set()
         self._running: dict[Key, float] = {}
         self._timers: dict[Key, _Timer] = {}
@@ -73,11 +63,10 @@ class WorkQueue:
         if key in self._running:
             self._again.add(key)
             return
-        place = _Place(self._urgent(key), next(self._numbers), key)
-        before = self._waiting.get(key)
-        if before is None or (place.urgent and not before.urgent):
-            self._waiting[key] = place
-            self._lanes[place.urgent].put_nowait(place)
+        urgent = self._urgent(key)
+        if key not in self._waiting or (urgent and not self._waiting[key]):
+            self._waiting[key] = urgent
+            self._lanes[urgent].put_nowait(key)
             QUEUE.set(len(self._waiting))
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -107,17 +96,16 @@ class WorkQueue:
                 for urgent, workers in ((True, self._concurrency), (False, max(1, self._concurrency // 8))):
                     for number in range(workers):
                         name = f"reconcile-{'urgent' if urgent else 'late'}-{number}"
-                        group.create_task(self._worker(self._lanes[urgent]), name=name)
+                        group.create_task(self._worker(urgent=urgent), name=name)
         finally:
             for timer in self._timers.values():
                 timer.handle.cancel()
 
-    async def _worker(self, lane: asyncio.Queue[_Place]) -> None:
+    async def _worker(self, *, urgent: bool) -> None:
         while True:
-            place = await lane.get()
-            key = place.key
-            if self._waiting.get(key) != place:
-                continue  # it has become urgent, and had its pass
+            key = await self._lanes[urgent].get()
+            if self._waiting.get(key) is not urgent:
+                continue  # it has become urgent, and the other lane has it
             del self._waiting[key]
             QUEUE.set(len(self._waiting))
             self._running[key] = self._clock()

@@ -5,7 +5,9 @@ consumer a `PermanentError` goes to the dead letters at once; everything else is
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T")
 
 
 class SlotwrightError(Exception):
@@ -140,3 +142,10 @@ class Unavailable(Problem):
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def found(thing: T | None, name: str) -> T:
+    """Raises NotFound for what is not there."""
+    if thing is None:
+        raise NotFound(f"There is no such {name}.")
+    return thing

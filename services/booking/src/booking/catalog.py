@@ -5,6 +5,7 @@ Written by the catalog consumer, read by the service layer. An older version nev
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -13,6 +14,7 @@ from booking import waitlist_store
 from booking.domain import Offer
 from booking.store import SQL
 from contracts.business import (
+    CatalogEvent,
     HolidaysChanged,
     PolicyChanged,
     Question,
@@ -44,8 +46,7 @@ class CatalogFollower:
             "always_open": False,
             "time_off": _json(event.time_off),
         }
-        if affected(await conn.execute(SQL.save_resource, values)):
-            await waitlist_store.anything_free(conn, event.tenant_id)
+        await _take_over(conn, event, SQL.save_resource, values)
 
     async def resource_changed(self, conn: Connection, event: ResourceChanged) -> None:
         values = {
@@ -62,14 +63,12 @@ class CatalogFollower:
             "always_open": event.weekly_hours is None,
             "time_off": _json(()),
         }
-        if affected(await conn.execute(SQL.save_resource, values)):
-            await waitlist_store.anything_free(conn, event.tenant_id)
+        await _take_over(conn, event, SQL.save_resource, values)
 
     async def holidays_changed(self, conn: Connection, event: HolidaysChanged) -> None:
         days = sorted({item.date for item in event.days})
         values = {"tenant_id": event.tenant_id, "version": event.version, "days": days}
-        if affected(await conn.execute(SQL.save_holidays, values)):
-            await waitlist_store.anything_free(conn, event.tenant_id)
+        await _take_over(conn, event, SQL.save_holidays, values)
 
     async def service_changed(self, conn: Connection, event: ServiceChanged) -> None:
         values = {
@@ -94,8 +93,7 @@ class CatalogFollower:
             "needs": _json(event.needs),
             "questions": _json(event.questions),
         }
-        if affected(await conn.execute(SQL.save_offer, values)):
-            await waitlist_store.anything_free(conn, event.tenant_id)
+        await _take_over(conn, event, SQL.save_offer, values)
 
     async def policy_changed(self, conn: Connection, event: PolicyChanged) -> bool:
         """False when a newer policy is known already."""
@@ -104,7 +102,13 @@ class CatalogFollower:
             "version": event.version,
             "rules": _json(event.rules),
         }
-        return bool((await conn.execute(SQL.save_policy, values)).rowcount)
+        return affected(await conn.execute(SQL.save_policy, values))
+
+
+async def _take_over(conn: Connection, event: CatalogEvent, statement: bytes, values: dict[str, Any]) -> None:
+    """Saves what may free some time, unless a newer version is known, and lets the waitlist look."""
+    if affected(await conn.execute(statement, values)):
+        await waitlist_store.anything_free(conn, event.tenant_id)
 
 
 def _json(items: Sequence[Record]) -> Jsonb:

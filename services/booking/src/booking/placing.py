@@ -14,7 +14,7 @@ from uuid import UUID
 from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder
 from booking.availability import bookable
-from booking.choice import Choice
+from booking.choice import Choice, Options
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.errors import HoldExpired, SlotTaken
 from booking.questions import Given, answered
@@ -209,9 +209,7 @@ async def free_staff(
     now: datetime,
 ) -> list[UUID]:
     """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
-    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now)
-    if not options.offered(staff_id):
-        raise _not_offered()
+    options = await _options(conn, tenant_id, offer, locked, staff_id, starts_at, now)
     if options.choose(staff_id, options.free_staff) is None:
         raise slot_taken()
     return options.staff_ids()
@@ -246,10 +244,6 @@ async def take(
     return choice
 
 
-def _not_offered() -> Invalid:
-    return Invalid.field("/starts_at", "is not a time at which this service is offered")
-
-
 def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
     """Whatever an appointment may take, with `staff_id` in the team; all of it is locked before the choice."""
     if staff_id is None or offer.staff_count > 1:
@@ -273,9 +267,7 @@ async def require_choice(
     Raises Invalid when the hours do not allow it, SlotTaken when what they allow is taken.
     """
     but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
-    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now, but=but)
-    if not options.offered(staff_id):
-        raise _not_offered()
+    options = await _options(conn, tenant_id, offer, locked, staff_id, starts_at, now, but=but)
     order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
     same = [each for each in had if each in offer.resource_ids]
     for wanted in [*same, None] if staff_id is None else [staff_id]:
@@ -283,6 +275,24 @@ async def require_choice(
         if choice is not None:
             return choice
     raise slot_taken()
+
+
+async def _options(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    locked: Sequence[Resource],
+    staff_id: UUID | None,
+    starts_at: datetime,
+    now: datetime,
+    *,
+    but: UUID | None = None,
+) -> Options:
+    """Raises Invalid when the hours do not allow it."""
+    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now, but=but)
+    if not options.offered(staff_id):
+        raise Invalid.field("/starts_at", "is not a time at which this service is offered")
+    return options
 
 
 def slot_taken() -> SlotTaken:

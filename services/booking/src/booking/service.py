@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,14 +24,12 @@ from booking.waitlist_service import WaitlistService
 from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, NotFound, PreconditionFailed
+from servicekit.errors import Invalid, NotFound, PreconditionFailed, found
 from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
 from servicekit.localtime import instant_of
 from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
-
-T = TypeVar("T")
 
 MAX_DAYS = 62
 _FURTHEST = timedelta(days=731)
@@ -191,7 +188,7 @@ class BookingService:
         tenant_id, appointment_id = self._parse(token)
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_by_id(conn, tenant_id)
-            appointment = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
+            appointment = found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
             return await self._view(conn, tenant, appointment, token)
 
     async def reschedule_by_customer(self, token: str, starts_at: datetime, staff_id: UUID | None) -> Managed:
@@ -220,7 +217,7 @@ class BookingService:
     async def _view(
         self, conn: Connection, tenant: TenantChanged, appointment: Appointment, token: str
     ) -> Managed:
-        offer = _found(
+        offer = found(
             await catalog.offer(conn, tenant.tenant_id, appointment.service_id, deleted_too=True), "service"
         )
         taken = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
@@ -264,8 +261,8 @@ class BookingService:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            found = _found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
-            return await _with_customer(conn, tenant_id, found)
+            present = found(await store.appointment(conn, tenant_id, appointment_id), "appointment")
+            return await _with_customer(conn, tenant_id, present)
 
     async def edit(
         self,
@@ -283,7 +280,7 @@ class BookingService:
         """
         async with self._freeing(tenant_id) as (conn, tenant):
             require_active(tenant)
-            present = _found(
+            present = found(
                 await store.appointment(conn, tenant_id, appointment_id, lock=True), "appointment"
             )
             if revision not in {None, present.revision}:
@@ -323,13 +320,7 @@ class BookingService:
 async def _with_customer(
     conn: Connection, tenant_id: UUID, appointment: Appointment
 ) -> tuple[Appointment, Customer]:
-    return appointment, _found(await store.customer(conn, tenant_id, appointment.customer_id), "customer")
-
-
-def _found(item: T | None, what: str) -> T:
-    if item is None:
-        raise NotFound(f"There is no such {what}.")
-    return item
+    return appointment, found(await store.customer(conn, tenant_id, appointment.customer_id), "customer")
 
 
 def _window(first: date, last: date, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:

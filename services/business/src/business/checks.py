@@ -1,17 +1,6 @@
 """What every part of the service layer refuses in the same words."""
 
-from typing import TypeVar
-
-from servicekit.errors import NotFound, PreconditionFailed
-
-T = TypeVar("T")
-
-
-def found(thing: T | None, name: str) -> T:
-    """Raises NotFound for what is not there."""
-    if thing is None:
-        raise NotFound(f"There is no such {name}.")
-    return thing
+from servicekit.errors import PreconditionFailed
 
 
 def require_version(version: int | None, present: int, thing: str) -> None:

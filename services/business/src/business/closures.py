@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from business import events, store
-from business.checks import found, require_version
+from business.checks import require_version
 from business.domain import (
     MAX_HOLIDAYS,
     MAX_TIME_OFF,
@@ -24,7 +24,7 @@ from contracts.business import Holiday, TimeOff
 from servicekit import outbox
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, NotFound
+from servicekit.errors import Invalid, NotFound, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from business import events, store
-from business.checks import found, require_version
+from business.checks import require_version
 from business.domain import MAX_RESOURCES, Resource
 from servicekit import outbox
 from servicekit.db import Database
-from servicekit.errors import Conflict
+from servicekit.errors import Conflict, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change

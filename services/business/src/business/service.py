@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from business import events, store, trail
-from business.checks import found, require_version
+from business.checks import require_version
 from business.closures import Closures
 from business.domain import (
     MAX_EXCEPTIONS,
@@ -32,7 +32,7 @@ from servicekit import audit, outbox, usage
 from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid
+from servicekit.errors import Invalid, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change

@@ -12,6 +12,7 @@ from booking.routes.deps import Booking
 from booking.routes.models import MoveBody
 from booking.service import Managed
 from contracts.model import Money
+from contracts.platform import TenantChanged
 from servicekit.http.models import Answer
 from servicekit.ical import MEDIA_TYPE, CalendarEvent, calendar_file
 
@@ -24,6 +25,10 @@ class BusinessAnswer(Answer):
     slug: str
     display_name: str
     timezone: str
+
+    @classmethod
+    def of(cls, tenant: TenantChanged) -> "BusinessAnswer":
+        return cls(slug=tenant.slug, display_name=tenant.display_name, timezone=tenant.timezone)
 
 
 class NamedAnswer(Answer):
@@ -58,9 +63,7 @@ class ManagedAnswer(Answer):
             starts_at=appointment.starts_at,
             ends_at=appointment.ends_at,
             timezone=appointment.timezone,
-            business=BusinessAnswer(
-                slug=tenant.slug, display_name=tenant.display_name, timezone=tenant.timezone
-            ),
+            business=BusinessAnswer.of(tenant),
             service=NamedAnswer(id=offer.service_id, name=offer.name),
             staff=_named(managed.taken, "staff"),
             resources=_named(managed.taken, "resource"),

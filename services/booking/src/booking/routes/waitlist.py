@@ -129,9 +129,7 @@ class WaitingAnswer(WindowAnswer):
             earliest=entry.earliest,
             latest=entry.latest,
             timezone=entry.timezone,
-            business=BusinessAnswer(
-                slug=tenant.slug, display_name=tenant.display_name, timezone=tenant.timezone
-            ),
+            business=BusinessAnswer.of(tenant),
             service=NamedAnswer(id=service.service_id, name=service.name),
             staff_id=entry.staff_id,
             staff=[NamedAnswer(id=one.resource_id, name=one.name) for one in waiting.people],

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from confluent_kafka import Message, Producer
 
+from billing.errors import StripeUnavailable
 from billing.settings import BillingSettings
 from billing.stripe_api import StripeApi
 from contracts.envelope import Envelope, parse_headers
@@ -31,6 +32,8 @@ from servicekit.kafka import consumer, producer, received
 from servicekit.settings import KafkaSettings
 
 CONCURRENCY = 64
+_PAUSE = 0.5
+"""Seconds before a call that Stripe did not answer is made again; billing's first pause."""
 
 
 class Stripe:
@@ -42,6 +45,14 @@ class Stripe:
         self._lock = asyncio.Lock()
 
     async def link(self, tenant_id: UUID, plan: PlanSnapshot) -> BillingDetails:
+        """Tries again for as long as Stripe does not answer, as billing does."""
+        while True:
+            try:
+                return await self._link(tenant_id, plan)
+            except StripeUnavailable:
+                await asyncio.sleep(_PAUSE)
+
+    async def _link(self, tenant_id: UUID, plan: PlanSnapshot) -> BillingDetails:
         async with self._lock:
             if plan.name not in self._prices:
                 _, self._prices[plan.name] = await self._api.product_and_price(plan)

@@ -35,6 +35,8 @@ class World:
         self.on_event: Callable[[Object], None] = lambda _event: None
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
+        self.caught_up: int | None = None
+        """The second up to which all that was due has happened."""
         self._at: int | None = None
 
     @property

@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts test-oracle test-chaos charts charts-golden \
-	kustomize events plugin demo up down status logs build clean bench-booking bench-gateway bench-operator bench-reminders \
+	kustomize events plugin demo up down status logs build clean bench bench-booking bench-gateway bench-operator bench-reminders \
 	bench-cluster cluster \
 	kind-up kind-down e2e
 
@@ -92,6 +92,8 @@ logs: init ## Follow the log of one part: make logs NAME=booking
 
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build
+
+bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following: about an hour and a quarter
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py

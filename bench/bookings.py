@@ -25,7 +25,7 @@ from load import Run, closed
 from outbox import measure_outbox
 from shops import STEP, Booking, Shops, made_stack, process_cpu, staff_id
 from slots import measure_slots
-from statements import LOGGED, Script, bare, pgbench, recorded
+from statements import LOGGED, Script, bare, core, customer_of, pgbench, recorded
 
 _SHOPS, _STAFF = 32, 4
 _CROWD = 64
@@ -62,8 +62,10 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
         shops = Shops(database, _SHOPS, _STAFF)
         asyncio.run(shops.write())
         like, statements = recorded(stack, shops)
+        needed, whose = core(statements), customer_of(statements)
         print(
             f"a booking: {len(statements)} statements, {sum(item.writes for item in statements)} of which write;"
+            f" its core (locks, allocation, appointment, outbox): {len(needed)};"
             f" {_SHOPS} businesses with {_STAFF} staff each, {clients} clients"
         )
         runs = iter(range(1, 1000))
@@ -74,9 +76,11 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
             into.add(found, seconds, postgres=stack.server_cpu() - before)
 
         inserted = Measured("a bare INSERT")
+        short = Measured("its core in SQL, in one pipeline")
         stepped = Measured("the booking in SQL, step by step")
         piped = Measured("the booking in SQL, in one pipeline")
         served = Measured("the booking over HTTP")
+        loads = (inserted, short, stepped, piped, served)
         with stack.booking(database, "serve") as booking:
 
             def over_http(into: Measured) -> None:
@@ -96,23 +100,26 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
                 turns = [
                     lambda: in_sql(inserted, bare(shops, next(runs)), app=False),
                     lambda: in_sql(
+                        short, str(Script(like, needed, shops, run=next(runs), customer=whose)), app=True
+                    ),
+                    lambda: in_sql(
                         stepped,
                         str(Script(like, statements, shops, run=next(runs), pipelined=False)),
                         app=True,
                     ),
-                    lambda: in_sql(
-                        piped, str(Script(like, statements, shops, run=next(runs), pipelined=True)), app=True
-                    ),
+                    lambda: in_sql(piped, str(Script(like, statements, shops, run=next(runs))), app=True),
                     lambda: over_http(served),
                 ]
                 for turn in turns if number % 2 == 0 else reversed(turns):
                     turn()
-                rates = "  ".join(f"{each.rates[-1]:6.0f}" for each in (inserted, stepped, piped, served))
+                rates = "  ".join(f"{each.rates[-1]:6.0f}" for each in loads)
                 print(f"pair {number + 1}: {rates}", flush=True)
-    for each in (inserted, stepped, piped, served):
+    for each in loads:
         print(each)
+    print(f"core / bare INSERT:          {ratio(short, inserted)}")
     print(f"step by step / bare INSERT:  {ratio(stepped, inserted)}")
     print(f"one pipeline / bare INSERT:  {ratio(piped, inserted)}")
+    print(f"HTTP / core:                 {ratio(served, short)}")
     print(f"HTTP / step by step:         {ratio(served, stepped)}")
     print(f"HTTP / one pipeline:         {ratio(served, piped)}")
 

@@ -17,7 +17,9 @@ import psutil
 from load import request
 
 from booking.catalog import CatalogFollower
-from contracts.booking import Channel
+from booking.domain import Customer
+from booking.store import add_customer
+from contracts.booking import Channel, Consent
 from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
 from contracts.model import Money
 from servicekit.db import Connection, Database
@@ -44,6 +46,11 @@ def service_id(shop: int) -> UUID:
 def staff_id(number: int) -> UUID:
     """Staff are numbered through all businesses."""
     return UUID(f"00000000-0000-7000-a000-{number:012x}")
+
+
+def customer_id(shop: int) -> UUID:
+    """Of the one customer whom the business knows."""
+    return UUID(f"00000000-0000-7000-b000-{shop:012x}")
 
 
 def slug(shop: int) -> str:
@@ -139,6 +146,10 @@ class Shops:
         )
         rule = ReminderRule(rule_id=UUID(int=shop + 1), offset_seconds=3600, channel=Channel.EMAIL)
         await follower.policy_changed(conn, PolicyChanged(tenant_id=tenant_id(shop), version=1, rules=[rule]))
+        known = Customer(
+            customer_id(shop), 1, "Bea", "known@customer.example", None, "en", Consent(email=True, sms=False)
+        )
+        await add_customer(conn, tenant_id(shop), known)
 
     def booking(self, number: int) -> Booking:
         """The `number`th: of one business after the other, a slot that no other number has, another customer."""

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from load import closed
 from psycopg import sql
-from shops import STEP, Booking, Shops, Stack, service_id, slug, staff_id, tenant_id
+from shops import STEP, Booking, Shops, Stack, customer_id, service_id, slug, staff_id, tenant_id
 
 from support.databases import ServiceDatabase
 from support.events import until
@@ -34,6 +34,17 @@ _WHOLE = re.compile(r"-?[0-9]{1,9}")
 _TEXT_WANTED = ("set_config('app.tenant_id', ", "hashtextextended(")
 """Before a value that PostgreSQL takes as text only."""
 
+_CORE = (
+    "BEGIN",
+    "SELECT set_config(",
+    "SELECT pg_advisory_xact_lock_shared(",
+    "INSERT INTO allocation",
+    "INSERT INTO appointment",
+    "INSERT INTO outbox",
+    "COMMIT",
+)
+_LOCKS = "FOR NO KEY UPDATE OF resource"
+
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 RUN_STEPS = 20_000
 """Each run books at times of its own: so many steps, from EPOCH on."""
@@ -49,6 +60,11 @@ class Statement:
     @property
     def writes(self) -> bool:
         return self.text.startswith(("INSERT", "UPDATE", "DELETE"))
+
+
+def core(statements: Sequence[Statement]) -> list[Statement]:
+    """Those that lock, take the time, and write the appointment and its events; of a customer who is known."""
+    return [item for item in statements if item.text.startswith(_CORE) or item.text.endswith(_LOCKS)]
 
 
 def recorded(stack: Stack, shops: Shops) -> tuple[Booking, list[Statement]]:
@@ -94,9 +110,18 @@ class Script:
     """
 
     def __init__(
-        self, like: Booking, statements: Sequence[Statement], shops: Shops, *, run: int, pipelined: bool
+        self,
+        like: Booking,
+        statements: Sequence[Statement],
+        shops: Shops,
+        *,
+        run: int,
+        pipelined: bool = True,
+        customer: str | None = None,
     ) -> None:
+        """`customer` is the recorded id that stands for a customer whom the business knows already."""
         self._run = run
+        self._customer = customer
         self._like = like
         self._shops = shops
         self._fresh: dict[str, int] = {}
@@ -143,6 +168,7 @@ class Script:
             str(tenant_id(self._like.shop)): numbered_uuid(tenant_id(0), ":shop"),
             str(service_id(self._like.shop)): numbered_uuid(service_id(0), ":shop"),
             str(self._like.who): numbered_uuid(staff_id(0), ":who"),
+            self._customer: numbered_uuid(customer_id(0), ":shop"),
         }
         if value in named:
             return named[value]
@@ -150,6 +176,13 @@ class Script:
             return f"'{value}'"
         kind = self._fresh.setdefault(value, len(self._fresh) + 1)
         return numbered_uuid(UUID(f"{kind:04x}{self._run:04x}-0000-7000-b000-000000000000"), ":at")
+
+
+def customer_of(statements: Sequence[Statement]) -> str:
+    """The id of the customer that they add."""
+    (added,) = (item for item in statements if item.text.startswith("INSERT INTO customer"))
+    (found,) = {value for value in added.values if value and _UUID.fullmatch(value)} - {added.values[0]}
+    return found
 
 
 def counting(shops: Shops) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from contracts.model import RESERVED_SLUGS
 from support.api_server import ROOT, ApiServer
 from support.operator_world import condition, fresh, plan, tenant
 
@@ -53,6 +54,7 @@ NAMES = [
     "metadata.name is the business's address in URLs and topics",
     "metadata.name may have 1 to 63 lower-case letters, digits and hyphens",
 ]
+RESERVED = "appointments, feeds and waitlist are the platform's own"
 
 
 @pytest.mark.parametrize("name", ["riverside.barbers", "a" * 64])
@@ -61,6 +63,13 @@ def test_a_name_that_is_no_slug_is_refused_in_words(api_server: ApiServer, name:
         answer = api_server.create(body)
         assert answer.status_code == 422
         assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_SLUGS))
+def test_a_name_that_is_the_platforms_own_is_refused(api_server: ApiServer, name: str) -> None:
+    answer = api_server.create(tenant(name, "pro"))
+    assert answer.status_code == 422
+    assert RESERVED in answer.json()["message"]
 
 
 PLANS: list[tuple[dict[str, Any], str]] = [
@@ -149,7 +158,7 @@ def test_a_new_tenant_is_not_ready_before_anybody_has_seen_it(api_server: ApiSer
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.name)
 def test_every_rule_has_a_manifest_above_that_breaks_it(path: Path) -> None:
     tried = [sentence for table in (TENANTS, PLANS, FIXED) for _change, sentence in table]
-    tried += [*NAMES, SEALED]
+    tried += [*NAMES, RESERVED, SEALED]
     messages = [rule["message"] for rule in _rules(_schema(path))]
     assert messages
     assert [message for message in messages if not any(sentence in message for sentence in tried)] == []

@@ -1,7 +1,7 @@
 """The tenants' own topics, their SCRAM users and ACLs, through Kafka's admin protocol.
 
-`refresh` looks at everything with one request a kind, however many tenants there are; between two of them the
-operator trusts what it did itself. The calls block and run in threads. Used by `controller`.
+`refresh` looks at everything with few requests, however many tenants there are; between two of them the operator
+trusts what it did itself. The calls block and run in threads. Used by `controller`.
 """
 
 import asyncio
@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 _USER_PREFIX = "tenant-"
 # Two topics each, of up to 16 partitions: a broker refuses a request that makes more than 10,000 records.
 _MOST = 100
+_DESCRIBED = 500
+"""Topics in one look at their settings. Each comes with all of its some forty, and the broker makes the whole
+answer before it sends any of it: for ten thousand topics at once, one with little memory did not answer at all."""
 
 
 class Streams:
@@ -142,15 +145,14 @@ def _slug_of_topic(name: str) -> str | None:
 
 def _retention(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
-    if not resources:
-        return {}
-    # A topic may have gone since the topics were listed.
-    answers = settle(admin.describe_configs(resources), allow=GONE)
-    return {
-        item.name: int(entries["retention.ms"].value) // HOUR_MS
-        for item, entries in answers.items()
-        if entries is not None
-    }
+    found: dict[str, int] = {}
+    for first in range(0, len(resources), _DESCRIBED):
+        # A topic may have gone since the topics were listed.
+        answers = settle(admin.describe_configs(resources[first : first + _DESCRIBED]), allow=GONE)
+        for item, entries in answers.items():
+            if entries is not None:
+                found[item.name] = int(entries["retention.ms"].value) // HOUR_MS
+    return found
 
 
 def _users(admin: AdminClient) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.auth import SignupRequested
+from contracts.model import RESERVED_SLUGS
 from contracts.platform import Owner
 from integration.auth.world import World, new_email, tenant_of, wish
 from servicekit.ids import new_id
@@ -76,6 +77,13 @@ def test_a_name_is_given_once(world: World) -> None:
     world.announce(tenant)
     world.status(tenant, "OwnerInvited")
     assert world.post("/v1/signups", wish(slug=tenant.slug)).status_code == 409
+
+
+@pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))
+def test_a_name_that_is_the_platforms_own_is_taken(world: World, slug: str) -> None:
+    refused = world.post("/v1/signups", wish(slug=slug))
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/slug")
+    assert world.rows("SELECT 1 FROM signup WHERE slug = %s", slug) == []
 
 
 def test_a_sign_up_whose_name_goes_to_another_fails(world: World) -> None:

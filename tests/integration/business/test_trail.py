@@ -71,6 +71,43 @@ async def test_services_profile_and_reminder_policy(world: World, tenant: Tenant
     assert [rule["offset_seconds"] for rule in policy["changes"]["rules"]["old"]] == [86400, 3600]
 
 
+async def test_time_off(world: World, tenant: TenantChanged) -> None:
+    staff_id = world.made("/v1/staff", tenant, {"name": "Ada"})["id"]
+    path = f"/v1/staff/{staff_id}/time-off"
+    away = {"starts_at": "2099-07-01T00:00:00Z", "ends_at": "2099-07-15T00:00:00Z"}
+    time_off_id = world.made(path, tenant, away)["id"]
+    assert world.call("DELETE", f"{path}/{time_off_id}", tenant).status_code == 204
+
+    back, gone, _ = trail(world, tenant, entity=staff_id)
+    assert gone["action"] == back["action"] == "staff.changed"
+    assert gone["changes"] == {f"time_off/{time_off_id}": {"old": None, "new": away}}
+    assert back["changes"] == {f"time_off/{time_off_id}": {"old": away, "new": None}}
+
+
+async def test_rooms_and_closed_days(world: World, tenant: TenantChanged) -> None:
+    room = world.made("/v1/resources", tenant, {"name": "Room 1", "capacity": 2})
+    path = f"/v1/resources/{room['id']}"
+    assert world.call("PATCH", path, tenant, {"capacity": 3}, match="*").status_code == 200
+    assert world.call("DELETE", path, tenant).status_code == 204
+    for days in (["2099-12-25", "2099-12-26"], ["2099-12-26"]):
+        body = {"days": [{"date": day, "name": "Christmas"} for day in days]}
+        assert world.call("PUT", "/v1/business/holidays", tenant, body, match="*").status_code == 200
+
+    fewer, closed, removed, changed, added = trail(world, tenant)
+    assert [entry["action"] for entry in (added, changed, removed)] == [
+        "resource.added",
+        "resource.changed",
+        "resource.removed",
+    ]
+    assert added["entity"] == {"kind": "resource", "id": room["id"]}
+    assert changed["changes"] == {"capacity": {"old": 2, "new": 3}}
+    assert removed["changes"]["name"] == {"old": "Room 1", "new": None}
+    assert {entry["action"] for entry in (fewer, closed)} == {"holidays.changed"}
+    assert closed["entity"] == {"kind": "holidays", "id": str(tenant.tenant_id)}
+    assert closed["changes"].keys() == {"days/2099-12-25", "days/2099-12-26"}
+    assert fewer["changes"] == {"days/2099-12-25": {"old": "Christmas", "new": None}}
+
+
 async def test_who_it_was_and_by_which_request(world: World, tenant: TenantChanged) -> None:
     member = str(new_id())
     token = world.minter.token(tenant.tenant_id, sub=member)

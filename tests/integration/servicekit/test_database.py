@@ -1,6 +1,8 @@
 """Transactions of servicekit.db: what a pipelined one sends when, and what is left when something in it fails."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -153,3 +155,21 @@ def end(database: ServiceDatabase, pid: int) -> None:
     """Ends a session, and waits until it has gone."""
     with psycopg.connect(database.admin_url, autocommit=True) as admin:
         assert admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)
+
+
+async def test_either_side_gives_up_a_peer_that_has_vanished_in_half_a_minute(db: Database) -> None:
+    """Else the locks of a machine that is gone would be kept for the two hours that TCP waits by default."""
+    dedicated = await db.dedicated()
+    async with db.worker() as pooled:
+        for conn in (pooled, dedicated):
+            told = [
+                (await (await conn.execute(f"SHOW tcp_keepalives_{name}".encode())).fetchone() or {})[
+                    f"tcp_keepalives_{name}"
+                ]
+                for name in ("idle", "interval", "count")
+            ]
+            assert told == ["15", "5", "3"]
+            own = socket.socket(fileno=os.dup(conn.fileno()))
+            assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+            own.close()
+    await dedicated.close()

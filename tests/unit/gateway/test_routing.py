@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts.model import RESERVED_SLUGS
 from gateway.routing import RULES, UPSTREAMS, Access, route
 
 
@@ -80,6 +81,11 @@ def test_each_path_has_its_service(method: str, path: str, upstream: str, access
 )
 def test_what_is_not_in_the_table_goes_nowhere(method: str, path: str) -> None:
     assert route(method, path) is None
+
+
+def test_no_business_has_the_name_of_a_path_of_the_platforms() -> None:
+    own = {rule.path.split("/")[3] for rule in RULES if rule.path.startswith("/v1/public/")} - {"{slug}"}
+    assert own == RESERVED_SLUGS
 
 
 def test_a_public_path_names_its_business() -> None:

@@ -29,6 +29,8 @@ Slug = Annotated[
         description="The tenant's name in URLs and in its Kafka topics; a DNS label.",
     ),
 ]
+RESERVED_SLUGS = frozenset({"appointments", "feeds", "waitlist"})
+"""No tenant's: the gateway has paths of its own below `/v1/public/` at these. The Tenant's CRD refuses them too."""
 
 
 class Record(BaseModel):

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -27,7 +28,11 @@ Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
 
 _WAIT_SECONDS = 5
-_OPTIONS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
+_SERVER_NOTICES = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+"""So that the server gives up a client whose machine has vanished, and its locks, in half a minute."""
+_CLIENT_NOTICES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+"""libpq's own, for a server that has vanished."""
+_TIMEOUTS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
@@ -47,7 +52,7 @@ class Database:
     """A pool of connections as the service's app role, which owns nothing and cannot bypass RLS."""
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
-        self._conninfo = settings.conninfo()
+        self._conninfo = make_conninfo(settings.conninfo(), **_CLIENT_NOTICES)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._conninfo,
             min_size=1,
@@ -60,7 +65,7 @@ class Database:
                 "autocommit": True,
                 "row_factory": dict_row,
                 "cursor_factory": _Cursor,
-                "options": _OPTIONS,
+                "options": f"{_TIMEOUTS} {_SERVER_NOTICES}",
                 "application_name": application,
             },
         )
@@ -132,7 +137,7 @@ class Database:
             self._conninfo,
             autocommit=True,
             row_factory=dict_row,
-            options="-c app.worker=on",
+            options=f"-c app.worker=on {_SERVER_NOTICES}",
             connect_timeout=5,
         )
 

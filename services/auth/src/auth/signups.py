@@ -18,6 +18,7 @@ from auth import queue_store
 from auth.attempts import Attempts, by_address
 from auth.domain import PLATFORM, Signup, SignupState
 from contracts.auth import SignupRequested
+from contracts.model import RESERVED_SLUGS
 from contracts.platform import TenantChanged
 from servicekit import outbox
 from servicekit.clock import Clock
@@ -78,7 +79,7 @@ class Signups:
             raise _taken(wanted.slug) from None
 
     async def _request(self, conn: Connection, wanted: Wanted) -> Signup:
-        if await queue_store.slug_taken(conn, wanted.slug):
+        if wanted.slug in RESERVED_SLUGS or await queue_store.slug_taken(conn, wanted.slug):
             raise _taken(wanted.slug)
         now = self._clock()
         signup = Signup(new_id(), SignupState.REQUESTED, _WAITING, wanted.slug, wanted.email, None, now)

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from booking.availability import Slot, options_at, slots
-from booking.choice import Choice, Options
+from booking.availability import Slot, slots
+from booking.choice import Choice
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
 from contracts.business import Hours, HoursException
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 from servicekit.ids import new_id
 from servicekit.queries import values_of
 
@@ -50,17 +50,28 @@ def _resource(row: dict[str, Any]) -> Resource:
     return Resource(**{name: value for name, value in row.items() if name != "deleted"} | parsed)
 
 
-async def resources(
-    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], *, lock: bool = False
-) -> list[Resource]:
-    """Resources by id, without deleted ones; all are locked until the transaction's end when asked."""
-    statement = SQL.lock_resources if lock else SQL.resources
+async def resources(conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID]) -> list[Resource]:
+    """Resources by id, without deleted ones."""
     values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids)}
-    rows = await (await conn.execute(statement, values)).fetchall()
-    return [_resource(row) for row in rows if not row["deleted"]]
+    return await resources_in(await conn.execute(SQL.resources, values))
 
 
-async def busy(
+async def lock(conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID]) -> Cursor:
+    """Locks all of these resources until the transaction's end; for `resources_in`.
+
+    In a pipeline it goes along with what is fetched next. What is asked behind it sees what it has waited for, as
+    each statement of a transaction (READ COMMITTED) looks anew.
+    """
+    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids)}
+    return await conn.execute(SQL.lock_resources, values)
+
+
+async def resources_in(asked: Cursor) -> list[Resource]:
+    """As `resources`, from what `lock` answered."""
+    return [_resource(row) for row in await asked.fetchall() if not row["deleted"]]
+
+
+async def ask_busy(
     conn: Connection,
     tenant_id: UUID,
     resource_ids: Sequence[UUID],
@@ -69,8 +80,8 @@ async def busy(
     now: datetime,
     *,
     but: UUID | None = None,
-) -> list[Busy]:
-    """What is taken between two instants; `but` leaves one appointment's own time out."""
+) -> Cursor:
+    """What is taken between two instants, for `busy_in`; `but` leaves one appointment's own time out."""
     values = {
         "tenant_id": tenant_id,
         "resource_ids": list(resource_ids),
@@ -79,25 +90,20 @@ async def busy(
         "now": now,
         "but": but,
     }
-    return [Busy(**row) for row in await (await conn.execute(SQL.busy, values)).fetchall()]
+    return await conn.execute(SQL.busy, values)
 
 
-async def options(
-    conn: Connection,
-    tenant_id: UUID,
-    offer: Offer,
-    locked: Sequence[Resource],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    but: UUID | None = None,
-) -> Options:
-    """What there is to choose from at that time, among locked resources; `but` is an appointment being moved."""
-    ids = [resource.resource_id for resource in locked]
-    await conn.execute(SQL.release_expired, {"tenant_id": tenant_id, "resource_ids": ids, "now": now})
-    begin, end = offer.taken(starts_at)
-    taken = await busy(conn, tenant_id, ids, begin, end, now, but=but)
-    return options_at(offer, locked, taken, starts_at)
+async def busy_in(asked: Cursor) -> list[Busy]:
+    """As rows, from what `ask_busy` answered."""
+    return [Busy(**row) for row in await asked.fetchall()]
+
+
+async def release_expired(
+    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Gives back what holds that have run out keep of these locked resources."""
+    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids), "now": now}
+    await conn.execute(SQL.release_expired, values)
 
 
 async def least_busy_first(
@@ -132,14 +138,14 @@ async def free_slots(
     found = await resources(conn, tenant_id, asked)
     begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
     ids = [resource.resource_id for resource in found]
-    taken = await busy(conn, tenant_id, ids, begin, end, now)
+    taken = await busy_in(await ask_busy(conn, tenant_id, ids, begin, end, now))
     return slots(offer, found, taken, window, now, wanted=staff_id)
 
 
 async def allocate(
     conn: Connection, tenant_id: UUID, offer: Offer, choice: Choice, starts_at: datetime, holder: Holder
-) -> bool:
-    """Takes the time of all; False when the constraint says that some is taken: the caller gives up then."""
+) -> Cursor:
+    """Takes the time of all; whether the constraint let it, `allocated` tells."""
     begin, end = offer.taken(starts_at)
     values = {
         "tenant_id": tenant_id,
@@ -152,8 +158,12 @@ async def allocate(
         "end": end,
         "state": "held" if holder.hold_id else "confirmed",
     } | values_of(holder)
-    taken = await (await conn.execute(SQL.allocate, values)).fetchall()
-    return len(taken) == len(choice.places)
+    return await conn.execute(SQL.allocate, values)
+
+
+async def allocated(taking: Cursor, choice: Choice) -> bool:
+    """False when the constraint says that some of it is taken: the caller gives up then."""
+    return len(await taking.fetchall()) == len(choice.places)
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:

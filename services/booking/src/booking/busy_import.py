@@ -100,7 +100,7 @@ class BusyImport:
             if not await takes_events(conn, due.tenant_id):
                 return
             # As whoever takes the resource's time: nobody decides on half of it.
-            await allocations.resources(conn, due.tenant_id, [due.resource_id], lock=True)
+            await allocations.lock(conn, due.tenant_id, [due.resource_id])
             times = merged(await _of_others(conn, due.tenant_id, taken))
             await busy_calendars.replace_times(conn, due, times, now)
             await waitlist_store.anything_free(conn, due.tenant_id)

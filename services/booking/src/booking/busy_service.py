@@ -32,7 +32,7 @@ class BusyCalendarService:
             raise Invalid.field("/url", str(error)) from None
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            if not await allocations.resources(conn, tenant_id, [staff_id], lock=True):
+            if not await allocations.resources_in(await allocations.lock(conn, tenant_id, [staff_id])):
                 raise NotFound("There is no such staff member.")
             if await busy_calendars.save(conn, tenant_id, staff_id, url, self._clock()):
                 changes = {"host": {"old": None, "new": host}}
@@ -49,7 +49,7 @@ class BusyCalendarService:
         """Its times are free again. Raises NotFound. Also while the business is suspended."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            await allocations.resources(conn, tenant_id, [staff_id], lock=True)
+            await allocations.lock(conn, tenant_id, [staff_id])
             if not await busy_calendars.delete(conn, tenant_id, staff_id):
                 raise _no_calendar()
             await audit.record(conn, tenant_id, "busy-calendar.removed", "staff", staff_id)

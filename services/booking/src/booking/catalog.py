@@ -119,8 +119,20 @@ async def offer(
     conn: Connection, tenant_id: UUID, service_id: UUID, *, deleted_too: bool = False
 ) -> Offer | None:
     """A service that can be booked; None when it is unknown or, unless asked for, no longer offered."""
+    return await offer_in(await ask_offer(conn, tenant_id, service_id, deleted_too=deleted_too))
+
+
+async def ask_offer(
+    conn: Connection, tenant_id: UUID, service_id: UUID, *, deleted_too: bool = False
+) -> Cursor:
+    """For `offer_in`: a query that in a pipeline goes along with what is fetched next."""
     values = {"tenant_id": tenant_id, "service_id": service_id, "deleted_too": deleted_too}
-    row = await (await conn.execute(SQL.offer, values)).fetchone()
+    return await conn.execute(SQL.offer, values)
+
+
+async def offer_in(asked: Cursor) -> Offer | None:
+    """As `offer`, from what `ask_offer` answered."""
+    row = await asked.fetchone()
     if row is None:
         return None
     parsed = {
@@ -132,7 +144,7 @@ async def offer(
 
 
 async def ask_rules(conn: Connection, tenant_id: UUID) -> Cursor:
-    """For `rules`: a query that in a pipeline goes along with what is fetched before them."""
+    """For `rules`: a query that in a pipeline goes along with what is fetched next."""
     return await conn.execute(SQL.rules, {"tenant_id": tenant_id})
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder
-from booking.availability import bookable
+from booking.availability import bookable, options_at
 from booking.choice import Choice, Options
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.errors import HoldExpired, SlotTaken
@@ -22,7 +22,7 @@ from contracts.booking import AppointmentBooked, Consent
 from contracts.model import Event
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 from servicekit.errors import FieldError, Invalid
 from servicekit.faults import reached
 from servicekit.ids import new_id
@@ -75,10 +75,16 @@ class BookingRequest:
 
 
 async def hold(
-    conn: Connection, tenant_id: UUID, wanted: HoldRequest, now: datetime, *, lasts: timedelta
+    conn: Connection,
+    tenant_id: UUID,
+    wanted: HoldRequest,
+    now: datetime,
+    *,
+    lasts: timedelta,
+    asked: Cursor | None = None,
 ) -> tuple[Hold, Offer]:
-    """Keeps a slot until `now + lasts`. Raises SlotTaken, Invalid."""
-    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    """Keeps a slot until `now + lasts`. `asked` is as `offered` takes it. Raises SlotTaken, Invalid."""
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id, asked)
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
     expires_at = now + lasts
@@ -96,9 +102,11 @@ async def hold(
     return kept, offer
 
 
-async def book(conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime) -> Appointment:
+async def book(
+    conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime, asked: Cursor
+) -> Appointment:
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
-    appointment = await place(conn, tenant, wanted, now)
+    appointment = await place(conn, tenant, wanted, now, asked=asked)
     await usage.consume(conn, tenant, "bookings_per_month", now)
     return appointment
 
@@ -116,32 +124,28 @@ async def place(
     wanted: BookingRequest,
     now: datetime,
     *,
+    asked: Cursor | None = None,
     customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
 ) -> Appointment:
     """As `book`, without counting it: that is the caller's, and last.
 
-    `customer` is one who is known already, `appointment_id` an id that was promised.
+    `asked` is as `offered` takes it, `customer` one who is known already, `appointment_id` an id that was promised.
     """
     tenant_id = tenant.tenant_id
-    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id, asked)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
     # Who waited is not asked: the time is kept for minutes only, and their wish was made before.
     answers = () if wanted.source == "waitlist" else answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
+    taking: _Taking | None = None
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
-        choice = await take(
-            conn,
-            tenant_id,
-            offer,
-            wanted.staff_id,
-            wanted.starts_at,
-            Holder(appointment_id=appointment_id),
-            now,
-        )
+        choice = await _choose(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
+        holder = Holder(appointment_id=appointment_id)
+        taking = await _allocate(conn, tenant_id, offer, choice, wanted.starts_at, holder)
         resource_ids = choice.resource_ids
     else:
         resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
@@ -150,6 +154,8 @@ async def place(
     if customer is None:
         customer = await store.add_customer(conn, tenant_id, wanted.customer(tenant.locale))
         news.append(events.customer_changed(tenant_id, customer))
+    if taking is not None:
+        await taking.require()
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
@@ -196,7 +202,9 @@ async def lock_candidates(
     For who takes several times in one transaction: who was found free at the first is still free at the last, and
     two such do not wait for each other in a circle.
     """
-    return await allocations.resources(conn, tenant_id, candidate_ids(offer, staff_id), lock=True)
+    return await allocations.resources_in(
+        await allocations.lock(conn, tenant_id, candidate_ids(offer, staff_id))
+    )
 
 
 async def free_staff(
@@ -209,7 +217,8 @@ async def free_staff(
     now: datetime,
 ) -> list[UUID]:
     """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
-    options = await _options(conn, tenant_id, offer, locked, staff_id, starts_at, now)
+    looking = await _look(conn, tenant_id, offer, [item.resource_id for item in locked], starts_at, now)
+    options = await _options(offer, locked, looking, staff_id, starts_at)
     if options.choose(staff_id, options.free_staff) is None:
         raise slot_taken()
     return options.staff_ids()
@@ -231,17 +240,32 @@ async def take(
     All that could be taken is locked, whatever is chosen then. A `moved` appointment gives back what it has, and
     stays with the same people and resources where they are free.
     """
-    ids = candidate_ids(offer, staff_id)
-    had = moved.resource_ids if moved is not None else ()
-    locked = await allocations.resources(conn, tenant_id, [*ids, *had], lock=True)
-    eligible = [resource for resource in locked if resource.resource_id in ids]
-    choice = await require_choice(conn, tenant_id, offer, eligible, staff_id, starts_at, now, moved=moved)
+    choice = await _choose(conn, tenant_id, offer, staff_id, starts_at, now, moved=moved)
     if moved is not None:
         await allocations.release(conn, tenant_id, moved.appointment_id)
-    if not await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder):
-        raise slot_taken()
-    reached("booking.taken")
+    taking = await _allocate(conn, tenant_id, offer, choice, starts_at, holder)
+    await taking.require()
     return choice
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """Time that is being taken: in a pipeline, along with what else is sent before `require`."""
+
+    cursor: Cursor
+    choice: Choice
+
+    async def require(self) -> None:
+        """Raises SlotTaken when the constraint did not let it."""
+        if not await allocations.allocated(self.cursor, self.choice):
+            raise slot_taken()
+        reached("booking.taken")
+
+
+async def _allocate(
+    conn: Connection, tenant_id: UUID, offer: Offer, choice: Choice, starts_at: datetime, holder: Holder
+) -> _Taking:
+    return _Taking(await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder), choice)
 
 
 def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
@@ -251,23 +275,26 @@ def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
     return [staff_id, *(each for need in offer.needs for each in need.resource_ids)]
 
 
-async def require_choice(
+async def _choose(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
-    locked: Sequence[Resource],
     staff_id: UUID | None,
     starts_at: datetime,
     now: datetime,
     *,
     moved: Appointment | None = None,
 ) -> Choice:
-    """What is taken of the locked resources, those with the least to do first.
+    """Locks what could be taken, and says what is: of those that are free, who has the least to do first.
 
     Raises Invalid when the hours do not allow it, SlotTaken when what they allow is taken.
     """
+    ids = candidate_ids(offer, staff_id)
     but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
-    options = await _options(conn, tenant_id, offer, locked, staff_id, starts_at, now, but=but)
+    locking = await allocations.lock(conn, tenant_id, [*ids, *had])
+    looking = await _look(conn, tenant_id, offer, ids, starts_at, now, but=but)
+    locked = [each for each in await allocations.resources_in(locking) if each.resource_id in ids]
+    options = await _options(offer, locked, looking, staff_id, starts_at)
     order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
     same = [each for each in had if each in offer.resource_ids]
     for wanted in [*same, None] if staff_id is None else [staff_id]:
@@ -277,19 +304,26 @@ async def require_choice(
     raise slot_taken()
 
 
-async def _options(
+async def _look(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
-    locked: Sequence[Resource],
-    staff_id: UUID | None,
+    ids: Sequence[UUID],
     starts_at: datetime,
     now: datetime,
     *,
     but: UUID | None = None,
+) -> Cursor:
+    """Asks what is in the way of resources that are locked, for `_options`."""
+    await allocations.release_expired(conn, tenant_id, ids, now)
+    return await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
+
+
+async def _options(
+    offer: Offer, locked: Sequence[Resource], looking: Cursor, staff_id: UUID | None, starts_at: datetime
 ) -> Options:
-    """Raises Invalid when the hours do not allow it."""
-    options = await allocations.options(conn, tenant_id, offer, locked, starts_at, now, but=but)
+    """What there is to choose from. Raises Invalid when the hours do not allow it."""
+    options = options_at(offer, locked, await allocations.busy_in(looking), starts_at)
     if not options.offered(staff_id):
         raise Invalid.field("/starts_at", "is not a time at which this service is offered")
     return options
@@ -309,9 +343,18 @@ def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_sta
         raise Invalid.field("/starts_at", fault)
 
 
-async def offered(conn: Connection, tenant_id: UUID, service_id: UUID, staff_id: UUID | None) -> Offer:
-    """The service, performed by that member of staff where one is named. Raises Invalid."""
-    offer = await catalog.offer(conn, tenant_id, service_id)
+async def offered(
+    conn: Connection,
+    tenant_id: UUID,
+    service_id: UUID,
+    staff_id: UUID | None,
+    asked: Cursor | None = None,
+) -> Offer:
+    """The service, performed by that member of staff where one is named. Raises Invalid.
+
+    `asked` is what catalog.ask_offer answered, for who has asked for it already.
+    """
+    offer = await catalog.offer_in(asked or await catalog.ask_offer(conn, tenant_id, service_id))
     if offer is None:
         raise Invalid.field("/service_id", "is not a service of this business")
     if staff_id is not None and staff_id not in offer.resource_ids:
@@ -340,7 +383,7 @@ async def _take_over(
         raise Invalid.field("/hold_id", "is a hold of another service or time")
     if wanted.staff_id is not None and wanted.staff_id not in held.resource_ids:
         raise Invalid.field("/hold_id", "is a hold of another staff member")
-    await allocations.resources(conn, tenant_id, held.resource_ids, lock=True)
+    await allocations.lock(conn, tenant_id, held.resource_ids)
     if not await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now):
         raise _no_hold()
     return held.resource_ids

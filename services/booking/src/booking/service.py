@@ -116,12 +116,12 @@ class BookingService:
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
         async with self._db.tenant(tenant_id, pipelined=True) as conn:
+            asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
             require_active(await tenant_to_change(conn, tenant_id))
 
             async def effect() -> BaseModel:
-                return answer(
-                    *await placing.hold(conn, tenant_id, wanted, self._clock(), lasts=self._hold_for)
-                )
+                now, lasts = self._clock(), self._hold_for
+                return answer(*await placing.hold(conn, tenant_id, wanted, now, lasts=lasts, asked=asked))
 
             return await once(conn, tenant_id, key, effect)
 
@@ -133,13 +133,14 @@ class BookingService:
         answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
         """Books. Raises SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded."""
-        async with self._changing(tenant_id) as (conn, tenant):
+        async with self._db.tenant(tenant_id, pipelined=True) as conn:
+            asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
+            tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                return answer(
-                    self._booked(tenant_id, await placing.book(conn, tenant, wanted, self._clock()))
-                )
+                booked = await placing.book(conn, tenant, wanted, self._clock(), asked)
+                return answer(self._booked(tenant_id, booked))
 
             outcome = await once(conn, tenant_id, key, effect)
         reached("booking.committed")

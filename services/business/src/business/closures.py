@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from business import events, store
+from business import events, store, trail
 from business.checks import require_version
 from business.domain import (
     MAX_HOLIDAYS,
@@ -53,7 +53,7 @@ class Closures:
             require_active(await tenant_to_change(conn, tenant_id))
             present = found(await store.holidays(conn, tenant_id, lock=True), "profile")
             require_version(version, present.version, "The list of holidays")
-            return await _write(conn, tenant_id, with_holidays((), days))
+            return await _write(conn, tenant_id, present, with_holidays((), days))
 
     async def import_holidays(self, tenant_id: UUID, calendar: bytes) -> Holidays:
         """Adds the closed days of an iCalendar file, from today on; those that stand already stay.
@@ -74,7 +74,7 @@ class Closures:
                 return present
             if len(days) > MAX_HOLIDAYS:
                 raise Invalid.field("/", f"would make {len(days)} closed days; {MAX_HOLIDAYS} are the most")
-            return await _write(conn, tenant_id, days)
+            return await _write(conn, tenant_id, present, days)
 
     # one staff member's time off
 
@@ -114,8 +114,9 @@ class Closures:
             await _write_time_off(conn, tenant_id, member, left)
 
 
-async def _write(conn: Connection, tenant_id: UUID, days: Sequence[Holiday]) -> Holidays:
+async def _write(conn: Connection, tenant_id: UUID, present: Holidays, days: Sequence[Holiday]) -> Holidays:
     holidays = await store.update_holidays(conn, tenant_id, days)
+    await trail.holidays(conn, tenant_id, present, holidays)
     await outbox.publish(conn, "business", events.holidays_changed(tenant_id, holidays))
     return holidays
 
@@ -124,5 +125,6 @@ async def _write_time_off(
     conn: Connection, tenant_id: UUID, member: StaffMember, time_off: Sequence[TimeOff]
 ) -> None:
     ordered = tuple(sorted(time_off, key=lambda item: (item.starts_at, item.time_off_id)))
-    member = await store.update_staff(conn, tenant_id, replace(member, time_off=ordered))
-    await outbox.publish(conn, "business", events.staff_changed(tenant_id, member))
+    changed = await store.update_staff(conn, tenant_id, replace(member, time_off=ordered))
+    await trail.staff(conn, tenant_id, "staff.changed", member, changed)
+    await outbox.publish(conn, "business", events.staff_changed(tenant_id, changed))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from business import events, store
+from business import events, store, trail
 from business.checks import require_version
 from business.domain import MAX_RESOURCES, Resource
 from servicekit import outbox
@@ -58,6 +58,7 @@ class Resources:
                 given = fields | {"timezone": fields["timezone"] or tenant.timezone}
                 resource = Resource(resource_id=new_id(), version=1, **given)
                 await store.add_resource(conn, tenant_id, resource)
+                await trail.resource(conn, tenant_id, "resource.added", None, resource)
                 await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource))
                 return answer(resource)
 
@@ -72,6 +73,7 @@ class Resources:
             present = found(await store.lock_resource(conn, tenant_id, resource_id), "resource")
             require_version(version, present.version, "The resource")
             resource = await store.update_resource(conn, tenant_id, replace(present, **fields))
+            await trail.resource(conn, tenant_id, "resource.changed", present, resource)
             await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource))
             return resource
 
@@ -84,4 +86,5 @@ class Resources:
             if names:
                 raise Conflict(f"{', '.join(names[:5])} needs it. Take it off the service first.")
             resource = await store.delete_resource(conn, tenant_id, resource_id)
+            await trail.resource(conn, tenant_id, "resource.removed", resource, None)
             await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource, deleted=True))

@@ -83,7 +83,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=request.url.path, exc_info=error)
+        # Not the path itself: a link's token may stand in it.
+        route = getattr(request.scope.get("route"), "path", "")
+        log.error("unexpected error", route=route, exc_info=error)
         text = "It is our fault, not yours. Try again, or tell us the id below."
         response = _page(request, 500, "Something went wrong", text)
         response.headers.update(HEADERS)  # this one leaves outside the middleware that adds them

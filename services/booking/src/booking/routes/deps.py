@@ -58,7 +58,7 @@ BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 """Staff members' other calendars."""
 
 
-def _waitlist(booking: Booking) -> WaitlistService:
+async def _waitlist(booking: Booking) -> WaitlistService:
     return booking.waitlist
 
 

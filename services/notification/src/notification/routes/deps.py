@@ -8,17 +8,19 @@ from notification.rules import Rules
 from notification.service import NotificationService
 
 
-def _service(request: Request) -> NotificationService:
+# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread.
+async def _service(request: Request) -> NotificationService:
     service: NotificationService = request.app.state.service
     return service
 
 
-def _rules(request: Request) -> Rules:
-    return _service(request).rules
-
-
 Notification = Annotated[NotificationService, Depends(_service)]
 """What was sent."""
+
+
+async def _rules(notification: Notification) -> Rules:
+    return notification.rules
+
 
 MessageRules = Annotated[Rules, Depends(_rules)]
 """What is laid down about what is sent."""

@@ -27,7 +27,7 @@ from servicekit.outbound import MAX_URL
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 
 
-def _service(request: Request) -> WebhookService:
+async def _service(request: Request) -> WebhookService:
     service: WebhookService = request.app.state.webhooks
     return service
 

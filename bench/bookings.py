@@ -11,6 +11,7 @@ import random
 import statistics
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -27,7 +28,11 @@ from shops import STEP, Booking, Shops, made_stack, process_cpu, staff_id
 from slots import measure_slots
 from statements import LOGGED, Script, bare, core, customer_of, pgbench, recorded
 
+from support.processes import Running
+
 _SHOPS, _STAFF = 32, 4
+_PROCESSES = 2
+"""One for each of the two cores that the figures are about."""
 _CROWD = 64
 _SEED = 20261128
 
@@ -79,23 +84,26 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
         short = Measured("its core in SQL, in one pipeline")
         stepped = Measured("the booking in SQL, step by step")
         piped = Measured("the booking in SQL, in one pipeline")
-        served = Measured("the booking over HTTP")
-        loads = (inserted, short, stepped, piped, served)
-        with stack.booking(database, "serve") as booking:
+        served = Measured("the booking over HTTP, one process")
+        spread = Measured(f"the booking over HTTP, {_PROCESSES} of them")
+        loads = (inserted, short, stepped, piped, served, spread)
+        with ExitStack() as several:
+            bookings = [several.enter_context(stack.booking(database, "serve")) for _ in range(_PROCESSES)]
 
-            def over_http(into: Measured) -> None:
-                before, own = stack.server_cpu(), process_cpu(booking)
-                run = closed(booking.url, shops.next_booking, clients=clients, seconds=seconds)
+            def over_http(into: Measured, processes: Sequence[Running]) -> None:
+                before, own = stack.server_cpu(), sum(map(process_cpu, processes))
+                urls = [each.url for each in processes]
+                run = closed(urls, shops.next_booking, clients=clients, seconds=seconds)
                 assert run.statuses.keys() == {201}, run.statuses
                 into.add(
                     run.rate,
                     run.seconds,
                     postgres=stack.server_cpu() - before,
-                    booking=process_cpu(booking) - own,
+                    booking=sum(map(process_cpu, processes)) - own,
                     load=run.cpu,
                 )
 
-            closed(booking.url, shops.next_booking, clients=clients, count=1000)
+            closed([each.url for each in bookings], shops.next_booking, clients=clients, count=2000)
             for number in range(pairs):
                 turns = [
                     lambda: in_sql(inserted, bare(shops, next(runs)), app=False),
@@ -108,9 +116,11 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
                         app=True,
                     ),
                     lambda: in_sql(piped, str(Script(like, statements, shops, run=next(runs))), app=True),
-                    lambda: over_http(served),
+                    lambda: over_http(served, bookings[:1]),
+                    lambda: over_http(spread, bookings),
                 ]
                 for turn in turns if number % 2 == 0 else reversed(turns):
+                    shops.settle()
                     turn()
                 rates = "  ".join(f"{each.rates[-1]:6.0f}" for each in loads)
                 print(f"pair {number + 1}: {rates}", flush=True)
@@ -119,9 +129,10 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
     print(f"core / bare INSERT:          {ratio(short, inserted)}")
     print(f"step by step / bare INSERT:  {ratio(stepped, inserted)}")
     print(f"one pipeline / bare INSERT:  {ratio(piped, inserted)}")
-    print(f"HTTP / core:                 {ratio(served, short)}")
-    print(f"HTTP / step by step:         {ratio(served, stepped)}")
-    print(f"HTTP / one pipeline:         {ratio(served, piped)}")
+    for name, each in (("HTTP, one process", served), (f"HTTP, {_PROCESSES} processes", spread)):
+        print(f"{name} / core: {ratio(each, short)}")
+        print(f"{name} / step by step: {ratio(each, stepped)}")
+        print(f"{name} / one pipeline: {ratio(each, piped)}")
 
 
 def measure_contention() -> None:
@@ -169,7 +180,7 @@ def _crowd(url: str, shop: int, people: Sequence[UUID], starts: Sequence[datetim
         wishes.append([Booking(shop, who, start, f"c{client}@customer.example") for start in mine])
     # Clients take from one list in turn, so that it is theirs one after the other.
     requests = iter([wish.request() for turn in zip(*wishes, strict=True) for wish in turn])
-    return closed(url, lambda: next(requests), clients=len(people), count=len(people) * len(starts))
+    return closed([url], lambda: next(requests), clients=len(people), count=len(people) * len(starts))
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import asyncio
 import resource
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -101,9 +101,9 @@ async def _connect(url: str) -> _Connection:
     return made
 
 
-def closed(url: str, make: Request, *, clients: int, seconds: float = 0, count: int = 0) -> Run:
-    """So many clients, for so long or until so many requests are sent."""
-    return _measured(_closed(url, make, clients, seconds, count))
+def closed(urls: Sequence[str], make: Request, *, clients: int, seconds: float = 0, count: int = 0) -> Run:
+    """So many clients, spread over the addresses, for so long or until so many requests are sent."""
+    return _measured(_closed(urls, make, clients, seconds, count))
 
 
 def opened(url: str, make: Request, *, rate: float, seconds: float) -> Run:
@@ -119,9 +119,9 @@ def _measured(work: Coroutine[Any, Any, Run]) -> Run:
     return run
 
 
-async def _closed(url: str, make: Request, clients: int, seconds: float, count: int) -> Run:
+async def _closed(urls: Sequence[str], make: Request, clients: int, seconds: float, count: int) -> Run:
     run = Run()
-    connections = [await _connect(url) for _ in range(clients)]
+    connections = [await _connect(urls[number % len(urls)]) for number in range(clients)]
     begun = time.perf_counter()
     left = count
 

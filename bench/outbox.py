@@ -89,7 +89,7 @@ def measure_outbox(pairs: int, seconds: float, clients: int, sustained: float) -
         with stack.booking(database, "serve") as booking:
 
             def rate(length: float) -> float:
-                run = closed(booking.url, shops.next_booking, clients=clients, seconds=length)
+                run = closed([booking.url], shops.next_booking, clients=clients, seconds=length)
                 assert run.statuses.keys() == {201}, run.statuses
                 return run.rate
 
@@ -105,7 +105,7 @@ def measure_outbox(pairs: int, seconds: float, clients: int, sustained: float) -
                     until(lambda: _left(database) == 0, "the relay has sent all")
                 return found
 
-            closed(booking.url, shops.next_booking, clients=clients, count=1000)
+            closed([booking.url], shops.next_booking, clients=clients, count=1000)
             without()
             ratios = []
             for number in range(pairs):

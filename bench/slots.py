@@ -120,7 +120,7 @@ def _timed(seconds: float, act: Callable[[], object]) -> float:
 
 def _one_by_one(url: str, shops: Shops, days: int, seconds: float) -> float:
     """The route's median in milliseconds with one client."""
-    run = closed(url, lambda: _look(shops, days), clients=1, seconds=seconds)
+    run = closed([url], lambda: _look(shops, days), clients=1, seconds=seconds)
     _require_fine(run)
     return run.percentile(0.5)
 
@@ -157,7 +157,7 @@ def measure_slots(pairs: int, seconds: float, plot: Path | None) -> None:
                 f" {max(ratios):.2f}"
             )
             server, own = stack.server_cpu(), process_cpu(booking)
-            most = closed(booking.url, lambda: _look(usual, _DAYS), clients=_CLIENTS, seconds=seconds)
+            most = closed([booking.url], lambda: _look(usual, _DAYS), clients=_CLIENTS, seconds=seconds)
             _require_fine(most)
             answers = most.statuses.total()
             print(

@@ -74,10 +74,10 @@ def recorded(stack: Stack, shops: Shops) -> tuple[Booking, list[Statement]]:
         conn.execute(sql.SQL("ALTER ROLE {} SET log_statement = 'all'").format(role))
         with stack.booking(shops.database, "serve") as booking:
             ordinary = 20  # what is sent often is prepared by then
-            run = closed(booking.url, shops.next_booking, clients=1, count=ordinary)
+            run = closed([booking.url], shops.next_booking, clients=1, count=ordinary)
             assert run.statuses[201] == ordinary
             before = len(_log(stack))
-            run = closed(booking.url, shops.next_booking, clients=1, count=1)
+            run = closed([booking.url], shops.next_booking, clients=1, count=1)
             assert run.statuses[201] == 1
             until(lambda: _log(stack)[-1].text == "COMMIT", "the booking has been logged")
         conn.execute(sql.SQL("ALTER ROLE {} RESET log_statement").format(role))
@@ -251,8 +251,8 @@ def bare(shops: Shops, run: int) -> str:
     fresh = numbered_uuid(UUID(f"0000{run:04x}-0000-7000-b000-000000000000"), ":at") + "::uuid"
     tenant, who = numbered_uuid(tenant_id(0), ":shop"), numbered_uuid(staff_id(0), ":who")
     insert = (
-        "INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, during, state, hold_id,"
-        f" held_until) VALUES ({tenant}::uuid, {fresh}, {who}::uuid, {fresh},"
-        f" tstzrange({instant(run, timedelta())}, {instant(run, STEP)}), 'held', {fresh}, '2099-01-01 00:00+00');"
+        "INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, during, state, hold_id)"
+        f" VALUES ({tenant}::uuid, {fresh}, {who}::uuid, {fresh},"
+        f" tstzrange({instant(run, timedelta())}, {instant(run, STEP)}), 'confirmed', {fresh});"
     )
     return "\n".join([*counting(shops), insert, ""])

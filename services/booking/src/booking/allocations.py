@@ -1,6 +1,6 @@
 """Taking and giving back a resource's time. Every writer goes through here; the exclusion constraint is beneath.
 
-Called by the service layer, within its transaction: `lock` first, then read, then `allocate`.
+Called by the service layer, within its transaction: `lock` first, then read, then a `Taking`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from booking.availability import Slot, slots
-from booking.choice import Choice
+from booking.choice import Choice, Place
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
 from contracts.business import Hours, HoursException
@@ -98,14 +98,6 @@ async def busy_in(asked: Cursor) -> list[Busy]:
     return [Busy(**row) for row in await asked.fetchall()]
 
 
-async def release_expired(
-    conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID], now: datetime
-) -> None:
-    """Gives back what holds that have run out keep of these locked resources."""
-    values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids), "now": now}
-    await conn.execute(SQL.release_expired, values)
-
-
 async def least_busy_first(
     conn: Connection, tenant_id: UUID, staff: Sequence[UUID], starts_at: datetime
 ) -> list[UUID]:
@@ -142,28 +134,53 @@ async def free_slots(
     return slots(offer, found, taken, window, now, wanted=staff_id)
 
 
-async def allocate(
-    conn: Connection, tenant_id: UUID, offer: Offer, choice: Choice, starts_at: datetime, holder: Holder
-) -> Cursor:
-    """Takes the time of all; whether the constraint let it, `allocated` tells."""
-    begin, end = offer.taken(starts_at)
-    values = {
-        "tenant_id": tenant_id,
-        "allocation_ids": [new_id() for _ in choice.places],
-        "resource_ids": [place.resource_id for place in choice.places],
-        "lanes": [place.lane for place in choice.places],
-        "session_id": offer.session_id(choice.lead_id, starts_at, holder.owner_id),
-        "capacity": offer.capacity,
-        "begin": begin,
-        "end": end,
-        "state": "held" if holder.hold_id else "confirmed",
-    } | values_of(holder)
-    return await conn.execute(SQL.allocate, values)
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Time that is being taken: in a pipeline, along with what else is sent between `begin` and `finish`."""
+
+    conn: Connection
+    tenant_id: UUID
+    offer: Offer
+    choice: Choice
+    starts_at: datetime
+    holder: Holder
+
+    async def begin(self) -> Cursor:
+        return await self._allocate(self.choice.places)
+
+    async def finish(self, begun: Cursor, now: datetime) -> bool:
+        """False when the constraint says that some of it is taken: the caller gives up then."""
+        left = await _left_of(self.choice.places, begun)
+        # What is in the way may be a hold that has run out, for which the sweeper has not come yet.
+        if left and await self._release_expired([place.resource_id for place in left], now):
+            left = await _left_of(left, await self._allocate(left))
+        return not left
+
+    async def _allocate(self, places: Sequence[Place]) -> Cursor:
+        begin, end = self.offer.taken(self.starts_at)
+        values = {
+            "tenant_id": self.tenant_id,
+            "allocation_ids": [new_id() for _ in places],
+            "resource_ids": [place.resource_id for place in places],
+            "lanes": [place.lane for place in places],
+            "session_id": self.offer.session_id(self.choice.lead_id, self.starts_at, self.holder.owner_id),
+            "capacity": self.offer.capacity,
+            "begin": begin,
+            "end": end,
+            "state": "held" if self.holder.hold_id else "confirmed",
+        } | values_of(self.holder)
+        statement = SQL.allocate if self.offer.capacity == 1 else SQL.allocate_places
+        return await self.conn.execute(statement, values)
+
+    async def _release_expired(self, resource_ids: Sequence[UUID], now: datetime) -> bool:
+        values = {"tenant_id": self.tenant_id, "resource_ids": list(resource_ids), "now": now}
+        return bool(await (await self.conn.execute(SQL.release_expired, values)).fetchall())
 
 
-async def allocated(taking: Cursor, choice: Choice) -> bool:
-    """False when the constraint says that some of it is taken: the caller gives up then."""
-    return len(await taking.fetchall()) == len(choice.places)
+async def _left_of(places: Sequence[Place], taking: Cursor) -> list[Place]:
+    """Those that were not free."""
+    taken = {(row["resource_id"], row["lane"]) for row in await taking.fetchall()}
+    return [place for place in places if (place.resource_id, place.lane) not in taken]
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:

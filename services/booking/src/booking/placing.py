@@ -5,14 +5,15 @@ time (the constraint has the last word), then write what follows from it. The pl
 row is every booking's of the business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
 from booking import allocations, catalog, events, reminders, store, trail
-from booking.allocations import Holder
+from booking.allocations import Holder, Taking
 from booking.availability import bookable, options_at
 from booking.choice import Choice, Options
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
@@ -140,12 +141,13 @@ async def place(
     # Who waited is not asked: the time is kept for minutes only, and their wish was made before.
     answers = () if wanted.source == "waitlist" else answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
-    taking: _Taking | None = None
+    finish: Callable[[], Awaitable[None]] | None = None
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
         choice = await _choose(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
         holder = Holder(appointment_id=appointment_id)
-        taking = await _allocate(conn, tenant_id, offer, choice, wanted.starts_at, holder)
+        taking = Taking(conn, tenant_id, offer, choice, wanted.starts_at, holder)
+        finish = partial(_finish, taking, await taking.begin(), now)
         resource_ids = choice.resource_ids
     else:
         resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
@@ -154,8 +156,8 @@ async def place(
     if customer is None:
         customer = await store.add_customer(conn, tenant_id, wanted.customer(tenant.locale))
         news.append(events.customer_changed(tenant_id, customer))
-    if taking is not None:
-        await taking.require()
+    if finish is not None:
+        await finish()
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
@@ -243,29 +245,16 @@ async def take(
     choice = await _choose(conn, tenant_id, offer, staff_id, starts_at, now, moved=moved)
     if moved is not None:
         await allocations.release(conn, tenant_id, moved.appointment_id)
-    taking = await _allocate(conn, tenant_id, offer, choice, starts_at, holder)
-    await taking.require()
+    taking = Taking(conn, tenant_id, offer, choice, starts_at, holder)
+    await _finish(taking, await taking.begin(), now)
     return choice
 
 
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """Time that is being taken: in a pipeline, along with what else is sent before `require`."""
-
-    cursor: Cursor
-    choice: Choice
-
-    async def require(self) -> None:
-        """Raises SlotTaken when the constraint did not let it."""
-        if not await allocations.allocated(self.cursor, self.choice):
-            raise slot_taken()
-        reached("booking.taken")
-
-
-async def _allocate(
-    conn: Connection, tenant_id: UUID, offer: Offer, choice: Choice, starts_at: datetime, holder: Holder
-) -> _Taking:
-    return _Taking(await allocations.allocate(conn, tenant_id, offer, choice, starts_at, holder), choice)
+async def _finish(taking: Taking, begun: Cursor, now: datetime) -> None:
+    """Raises SlotTaken when the constraint does not let it."""
+    if not await taking.finish(begun, now):
+        raise slot_taken()
+    reached("booking.taken")
 
 
 def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
@@ -315,7 +304,6 @@ async def _look(
     but: UUID | None = None,
 ) -> Cursor:
     """Asks what is in the way of resources that are locked, for `_options`."""
-    await allocations.release_expired(conn, tenant_id, ids, now)
     return await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
 
 

@@ -70,31 +70,46 @@ SELECT rules FROM reminder_policy WHERE tenant_id = %(tenant_id)s
 UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND state = 'held'
     AND held_until <= %(now)s
+RETURNING 1
 
 -- name: busy
--- Busy ranges of some resources, one row a lane and session, and what their other calendars say.
-SELECT resource_id, session_id, lower(during) AS starts, upper(during) AS ends, count(*)::int AS places, lane
+-- Busy ranges of some resources, one row a lane and session, and what their other calendars say. Instants are
+-- compared, not ranges, as an index serves nothing else under row level security; none lasts longer than 7 days.
+SELECT resource_id, session_id, begins_at AS starts, ends_at AS ends, count(*)::int AS places, lane
 FROM allocation
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
-    AND during && tstzrange(%(begin)s, %(end)s)
+    AND begins_at < %(end)s AND begins_at > %(begin)s - interval '7 days' AND ends_at > %(begin)s
     AND (state = 'confirmed' OR state = 'held' AND held_until > %(now)s)
     -- A hold has no appointment: without `but` it must not be taken for the one to leave out.
     AND (%(but)s::uuid IS NULL OR appointment_id IS DISTINCT FROM %(but)s)
-GROUP BY resource_id, lane, session_id, during
+GROUP BY resource_id, lane, session_id, begins_at, ends_at
 UNION ALL
-SELECT resource_id, busy_id, lower(during), upper(during), 1, 0 FROM external_busy
+SELECT resource_id, busy_id, begins_at, ends_at, 1, 0 FROM external_busy
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
-    AND during && tstzrange(%(begin)s, %(end)s)
+    AND begins_at < %(end)s AND ends_at > %(begin)s
 
 -- name: loads
 -- How many appointments each resource has on the day: the least busy one is taken.
 SELECT resource_id, count(*)::int AS load FROM allocation
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
-    AND during && tstzrange(%(begin)s, %(end)s) AND state IN ('held', 'confirmed')
+    AND begins_at < %(end)s AND begins_at > %(begin)s - interval '7 days' AND ends_at > %(begin)s
+    AND state IN ('held', 'confirmed')
 GROUP BY resource_id
 
 -- name: allocate
--- One row for each place that is taken; none for one that is not free: the constraint decides, not what was read.
+-- A row for each resource and lane that is taken; none for one that is not free: the constraint decides, not what
+-- was read.
+INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, during, state, appointment_id,
+    hold_id, held_until)
+SELECT %(tenant_id)s, allocation_id, resource_id, lane, %(session_id)s, tstzrange(%(begin)s, %(end)s), %(state)s,
+    %(appointment_id)s, %(hold_id)s, %(held_until)s
+FROM unnest(%(allocation_ids)s::uuid[], %(resource_ids)s::uuid[], %(lanes)s::integer[])
+    AS wanted (allocation_id, resource_id, lane)
+ON CONFLICT DO NOTHING
+RETURNING resource_id, lane
+
+-- name: allocate_places
+-- The same for a class: in each the first place that is free.
 INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, place, during, state,
     appointment_id, hold_id, held_until)
 SELECT %(tenant_id)s, wanted.allocation_id, wanted.resource_id, wanted.lane, %(session_id)s, free.place,
@@ -109,7 +124,7 @@ CROSS JOIN LATERAL (
             AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
     ORDER BY p LIMIT 1) AS free
 ON CONFLICT DO NOTHING
-RETURNING 1
+RETURNING resource_id, lane
 
 -- name: release_appointment
 UPDATE allocation SET state = 'released'

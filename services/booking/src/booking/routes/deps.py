@@ -23,29 +23,31 @@ class Services:
     busy_calendars: BusyCalendarService
 
 
-# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread, and waits for one.
-async def _services(request: Request) -> Services:
+def _wired(request: Request) -> Services:
     services: Services = request.app.state.service
     return services
 
 
-Wired = Annotated[Services, Depends(_services)]
+# Asynchronous, though nothing is awaited: FastAPI runs other dependencies in a thread, and waits for one. And each
+# by itself: what depends on another costs a booking as much again.
+async def _booking(request: Request) -> BookingService:
+    return _wired(request).booking
 
 
-async def _booking(services: Wired) -> BookingService:
-    return services.booking
+async def _records(request: Request) -> RecordService:
+    return _wired(request).records
 
 
-async def _records(services: Wired) -> RecordService:
-    return services.records
+async def _feeds(request: Request) -> FeedService:
+    return _wired(request).feeds
 
 
-async def _feeds(services: Wired) -> FeedService:
-    return services.feeds
+async def _busy_calendars(request: Request) -> BusyCalendarService:
+    return _wired(request).busy_calendars
 
 
-async def _busy_calendars(services: Wired) -> BusyCalendarService:
-    return services.busy_calendars
+async def _waitlist(request: Request) -> WaitlistService:
+    return _wired(request).booking.waitlist
 
 
 Booking = Annotated[BookingService, Depends(_booking)]
@@ -56,11 +58,6 @@ Feeds = Annotated[FeedService, Depends(_feeds)]
 """Staff members' calendars, for them to subscribe to."""
 BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 """Staff members' other calendars."""
-
-
-async def _waitlist(booking: Booking) -> WaitlistService:
-    return booking.waitlist
-
 
 Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
 """Its part for the waitlist."""

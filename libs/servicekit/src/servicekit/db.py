@@ -33,6 +33,8 @@ _SERVER_NOTICES = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp
 _CLIENT_NOTICES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 """libpq's own, for a server that has vanished."""
 _TIMEOUTS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
+_INSTANTS = "-c timezone=UTC"
+"""Instants come with the one UTC of Python's own, which is the cheapest to compare."""
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
@@ -65,7 +67,7 @@ class Database:
                 "autocommit": True,
                 "row_factory": dict_row,
                 "cursor_factory": _Cursor,
-                "options": f"{_TIMEOUTS} {_SERVER_NOTICES}",
+                "options": f"{_TIMEOUTS} {_INSTANTS} {_SERVER_NOTICES}",
                 "application_name": application,
             },
         )

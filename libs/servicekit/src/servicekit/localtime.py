@@ -5,11 +5,13 @@ first. Source: PEP 495. Pure; used by booking.availability and notification.quie
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
+@lru_cache(maxsize=10_000)
 def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """The UTC instant of a wall time on a local date."""
+    """The UTC instant of a wall time on a local date. Remembered, as the same are asked for again and again."""
     local = datetime.combine(day, wall.replace(fold=0), zone)
     instant = local.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):

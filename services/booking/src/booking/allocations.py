@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncCursor
+from psycopg.rows import args_row
+
 from booking.availability import Slot, slots
 from booking.choice import Choice, Place
 from booking.domain import Busy, Hold, Offer, Resource
@@ -80,8 +83,8 @@ async def ask_busy(
     now: datetime,
     *,
     but: UUID | None = None,
-) -> Cursor:
-    """What is taken between two instants, for `busy_in`; `but` leaves one appointment's own time out."""
+) -> AsyncCursor[Busy]:
+    """Asks what is taken between two instants; `but` leaves one appointment's own time out."""
     values = {
         "tenant_id": tenant_id,
         "resource_ids": list(resource_ids),
@@ -90,12 +93,7 @@ async def ask_busy(
         "now": now,
         "but": but,
     }
-    return await conn.execute(SQL.busy, values)
-
-
-async def busy_in(asked: Cursor) -> list[Busy]:
-    """As rows, from what `ask_busy` answered."""
-    return [Busy(**row) for row in await asked.fetchall()]
+    return await conn.cursor(row_factory=args_row(Busy)).execute(SQL.busy, values)
 
 
 async def least_busy_first(
@@ -130,7 +128,7 @@ async def free_slots(
     found = await resources(conn, tenant_id, asked)
     begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
     ids = [resource.resource_id for resource in found]
-    taken = await busy_in(await ask_busy(conn, tenant_id, ids, begin, end, now))
+    taken = await (await ask_busy(conn, tenant_id, ids, begin, end, now)).fetchall()
     return slots(offer, found, taken, window, now, wanted=staff_id)
 
 

@@ -7,9 +7,10 @@ those of the resources that the service needs.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,9 @@ def opening_hours(resource: Resource, first: date, last: date) -> list[Opening]:
     """
     zone = ZoneInfo(resource.timezone)
     exceptions = {item.date: item.intervals for item in resource.exceptions}
+    weekly: dict[int, list[Hours]] = defaultdict(list)
+    for hours in resource.weekly_hours:
+        weekly[hours.weekday].append(hours)
     spans: list[Span] = []
     day = first
     while day <= last:
@@ -66,7 +70,7 @@ def opening_hours(resource: Resource, first: date, last: date) -> list[Opening]:
         elif resource.always_open:
             today = (_ALL_DAY,)
         else:
-            today = [item for item in resource.weekly_hours if item.weekday == day.weekday()]
+            today = weekly[day.weekday()]
         for item in today:
             opens = instant_of(day, item.opens, zone)
             closes = instant_of(day + _DAY if item.closes == _MIDNIGHT else day, item.closes, zone)
@@ -113,18 +117,20 @@ class Schedule:
 
     def starts(self, offer: Offer) -> Iterator[datetime]:
         """Every start that the hours and the time off allow."""
-        for start in starts_on_grid(self.openings, offer):
-            if not self._resource.away(start, start + offer.duration):
-                yield start
+        starts = starts_on_grid(self.openings, offer)
+        if not self._resource.time_off:
+            return starts
+        return (start for start in starts if not self._resource.away(start, start + offer.duration))
 
 
 def starts_on_grid(openings: Sequence[Opening], offer: Offer) -> Iterator[datetime]:
     """Every start that the hours alone allow."""
+    step = offer.slot_step
     for opening in openings:
-        start = opening.opens
-        while start < opening.closes and start + offer.duration <= opening.until:
+        start, closes, last = opening.opens, opening.closes, opening.until - offer.duration
+        while start < closes and start <= last:
             yield start
-            start += offer.slot_step
+            start += step
 
 
 def bookable(offer: Offer, starts_at: datetime, now: datetime) -> str | None:
@@ -172,25 +178,26 @@ def slots(
     `resources` are the offer's staff and what it needs beside them. With `wanted`, only slots with that member.
     """
     begin, end = window
+    # As `bookable` has it, once for all.
+    earliest, latest = max(begin, now + offer.minimum_notice), now + offer.booking_window
     days = days_of(offer, resources, busy)
     schedules = {resource.resource_id: Schedule.around(resource, begin, end) for resource in resources}
     found: dict[datetime, list[UUID]] = {}
     for resource_id in (each for each in days if offer.takes_one or each in offer.resource_ids):
-        for start in schedules[resource_id].starts(offer):
-            if not begin <= start < end or bookable(offer, start, now) is not None:
-                continue
-            if not offer.takes_one or days[resource_id].free(start):
-                found.setdefault(start, []).append(resource_id)
+        starts: Iterable[datetime] = (
+            start
+            for start in schedules[resource_id].starts(offer)
+            if earliest <= start < end and now < start <= latest
+        )
+        for start in days[resource_id].free_of(starts) if offer.takes_one else starts:
+            found.setdefault(start, []).append(resource_id)
     if not offer.takes_one:
         for start, punctual in found.items():
             until = start + offer.duration
             open_ids = {each for each, schedule in schedules.items() if schedule.has(start, until)}
             found[start] = Options(offer, days, start, open_ids, punctual).staff_ids()
-    return [
-        Slot(start.astimezone(UTC), (start + offer.duration).astimezone(UTC), ids)
-        for start in sorted(found)
-        if (ids := tuple(each for each in found[start] if wanted in {None, each}))
-    ]
+    chosen = found if wanted is None else {start: [wanted] for start, ids in found.items() if wanted in ids}
+    return [Slot(start, start + offer.duration, tuple(ids)) for start, ids in sorted(chosen.items()) if ids]
 
 
 def _words(length: timedelta) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from contracts.booking import Channel, Consent
@@ -115,8 +115,7 @@ class Offer:
         return uuid5(_SESSION_NAMESPACE, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(NamedTuple):
     """A range that a lane of a resource is taken for, with how many places of the session are."""
 
     resource_id: UUID

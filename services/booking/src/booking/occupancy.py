@@ -4,9 +4,10 @@ Pure; used by booking.availability (what is offered) and booking.choice (what is
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import accumulate, islice
+from operator import attrgetter
 from uuid import UUID
 
 from booking.domain import Busy, Offer, Resource
@@ -19,12 +20,10 @@ class Day:
         """`busy` may be of any time, and is of this resource alone."""
         self.resource = resource
         self._offer = offer
-        self._items = sorted(busy, key=lambda item: (item.starts, item.ends))
+        self._items = sorted(busy, key=attrgetter("starts", "ends"))
         self._starts = [item.starts for item in self._items]
         # Ends need not be sorted where lanes or lengths differ; their running maximum is.
-        self._reach: list[datetime] = []
-        for item in self._items:
-            self._reach.append(max(item.ends, self._reach[-1]) if self._reach else item.ends)
+        self._reach = list(accumulate((item.ends for item in self._items), max))
 
     def taken(self, starts_at: datetime) -> list[Busy]:
         """What overlaps an appointment at `starts_at`, buffers included."""
@@ -45,6 +44,20 @@ class Day:
         # A class whose length was changed has rows of two lengths.
         return sum(item.places for item in found) < self._offer.capacity
 
+    def free_of(self, starts: Iterable[datetime]) -> Iterator[datetime]:
+        """Those that are `free`, of starts that rise: one pass over both."""
+        if self._offer.capacity > 1:
+            yield from filter(self.free, starts)
+            return
+        before, beyond = self._offer.buffer_before, self._offer.duration + self._offer.buffer_after
+        begun, count = 0, len(self._starts)
+        for start in starts:
+            end = start + beyond
+            while begun < count and self._starts[begun] < end:
+                begun += 1
+            if not begun or self._reach[begun - 1] <= start - before:
+                yield start
+
     def lanes(self, starts_at: datetime, count: int) -> list[int]:
         """The first lanes that nothing is in, `count` at most.
 
@@ -60,6 +73,6 @@ def days_of(offer: Offer, resources: Sequence[Resource], busy: Iterable[Busy]) -
     """Each resource's Day, by its id."""
     mine: dict[UUID, list[Busy]] = {resource.resource_id: [] for resource in resources}
     for item in busy:
-        if item.resource_id in mine:
-            mine[item.resource_id].append(item)
+        if (own := mine.get(item.resource_id)) is not None:
+            own.append(item)
     return {resource.resource_id: Day(offer, resource, mine[resource.resource_id]) for resource in resources}

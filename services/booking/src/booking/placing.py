@@ -12,11 +12,13 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
+from psycopg import AsyncCursor
+
 from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder, Taking
 from booking.availability import bookable, options_at
 from booking.choice import Choice, Options
-from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.domain import Appointment, Busy, Customer, Hold, Offer, Resource, Status
 from booking.errors import HoldExpired, SlotTaken
 from booking.questions import Given, answered
 from contracts.booking import AppointmentBooked, Consent
@@ -302,16 +304,20 @@ async def _look(
     now: datetime,
     *,
     but: UUID | None = None,
-) -> Cursor:
+) -> AsyncCursor[Busy]:
     """Asks what is in the way of resources that are locked, for `_options`."""
     return await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
 
 
 async def _options(
-    offer: Offer, locked: Sequence[Resource], looking: Cursor, staff_id: UUID | None, starts_at: datetime
+    offer: Offer,
+    locked: Sequence[Resource],
+    looking: AsyncCursor[Busy],
+    staff_id: UUID | None,
+    starts_at: datetime,
 ) -> Options:
     """What there is to choose from. Raises Invalid when the hours do not allow it."""
-    options = options_at(offer, locked, await allocations.busy_in(looking), starts_at)
+    options = options_at(offer, locked, await looking.fetchall(), starts_at)
     if not options.offered(staff_id):
         raise Invalid.field("/starts_at", "is not a time at which this service is offered")
     return options

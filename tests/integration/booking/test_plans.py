@@ -4,6 +4,7 @@ Row level security keeps operators that are not leakproof from an index, which n
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -64,8 +65,8 @@ def test_a_look_at_an_hour_reads_few_rows(database: ServiceDatabase, statement: 
     assert max(read) <= 7 * 24
 
 
-def _scans(node: dict[str, object]) -> list[dict[str, float]]:
+def _scans(node: dict[str, Any]) -> list[dict[str, Any]]:
     found = [node] if "Relation Name" in node else []
-    for child in node.get("Plans", ()):  # type: ignore[attr-defined]
+    for child in node.get("Plans", ()):
         found += _scans(child)
-    return found  # type: ignore[return-value]
+    return found

@@ -20,7 +20,7 @@ class OperatorSettings(Settings):
         description="A status that is under way and only gets further is not written more often.",
     )
     rollout_per_second: float = Field(
-        default=200, gt=0, description="Tenants a second that a changed plan, or a resync, wakes."
+        default=120, gt=0, description="Tenants a second that a changed plan, or a resync, wakes."
     )
     tenant_kafka_bootstrap: str | None = Field(
         default=None,

@@ -211,6 +211,33 @@ async def test_a_hold_of_which_a_part_has_run_out_is_none(world: World) -> None:
     assert world.rows("SELECT 1 FROM appointment WHERE tenant_id = %s", shop.tenant.tenant_id) == []
 
 
+def let_run_out(world: World, hold: httpx.Response) -> None:
+    """As time would; nobody sweeps here."""
+    assert hold.status_code == 201, hold.text
+    past = "UPDATE allocation SET held_until = now() - interval '1 s' WHERE hold_id = %s RETURNING 1"
+    assert world.rows(past, hold.json()["id"])
+
+
+async def test_a_hold_that_has_run_out_is_not_in_the_way_of_a_team(world: World) -> None:
+    """Of two people one was kept: the other is taken at once, and that one when the hold is given up."""
+    shop = await world.shop(staff=2)
+    let_run_out(world, held(world, shop, tomorrow_noon()))
+    await world.tell(shop, service(shop, version=2, staff_count=2))
+    answers = together([book(world, shop, tomorrow_noon())] * 8)
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 7}
+    assert [row["state"] for row in taken(world, shop)] == ["confirmed"] * 2
+    assert {row["resource_id"] for row in taken(world, shop)} == set(shop.staff)
+
+
+async def test_a_hold_that_has_run_out_is_not_in_the_way_of_a_class(world: World) -> None:
+    shop = await world.shop(staff=1, capacity=2)
+    assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
+    let_run_out(world, held(world, shop, tomorrow_noon()))
+    answers = together([book(world, shop, tomorrow_noon())] * 8)
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 7}
+    assert sorted(row["place"] for row in taken(world, shop)) == [0, 1]
+
+
 async def test_moving_takes_everything_along_and_stays_with_the_same(world: World) -> None:
     shop = await world.shop(staff=4, staff_count=2)
     rooms = [room(shop), room(shop)]

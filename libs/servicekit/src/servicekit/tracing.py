@@ -78,7 +78,7 @@ def span_from(
 
 def message_sent(traceparent: str | None, topic: str, seconds: float) -> None:
     """Records that a message of a trace has reached Kafka, so long after it was written."""
-    if traceparent is None:
+    if traceparent is None or getattr(trace.get_tracer_provider(), "sampler", ALWAYS_OFF) is ALWAYS_OFF:
         return
     now = time.time_ns()
     span = _tracer().start_span(

@@ -37,7 +37,6 @@ _TEXT_WANTED = ("set_config('app.tenant_id', ", "hashtextextended(")
 _CORE = (
     "BEGIN",
     "SELECT set_config(",
-    "SELECT pg_advisory_xact_lock_shared(",
     "INSERT INTO allocation",
     "INSERT INTO appointment",
     "INSERT INTO outbox",

@@ -9,8 +9,9 @@ end: an error is raised there, and `rowcount` cannot be asked before. Savepoints
 """
 
 import select
-from collections.abc import AsyncIterator, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,9 @@ _INSTANTS = "-c timezone=UTC"
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
+_SCOPE_AND_LOCKS = (
+    _SCOPE + b", pg_advisory_xact_lock_shared(hashtextextended(n, 0)) FROM unnest(%s::text[]) AS n"
+)
 
 
 class _Cursor(Cursor):
@@ -80,20 +84,24 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID, *, pipelined: bool = False) -> AsyncIterator[Connection]:
+    async def tenant(
+        self, tenant_id: UUID, *, pipelined: bool = False, sharing: Sequence[str] = ()
+    ) -> AsyncIterator[Connection]:
         """A transaction that sees and writes one tenant's rows only.
 
+        `sharing` names advisory locks that it shares from its beginning on; see servicekit.tenants.change_locks.
         Raises Unavailable when no connection can be had in 5 s, the one in use is lost, or a statement or its wait
         for a lock takes too long.
         """
         name_tenant(tenant_id)
-        async with self._connection() as conn, _transaction(conn, str(tenant_id), "", pipelined=pipelined):
+        begin = _pipelined if pipelined else _step_by_step
+        async with self._connection() as conn, begin(conn, _Scope(str(tenant_id), sharing=sharing)):
             yield conn
 
     @asynccontextmanager
     async def public(self) -> AsyncIterator[Connection]:
         """A transaction that sees no tenant's rows, only who the tenants are: to find one by its slug."""
-        async with self._connection() as conn, _transaction(conn, "", ""):
+        async with self._connection() as conn, _step_by_step(conn, _Scope()):
             yield conn
 
     @asynccontextmanager
@@ -105,7 +113,7 @@ class Database:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Connection]:
         """A transaction across tenants, for loops; never used while a client's request is handled."""
-        async with self._connection() as conn, _transaction(conn, "", "on"):
+        async with self._connection() as conn, _step_by_step(conn, _Scope(worker="on")):
             yield conn
 
     @asynccontextmanager
@@ -154,27 +162,36 @@ class Database:
         return None
 
 
-def _transaction(
-    conn: Connection, tenant_id: str, worker: str, *, pipelined: bool = False
-) -> AbstractAsyncContextManager[None]:
-    return (_pipelined if pipelined else _step_by_step)(conn, (tenant_id, worker))
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a transaction may see, and the locks that it shares."""
+
+    tenant_id: str = ""
+    worker: str = ""
+    sharing: Sequence[str] = ()
+
+    async def enter(self, conn: Connection) -> None:
+        if self.sharing:
+            await conn.execute(_SCOPE_AND_LOCKS, (self.tenant_id, self.worker, list(self.sharing)))
+        else:
+            await conn.execute(_SCOPE, (self.tenant_id, self.worker))
 
 
 @asynccontextmanager
-async def _step_by_step(conn: Connection, scope: tuple[str, str]) -> AsyncIterator[None]:
+async def _step_by_step(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
     async with conn.transaction():
-        await conn.execute(_SCOPE, scope)
+        await scope.enter(conn)
         yield
 
 
 @asynccontextmanager
-async def _pipelined(conn: Connection, scope: tuple[str, str]) -> AsyncIterator[None]:
+async def _pipelined(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
     """Not psycopg's own transaction, which in a pipeline waits four times where there is nothing to fetch."""
     try:
         async with conn.pipeline() as pipeline:
             _hold_back(pipeline)
             await conn.execute(b"BEGIN")
-            await conn.execute(_SCOPE, scope)
+            await scope.enter(conn)
             yield
             await conn.execute(b"COMMIT")
     except BaseException:

@@ -3,6 +3,7 @@
 Service layers ask here, in their own transaction, who a tenant is and what it may do; servicekit.tenancy fills it.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from contracts.platform import TenantChanged, TenantState
@@ -44,13 +45,17 @@ def require_active(tenant: TenantChanged) -> None:
         raise TenantSuspended(f"{tenant.display_name} is suspended and takes no changes at the moment.")
 
 
-async def tenant_to_change(conn: Connection, tenant_id: UUID, *sharing: str) -> TenantChanged:
-    """As `tenant_by_id`, for a request that writes: no erasure begins before this transaction ends.
+def change_locks(tenant_id: UUID, *more: str) -> Sequence[str]:
+    """What a transaction shares that writes for a request, so that no erasure begins before it ends.
 
-    Asked before the transaction locks anything else: an erasure may have to be waited for. `sharing` names
-    advisory locks that are shared after that, in the same statement.
+    For Database.tenant, before anything else is locked: an erasure may have to be waited for. `more` come after it.
     """
-    await conn.execute(_SHARE, ([str(tenant_id), *sharing],))
+    return (str(tenant_id), *more)
+
+
+async def tenant_to_change(conn: Connection, tenant_id: UUID, *sharing: str) -> TenantChanged:
+    """As `tenant_by_id`, for a transaction that has not begun with `change_locks`: they are its first locks."""
+    await conn.execute(_SHARE, (list(change_locks(tenant_id, *sharing)),))
     return await tenant_by_id(conn, tenant_id)
 
 

@@ -29,7 +29,7 @@ from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
 from servicekit.localtime import instant_of
-from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
+from servicekit.tenants import change_locks, require_active, tenant_by_id, tenant_id_by_slug
 
 MAX_DAYS = 62
 _FURTHEST = timedelta(days=731)
@@ -115,9 +115,9 @@ class BookingService:
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
         """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id, pipelined=True) as conn:
+        async with self._db.tenant(tenant_id, pipelined=True, sharing=change_locks(tenant_id)) as conn:
             asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
-            require_active(await tenant_to_change(conn, tenant_id))
+            require_active(await tenant_by_id(conn, tenant_id))
 
             async def effect() -> BaseModel:
                 now, lasts = self._clock(), self._hold_for
@@ -133,9 +133,10 @@ class BookingService:
         answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
         """Books. Raises SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded."""
-        async with self._db.tenant(tenant_id, pipelined=True) as conn:
+        sharing = change_locks(tenant_id, reminders.policy_lock(tenant_id))
+        async with self._db.tenant(tenant_id, pipelined=True, sharing=sharing) as conn:
             asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
-            tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
+            tenant = await tenant_by_id(conn, tenant_id)
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -168,9 +169,9 @@ class BookingService:
         self, tenant_id: UUID, *, pipelined: bool = True
     ) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        async with self._db.tenant(tenant_id, pipelined=pipelined) as conn:
-            tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
-            yield conn, tenant
+        sharing = change_locks(tenant_id, reminders.policy_lock(tenant_id))
+        async with self._db.tenant(tenant_id, pipelined=pipelined, sharing=sharing) as conn:
+            yield conn, await tenant_by_id(conn, tenant_id)
 
     @asynccontextmanager
     async def _freeing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:

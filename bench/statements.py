@@ -228,6 +228,7 @@ def pgbench(
             "--no-vacuum",
             "--protocol=prepared",
             f"--client={clients}",
+            "--jobs=2",
             f"--time={seconds:.0f}",
             f"--define=clients={clients}",
             "--define=i=-1",

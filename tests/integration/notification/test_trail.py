@@ -1,5 +1,6 @@
 """The audit trail of what is laid down about messages and webhooks, over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -262,6 +263,27 @@ def test_an_entry_and_its_change_are_written_together(world: World, tenant: Tena
         finally:
             conn.execute("ALTER TABLE audit_entry DROP CONSTRAINT refuse")
     assert done(world, tenant, "GET", LIST)["items"] == []
+
+
+def test_of_several_at_once_one_was_the_first(world: World, tenant: TenantChanged) -> None:
+    """Each finds what the one before it has left, though at first there is no row to lock."""
+    at_once = range(8)
+    number = {"channel": "sms", "address": "+351912345678"}
+
+    def change(nth: int) -> None:
+        done(world, tenant, "PUT", SMS, json={"text": f"Words {nth}"})
+        done(world, tenant, "POST", LIST, json=number)
+
+    with ThreadPoolExecutor(len(at_once)) as pool:
+        list(pool.map(change, at_once))
+    added, *words = sorted(trail(world, tenant), key=lambda entry: entry["action"] != "suppression.added")
+    assert added["action"] == "suppression.added"
+    (field,) = {name for entry in words for name in entry["changes"]}
+    said = [entry["changes"][field] for entry in words]
+    assert sorted(change["new"] for change in said) == [f"Words {nth}" for nth in at_once]
+    last = done(world, tenant, "GET", SMS)["text"]
+    replaced = [change["old"] for change in said if change["old"] is not None]
+    assert sorted([*replaced, last]) == [f"Words {nth}" for nth in at_once]
 
 
 def test_it_goes_when_the_business_is_erased(world: World, tenant: TenantChanged) -> None:

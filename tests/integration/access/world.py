@@ -180,6 +180,7 @@ ROUTES = {
     ],
     "notification": [
         Route("GET", "/v1/messages", Who.MEMBER),
+        Route("GET", "/v1/messages/audit", Who.OWNER),
         Route("GET", "/v1/messages/{message_id}", Who.MEMBER),
         Route("GET", _TEMPLATE, Who.MEMBER),
         Route("PUT", _TEMPLATE, Who.OWNER, {"lead": "See you {{ when }}."}, new=True),

@@ -568,6 +568,7 @@ def _import_calendar(site: Site) -> Good:
 
 @_good("GET", "/v1/audit")
 @_good("GET", "/v1/business/audit")
+@_good("GET", "/v1/messages/audit")
 def _audit(site: Site) -> Good:
     query = {"entity": site.mine.staff, "from": "2026-03-01T00:00:00Z", "to": "2099-03-01T00:00:00+01:00"}
     return Good(query=query, person=site.mine.owner, others={"entity": site.other.staff})

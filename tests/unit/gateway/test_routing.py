@@ -41,6 +41,7 @@ from gateway.routing import RULES, UPSTREAMS, Access, route
         ("GET", "/v1/usage", "billing", Access.TOKEN),
         ("GET", "/v1/analytics/daily", "analytics", Access.TOKEN),
         ("GET", "/v1/messages", "notification", Access.TOKEN),
+        ("GET", "/v1/messages/audit", "notification", Access.TOKEN),
         ("PUT", "/v1/message-templates/reminder/sms/en", "notification", Access.TOKEN),
         ("POST", "/v1/message-templates/reminder/sms/en/preview", "notification", Access.TOKEN),
         ("GET", "/v1/quiet-hours", "notification", Access.TOKEN),

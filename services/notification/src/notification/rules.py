@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from contracts.booking import Channel
 from contracts.notification import Kind
 from contracts.platform import TenantChanged
-from notification import rules_store, store
+from notification import rules_store, store, trail
 from notification.domain import Appointment, AppointmentStatus, masked
 from notification.letters import Facts, Letter, Letters
 from notification.quiet import UNSET, QuietHours
@@ -79,6 +79,7 @@ class Rules:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
             self._check(wanted, await self._samples(conn, tenant, kind, language))
+            await rules_store.lock(conn, tenant_id)
             present = await rules_store.wording(conn, tenant_id, kind, channel, language)
             now = await rules_store.put_wording(
                 conn,
@@ -89,7 +90,9 @@ class Rules:
                 wanted,
                 _expected(version, present.version, "The template"),
             )
-            return replace(wanted, version=_kept(now, "The template")), ours
+            made = replace(wanted, version=_kept(now, "The template"))
+            await trail.wording(conn, tenant_id, kind, channel, language, present, made)
+            return made, ours
 
     async def drop_wording(
         self, tenant_id: UUID, kind: TemplateKind, channel: Channel, language: str, version: int | None
@@ -183,10 +186,12 @@ class Rules:
         """What waits for the end of the old ones is decided anew. Raises PreconditionFailed, TenantSuspended."""
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
+            await rules_store.lock(conn, tenant_id)
             present = await rules_store.quiet_hours(conn, tenant_id) or UNSET
             expected = _expected(version, present.version, "The quiet hours")
             now = await rules_store.put_quiet_hours(conn, tenant_id, wanted, expected)
             made = replace(wanted, version=_kept(now, "The quiet hours"))
+            await trail.quiet_hours(conn, tenant_id, present, made)
             await rules_store.release_held(conn, tenant_id, self._clock())
             return made
 
@@ -223,7 +228,7 @@ class Rules:
             await tenant_to_change(conn, tenant_id)
 
             async def effect() -> BaseModel:
-                added = await rules_store.put_suppression(
+                before, added = await rules_store.put_suppression(
                     conn,
                     tenant_id,
                     channel,
@@ -234,6 +239,7 @@ class Rules:
                     customer_id=None,
                     hint=masked(address, channel),
                 )
+                await trail.suppressed(conn, tenant_id, before, added)
                 return answer(added)
 
             return await once(conn, tenant_id, key, effect, status=201)
@@ -242,8 +248,10 @@ class Rules:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            if not await rules_store.delete_suppression(conn, tenant_id, suppression_id):
+            removed = await rules_store.delete_suppression(conn, tenant_id, suppression_id)
+            if removed is None:
                 raise NotFound("There is no such suppression.")
+            await trail.unsuppressed(conn, tenant_id, removed)
 
     # by link
 
@@ -262,7 +270,7 @@ class Rules:
             customer = await store.lock_customer(conn, of.tenant_id, of.customer_id)
             address = customer.address(of.channel) if customer else None
             known = address is not None and digest_of(of.tenant_id, of.channel, address) == of.digest
-            await rules_store.put_suppression(
+            before, added = await rules_store.put_suppression(
                 conn,
                 of.tenant_id,
                 of.channel,
@@ -273,6 +281,7 @@ class Rules:
                 customer_id=of.customer_id if known else None,
                 hint=masked(address, of.channel) if known and address else None,
             )
+            await trail.suppressed(conn, of.tenant_id, before, added, customer_id=of.customer_id)
             return tenant, of, scope
 
     async def resubscribe(self, token: str) -> tuple[TenantChanged, Subscription, Scope | None]:
@@ -280,7 +289,9 @@ class Rules:
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_to_change(conn, of.tenant_id)
-            await rules_store.resubscribe(conn, of.tenant_id, of.channel, of.digest)
+            removed = await rules_store.resubscribe(conn, of.tenant_id, of.channel, of.digest)
+            if removed is not None:
+                await trail.unsuppressed(conn, of.tenant_id, removed, customer_id=of.customer_id)
             return tenant, of, None
 
     def _of_link(self, token: str) -> Subscription:

@@ -1,6 +1,10 @@
 -- What is laid down about messages; see servicekit.queries. Row level security limits each to the transaction's
 -- tenant.
 
+-- name: lock_rules
+-- One change of what a business lays down at a time: a row that is still to come cannot be locked.
+SELECT pg_advisory_xact_lock(hashtextextended('message-rules/' || %(tenant_id)s::text, 0))
+
 -- name: wording
 SELECT version, subject, lead, body AS text FROM wording
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND channel = %(channel)s AND language = %(language)s
@@ -37,6 +41,10 @@ SELECT reason, scope FROM suppression
 WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
 ORDER BY array_position(ARRAY['bounced', 'complaint', 'unsubscribed', 'by-hand'], reason)
 
+-- name: lock_scope
+SELECT scope FROM suppression
+WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s AND reason = %(reason)s FOR UPDATE
+
 -- name: put_suppression
 -- Once for each reason; said again, it holds as far as it was said last, and a hint that went with its person is back.
 INSERT INTO suppression AS s (tenant_id, suppression_id, channel, digest, reason, scope, customer_id, hint, created_at)
@@ -57,10 +65,12 @@ ORDER BY suppression_id DESC LIMIT %(limit)s
 
 -- name: delete_suppression
 DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND suppression_id = %(suppression_id)s
+RETURNING suppression_id, channel, reason, scope, hint, created_at
 
 -- name: resubscribe
 DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
   AND reason = 'unsubscribed'
+RETURNING suppression_id, channel, reason, scope, hint, created_at
 
 -- name: erase_hints
 -- The list goes on holding, and shows no more whom it is about.

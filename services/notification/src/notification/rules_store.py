@@ -12,7 +12,7 @@ from contracts.booking import Channel
 from notification.quiet import QuietHours
 from notification.suppression import Reason, Scope, Suppression, against
 from notification.wording import TemplateKind, Wording
-from servicekit.db import Connection, affected
+from servicekit.db import Connection
 from servicekit.ids import new_id
 from servicekit.queries import Queries
 
@@ -21,6 +21,11 @@ _SQL = Queries("notification", "rules.sql")
 
 async def _one(conn: Connection, statement: bytes, **values: Any) -> dict[str, Any] | None:
     return await (await conn.execute(statement, values)).fetchone()
+
+
+async def lock(conn: Connection, tenant_id: UUID) -> None:
+    """What is read from now on is what a change finds: others wait with theirs until the transaction's end."""
+    await conn.execute(_SQL.lock_rules, {"tenant_id": tenant_id})
 
 
 async def wording(
@@ -115,8 +120,12 @@ async def put_suppression(
     *,
     customer_id: UUID | None,
     hint: str | None,
-) -> Suppression:
-    """Puts an address on the list, or says anew how far a reason holds."""
+) -> tuple[Scope | None, Suppression]:
+    """Puts an address on the list, or says anew how far a reason holds: (how far it did, what stands now)."""
+    await lock(conn, tenant_id)
+    before = await _one(
+        conn, _SQL.lock_scope, tenant_id=tenant_id, channel=channel.value, digest=digest, reason=reason
+    )
     row = await _one(
         conn,
         _SQL.put_suppression,
@@ -131,7 +140,7 @@ async def put_suppression(
         now=now,
     )
     assert row is not None  # noqa: S101 - the statement answers one
-    return _suppression(row)
+    return before["scope"] if before else None, _suppression(row)
 
 
 async def suppressions(
@@ -154,15 +163,18 @@ async def suppressions(
     return [_suppression(row) for row in await (await conn.execute(_SQL.suppressions, values)).fetchall()]
 
 
-async def delete_suppression(conn: Connection, tenant_id: UUID, suppression_id: UUID) -> bool:
-    values = {"tenant_id": tenant_id, "suppression_id": suppression_id}
-    return affected(await conn.execute(_SQL.delete_suppression, values))
+async def delete_suppression(conn: Connection, tenant_id: UUID, suppression_id: UUID) -> Suppression | None:
+    """What it was; None when there was none."""
+    row = await _one(conn, _SQL.delete_suppression, tenant_id=tenant_id, suppression_id=suppression_id)
+    return _suppression(row) if row else None
 
 
-async def resubscribe(conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes) -> None:
-    """Takes back what the address's holder has said; what others know of it stays."""
-    values = {"tenant_id": tenant_id, "channel": channel.value, "digest": digest}
-    await conn.execute(_SQL.resubscribe, values)
+async def resubscribe(
+    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes
+) -> Suppression | None:
+    """Takes back what the address's holder has said, and answers it; what others know of it stays."""
+    row = await _one(conn, _SQL.resubscribe, tenant_id=tenant_id, channel=channel.value, digest=digest)
+    return _suppression(row) if row else None
 
 
 async def erase_hints(conn: Connection, tenant_id: UUID, customer_id: UUID, digests: Sequence[bytes]) -> None:

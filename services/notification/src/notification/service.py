@@ -1,18 +1,24 @@
-"""What the business may see of its messages. Called by the routes; opens the transactions."""
+"""What the business may see of its messages, and who changed what about them.
 
+Called by the routes; opens the transactions.
+"""
+
+from typing import Any
 from uuid import UUID
 
 from contracts.booking import Channel
 from notification import store
 from notification.domain import Message, Status
 from notification.rules import Rules
+from servicekit import audit
+from servicekit.audit import Entry
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.tenants import tenant_by_id
 
 
 class NotificationService:
-    """Reads messages, which come from events; `rules` are what is laid down about them."""
+    """Reads messages, which come from events, and the trail; `rules` are what is laid down about messages."""
 
     def __init__(self, db: Database, rules: Rules) -> None:
         self._db = db
@@ -49,3 +55,9 @@ class NotificationService:
         if found is None:
             raise NotFound("There is no such message.")
         return found
+
+    async def entries(self, tenant_id: UUID, **asked: Any) -> list[Entry]:
+        """The audit trail, as servicekit.audit.entries. Raises NotFound for a business not served."""
+        async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
+            return await audit.entries(conn, tenant_id, **asked)

@@ -49,6 +49,8 @@ WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_si
 
 -- name: delete_endpoint
 DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
+    created_at
 
 -- name: drop_endpoints
 DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s

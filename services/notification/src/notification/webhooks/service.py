@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.platform import TenantChanged
+from notification import trail
 from notification.webhooks import store
 from notification.webhooks.delivery import disable
 from notification.webhooks.domain import (
@@ -93,6 +94,7 @@ class WebhookService:
                 endpoint = await store.add_endpoint(
                     conn, tenant_id, new_id(), url, events, description, self._clock()
                 )
+                await trail.endpoint(conn, tenant_id, "webhook-endpoint.added", None, endpoint)
                 made = answer(endpoint, await _new_secret(conn, seal, endpoint))
                 return answer(endpoint, None)
 
@@ -114,21 +116,16 @@ class WebhookService:
             present = _found(await store.lock_endpoint(conn, tenant_id, endpoint_id))
             if version not in {None, present.version}:
                 raise PreconditionFailed("The endpoint was edited in the meantime; read it again.")
-            changed = replace(present, **fields)
-            if enabled is False and present.enabled:
-                return await disable(conn, changed, DisabledFor.OWNER, self._clock)
-            if enabled and not present.enabled:
-                changed = replace(changed, disabled_reason=None, disabled_at=None, failing_since=None)
-            if changed.url != present.url:
-                changed = replace(changed, failing_since=None)
-            return await store.update_endpoint(conn, changed)
+            made = await self._edited(conn, present, enabled, fields)
+            await trail.endpoint(conn, tenant_id, "webhook-endpoint.changed", present, made)
+            return made
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
         """With what waits for it and its log. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            if not await store.delete_endpoint(conn, tenant_id, endpoint_id):
-                raise _no_endpoint()
+            removed = _found(await store.delete_endpoint(conn, tenant_id, endpoint_id))
+            await trail.endpoint(conn, tenant_id, "webhook-endpoint.removed", removed, None)
 
     async def rotate_secret(self, tenant_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, str]:
         """A new secret; those before it sign beside it for a day. Raises NotFound, WebhooksOff, Conflict."""
@@ -142,6 +139,7 @@ class WebhookService:
                     "or delete the endpoint and make another."
                 )
             await store.replace_secret(conn, tenant_id, endpoint_id, now + ROTATION)
+            await trail.secret_rotated(conn, tenant_id, endpoint_id)
             return endpoint, await _new_secret(conn, seal, endpoint)
 
     async def send_test(
@@ -218,6 +216,19 @@ class WebhookService:
                 raise Conflict("An attempt is under way; look at what comes of it first.")
             return await _logged(conn, queued)
 
+    async def _edited(
+        self, conn: Connection, present: Endpoint, enabled: bool | None, fields: dict[str, Any]
+    ) -> Endpoint:
+        """Of a locked endpoint; `enabled` is None to leave that as it is."""
+        changed = replace(present, **fields)
+        if enabled is False and present.enabled:
+            return await disable(conn, changed, DisabledFor.OWNER, self._clock)
+        if enabled and not present.enabled:
+            changed = replace(changed, disabled_reason=None, disabled_at=None, failing_since=None)
+        if changed.url != present.url:
+            changed = replace(changed, failing_since=None)
+        return await store.update_endpoint(conn, changed)
+
     def _sealing(self) -> Seal:
         if self._seal is None:
             raise WebhooksOff("This platform keeps no webhook endpoints; turn to its team.")
@@ -263,12 +274,8 @@ def _require_enabled(endpoint: Endpoint) -> None:
 
 def _found(endpoint: Endpoint | None) -> Endpoint:
     if endpoint is None:
-        raise _no_endpoint()
+        raise NotFound("There is no such webhook endpoint.")
     return endpoint
-
-
-def _no_endpoint() -> NotFound:
-    return NotFound("There is no such webhook endpoint.")
 
 
 def _found_delivery(delivery: Delivery | None) -> Delivery:

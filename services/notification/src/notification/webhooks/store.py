@@ -125,10 +125,10 @@ async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> Non
     await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id})
 
 
-async def delete_endpoint(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> bool:
-    """With its secrets, its deliveries and their attempts. False when there was none."""
-    values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id}
-    return affected(await conn.execute(_SQL.delete_endpoint, values))
+async def delete_endpoint(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> Endpoint | None:
+    """With its secrets, its deliveries and their attempts. Answers what it was; None when there was none."""
+    row = await _one(conn, _SQL.delete_endpoint, tenant_id=tenant_id, endpoint_id=endpoint_id)
+    return _endpoint(row) if row else None
 
 
 async def drop_endpoints(conn: Connection, tenant_id: UUID) -> None:

@@ -16,6 +16,7 @@ class History:
         self._file = (folder / "history.jsonl").open("w", encoding="utf-8")
         self._lock = threading.Lock()
         self._operations = 0
+        self._granted = 0
         self._began = time.monotonic()
         self.epoch = time.time()
 
@@ -29,6 +30,11 @@ class History:
     def operations(self) -> int:
         """How many were invoked."""
         return self._operations
+
+    @property
+    def granted(self) -> int:
+        """How many were answered `ok`."""
+        return self._granted
 
     def at(self) -> float:
         """Seconds since the run began."""
@@ -57,7 +63,9 @@ class History:
     ) -> None:
         """`ok`, `refused` or `unknown`; an unknown one may take effect later."""
         told = {"outcome": outcome, "status": status, "problem": problem, "answer": answer}
-        self._write({"type": "outcome", "op": number} | told)
+        with self._lock:
+            self._granted += outcome == "ok"
+            self._line({"type": "outcome", "op": number} | told)
 
     def fault(self, what: str, target: str) -> None:
         self._write({"type": "fault", "what": what, "target": target})

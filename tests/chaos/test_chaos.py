@@ -28,6 +28,8 @@ from support.events import Topics, until
 from support.mail import Mailpit
 
 OPERATIONS = int(os.environ.get("OPERATIONS", "500"))
+_GRANTED = 100
+"""A short run on a slow machine may meet nothing but servers that are just starting: it goes on until this many."""
 _AFTERWARDS = max(100, OPERATIONS // 20)
 _STARTS = max(16, OPERATIONS // 150)
 """In a long run the first days would be full, and then nothing could be booked."""
@@ -60,7 +62,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         ended = threading.Event()
 
         def enough() -> bool:
-            return history.operations >= OPERATIONS
+            return history.operations >= OPERATIONS and history.granted > _GRANTED
 
         def over() -> bool:
             return breaking.done() or (enough() and nemesis.rounds > 0)
@@ -100,4 +102,4 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     counts = {name: value for name, value in verdict.items() if name not in {"violations", "rules"}}
     print(f"\nseed {seed}, kept in {folder}: {json.dumps(counts, indent=1)}")  # noqa: T201 - for who runs it long
     assert verdict["violations"][:5] == []
-    assert verdict["outcomes"]["ok"] > 100
+    assert verdict["outcomes"]["ok"] > _GRANTED

@@ -221,7 +221,8 @@ async def free_staff(
     now: datetime,
 ) -> list[UUID]:
     """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
-    looking = await _look(conn, tenant_id, offer, [item.resource_id for item in locked], starts_at, now)
+    ids = [item.resource_id for item in locked]
+    looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now)
     options = await _options(offer, locked, looking, staff_id, starts_at)
     if options.choose(staff_id, options.free_staff) is None:
         raise slot_taken()
@@ -283,7 +284,7 @@ async def _choose(
     ids = candidate_ids(offer, staff_id)
     but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
     locking = await allocations.lock(conn, tenant_id, [*ids, *had])
-    looking = await _look(conn, tenant_id, offer, ids, starts_at, now, but=but)
+    looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
     locked = [each for each in await allocations.resources_in(locking) if each.resource_id in ids]
     options = await _options(offer, locked, looking, staff_id, starts_at)
     order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
@@ -293,20 +294,6 @@ async def _choose(
         if choice is not None:
             return choice
     raise slot_taken()
-
-
-async def _look(
-    conn: Connection,
-    tenant_id: UUID,
-    offer: Offer,
-    ids: Sequence[UUID],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    but: UUID | None = None,
-) -> AsyncCursor[Busy]:
-    """Asks what is in the way of resources that are locked, for `_options`."""
-    return await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
 
 
 async def _options(

@@ -1,6 +1,6 @@
 """One API server and one operator for this folder's tests; each test makes plans and tenants of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
 import pytest
@@ -9,6 +9,22 @@ from support.api_server import ApiServer
 from support.broker import Broker
 from support.operator_world import OperatorWorld
 from support.processes import Running
+
+_TOLD = 6000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its operator said last."""
+    report = yield
+    if report.failed and call.when == "call" and isinstance(item, pytest.Function):
+        worlds = [value for value in item.funcargs.values() if isinstance(value, OperatorWorld)]
+        logs = {log for world in worlds for log in world.folder.glob("*.log")}
+        for log in sorted(logs, key=lambda path: path.stat().st_mtime)[-2:]:
+            report.sections.append((log.name, log.read_text("utf-8")[-_TOLD:]))
+    return report
 
 
 @pytest.fixture(scope="session")

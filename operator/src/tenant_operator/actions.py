@@ -13,6 +13,7 @@ from tenant_operator import manifests
 from tenant_operator.cluster import Cluster
 from tenant_operator.domain import FINALIZER, StreamState, TenantObject, WantedStream, micro_time
 from tenant_operator.errors import ConflictError
+from tenant_operator.last_seen import LastSeen
 from tenant_operator.manifests import Regarding
 from tenant_operator.metrics import ACTIONS
 from tenant_operator.objects import Objects
@@ -53,12 +54,12 @@ class Actions:
         self._records = records
         self._objects = objects
         # Name to the tenant that it was made for.
-        self._secrets: dict[str, str | None] = {}
+        self._secrets = LastSeen[str | None]()
 
     async def refresh(self) -> None:
         """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are."""
         await self._streams.refresh()
-        self._secrets = await self._cluster.credentials()
+        await self._secrets.look(self._cluster.credentials)
 
     def stream(self, tenant: TenantObject) -> StreamState:
         """What there is of a tenant's stream, as of the last look and what was done since."""
@@ -79,8 +80,10 @@ class Actions:
                 await self._put_stream(stream)
             case DropStream(slug):
                 await self._streams.drop(slug)
-                await self._cluster.delete_secret(manifests.secret_name(slug))
-                self._secrets.pop(manifests.secret_name(slug), None)
+                name = manifests.secret_name(slug)
+                with self._secrets.changing(name):
+                    await self._cluster.delete_secret(name)
+                    self._secrets.drop(name)
             case Publish(record):
                 await self._records.publish(record)
             case Forget():
@@ -107,18 +110,18 @@ class Actions:
             password = None
         if password is None:
             password = secrets.token_urlsafe(32)
-            await self._cluster.put_secret(
-                manifests.credentials_secret(
-                    stream.slug,
-                    tenant_id,
-                    self._settings.namespace,
-                    password,
-                    bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
-                    protocol=self._kafka.security_protocol,
-                )
+            secret = manifests.credentials_secret(
+                stream.slug,
+                tenant_id,
+                self._settings.namespace,
+                password,
+                bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
+                protocol=self._kafka.security_protocol,
             )
-            reached("operator.secret-made")
-        self._secrets[name] = tenant_id
+            with self._secrets.changing(name):
+                await self._cluster.put_secret(secret)
+                reached("operator.secret-made")
+                self._secrets.put(name, tenant_id)
         await self._streams.put(stream, password)
 
     async def announce(self, about: Regarding, event: Announce) -> None:

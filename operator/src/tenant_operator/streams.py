@@ -26,6 +26,7 @@ from tenant_operator import stream_requests
 from tenant_operator.batching import Batches
 from tenant_operator.domain import StreamState, TopicState, WantedStream
 from tenant_operator.kafka_admin import GONE, HOUR_MS, THERE, every_rule, partitions_by_topic, settle
+from tenant_operator.last_seen import LastSeen
 from tenant_operator.manifests import kafka_user
 from tenant_operator.stream_requests import Put, principal, rules
 
@@ -47,15 +48,13 @@ class Streams:
         # Its own rights are given by whoever made its user.
         self._parts = [part for part in PARTS if part != kafka.username] if grants else []
         self._admin: AdminClient | None = None
-        self._states: dict[str, StreamState] = {}
-        # Those that were changed since the last look began: it may have seen them before.
-        self._changed: set[str] = set()
+        self._states = LastSeen[StreamState]()
         self._puts = Batches[Put, StreamState](self._put, most=_MOST)
         self._drops = Batches[str, None](self._drop, most=_MOST)
 
     def state(self, slug: str) -> StreamState:
         """What exists of a tenant's stream in Kafka; `secret` is not known here and False."""
-        return self._states.get(slug, StreamState())
+        return self._states.get(slug) or StreamState()
 
     async def prepare(self) -> None:
         """Makes the platform's own topics that are missing, and gives its parts their rights."""
@@ -63,24 +62,19 @@ class Streams:
 
     async def refresh(self) -> None:
         """Looks at all tenants' topics, users and ACLs."""
-        self._changed.clear()
-        found = await asyncio.to_thread(self._look)
-        for slug in self._changed:
-            found.pop(slug, None)
-            if slug in self._states:
-                found[slug] = self._states[slug]
-        self._states = found
+        await self._states.look(lambda: asyncio.to_thread(self._look))
 
     async def put(self, stream: WantedStream, password: str) -> None:
         """Makes what is missing or differs; a user that exists gets this password."""
-        self._changed.add(stream.slug)
-        self._states[stream.slug] = await self._puts.do(Put(stream, self.state(stream.slug), password))
+        with self._states.changing(stream.slug):
+            state = await self._puts.do(Put(stream, self.state(stream.slug), password))
+            self._states.put(stream.slug, state)
 
     async def drop(self, slug: str) -> None:
         """Takes away access first, so that no client sees its topic vanish, then user and topics."""
-        self._changed.add(slug)
-        await self._drops.do(slug)
-        self._states.pop(slug, None)
+        with self._states.changing(slug):
+            await self._drops.do(slug)
+            self._states.drop(slug)
 
     def _put(self, wanted: Sequence[Put]) -> Sequence[StreamState | Exception]:
         return stream_requests.put(self._client(), wanted)

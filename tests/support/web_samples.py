@@ -221,6 +221,7 @@ def place(starts_at: dt.datetime, *, offered: bool = False, **changes: Any) -> d
         "staff_id": None,
         "staff": [NamedAnswer(id=ADA, name="Ada")] if offered else [],
         "price": PRICE,
+        "questions": [],
         "offer": offer if offered else None,
         "manage_url": None,
         "url": f"http://slotwright.test/waitlist/{TOKEN}",

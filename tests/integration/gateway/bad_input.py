@@ -108,11 +108,13 @@ def wrong_requests(document: Document, method: str, operation: Document, good: G
     query = good.query | {"bogus": "1"}
     yield Bad("an unknown parameter", replace(good, query=query), pointer="?bogus")
     if "requestBody" in operation:
-        ((kind, part),) = operation["requestBody"]["content"].items()
+        taken = operation["requestBody"]
+        ((kind, part),) = taken["content"].items()
         if kind == "text/calendar":
             yield from _calendars(good)
         else:
-            yield from _bodies(resolved(part["schema"], document), document, good)
+            schema = resolved(part["schema"], document)
+            yield from _bodies(schema, document, good, optional=not taken.get("required", False))
     elif method in {"POST", "PUT", "PATCH"}:
         yield Bad("a field of a body that is not read", good, pointer="/bogus", content=b'{"bogus": 1}')
         yield Bad("a list for a body that is not read", good, pointer="/", content=b"[1]")
@@ -194,12 +196,13 @@ def _header(name: str, good: Good) -> Iterator[Bad]:
         raise AssertionError(f"no faults are known for the header {name}")
 
 
-def _bodies(schema: Document, document: Document, good: Good) -> Iterator[Bad]:
+def _bodies(schema: Document, document: Document, good: Good, *, optional: bool) -> Iterator[Bad]:
     yield from _too_large(good)
     raw = good.sign is not None
     unread: tuple[int, ...] = (400,) if raw else (400, 422)
+    nothing = (("no body", b""), ("null", b"null"))
     for what, content in (
-        ("no body", b""),
+        *(() if optional else nothing),
         ("no JSON", b"{"),
         ("a form", b"name=Ada"),
         ("no UTF-8", b'{"name": "\xff"}'),
@@ -207,7 +210,6 @@ def _bodies(schema: Document, document: Document, good: Good) -> Iterator[Bad]:
         ("a number too long to read", b'{"name": ' + b"1" * 5000 + b"}"),
         ("a list", b"[]"),
         ("a text", b'"x"'),
-        ("null", b"null"),
     ):
         yield Bad(what, good, unread, pointer=None if raw else "/", content=content)
     if raw:

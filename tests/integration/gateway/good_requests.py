@@ -161,8 +161,8 @@ def _place(site: Site) -> Good:
 
 @_good("POST", "/v1/public/waitlist/{token}/accept")
 def _take(site: Site) -> Good:
-    """There is nothing to take: what it answers is no fault of the request's."""
-    return Good({"token": site.mine.place()["token"]}, headers=_keyed(), granted=_CLOSED)
+    body = {"answers": [{"question_id": site.mine.question, "answer": "No"}]}
+    return Good({"token": site.mine.offered_place()["token"]}, body=body, headers=_keyed())
 
 
 # sign-in

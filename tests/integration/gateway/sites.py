@@ -84,11 +84,18 @@ class Business:
         """On the waitlist, for a day behind the booking window: nothing is offered."""
         return self.platform.create(f"/v1/public/{self.tenant.slug}/waitlist", self.waiting())
 
+    def offered_place(self) -> dict[str, Any]:
+        """On the waitlist, and offered a time by hand."""
+        place = self.place()
+        body = {"starts_at": self.slots.pop(), "staff_id": self.staff}
+        self.platform.create(f"/v1/waitlist/{place['id']}/offer", body, self.owner)
+        return place
+
     def waiting(self) -> dict[str, Any]:
         day = datetime.now(UTC) + timedelta(days=300)
         body = self.booking(**{"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat()})
         self.slots.append(body.pop("starts_at"))
-        body.pop("answers", None)  # who waits is not asked
+        del body["answers"]  # asked of whoever accepts
         return body
 
     def series(self) -> str:

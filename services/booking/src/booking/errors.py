@@ -1,6 +1,13 @@
 """Problems that only booking has."""
 
-from servicekit.errors import Conflict, Forbidden
+from servicekit.errors import Conflict, Forbidden, Invalid
+
+
+class WrongAnswers(Invalid):
+    """Of the service's questions some are answered wrongly, or not at all; to clients a fault like any other.
+
+    A type of its own for booking.waitlist: whoever takes an offer can put it right, and the offer stands.
+    """
 
 
 class SlotTaken(Conflict):

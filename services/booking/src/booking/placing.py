@@ -140,8 +140,7 @@ async def place(
     offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id, asked)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
-    # Who waited is not asked: the time is kept for minutes only, and their wish was made before.
-    answers = () if wanted.source == "waitlist" else answered(offer.questions, wanted.answers)
+    answers = answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
     finish: Callable[[], Awaitable[None]] | None = None
     if wanted.hold_id is None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from booking.domain import Answered
+from booking.errors import WrongAnswers
 from contracts.business import Question
-from servicekit.errors import FieldError, Invalid
+from servicekit.errors import FieldError
 
 MAX_ANSWER = 2000
 """Characters of a text."""
@@ -25,7 +26,7 @@ class Given:
 
 
 def answered(questions: Sequence[Question], given: Sequence[Given]) -> tuple[Answered, ...]:
-    """The answers in the order of the questions. Raises Invalid, naming each fault by its place in `/answers`."""
+    """The answers in the order of the questions. Raises WrongAnswers: each fault by its place in `/answers`."""
     errors: list[FieldError] = []
     known = {question.question_id: question for question in questions}
     found: dict[UUID, str | bool] = {}
@@ -46,7 +47,7 @@ def answered(questions: Sequence[Question], given: Sequence[Given]) -> tuple[Ans
         if question.required and question.question_id not in found
     ]
     if errors:
-        raise Invalid(errors[0].detail, errors=tuple(errors))
+        raise WrongAnswers(errors[0].detail, errors=tuple(errors))
     return _kept(questions, found)
 
 

@@ -5,6 +5,7 @@ its own: the time is kept under the same constraint as every booking, so that no
 book it meanwhile; hold, offer and event are one transaction. Who changes an entry locks it first, before resources.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,8 +13,9 @@ from uuid import UUID
 from booking import allocations, catalog, placing, store, waitlist_store
 from booking.availability import Slot, Span
 from booking.domain import Appointment, Customer, Offer
-from booking.errors import HoldExpired, OfferExpired, SlotTaken
+from booking.errors import HoldExpired, OfferExpired, SlotTaken, WrongAnswers
 from booking.placing import BookingRequest, HoldRequest
+from booking.questions import Given
 from booking.waiting import (
     IN_LINE,
     LOOK_EVERY,
@@ -164,10 +166,12 @@ async def offer(
     return made
 
 
-async def accept(conn: Connection, tenant: TenantChanged, entry_id: UUID, now: datetime) -> Appointment:
-    """Books what the entry is offered; repeated, it answers the appointment as it stands.
+async def accept(
+    conn: Connection, tenant: TenantChanged, entry_id: UUID, given: Sequence[Given], now: datetime
+) -> Appointment:
+    """Books what the entry is offered; repeated, it answers the appointment as it stands, whatever is `given`.
 
-    Raises NotFound, OfferExpired, QuotaExceeded.
+    Raises NotFound, OfferExpired, WrongAnswers, QuotaExceeded.
     """
     tenant_id = tenant.tenant_id
     entry = await locked(conn, tenant_id, entry_id)
@@ -193,11 +197,14 @@ async def accept(conn: Connection, tenant: TenantChanged, entry_id: UUID, now: d
         timezone=entry.timezone,
         hold_id=slot.hold_id,
         source="waitlist",
+        answers=given,
     )
     try:
         appointment = await placing.place(
             conn, tenant, wanted, now, customer=customer, appointment_id=slot.offer_id
         )
+    except WrongAnswers:  # can be put right while the offer stands
+        raise
     except (HoldExpired, Invalid):  # run out, or the service is no longer offered
         raise OfferExpired(
             "This time can no longer be taken. You are told when there is another one."

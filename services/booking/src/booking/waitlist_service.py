@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from booking import allocations, catalog, reminders, store, waitlist, waitlist_store
 from booking.domain import Customer, Offer, Resource
 from booking.managing import Booked
+from booking.questions import Given
 from booking.waiting import Entry, EntryState, SlotOffer, standing
 from booking.waitlist import JoinRequest
 from contracts.platform import TenantChanged
@@ -114,16 +115,20 @@ class WaitlistService:
         return view
 
     async def accept(
-        self, token: str, key: IdempotencyKey | None, answer: Callable[[Booked], BaseModel]
+        self,
+        token: str,
+        key: IdempotencyKey | None,
+        given: Sequence[Given],
+        answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
-        """Books the offered time. Raises NotFound, OfferExpired, QuotaExceeded, TenantSuspended."""
+        """Books the offered time. Raises NotFound, OfferExpired, WrongAnswers, QuotaExceeded, TenantSuspended."""
         tenant_id, entry_id = self._parse(token)
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                appointment = await waitlist.accept(conn, tenant, entry_id, self._clock())
+                appointment = await waitlist.accept(conn, tenant, entry_id, given, self._clock())
                 return answer(Booked.of(tenant_id, appointment, self._appointments, self._public_url))
 
             return await once(conn, tenant_id, key, effect)

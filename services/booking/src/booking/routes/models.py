@@ -59,14 +59,21 @@ class AnswerBody(Body):
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "boolean"}]}),
     ] = Field(description="A text, one of the choices, or true or false for a checkbox.")
 
+    def given(self) -> Given:
+        """As booking.questions takes it."""
+        return Given(self.question_id, self.answer)
+
+
+Answers = Annotated[
+    list[AnswerBody], Field(max_length=50, description="To the questions that the service asks.")
+]
+
 
 class BookingBody(SlotBody):
     customer: CustomerBody
     consent: ConsentBody
     timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
-    answers: list[AnswerBody] = Field(
-        default_factory=list, max_length=50, description="To the questions that the service asks."
-    )
+    answers: Answers = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _sms_needs_a_number(self) -> Self:
@@ -91,7 +98,7 @@ class BookingBody(SlotBody):
             hold_id=hold_id,
             source=source,
             notes=notes,
-            answers=[Given(item.question_id, item.answer) for item in self.answers],
+            answers=[item.given() for item in self.answers],
         )
 
 

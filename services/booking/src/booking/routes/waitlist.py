@@ -10,11 +10,19 @@ from pydantic import ConfigDict, Field, model_validator
 from booking.domain import Customer
 from booking.routes.deps import PublicBusiness, Waitlist
 from booking.routes.managed import BusinessAnswer, NamedAnswer
-from booking.routes.models import BookedAnswer, ConsentBody, CustomerAnswer, CustomerBody, StartsAt
+from booking.routes.models import (
+    Answers,
+    BookedAnswer,
+    ConsentBody,
+    CustomerAnswer,
+    CustomerBody,
+    StartsAt,
+)
 from booking.waiting import EntryState, SlotOffer
 from booking.waitlist import JoinRequest
 from booking.waitlist_service import Listed, Waiting
 from contracts.booking import Consent
+from contracts.business import Question
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit.errors import Invalid
@@ -100,6 +108,26 @@ class OfferAnswer(Answer):
         )
 
 
+class QuestionAnswer(Answer):
+    """A question as the business's public page tells it."""
+
+    id: UUID
+    label: str
+    kind: str
+    choices: list[str]
+    required: bool
+
+    @classmethod
+    def of(cls, question: Question) -> "QuestionAnswer":
+        return cls(
+            id=question.question_id,
+            label=question.label,
+            kind=question.kind,
+            choices=question.choices,
+            required=question.required,
+        )
+
+
 class WaitingAnswer(WindowAnswer):
     """A place on the waitlist. The token is its key: whoever holds it may take what is offered, or leave.
 
@@ -115,6 +143,7 @@ class WaitingAnswer(WindowAnswer):
     staff_id: UUID | None
     staff: list[NamedAnswer] = Field(description="The names of those who are wished for or offered.")
     price: Money
+    questions: list[QuestionAnswer] = Field(description="What the service asks now of whoever accepts.")
     offer: OfferAnswer | None
     manage_url: str | None = Field(description="The appointment's link, once it is booked.")
     url: str
@@ -134,6 +163,7 @@ class WaitingAnswer(WindowAnswer):
             staff_id=entry.staff_id,
             staff=[NamedAnswer(id=one.resource_id, name=one.name) for one in waiting.people],
             price=Money(amount=service.price_amount, currency=service.currency),
+            questions=[QuestionAnswer.of(question) for question in service.questions],
             offer=OfferAnswer.of(waiting.slot),
             manage_url=waiting.booked.manage_url if waiting.booked else None,
             url=waiting.url,
@@ -172,6 +202,10 @@ class EntryAnswer(WindowAnswer):
         )
 
 
+class AcceptBody(Body):
+    answers: Answers = Field(default_factory=list)
+
+
 class OfferBody(Body):
     starts_at: StartsAt
     staff_id: UUID | None = Field(default=None, description="Without it whoever is free and least busy.")
@@ -195,9 +229,15 @@ async def leave(token: Token, waitlist: Waitlist) -> WaitingAnswer:
 
 
 @links.post("/{token}/accept", status_code=201, response_model=BookedAnswer)
-async def accept(token: Token, key: Idempotency, waitlist: Waitlist) -> Response:
-    """Books the time that is offered. Repeated, it answers the same appointment."""
-    return respond(await waitlist.accept(token, key, BookedAnswer.of))
+async def accept(
+    token: Token, key: Idempotency, waitlist: Waitlist, body: AcceptBody | None = None
+) -> Response:
+    """Books the time that is offered; the body may be left out where no answer is required.
+
+    Repeated, it answers the same appointment.
+    """
+    given = [item.given() for item in body.answers] if body else []
+    return respond(await waitlist.accept(token, key, given, BookedAnswer.of))
 
 
 @router.get("")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -186,3 +187,50 @@ def test_who_finds_nothing_free_joins_the_waitlist_and_leaves_it(site: Site) -> 
         left = customer.submit(joined, f"{link}/leave")
         assert "You are no longer on the waitlist." in left.text, left.text
         assert f"{link}/leave" not in left.text
+
+
+def test_who_is_offered_a_time_answers_what_the_service_asks(site: Site) -> None:
+    """The offer is made by hand, for tomorrow, to somebody who waits behind the booking window."""
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant)
+    questions = [
+        {"label": "Which dog?", "kind": "text", "required": True},
+        {"label": "Length", "kind": "choice", "choices": ["short", "long"]},
+    ]
+    path = f"/v1/services/{service_id}"
+    kept = site.call(tenant, "GET", path)
+    body = {name: kept[name] for name in (*SERVICE.keys() - {"price"}, "staff_ids")}
+    body |= {"price_amount": kept["price"]["amount"], "questions": questions}
+    told = site.call(tenant, "PUT", path, json=body)["questions"]
+    days = [dt.datetime.now(LISBON).date() + dt.timedelta(days=days) for days in (1, 90)]
+    pages = [f"/b/{tenant.slug}?service={service_id}&date={day.isoformat()}" for day in days]
+    with site.browser() as customer:
+        joined = customer.submit(customer.get(pages[1]), f"/b/{tenant.slug}/waitlist", CUSTOMER)
+        link = joined.url.path
+        (entry,) = site.call(tenant, "GET", "/v1/waitlist")["items"]
+        slot = {"starts_at": slots(customer.get(pages[0]))[0]}
+        site.call(tenant, "POST", f"/v1/waitlist/{entry['id']}/offer", json=slot)
+
+        def place() -> dict[str, Any]:
+            found: dict[str, Any] = site.call(tenant, "GET", f"/v1/public{link}")
+            return found
+
+        until(lambda: place()["questions"], "booking knows the questions")
+        assert place()["questions"] == told, "as the service itself tells them"
+        dog, length = (f"question-{item['id']}" for item in told)
+        offered = customer.get(link)
+        missing = customer.submit(offered, f"{link}/accept", {length: "long"})
+        assert missing.status_code == 422
+        assert f'id="{dog}-fault">This is needed.' in missing.text, missing.text
+        assert "<option selected>long</option>" in missing.text
+        wrong = customer.submit(missing, f"{link}/accept", {dog: "Rex", length: "medium"})
+        assert f'id="{length}-fault">This is none of the choices.' in wrong.text, wrong.text
+        assert 'value="Rex"' in wrong.text
+        assert site.appointments(tenant) == []
+        taken = customer.submit(wrong, f"{link}/accept", {dog: "Rex", length: "long"})
+        assert "You are booked" in taken.text, taken.text
+    (booked,) = site.call(tenant, "GET", "/v1/appointments")["items"]
+    assert [(item["label"], item["answer"]) for item in booked["answers"]] == [
+        ("Which dog?", "Rex"),
+        ("Length", "long"),
+    ]

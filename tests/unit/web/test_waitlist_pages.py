@@ -6,7 +6,17 @@ import pytest
 
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from unit.web.test_booking_pages import BUSINESS, FREE, LISBON, NINE, PICKER
+from unit.web.test_booking_pages import (
+    BUSINESS,
+    DOG,
+    FREE,
+    LENGTH,
+    LISBON,
+    NINE,
+    PICKER,
+    QUESTIONS,
+    RULES,
+)
 
 JOIN = "POST /v1/public/riverside/waitlist"
 LINK = f"/waitlist/{samples.TOKEN}"
@@ -90,27 +100,89 @@ async def test_an_offered_time_is_shown_and_taken(gateway: Script, browser: Brow
     assert ">09:00</time>" in page
     assert "08:00. After that it goes to the next in line." in page
     assert "<dd>Ada</dd>" in page
+    assert 'class="field"' not in page, "nothing is asked"
     gateway.on(ACCEPT, samples.booked(NINE), 201)
     taken = await browser.submit(LINK, f"{LINK}/accept")
     assert taken.headers["location"] == f"/appointments/{samples.TOKEN}?booked=1"
-    assert gateway.asked(ACCEPT)[0].headers["idempotency-key"]
+    (asked,) = gateway.asked(ACCEPT)
+    assert asked.headers["idempotency-key"]
+    assert asked.body is None
 
 
-@pytest.mark.parametrize(
-    ("status", "slug", "words"),
-    [
-        (409, "offer-expired", "There is no offer to take, or no longer."),
-        (403, "quota-exceeded", "The plan Pro allows 10 bookings a month; 10 are used."),
-    ],
-)
-async def test_an_offer_that_cannot_be_taken_says_why(
-    gateway: Script, browser: Browser, status: int, slug: str, words: str
-) -> None:
+async def test_an_offer_that_has_run_out_says_so(gateway: Script, browser: Browser) -> None:
     gateway.on(PLACE, samples.place(NINE, offered=True))
-    gateway.refuse(ACCEPT, status, slug, words)
+    gateway.refuse(ACCEPT, 409, "offer-expired", "There is no offer to take, or no longer.")
     answer = await browser.submit(LINK, f"{LINK}/accept")
     assert answer.headers["location"] == LINK
-    assert words in (await browser.get(LINK)).text
+    assert "There is no offer to take, or no longer." in (await browser.get(LINK)).text
+
+
+def asking(gateway: Script) -> None:
+    """A time is offered, of a service that has questions."""
+    gateway.on(PLACE, samples.place(NINE, offered=True, questions=QUESTIONS))
+    gateway.on(ACCEPT, samples.booked(NINE), 201)
+
+
+async def test_what_the_service_asks_is_asked_and_answered(gateway: Script, browser: Browser) -> None:
+    asking(gateway)
+    page = (await browser.get(LINK)).text
+    assert "Which &lt;dog&gt;?" in page
+    assert "<option>long</option>" in page
+    assert 'role="alert"' not in page
+    typed = {f"question-{DOG}": "Rex", f"question-{LENGTH}": "", f"question-{RULES}": "yes"}
+    taken = await browser.submit(LINK, f"{LINK}/accept", typed)
+    assert taken.headers["location"] == f"/appointments/{samples.TOKEN}?booked=1"
+    assert gateway.asked(ACCEPT)[0].body == {
+        "answers": [{"question_id": str(DOG), "answer": "Rex"}, {"question_id": str(RULES), "answer": True}]
+    }
+
+
+async def test_what_is_left_open_or_refused_is_said_at_its_field_and_the_rest_is_kept(
+    gateway: Script, browser: Browser
+) -> None:
+    asking(gateway)
+    missing = await browser.submit(LINK, f"{LINK}/accept", {f"question-{LENGTH}": "long"})
+    assert missing.status_code == 422
+    assert f'id="question-{DOG}-fault">This is needed.' in missing.text
+    assert f'id="question-{RULES}-fault">This is needed.' in missing.text
+    assert "<option selected>long</option>" in missing.text
+    assert gateway.asked(ACCEPT) == []
+    gateway.refuse(ACCEPT, 422, "invalid", "…", answers__1__answer="is none of the choices")
+    typed = {f"question-{DOG}": "<Rex>", f"question-{LENGTH}": "medium", f"question-{RULES}": "yes"}
+    refused = await browser.submit(LINK, f"{LINK}/accept", typed)
+    assert refused.status_code == 422
+    assert f'id="question-{LENGTH}-fault">This is none of the choices.' in refused.text
+    assert 'value="&lt;Rex&gt;"' in refused.text
+    assert "Take this time" in refused.text
+    gateway.refuse(ACCEPT, 422, "invalid", "…", answers="'Whose dog?' needs an answer")
+    asked_since = await browser.submit(LINK, f"{LINK}/accept", typed)
+    assert "&#39;Whose dog?&#39; needs an answer." in asked_since.text, "there is no field yet to say it at"
+
+
+async def test_a_plan_without_room_is_said_and_what_was_typed_is_kept(
+    gateway: Script, browser: Browser
+) -> None:
+    asking(gateway)
+    words = "The plan Pro allows 10 bookings a month; 10 are used."
+    gateway.refuse(ACCEPT, 403, "quota-exceeded", words)
+    typed = {f"question-{DOG}": "Rex", f"question-{RULES}": "yes"}
+    answer = await browser.submit(LINK, f"{LINK}/accept", typed)
+    assert answer.status_code == 403
+    assert words in answer.text
+    assert 'value="Rex"' in answer.text
+
+
+async def test_who_sends_the_form_again_is_led_to_the_appointment(gateway: Script, browser: Browser) -> None:
+    """By the back button, say, with nothing filled in: it is booked, so that nothing is asked any more."""
+    asking(gateway)
+    link = f"http://slotwright.test/appointments/{samples.TOKEN}"
+    shown = [
+        samples.place(NINE, offered=True, questions=QUESTIONS),
+        samples.place(NINE, state="booked", questions=QUESTIONS, manage_url=link),
+    ]
+    gateway.on(PLACE, lambda _call: (200, shown.pop(0)))
+    again = await browser.submit(LINK, f"{LINK}/accept")
+    assert again.headers["location"] == f"/appointments/{samples.TOKEN}?booked=1"
 
 
 async def test_who_waits_can_leave(gateway: Script, browser: Browser) -> None:

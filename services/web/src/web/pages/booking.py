@@ -5,7 +5,6 @@ is held while its form is filled in.
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -13,7 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web import times
+from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import free_week, named
@@ -171,7 +170,7 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
         minutes_left=_minutes_left(form.get("until")),
         back=_picker(slug, form, times.local(starts_at, zone).date().isoformat()),
         form=form,
-        question_field=question_field,
+        question_field=questions.field,
         key=str(new_id()),
     )
 
@@ -189,9 +188,9 @@ def _minutes_left(until: str) -> int | None:
 async def book(request: Request, slug: Slug, site: Site) -> Response:
     form = await read_form(request)
     business = await _business(site, slug)
-    questions = (named(business["services"], form.get("service")) or {"questions": []})["questions"]
+    asked = (named(business["services"], form.get("service")) or {"questions": []})["questions"]
     form.require("name", "email")
-    form.require(*(question_field(item) for item in questions if item["required"]))
+    questions.require(form, asked)
     if form.checked("consent_sms") and not form.get("phone"):
         form.faults["phone"] = "A number is needed for text messages."
     if form.faults:
@@ -200,11 +199,11 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
         answer = await site.gateway.call(
             "POST",
             f"/v1/public/{slug}/appointments",
-            body=_booking(form, questions),
+            body=_booking(form, asked),
             idempotency_key=form.get("key") or str(new_id()),
         )
     except ApiProblem as problem:
-        return await _refused(request, slug, site, form, problem, _answers(questions, form))
+        return await _refused(request, slug, site, form, problem, questions.places(form, asked))
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
 
 
@@ -214,7 +213,7 @@ async def _refused(
     site: Web,
     form: Form,
     problem: ApiProblem,
-    answers: list[tuple[dict[str, Any], str | bool]],
+    places: dict[str, str],
 ) -> Response:
     if problem.slug == "slot-taken":
         return site.pages.redirect(request, _picker(slug, form), _TAKEN, failed=True)
@@ -224,29 +223,11 @@ async def _refused(
         return await _details(request, slug, site, form, 409)
     if problem.status not in {403, 409, 422}:
         raise problem
-    places = {f"/answers/{place}": question_field(item) for place, (item, _) in enumerate(answers)}
     form.absorb(problem, _FIELDS | places)
     return await _details(request, slug, site, form, problem.status)
 
 
-def question_field(question: Mapping[str, Any]) -> str:
-    """The form's field for a question."""
-    return f"question-{question['id']}"
-
-
-def _answers(questions: list[dict[str, Any]], form: Form) -> list[tuple[dict[str, Any], str | bool]]:
-    """What was answered, in the order in which it is sent."""
-    given: list[tuple[dict[str, Any], str | bool]] = []
-    for item in questions:
-        name = question_field(item)
-        if item["kind"] == "checkbox":
-            given.append((item, form.checked(name)))
-        elif form.get(name):
-            given.append((item, form.get(name)))
-    return given
-
-
-def _booking(form: Form, questions: list[dict[str, Any]]) -> dict[str, Any]:
+def _booking(form: Form, asked: list[dict[str, Any]]) -> dict[str, Any]:
     customer = {name: form.get(name) for name in ("name", "email", "phone") if form.get(name)}
     body: dict[str, Any] = {
         "service_id": form.get("service"),
@@ -254,9 +235,7 @@ def _booking(form: Form, questions: list[dict[str, Any]]) -> dict[str, Any]:
         "customer": customer,
         "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
     }
-    if answers := [
-        {"question_id": item["id"], "answer": answer} for item, answer in _answers(questions, form)
-    ]:
+    if answers := questions.answers(form, asked):
         body["answers"] = answers
     optional = {"staff_id": "staff", "hold_id": "hold", "timezone": "timezone"}
     return body | {name: form.get(field) for name, field in optional.items() if form.get(field)}

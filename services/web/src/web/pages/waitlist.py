@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web import times
+from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.pages.booking import Slug, picker_page
@@ -65,11 +65,18 @@ async def _place(site: Web, token: str) -> dict[str, Any]:
 
 @router.get("/waitlist/{token}")
 async def show(request: Request, token: Token, site: Site) -> Response:
+    return await _page(request, token, site, Form())
+
+
+async def _page(request: Request, token: str, site: Web, form: Form, status: int = 200) -> Response:
     place = await _place(site, token)
     named = place["offer"]["staff_ids"] if place["offer"] else [place["staff_id"]]
     return site.pages.render(
         request,
         "waitlist/show.html",
+        status=status,
+        form=form,
+        question_field=questions.field,
         place=place,
         token=token,
         zone=times.zone_or(place["timezone"], place["business"]["timezone"]),
@@ -81,13 +88,27 @@ async def show(request: Request, token: Token, site: Site) -> Response:
 @router.post("/waitlist/{token}/accept")
 async def accept(request: Request, token: Token, site: Site) -> Response:
     form = await read_form(request)
-    key = form.get("key") or str(new_id())
+    place = await _place(site, token)
+    asked = place["questions"]
+    if place["offer"]:  # else the API says how it stands: it may be booked already
+        questions.require(form, asked)
+    if form.faults:
+        return await _page(request, token, site, form, 422)
+    answers = questions.answers(form, asked)
     try:
-        answer = await site.gateway.call("POST", f"/v1/public/waitlist/{token}/accept", idempotency_key=key)
+        answer = await site.gateway.call(
+            "POST",
+            f"/v1/public/waitlist/{token}/accept",
+            body={"answers": answers} if answers else None,
+            idempotency_key=form.get("key") or str(new_id()),
+        )
     except ApiProblem as problem:
-        if problem.status not in {403, 409}:
+        if problem.status == 409:
+            return site.pages.redirect(request, f"/waitlist/{token}", problem.detail, failed=True)
+        if problem.status not in {403, 422}:
             raise
-        return site.pages.redirect(request, f"/waitlist/{token}", problem.detail, failed=True)
+        form.absorb(problem, questions.places(form, asked))
+        return await _page(request, token, site, form, problem.status)
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
 
 

@@ -27,7 +27,7 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from scheduler.settings import SchedulerSettings
-from scheduler.workers import TimerLoop
+from scheduler.workers import Stragglers, TimerLoop
 from servicekit.db import Database
 from servicekit.health import Heartbeat
 from servicekit.settings import DatabaseSettings
@@ -70,9 +70,10 @@ async def slotwright(jobs: int) -> Drain:
     async with db.worker() as conn:
         await conn.execute("SELECT 1")
     loop = Watched(db, jobs)
+    loops = (loop, Stragglers(loop, look_seconds=SchedulerSettings().look_seconds))
 
     async def drain() -> History:
-        await loop.run(loop.stop, Heartbeat(loop.name, limit=60))
+        await asyncio.gather(*(each.run(loop.stop, Heartbeat(each.name, limit=60)) for each in loops))
         return loop.history
 
     return drain

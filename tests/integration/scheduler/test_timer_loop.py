@@ -6,13 +6,15 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from integration.scheduler.world import World, requested
 from scheduler import store
-from scheduler.workers import TimerLoop
+from scheduler.workers import Stragglers, TimerLoop
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from servicekit.ids import new_id
+from servicekit.settings import DatabaseSettings
 
 _HELD = "SELECT FROM timer WHERE tenant_id = %s ORDER BY due_at LIMIT 1 FOR UPDATE"
 
@@ -68,39 +70,71 @@ async def test_a_batch_is_told_in_the_order_of_its_times(world: World, db: Datab
     assert fired(world, tenant_id) == sorted(times)
 
 
-async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_look(
+async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_look_back(
     world: World, db: Database
 ) -> None:
     """It lies before where the loop has come to."""
     now = utc_now()
     times = [now - timedelta(minutes=minute) for minute in (3, 2, 1)]
     tenant_id = await set_timers(db, times)
-    loop = TimerLoop(db, look_seconds=0.01, batch_size=2)
+    loop = TimerLoop(db, batch_size=2)
     with psycopg.connect(world.admin_url) as other:
         other.execute(_HELD, (tenant_id,))
-        while len(fired(world, tenant_id)) < 2:
-            await loop.turn()
-        await loop.turn()
+        while await loop.turn() == 0:
+            pass
+        await loop.look_back()
         assert fired(world, tenant_id) == times[1:]
-    while len(fired(world, tenant_id)) < 3:
-        await loop.turn()
+    await loop.turn()
+    assert fired(world, tenant_id) == times[1:]
+    await loop.look_back()
     assert sorted(fired(world, tenant_id)) == times
 
 
-async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_next_look(
+async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_next_look_back(
     world: World, db: Database
 ) -> None:
     """Not before it: a turn begins where the last one came to, as there may be much dead before."""
-    elapsed = [0.0]
-    loop = TimerLoop(db, look_seconds=60, monotonic=lambda: elapsed[0])
+    loop = TimerLoop(db)
     await loop.turn()
     late = utc_now() - timedelta(minutes=30)
     tenant_id = await set_timers(db, [late])
     await loop.turn()
     assert fired(world, tenant_id) == []
-    elapsed[0] += 60
-    await loop.turn()
+    await Stragglers(loop).turn()
     assert fired(world, tenant_id) == [late]
+
+
+async def test_a_flood_of_times_that_the_loop_has_passed_is_fired_by_its_next_turns(
+    world: World, db: Database
+) -> None:
+    """What was set after an outage, say: a look back takes a batch, and the loop goes on from there."""
+    loop = TimerLoop(db, batch_size=4)
+    await loop.turn()
+    now = utc_now()
+    times = [now - timedelta(seconds=second) for second in range(1, 30)]
+    tenant_id = await set_timers(db, times)
+    await loop.look_back()
+    assert len(fired(world, tenant_id)) == 4
+    while await loop.turn() == 0:
+        pass
+    assert sorted(fired(world, tenant_id)) == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"),
+    [(0.001, 1), (0.04, 1), (0.5, 10), (2, 30)],
+    ids=["at once", "soon", "a share", "half a minute at most"],
+)
+async def test_looking_back_takes_a_twentieth_of_the_time_at_most(took: float, pause: float) -> None:
+    elapsed = [0.0]
+
+    class Slow(TimerLoop):
+        async def look_back(self) -> None:
+            elapsed[0] += took
+
+    no_database = Database(DatabaseSettings(database_url=SecretStr("postgresql://")), application="none")
+    look = Stragglers(Slow(no_database), look_seconds=1, monotonic=lambda: elapsed[0])
+    assert await look.turn() == pytest.approx(pause)
 
 
 async def test_it_sleeps_until_the_next_timer_to_the_millisecond_and_a_look_at_most(db: Database) -> None:

@@ -5,13 +5,15 @@ that other processes have set. Any number may run: a due timer is taken by one o
 nothing ran is fired late, with the time it was meant for; only when its appointment has begun meanwhile it is
 dropped, and counted.
 
-The index of due times begins with what has been fired, for as long as an old transaction elsewhere keeps the vacuum
-off: so a turn begins where the last one came to, and only now and then at the beginning (docs/adr/0016).
+The index of due times begins with what has been fired, for as long as the vacuum has not come for it, or an old
+transaction elsewhere keeps it off: so a turn begins where the last one came to, and only now and then another loop
+looks from the beginning, beside it (docs/adr/0016).
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client import Counter, Histogram
@@ -28,8 +30,8 @@ _PUT_AWAY = 1000
 _LANES = 2
 _MOST_BATCHES = 10
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_WHOLE_SHARE = 20
-_WHOLE_SECONDS = 30.0
+_SHARE = 20
+_MOST_SECONDS = 30.0
 """Looking from the beginning takes a twentieth of the time at most, but is done so often at least."""
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
@@ -50,18 +52,16 @@ class TimerLoop(Periodic):
         look_seconds: float = 1,
         batch_size: int = 500,
         clock: Clock = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("scheduler.timers", every=look_seconds)
         self._db = db
         self._look_seconds = look_seconds
         self._batch_size = batch_size
         self._clock = clock
-        self._monotonic = monotonic
         self._forget_at = clock()
         self._since = _BEGINNING
+        self._back_to: datetime | None = None
         self._upcoming: datetime | None = None
-        self._whole_at = monotonic()
 
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""
@@ -69,43 +69,54 @@ class TimerLoop(Periodic):
         if await self._fire():
             return self._until(self._upcoming)
         # Behind: while one batch waits for the database, the other is made ready.
-        ended = await asyncio.gather(*(self._fire_on() for _ in range(_LANES)), return_exceptions=True)
+        ended = await asyncio.gather(*(self._fire_batches() for _ in range(_LANES)), return_exceptions=True)
         for error in ended:
             if error is not None:
                 raise error
         return 0
 
-    async def _fire_on(self) -> None:
+    async def look_back(self) -> None:
+        """Fires one batch from the beginning: what was set late, or held by a process that died.
+
+        Where there is more, the next turn goes on with it. It may take long, and holds no turn up.
+        """
+        async with self._batch(_BEGINNING, self._clock()) as (_, taken):
+            pass
+        if self._is_full(taken):
+            self._back_to = taken.until
+            self.nudge()
+
+    async def _fire_batches(self) -> None:
         """Batches one after the other, until one is not full; at most so many that the loop's beat goes on."""
         for _ in range(_MOST_BATCHES):
             if await self._fire():
                 return
 
     async def _fire(self) -> bool:
-        """Fires one batch; whether that was all that is due."""
+        """Fires one batch, from where the last one came to; whether that was all that is due."""
         now = self._clock()
-        async with self._db.worker() as conn:
-            taken = await self._take(conn, now)
-            events = [event for event in taken.events if event.starts_at > now]
-            await outbox.publish(conn, "scheduler", *events, time=now)
-            all_fired = len(taken.events) < self._batch_size
+        since, self._back_to = self._back_to or self._since, None
+        async with self._batch(since, now) as (conn, taken):
+            all_fired = not self._is_full(taken)
             upcoming = await store.next_due(conn, now) if all_fired else None
-            faults.reached("scheduler.taken")
-        faults.reached("scheduler.fired")
         self._since = now if all_fired else taken.until
         self._upcoming = upcoming
-        _told(events, len(taken.events) - len(events), now)
         return all_fired
 
-    async def _take(self, conn: Connection, now: datetime) -> store.Taken:
-        begun = self._monotonic()
-        if begun < self._whole_at:
-            return await store.take_due(conn, self._since, now, self._batch_size)
-        self._whole_at = begun + self._look_seconds
-        taken = await store.take_due(conn, _BEGINNING, now, self._batch_size)
-        pause = min(_WHOLE_SHARE * (self._monotonic() - begun), _WHOLE_SECONDS)
-        self._whole_at = begun + max(self._look_seconds, pause)
-        return taken
+    @asynccontextmanager
+    async def _batch(self, since: datetime, now: datetime) -> AsyncIterator[tuple[Connection, store.Taken]]:
+        """Fires what is due, the longest overdue first, none that was due before `since`; once the block ends."""
+        async with self._db.worker() as conn:
+            taken = await store.take_due(conn, since, now, self._batch_size)
+            events = [event for event in taken.events if event.starts_at > now]
+            await outbox.publish(conn, "scheduler", *events, time=now)
+            yield conn, taken
+            faults.reached("scheduler.taken")
+        faults.reached("scheduler.fired")
+        _told(events, len(taken.events) - len(events), now)
+
+    def _is_full(self, taken: store.Taken) -> bool:
+        return len(taken.events) == self._batch_size
 
     def _until(self, upcoming: datetime | None) -> float:
         if upcoming is None:
@@ -129,3 +140,25 @@ def _told(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
     _FIRED.labels("overtaken").inc(overtaken)
     for event in events:
         _LATENESS.observe((now - event.due_at).total_seconds())
+
+
+class Stragglers(Periodic):
+    """Looks back for `timers`, as often as its share of the time allows."""
+
+    def __init__(
+        self,
+        timers: TimerLoop,
+        *,
+        look_seconds: float = 1,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__("scheduler.stragglers", every=look_seconds)
+        self._timers = timers
+        self._look_seconds = look_seconds
+        self._monotonic = monotonic
+
+    async def turn(self) -> float:
+        begun = self._monotonic()
+        await self._timers.look_back()
+        share = _SHARE * (self._monotonic() - begun)
+        return max(self._look_seconds, min(share, _MOST_SECONDS))

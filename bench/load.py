@@ -56,6 +56,7 @@ class _Connection(asyncio.Protocol):
     """One connection, one request at a time; our services always say how long an answer is."""
 
     def __init__(self) -> None:
+        self.is_lost = False
         self._got = b""
         self._answer: asyncio.Future[int] | None = None
         self._transport: asyncio.Transport | None = None
@@ -64,6 +65,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or ConnectionError("closed before the answer came"))
 
@@ -148,6 +150,8 @@ async def _opened(url: str, make: Request, rate: float, seconds: float) -> Run:
 
     async def one(due: float) -> None:
         async with room:
+            while idle and idle[-1].is_lost:  # a server closes what has been idle for a while
+                idle.pop()
             connection = idle.pop() if idle else await _connect(url)
             run.statuses[await connection.send(make())] += 1
             run.latencies.append(time.perf_counter() - due)

@@ -185,7 +185,7 @@ class Script:
         if UUID(value).int < 1 << 32:  # a reminder rule's
             return f"'{value}'"
         kind = self._fresh.setdefault(value, len(self._fresh) + 1)
-        return numbered_uuid(UUID(f"{kind:04x}{self._run:04x}-0000-7000-b000-000000000000"), ":at")
+        return numbered_uuid(_fresh(kind, self._run), ":at")
 
 
 def customer_of(statements: Sequence[Statement]) -> str:
@@ -206,9 +206,15 @@ def counting(shops: Shops) -> list[str]:
     ]
 
 
+def _fresh(kind: int, run: int) -> UUID:
+    """The first id of a kind that a run makes."""
+    return UUID(f"01b00000-{kind:04x}-7{run:03x}-b000-000000000000")
+
+
 def numbered_uuid(first: UUID, number: str) -> str:
-    """An expression for the text of a UUID whose last part is a number."""
-    return f"('{str(first)[:24]}' || lpad(to_hex(({number})::bigint), 12, '0'))"
+    """An expression for the text of the UUID that is so many after `first` in its first part; see shops."""
+    begin, rest = str(first)[:8], str(first)[8:]
+    return f"(lpad(to_hex(({number})::bigint + {int(begin, 16)}), 8, '0') || '{rest}')"
 
 
 def instant(run: int, beside: timedelta) -> str:
@@ -259,7 +265,7 @@ def pgbench(
 
 def bare(shops: Shops, run: int) -> str:
     """A script that inserts rows into `allocation` and does nothing else: each a commit of its own."""
-    fresh = numbered_uuid(UUID(f"0000{run:04x}-0000-7000-b000-000000000000"), ":at") + "::uuid"
+    fresh = numbered_uuid(_fresh(0, run), ":at") + "::uuid"
     tenant, who = numbered_uuid(tenant_id(0), ":shop"), numbered_uuid(staff_id(0), ":who")
     insert = (
         "INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, during, state, hold_id)"

@@ -24,7 +24,7 @@ spec:
       labels:
         {{- include "backing.labels" (list $root .name) | nindent 8 }}
       annotations:
-        checksum/config: {{ .container | sha256sum | trunc 16 }}
+        checksum/config: {{ .container | sha256sum | trunc 16 | quote }}
     spec:
       {{- with .account }}
       serviceAccountName: {{ . }}

@@ -5,6 +5,7 @@ The Kafka is one of the test's own, as it is killed.
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, ScramMechanism, UserScramCredentialDeletion
@@ -70,6 +71,23 @@ def test_a_kafka_that_has_lost_everything_is_written_to_again(broker: Broker, an
     broker.start()
     assert_answered(broker, new_tenant())
     assert analytics.process.poll() is None
+
+
+async def test_rights_that_come_later_are_waited_for(
+    broker: Broker, database: ServiceDatabase, tmp_path: Path
+) -> None:
+    """Takes a start of Kafka. In a new cluster a service may run before the operator has given it its rights."""
+    admin, login = AdminClient(dict(broker.super_user())), ("analytics", "later")
+    create_user(admin, *login, ())
+    env = broker.service_env("booking") | dict(zip(("KAFKA_USERNAME", "KAFKA_PASSWORD"), login, strict=True))
+    env |= {"database_url": database.settings.database_url.get_secret_value()}
+    tenant = new_tenant()
+    await publish(database, status_of(tenant))
+    with run_service("analytics", "relay", tmp_path, **env) as running:
+        until(lambda: "relay interrupted" in running.log.read_text("utf-8"), "the relay is refused")
+        create_user(admin, *login)
+        until(lambda: told(broker, tenant), "what was written meanwhile is told")
+        assert running.process.poll() is None
 
 
 def test_the_removal_of_a_user_takes_no_other_along(broker: Broker) -> None:

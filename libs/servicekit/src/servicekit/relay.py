@@ -60,13 +60,13 @@ class Relay:
             try:
                 await self._hold(stop, beat, sender)
                 pause = 0.0
+                await asyncio.to_thread(sender.flush, 5)
             except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
                 pause = min(5.0, pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
                 sender.purge()
                 beat.beat()
                 await pause_for(pause, stop)
-            await asyncio.to_thread(sender.flush, 5)
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat, sender: Producer) -> None:
         conn = await self._db.dedicated()

@@ -185,7 +185,7 @@ class Script:
         if UUID(value).int < 1 << 32:  # a reminder rule's
             return f"'{value}'"
         kind = self._fresh.setdefault(value, len(self._fresh) + 1)
-        return numbered_uuid(_fresh(kind, self._run), ":at")
+        return numbered_uuid(_first_id(kind, self._run), ":at")
 
 
 def customer_of(statements: Sequence[Statement]) -> str:
@@ -206,7 +206,7 @@ def counting(shops: Shops) -> list[str]:
     ]
 
 
-def _fresh(kind: int, run: int) -> UUID:
+def _first_id(kind: int, run: int) -> UUID:
     """The first id of a kind that a run makes."""
     return UUID(f"01b00000-{kind:04x}-7{run:03x}-b000-000000000000")
 
@@ -265,7 +265,7 @@ def pgbench(
 
 def bare(shops: Shops, run: int) -> str:
     """A script that inserts rows into `allocation` and does nothing else: each a commit of its own."""
-    fresh = numbered_uuid(_fresh(0, run), ":at") + "::uuid"
+    fresh = numbered_uuid(_first_id(0, run), ":at") + "::uuid"
     tenant, who = numbered_uuid(tenant_id(0), ":shop"), numbered_uuid(staff_id(0), ":who")
     insert = (
         "INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, during, state, hold_id)"

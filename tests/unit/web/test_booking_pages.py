@@ -4,7 +4,7 @@ import datetime as dt
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from business.routes.services import QuestionAnswer
+from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
 

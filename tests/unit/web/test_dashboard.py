@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from business.routes.services import QuestionAnswer
+from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import KEY, Browser, Script
 from web.cookies import CookieBox

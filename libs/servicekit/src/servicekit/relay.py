@@ -60,7 +60,6 @@ class Relay:
             try:
                 await self._hold(stop, beat, sender)
                 pause = 0.0
-                await asyncio.to_thread(sender.flush, 5)
             except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
                 pause = min(5.0, pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)

@@ -22,13 +22,13 @@ from booking.waiting import EntryState, SlotOffer
 from booking.waitlist import JoinRequest
 from booking.waitlist_service import Listed, Waiting
 from contracts.booking import Consent
-from contracts.business import Question
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, Instant, TimeZone
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.questions import QuestionAnswer
 from servicekit.http.tokens import Member
 from servicekit.ids import new_id
 
@@ -105,26 +105,6 @@ class OfferAnswer(Answer):
             ends_at=slot.ends_at,
             staff_ids=list(slot.staff_ids),
             expires_at=slot.expires_at,
-        )
-
-
-class QuestionAnswer(Answer):
-    """A question as the business's public page tells it."""
-
-    id: UUID
-    label: str
-    kind: str
-    choices: list[str]
-    required: bool
-
-    @classmethod
-    def of(cls, question: Question) -> "QuestionAnswer":
-        return cls(
-            id=question.question_id,
-            label=question.label,
-            kind=question.kind,
-            choices=question.choices,
-            required=question.required,
         )
 
 

@@ -8,12 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from business.domain import ServiceOffer
 from business.routes.deps import Business
-from contracts.business import Question, ResourceNeed
+from contracts.business import ResourceNeed
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body, Name, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.questions import QuestionAnswer
 from servicekit.http.tokens import Member, Owner
 
 router = APIRouter(tags=["services"])
@@ -78,24 +79,6 @@ class ServiceBody(Body):
         """As ServiceOffer takes them, with the staff as they were named and the questions as they came."""
         needs = tuple(ResourceNeed(resource_ids=need.resource_ids, count=need.count) for need in self.needs)
         return self.model_dump() | {"staff_ids": tuple(self.staff_ids), "needs": needs}
-
-
-class QuestionAnswer(Answer):
-    id: UUID
-    label: str
-    kind: str
-    choices: list[str]
-    required: bool
-
-    @classmethod
-    def of(cls, question: Question) -> "QuestionAnswer":
-        return cls(
-            id=question.question_id,
-            label=question.label,
-            kind=question.kind,
-            choices=question.choices,
-            required=question.required,
-        )
 
 
 class ServiceAnswer(Answer):

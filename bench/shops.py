@@ -21,7 +21,7 @@ from load import request
 
 from booking.catalog import CatalogFollower
 from booking.domain import Customer
-from booking.store import add_customer
+from booking.store import begin_adding_customer
 from contracts.booking import Channel, Consent
 from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
 from contracts.model import Money
@@ -157,7 +157,7 @@ class Shops:
         known = Customer(
             customer_id(shop), 1, "Bea", "known@customer.example", None, "en", Consent(email=True, sms=False)
         )
-        await add_customer(conn, tenant_id(shop), known)
+        await begin_adding_customer(conn, tenant_id(shop), known)
 
     def settle(self) -> None:
         """What a server does for itself in a minute: else a run had plans for the tables as they were before."""

@@ -110,7 +110,7 @@ def _statement(entry: dict[str, str]) -> Statement | None:
         for number, value in _PARAMETER.findall(entry.get("detail", ""))
     }
     lines = [line.strip() for line in text.split("\n") if not line.strip().startswith("--")]
-    return Statement(" ".join(lines), [values[number] for number in sorted(values)])
+    return Statement(" ".join(lines).strip(), [values[number] for number in sorted(values)])
 
 
 class Script:

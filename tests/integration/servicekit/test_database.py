@@ -142,11 +142,11 @@ async def test_a_pipelined_transaction_whose_connection_is_lost_is_told_as_unava
 async def test_a_connection_that_was_closed_while_nobody_used_it_is_not_given_out(
     db: Database, database: ServiceDatabase
 ) -> None:
-    async with db.look_up() as conn:
+    async with db.public() as conn:
         pid = conn.info.backend_pid
         assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
     end(database, pid)
-    async with db.look_up() as conn:
+    async with db.public() as conn:
         assert conn.info.backend_pid != pid
         assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
 

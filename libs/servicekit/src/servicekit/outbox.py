@@ -21,11 +21,10 @@ from servicekit.tracing import current_traceparent
 
 SHARDS = 16
 
-# Arrays in binary: psycopg writes a text one with an escape a character.
-_INSERT = b"""
-INSERT INTO outbox (shard, topic, key, headers, payload)
-SELECT * FROM unnest(%b::smallint[], %b::text[], %b::text[], %b::jsonb[], %b::bytea[])
-"""
+_INSERT = b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES "
+_ROW = b"(%s, %s, %s, %s, %b)"
+_MOST = 10
+"""Rows in one statement: PostgreSQL plans a statement anew for each number of them."""
 _Row = tuple[int, str, str, Jsonb, bytes | None]
 
 
@@ -87,6 +86,8 @@ def _row(topic: str, key: str, envelope: Envelope) -> _Row:
 
 
 async def _insert(conn: Connection, rows: Sequence[_Row]) -> None:
-    """In one statement, however many: their ids rise in the order given."""
-    if rows:
-        await conn.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+    """Their ids rise in the order given."""
+    for begin in range(0, len(rows), _MOST):
+        some = rows[begin : begin + _MOST]
+        values = [value for row in some for value in row]
+        await conn.execute(_INSERT + b", ".join([_ROW] * len(some)), values)

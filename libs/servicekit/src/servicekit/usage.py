@@ -1,15 +1,16 @@
 """What a tenant uses of its plan's limits, counted in the transaction of the use.
 
-`consume` is the only way to use something up: one statement that counts and checks, under the row's lock, so that
-the thousandth of a thousand is granted once however many ask. Metrics are the field names of
-contracts.platform.Limits; monthly ones count by calendar month in UTC.
+`consume`, or `begin` and `finish`, is the only way to use something up: one statement that counts and checks, under
+the row's lock, so that the thousandth of a thousand is granted once however many ask. Metrics are the field names
+of contracts.platform.Limits; monthly ones count by calendar month in UTC.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from contracts.platform import TenantChanged
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 from servicekit.errors import QuotaExceeded
 
 _CONSUME = b"""
@@ -32,29 +33,54 @@ def month_of(now: datetime) -> str:
     return now.strftime("%Y-%m")
 
 
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Something that is being counted; `finish` says whether it was granted."""
+
+    conn: Connection
+    tenant: TenantChanged
+    metric: str
+    period: str
+    counting: Cursor
+
+    async def finish(self) -> None:
+        """Raises QuotaExceeded, with nothing counted, when the limit does not allow it."""
+        if await self.counting.fetchone() is not None:
+            return
+        cursor = await self.conn.execute(_READ, (self.tenant.tenant_id, self.metric, self.period))
+        row = await cursor.fetchone()
+        used = row["used"] if row else 0
+        limit = getattr(self.tenant.limits, self.metric)
+        plan = self.tenant.plan.display_name
+        raise QuotaExceeded(
+            f"The plan {plan} allows {limit} {_words(self.metric)}; {used} are used.",
+            metric=self.metric,
+            limit=limit,
+            used=used,
+            plan=self.tenant.plan.name,
+        )
+
+
+async def begin(
+    conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
+) -> Counting:
+    """As `consume`, for a pipeline: it goes along with what is fetched next, and `finish` has to be called."""
+    period = _period(metric, now)
+    values = {
+        "tenant": tenant.tenant_id,
+        "metric": metric,
+        "period": period,
+        "count": count,
+        "limit": getattr(tenant.limits, metric),
+    }
+    return Counting(conn, tenant, metric, period, await conn.execute(_CONSUME, values))
+
+
 async def consume(
     conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
 ) -> None:
     """Counts `count` of `metric`; raises QuotaExceeded, with nothing counted, when the limit does not allow it."""
-    limit = getattr(tenant.limits, metric)
-    period = _period(metric, now)
-    cursor = await conn.execute(
-        _CONSUME,
-        {"tenant": tenant.tenant_id, "metric": metric, "period": period, "count": count, "limit": limit},
-    )
-    if await cursor.fetchone() is not None:
-        return
-    cursor = await conn.execute(_READ, (tenant.tenant_id, metric, period))
-    row = await cursor.fetchone()
-    used = row["used"] if row else 0
-    plan = tenant.plan.display_name
-    raise QuotaExceeded(
-        f"The plan {plan} allows {limit} {_words(metric)}; {used} are used.",
-        metric=metric,
-        limit=limit,
-        used=used,
-        plan=tenant.plan.name,
-    )
+    await (await begin(conn, tenant, metric, now, count=count)).finish()
 
 
 async def release(conn: Connection, tenant_id: UUID, metric: str, now: datetime, *, count: int = 1) -> None:

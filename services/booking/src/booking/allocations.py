@@ -132,6 +132,10 @@ async def free_slots(
     return slots(offer, found, taken, window, now, wanted=staff_id)
 
 
+Begun = Sequence[tuple[Place, Cursor]]
+"""Places that have been asked for, each with its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taking:
     """Time that is being taken: in a pipeline, along with what else is sent between `begin` and `finish`."""
@@ -143,42 +147,44 @@ class Taking:
     starts_at: datetime
     holder: Holder
 
-    async def begin(self) -> Cursor:
+    async def begin(self) -> Begun:
         return await self._allocate(self.choice.places)
 
-    async def finish(self, begun: Cursor, now: datetime) -> bool:
+    async def finish(self, begun: Begun, now: datetime) -> bool:
         """False when the constraint says that some of it is taken: the caller gives up then."""
-        left = await _left_of(self.choice.places, begun)
+        left = await _left_of(begun)
         # What is in the way may be a hold that has run out, for which the sweeper has not come yet.
         if left and await self._release_expired([place.resource_id for place in left], now):
-            left = await _left_of(left, await self._allocate(left))
+            left = await _left_of(await self._allocate(left))
         return not left
 
-    async def _allocate(self, places: Sequence[Place]) -> Cursor:
+    async def _allocate(self, places: Sequence[Place]) -> Begun:
         begin, end = self.offer.taken(self.starts_at)
         values = {
             "tenant_id": self.tenant_id,
-            "allocation_ids": [new_id() for _ in places],
-            "resource_ids": [place.resource_id for place in places],
-            "lanes": [place.lane for place in places],
             "session_id": self.offer.session_id(self.choice.lead_id, self.starts_at, self.holder.owner_id),
             "capacity": self.offer.capacity,
             "begin": begin,
             "end": end,
             "state": "held" if self.holder.hold_id else "confirmed",
         } | values_of(self.holder)
-        statement = SQL.allocate if self.offer.capacity == 1 else SQL.allocate_places
-        return await self.conn.execute(statement, values)
+        statement = SQL.allocate if self.offer.capacity == 1 else SQL.allocate_place
+        return [
+            (
+                place,
+                await self.conn.execute(statement, values | values_of(place) | {"allocation_id": new_id()}),
+            )
+            for place in places
+        ]
 
     async def _release_expired(self, resource_ids: Sequence[UUID], now: datetime) -> bool:
         values = {"tenant_id": self.tenant_id, "resource_ids": list(resource_ids), "now": now}
         return bool(await (await self.conn.execute(SQL.release_expired, values)).fetchall())
 
 
-async def _left_of(places: Sequence[Place], taking: Cursor) -> list[Place]:
+async def _left_of(begun: Begun) -> list[Place]:
     """Those that were not free."""
-    taken = {(row["resource_id"], row["lane"]) for row in await taking.fetchall()}
-    return [place for place in places if (place.resource_id, place.lane) not in taken]
+    return [place for place, taking in begun if await taking.fetchone() is None]
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:

@@ -115,18 +115,17 @@ def _json(items: Sequence[Record]) -> Jsonb:
     return Jsonb([item.model_dump(mode="json") for item in items])
 
 
-async def offer(
-    conn: Connection, tenant_id: UUID, service_id: UUID, *, deleted_too: bool = False
-) -> Offer | None:
+async def offer(conn: Connection, service_id: UUID, *, deleted_too: bool = False) -> Offer | None:
     """A service that can be booked; None when it is unknown or, unless asked for, no longer offered."""
-    return await offer_in(await ask_offer(conn, tenant_id, service_id, deleted_too=deleted_too))
+    return await offer_in(await ask_offer(conn, service_id, deleted_too=deleted_too))
 
 
-async def ask_offer(
-    conn: Connection, tenant_id: UUID, service_id: UUID, *, deleted_too: bool = False
-) -> Cursor:
-    """For `offer_in`: a query that in a pipeline goes along with what is fetched next."""
-    values = {"tenant_id": tenant_id, "service_id": service_id, "deleted_too": deleted_too}
+async def ask_offer(conn: Connection, service_id: UUID, *, deleted_too: bool = False) -> Cursor:
+    """For `offer_in`: a query that in a pipeline goes along with what is fetched next.
+
+    The tenant is the transaction's, whose id is not known yet where it was begun with a slug.
+    """
+    values = {"service_id": service_id, "deleted_too": deleted_too}
     return await conn.execute(SQL.offer, values)
 
 

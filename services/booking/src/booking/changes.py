@@ -156,7 +156,7 @@ async def _changeable(
     """The appointment's offer, when it may be changed now by that person."""
     if appointment.status not in OPEN:
         raise AppointmentClosed(f"The appointment is {appointment.status.value}.")
-    offer = await catalog.offer(conn, tenant_id, appointment.service_id, deleted_too=deleted_too)
+    offer = await catalog.offer(conn, appointment.service_id, deleted_too=deleted_too)
     if offer is None:
         raise AppointmentClosed("This service is no longer offered; the appointment can only be cancelled.")
     if by == "customer" and changeable_until(appointment, offer, now) is None:

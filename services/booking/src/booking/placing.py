@@ -2,7 +2,8 @@
 
 Called by the service layer. The order is always the same (DESIGN §5): lock the resources, see who is free, take the
 time (the constraint has the last word), then write what follows from it. The plan's count comes last, because its
-row is every booking's of the business.
+row is every booking's of the business. A booking waits for PostgreSQL as seldom as it can: what it decides nothing
+by is sent along with what it has to wait for.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,14 +13,13 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from psycopg import AsyncCursor
-
 from booking import allocations, catalog, events, reminders, store, trail
-from booking.allocations import Holder, Taking
-from booking.availability import bookable, options_at
-from booking.choice import Choice, Options
-from booking.domain import Appointment, Busy, Customer, Hold, Offer, Resource, Status
-from booking.errors import HoldExpired, SlotTaken
+from booking.allocations import Begun, Holder, Taking
+from booking.availability import bookable
+from booking.choice import Choice
+from booking.choosing import Choosing, slot_taken
+from booking.domain import Appointment, Customer, Hold, Offer, Status
+from booking.errors import HoldExpired
 from booking.questions import Given, answered
 from contracts.booking import AppointmentBooked, Consent
 from contracts.model import Event
@@ -32,6 +32,9 @@ from servicekit.ids import new_id
 
 STAFF_AHEAD = timedelta(days=731)
 """How far ahead the business itself may book."""
+
+_Finish = Callable[[], Awaitable[None]]
+"""Waits for what was sent; raises SlotTaken when the constraint does not let it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ async def hold(
     asked: Cursor | None = None,
 ) -> tuple[Hold, Offer]:
     """Keeps a slot until `now + lasts`. `asked` is as `offered` takes it. Raises SlotTaken, Invalid."""
-    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id, asked)
+    offer = await offered(conn, wanted.service_id, wanted.staff_id, asked)
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
     expires_at = now + lasts
@@ -109,14 +112,16 @@ async def book(
     conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime, asked: Cursor
 ) -> Appointment:
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
-    appointment = await place(conn, tenant, wanted, now, asked=asked)
-    await usage.consume(conn, tenant, "bookings_per_month", now)
+    appointment, finish = await _write(conn, tenant, wanted, now, asked=asked)
+    counting = await usage.begin(conn, tenant, "bookings_per_month", now)
+    await finish()
+    await counting.finish()
     return appointment
 
 
 async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
     """Adds the customer, or renews what is known of the same person; tells it either way."""
-    kept = await store.add_customer(conn, tenant_id, customer)
+    kept = await store.customer_added(await store.begin_adding_customer(conn, tenant_id, customer))
     await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
     return kept
 
@@ -127,38 +132,66 @@ async def place(
     wanted: BookingRequest,
     now: datetime,
     *,
+    customer: Customer,
+    appointment_id: UUID | None = None,
+    series_id: UUID | None = None,
+) -> Appointment:
+    """As `book`, of a `customer` who is known, and without counting it: that is the caller's, and last.
+
+    `appointment_id` is an id that was promised.
+    """
+    appointment, finish = await _write(
+        conn, tenant, wanted, now, customer=customer, appointment_id=appointment_id, series_id=series_id
+    )
+    await finish()
+    return appointment
+
+
+async def _write(
+    conn: Connection,
+    tenant: TenantChanged,
+    wanted: BookingRequest,
+    now: datetime,
+    *,
     asked: Cursor | None = None,
     customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
-) -> Appointment:
-    """As `book`, without counting it: that is the caller's, and last.
+) -> tuple[Appointment, _Finish]:
+    """All that a new appointment is; whether it has its time is known when `_Finish` returns.
 
-    `asked` is as `offered` takes it, `customer` one who is known already, `appointment_id` an id that was promised.
+    In a pipeline it waits for PostgreSQL once, for what there is to choose from: what it writes goes out with what
+    the caller sends next. `asked` is as `offered` takes it.
     """
     tenant_id = tenant.tenant_id
-    offer = await offered(conn, tenant_id, wanted.service_id, wanted.staff_id, asked)
+    offer = await offered(conn, wanted.service_id, wanted.staff_id, asked)
     if wanted.starts_at <= now:  # with a hold, too
         raise Invalid.field("/starts_at", "lies in the past")
     answers = answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
-    finish: Callable[[], Awaitable[None]] | None = None
+    choosing: Choosing | None = None
     if wanted.hold_id is None:
         require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
-        choice = await _choose(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
-        holder = Holder(appointment_id=appointment_id)
-        taking = Taking(conn, tenant_id, offer, choice, wanted.starts_at, holder)
-        finish = partial(_finish, taking, await taking.begin(), now)
-        resource_ids = choice.resource_ids
+        choosing = await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
     else:
         resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
     rules = await catalog.ask_rules(conn, tenant_id)
-    news: list[Event] = []
+    adding = None
     if customer is None:
-        customer = await store.add_customer(conn, tenant_id, wanted.customer(tenant.locale))
+        adding = await store.begin_adding_customer(conn, tenant_id, wanted.customer(tenant.locale))
+    finish: _Finish = _finished
+    if choosing is not None:
+        choice = await choosing.finish()
+        taking = Taking(
+            conn, tenant_id, offer, choice, wanted.starts_at, Holder(appointment_id=appointment_id)
+        )
+        finish = partial(_finish, taking, await taking.begin(), now)
+        resource_ids = choice.resource_ids
+    news: list[Event] = []
+    if adding is not None:
+        customer = await store.customer_added(adding)
         news.append(events.customer_changed(tenant_id, customer))
-    if finish is not None:
-        await finish()
+    assert customer is not None  # noqa: S101 - known, or added
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
@@ -194,38 +227,7 @@ async def place(
         copy_to=tenant,
         copied=AppointmentBooked,
     )
-    return appointment
-
-
-async def lock_candidates(
-    conn: Connection, tenant_id: UUID, offer: Offer, staff_id: UUID | None
-) -> list[Resource]:
-    """Locks whatever an appointment of the service may take, once and in the order of ids.
-
-    For who takes several times in one transaction: who was found free at the first is still free at the last, and
-    two such do not wait for each other in a circle.
-    """
-    return await allocations.resources_in(
-        await allocations.lock(conn, tenant_id, candidate_ids(offer, staff_id))
-    )
-
-
-async def free_staff(
-    conn: Connection,
-    tenant_id: UUID,
-    offer: Offer,
-    locked: Sequence[Resource],
-    staff_id: UUID | None,
-    starts_at: datetime,
-    now: datetime,
-) -> list[UUID]:
-    """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
-    ids = [item.resource_id for item in locked]
-    looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now)
-    options = await _options(offer, locked, looking, staff_id, starts_at)
-    if options.choose(staff_id, options.free_staff) is None:
-        raise slot_taken()
-    return options.staff_ids()
+    return appointment, finish
 
 
 async def take(
@@ -244,7 +246,8 @@ async def take(
     All that could be taken is locked, whatever is chosen then. A `moved` appointment gives back what it has, and
     stays with the same people and resources where they are free.
     """
-    choice = await _choose(conn, tenant_id, offer, staff_id, starts_at, now, moved=moved)
+    choosing = await Choosing.begin(conn, tenant_id, offer, staff_id, starts_at, now, moved=moved)
+    choice = await choosing.finish()
     if moved is not None:
         await allocations.release(conn, tenant_id, moved.appointment_id)
     taking = Taking(conn, tenant_id, offer, choice, starts_at, holder)
@@ -252,66 +255,15 @@ async def take(
     return choice
 
 
-async def _finish(taking: Taking, begun: Cursor, now: datetime) -> None:
+async def _finish(taking: Taking, begun: Begun, now: datetime) -> None:
     """Raises SlotTaken when the constraint does not let it."""
     if not await taking.finish(begun, now):
         raise slot_taken()
     reached("booking.taken")
 
 
-def candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
-    """Whatever an appointment may take, with `staff_id` in the team; all of it is locked before the choice."""
-    if staff_id is None or offer.staff_count > 1:
-        return list(offer.all_ids)
-    return [staff_id, *(each for need in offer.needs for each in need.resource_ids)]
-
-
-async def _choose(
-    conn: Connection,
-    tenant_id: UUID,
-    offer: Offer,
-    staff_id: UUID | None,
-    starts_at: datetime,
-    now: datetime,
-    *,
-    moved: Appointment | None = None,
-) -> Choice:
-    """Locks what could be taken, and says what is: of those that are free, who has the least to do first.
-
-    Raises Invalid when the hours do not allow it, SlotTaken when what they allow is taken.
-    """
-    ids = candidate_ids(offer, staff_id)
-    but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
-    locking = await allocations.lock(conn, tenant_id, [*ids, *had])
-    looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
-    locked = [each for each in await allocations.resources_in(locking) if each.resource_id in ids]
-    options = await _options(offer, locked, looking, staff_id, starts_at)
-    order = await allocations.least_busy_first(conn, tenant_id, options.free_staff, starts_at)
-    same = [each for each in had if each in offer.resource_ids]
-    for wanted in [*same, None] if staff_id is None else [staff_id]:
-        choice = options.choose(wanted, order, had)
-        if choice is not None:
-            return choice
-    raise slot_taken()
-
-
-async def _options(
-    offer: Offer,
-    locked: Sequence[Resource],
-    looking: AsyncCursor[Busy],
-    staff_id: UUID | None,
-    starts_at: datetime,
-) -> Options:
-    """What there is to choose from. Raises Invalid when the hours do not allow it."""
-    options = options_at(offer, locked, await looking.fetchall(), starts_at)
-    if not options.offered(staff_id):
-        raise Invalid.field("/starts_at", "is not a time at which this service is offered")
-    return options
-
-
-def slot_taken() -> SlotTaken:
-    """The answer to whoever came second."""
-    return SlotTaken("This time has just been taken. Choose another one.")
+async def _finished() -> None:
+    """A hold has its time already."""
 
 
 def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:
@@ -325,7 +277,6 @@ def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_sta
 
 async def offered(
     conn: Connection,
-    tenant_id: UUID,
     service_id: UUID,
     staff_id: UUID | None,
     asked: Cursor | None = None,
@@ -334,7 +285,7 @@ async def offered(
 
     `asked` is what catalog.ask_offer answered, for who has asked for it already.
     """
-    offer = await catalog.offer_in(asked or await catalog.ask_offer(conn, tenant_id, service_id))
+    offer = await catalog.offer_in(asked or await catalog.ask_offer(conn, service_id))
     if offer is None:
         raise Invalid.field("/service_id", "is not a service of this business")
     if staff_id is not None and staff_id not in offer.resource_ids:

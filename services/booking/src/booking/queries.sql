@@ -44,7 +44,7 @@ WHERE reminder_policy.version < excluded.version
 SELECT service_id, name, duration, buffer_before, buffer_after, slot_step, minimum_notice, booking_window,
     cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids, staff_count,
     needs, questions
-FROM offer WHERE tenant_id = %(tenant_id)s AND service_id = %(service_id)s
+FROM offer WHERE tenant_id = app_tenant() AND service_id = %(service_id)s
     AND (%(deleted_too)s OR NOT deleted)
 
 -- name: resources
@@ -97,34 +97,28 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
 GROUP BY resource_id
 
 -- name: allocate
--- A row for each resource and lane that is taken; none for one that is not free: the constraint decides, not what
--- was read.
+-- No row for what is not free: the constraint decides, not what was read.
 INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, during, state, appointment_id,
     hold_id, held_until)
-SELECT %(tenant_id)s, allocation_id, resource_id, lane, %(session_id)s, tstzrange(%(begin)s, %(end)s), %(state)s,
-    %(appointment_id)s, %(hold_id)s, %(held_until)s
-FROM unnest(%(allocation_ids)s::uuid[], %(resource_ids)s::uuid[], %(lanes)s::integer[])
-    AS wanted (allocation_id, resource_id, lane)
+VALUES (%(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(lane)s, %(session_id)s,
+    tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s)
 ON CONFLICT DO NOTHING
-RETURNING resource_id, lane
+RETURNING 1
 
--- name: allocate_places
--- The same for a class: in each the first place that is free.
+-- name: allocate_place
+-- The same for a class: the first place that is free.
 INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, place, during, state,
     appointment_id, hold_id, held_until)
-SELECT %(tenant_id)s, wanted.allocation_id, wanted.resource_id, wanted.lane, %(session_id)s, free.place,
+SELECT %(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(lane)s, %(session_id)s, p,
     tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s
-FROM unnest(%(allocation_ids)s::uuid[], %(resource_ids)s::uuid[], %(lanes)s::integer[])
-    AS wanted (allocation_id, resource_id, lane)
-CROSS JOIN LATERAL (
-    SELECT p AS place FROM generate_series(0, %(capacity)s - 1) AS p
-    WHERE NOT EXISTS (
-        SELECT FROM allocation a
-        WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = wanted.resource_id AND a.lane = wanted.lane
-            AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
-    ORDER BY p LIMIT 1) AS free
+FROM generate_series(0, %(capacity)s - 1) AS p
+WHERE NOT EXISTS (
+    SELECT FROM allocation a
+    WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = %(resource_id)s AND a.lane = %(lane)s
+        AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
+ORDER BY p LIMIT 1
 ON CONFLICT DO NOTHING
-RETURNING resource_id, lane
+RETURNING 1
 
 -- name: release_appointment
 UPDATE allocation SET state = 'released'

@@ -13,21 +13,19 @@ from contracts.booking import ReminderRequested
 from servicekit import outbox
 from servicekit.db import Connection, Cursor
 
+POLICY = "/reminders"
+"""The tenant's lock under which the policy stays as it is. Shared before `align`, and before an appointment is
+locked.
+
+Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
+would be asked for.
+"""
 _CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-
-
-def policy_lock(tenant_id: UUID) -> str:
-    """The lock under which the policy stays as it is. Shared before `align`, and before an appointment is locked.
-
-    Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
-    would be asked for.
-    """
-    return f"{tenant_id}/reminders"
 
 
 async def change_policy(conn: Connection, tenant_id: UUID) -> None:
     """Waits for those who keep the policy; later ones wait for this transaction. Before `align_all`."""
-    await conn.execute(_CHANGE, (policy_lock(tenant_id),))
+    await conn.execute(_CHANGE, (f"{tenant_id}{POLICY}",))
 
 
 async def ask(

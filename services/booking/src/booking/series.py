@@ -13,7 +13,7 @@ from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from booking import allocations, changes, placing, store
+from booking import allocations, changes, choosing, placing, store
 from booking.domain import Appointment, Customer, Offer
 from booking.errors import AppointmentClosed, SeriesRefused, SlotTaken
 from booking.placing import STAFF_AHEAD, BookingRequest
@@ -64,9 +64,9 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: SeriesRequest, n
     Raises SeriesRefused, Invalid, QuotaExceeded; nothing is written then.
     """
     first = wanted.first
-    offer = await placing.offered(conn, tenant.tenant_id, first.service_id, first.staff_id)
+    offer = await placing.offered(conn, first.service_id, first.staff_id)
     answered(offer.questions, first.answers)  # once for all: no other start would do better
-    locked = await placing.lock_candidates(conn, tenant.tenant_id, offer, first.staff_id)
+    locked = await choosing.lock_candidates(conn, tenant.tenant_id, offer, first.staff_id)
     zone = next((item.timezone for item in locked if item.resource_id == first.staff_id), tenant.timezone)
     times = _times(wanted, ZoneInfo(zone), now)
     free: dict[datetime, list[UUID]] = {}
@@ -74,7 +74,7 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: SeriesRequest, n
     for start in times.starts:
         with _noting(refused, start):
             placing.require_bookable(offer, start, now, by_staff=True)
-            free[start] = await placing.free_staff(
+            free[start] = await choosing.free_staff(
                 conn, tenant.tenant_id, offer, locked, first.staff_id, start, now
             )
     _decide(wanted, free.keys(), refused)

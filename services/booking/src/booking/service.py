@@ -29,10 +29,11 @@ from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
 from servicekit.localtime import instant_of
-from servicekit.tenants import change_locks, require_active, tenant_by_id, tenant_id_by_slug
+from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_in_scope
 
 MAX_DAYS = 62
 _FURTHEST = timedelta(days=731)
+_TO_BOOK = (TO_CHANGE, reminders.POLICY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,11 @@ class BookingService:
         self._hold_for = timedelta(seconds=hold_seconds)
         self._clock = clock
 
-    async def tenant_id(self, slug: str) -> UUID:
-        """The business that a public route names. Raises NotFound."""
-        async with self._db.look_up() as conn:
-            return await tenant_id_by_slug(conn, slug)
-
     # new bookings
 
     async def availability(
         self,
-        tenant_id: UUID,
+        slug: str,
         service_id: UUID,
         staff_id: UUID | None,
         first: date,
@@ -94,30 +90,35 @@ class BookingService:
         than MAX_DAYS days.
         """
         now = self._clock()
-        async with self._db.tenant(tenant_id, pipelined=True) as conn:
-            tenant = await tenant_by_id(conn, tenant_id)
+        async with self._db.tenant(slug, pipelined=True) as conn:
+            asked = await catalog.ask_offer(conn, service_id)
+            tenant = await tenant_in_scope(conn)
             zone = ZoneInfo(timezone or tenant.timezone)
             window = _window(first, last, zone, now)
-            offer = await catalog.offer(conn, tenant_id, service_id)
+            offer = await catalog.offer_in(asked)
             if offer is None:
                 raise Invalid.field("?service", "is not a service of this business")
             if staff_id is not None and staff_id not in offer.resource_ids:
                 raise Invalid.field("?staff", "does not perform this service")
             if tenant.state is not TenantState.ACTIVE:
                 return zone.key, []
-            return zone.key, await allocations.free_slots(conn, tenant_id, offer, staff_id, window, now)
+            return zone.key, await allocations.free_slots(
+                conn, tenant.tenant_id, offer, staff_id, window, now
+            )
 
     async def hold(
         self,
-        tenant_id: UUID,
+        slug: str,
         key: IdempotencyKey | None,
         wanted: HoldRequest,
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
-        """Keeps a slot for a while. Raises SlotTaken, Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id, pipelined=True, sharing=change_locks(tenant_id)) as conn:
-            asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
-            require_active(await tenant_by_id(conn, tenant_id))
+        """Keeps a slot for a while. Raises NotFound, SlotTaken, Invalid, TenantSuspended."""
+        async with self._db.tenant(slug, pipelined=True, sharing=(TO_CHANGE,)) as conn:
+            asked = await catalog.ask_offer(conn, wanted.service_id)
+            tenant = await tenant_in_scope(conn)
+            tenant_id = tenant.tenant_id
+            require_active(tenant)
 
             async def effect() -> BaseModel:
                 now, lasts = self._clock(), self._hold_for
@@ -127,16 +128,19 @@ class BookingService:
 
     async def book(
         self,
-        tenant_id: UUID,
+        business: UUID | str,
         key: IdempotencyKey | None,
         wanted: BookingRequest,
         answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
-        """Books. Raises SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded."""
-        sharing = change_locks(tenant_id, reminders.policy_lock(tenant_id))
-        async with self._db.tenant(tenant_id, pipelined=True, sharing=sharing) as conn:
-            asked = await catalog.ask_offer(conn, tenant_id, wanted.service_id)
-            tenant = await tenant_by_id(conn, tenant_id)
+        """Books, with the business of that id or slug.
+
+        Raises NotFound, SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded.
+        """
+        async with self._db.tenant(business, pipelined=True, sharing=_TO_BOOK) as conn:
+            asked = await catalog.ask_offer(conn, wanted.service_id)
+            tenant = await tenant_in_scope(conn)
+            tenant_id = tenant.tenant_id
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -169,8 +173,7 @@ class BookingService:
         self, tenant_id: UUID, *, pipelined: bool = True
     ) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        sharing = change_locks(tenant_id, reminders.policy_lock(tenant_id))
-        async with self._db.tenant(tenant_id, pipelined=pipelined, sharing=sharing) as conn:
+        async with self._db.tenant(tenant_id, pipelined=pipelined, sharing=_TO_BOOK) as conn:
             yield conn, await tenant_by_id(conn, tenant_id)
 
     @asynccontextmanager
@@ -219,9 +222,7 @@ class BookingService:
     async def _view(
         self, conn: Connection, tenant: TenantChanged, appointment: Appointment, token: str
     ) -> Managed:
-        offer = found(
-            await catalog.offer(conn, tenant.tenant_id, appointment.service_id, deleted_too=True), "service"
-        )
+        offer = found(await catalog.offer(conn, appointment.service_id, deleted_too=True), "service")
         taken = await allocations.resources(conn, tenant.tenant_id, appointment.resource_ids)
         until = changes.changeable_until(appointment, offer, self._clock())
         return Managed(tenant, appointment, offer, taken, until, manage_url(self._public_url, token))

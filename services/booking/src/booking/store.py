@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from booking.domain import Answered, Appointment, Customer, Reminder, Status
 from contracts.booking import Channel, Consent
-from servicekit.db import Connection
+from servicekit.db import Connection, Cursor
 from servicekit.queries import Queries, values_of
 
 SQL = Queries("booking")
@@ -32,8 +32,11 @@ def customer_of(row: dict[str, Any]) -> Customer:
     return Customer(**row, consent=consent)
 
 
-async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer) -> Customer:
-    """Adds the customer, or answers the same person's row with its consent renewed."""
+async def begin_adding_customer(conn: Connection, tenant_id: UUID, customer: Customer) -> Cursor:
+    """Adds the customer, or renews the same person's consent; for `customer_added`.
+
+    In a pipeline it goes along with what is fetched next.
+    """
     values = {
         "tenant_id": tenant_id,
         "customer_id": customer.customer_id,
@@ -44,7 +47,12 @@ async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer) ->
         "consent_email": customer.consent.email,
         "consent_sms": customer.consent.sms,
     }
-    row = await (await conn.execute(SQL.add_customer, values)).fetchone()
+    return await conn.execute(SQL.add_customer, values)
+
+
+async def customer_added(adding: Cursor) -> Customer:
+    """The customer's row, as it is now."""
+    row = await adding.fetchone()
     assert row is not None  # noqa: S101 - the statement inserts or updates
     return customer_of(row)
 

@@ -51,7 +51,7 @@ class JoinRequest:
 
 async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime) -> Entry:
     """Puts somebody at the end of the line; a time that is free already is offered at once. Raises Invalid."""
-    await placing.offered(conn, tenant_id, wanted.service_id, wanted.staff_id)
+    await placing.offered(conn, wanted.service_id, wanted.staff_id)
     if wanted.earliest < now - TODAY:
         raise Invalid.field("/from", "lies in the past")
     earliest = max(wanted.earliest, now)
@@ -93,7 +93,7 @@ async def look(
     if entry.latest <= now:
         await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
         return None
-    service = await catalog.offer(conn, tenant.tenant_id, entry.service_id)
+    service = await catalog.offer(conn, entry.service_id)
     if service is not None:
         for slot in await _suitable(conn, tenant.tenant_id, entry, service, freed, now):
             try:

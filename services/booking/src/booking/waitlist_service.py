@@ -22,7 +22,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import NotFound
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks, WaitlistLinks
-from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
+from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_in_scope, tenant_to_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,15 @@ class WaitlistService:
 
     async def join(
         self,
-        tenant_id: UUID,
+        slug: str,
         key: IdempotencyKey | None,
         wanted: Callable[[TenantChanged], JoinRequest],
         answer: Callable[[Waiting], BaseModel],
     ) -> Outcome:
-        """Puts a customer on the list. Raises Invalid, TenantSuspended."""
-        async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_to_change(conn, tenant_id)
+        """Puts a customer on the list. Raises NotFound, Invalid, TenantSuspended."""
+        async with self._db.tenant(slug, sharing=(TO_CHANGE,)) as conn:
+            tenant = await tenant_in_scope(conn)
+            tenant_id = tenant.tenant_id
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -124,7 +125,7 @@ class WaitlistService:
         """Books the offered time. Raises NotFound, OfferExpired, WrongAnswers, QuotaExceeded, TenantSuspended."""
         tenant_id, entry_id = self._parse(token)
         async with self._db.tenant(tenant_id) as conn:
-            tenant = await tenant_to_change(conn, tenant_id, reminders.policy_lock(tenant_id))
+            tenant = await tenant_to_change(conn, tenant_id, reminders.POLICY)
             require_active(tenant)
 
             async def effect() -> BaseModel:
@@ -141,7 +142,7 @@ class WaitlistService:
 
     async def _view(self, conn: Connection, tenant: TenantChanged, entry: Entry) -> Waiting:
         tenant_id = tenant.tenant_id
-        service = await catalog.offer(conn, tenant_id, entry.service_id, deleted_too=True)
+        service = await catalog.offer(conn, entry.service_id, deleted_too=True)
         assert service is not None  # noqa: S101 - services are only marked deleted
         offers = await waitlist_store.offers(conn, tenant_id, [entry.entry_id])
         slot = standing(offers)

@@ -35,7 +35,7 @@ from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
-from servicekit.tenants import require_active, tenant_by_id, tenant_id_by_slug, tenant_to_change
+from servicekit.tenants import require_active, tenant_by_id, tenant_in_scope, tenant_to_change
 
 _SOURCE = "business"
 
@@ -74,12 +74,10 @@ class BusinessService:
         self, slug: str
     ) -> tuple[TenantChanged, Profile, list[ServiceOffer], list[StaffMember]]:
         """What anyone may see of a business. Raises NotFound."""
-        async with self._db.public() as conn:
-            tenant_id = await tenant_id_by_slug(conn, slug)
-        async with self._db.tenant(tenant_id) as conn:
-            tenant, profile = await _profile(conn, await tenant_by_id(conn, tenant_id))
-            offers = await store.services(conn, tenant_id)
-            members = await store.staff_page(conn, tenant_id, None, 1000)
+        async with self._db.tenant(slug) as conn:
+            tenant, profile = await _profile(conn, await tenant_in_scope(conn))
+            offers = await store.services(conn, tenant.tenant_id)
+            members = await store.staff_page(conn, tenant.tenant_id, None, 1000)
             return tenant, profile, offers, members
 
     # staff

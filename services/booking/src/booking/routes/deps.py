@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
@@ -62,10 +61,5 @@ BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
 """Its part for the waitlist."""
 
-
-async def _business(slug: Annotated[str, Path(max_length=63)], booking: Booking) -> UUID:
-    return await booking.tenant_id(slug)
-
-
-PublicBusiness = Annotated[UUID, Depends(_business)]
-"""The tenant whose slug stands in the path."""
+Slug = Annotated[str, Path(max_length=63)]
+"""By which a public route names a business."""

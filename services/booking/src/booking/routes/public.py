@@ -9,7 +9,7 @@ from pydantic import Field
 
 from booking.domain import Hold, Offer
 from booking.placing import HoldRequest
-from booking.routes.deps import Booking, PublicBusiness
+from booking.routes.deps import Booking, Slug
 from booking.routes.models import BookedAnswer, BookingBody, SlotBody
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, LocalDate, TimeZone
@@ -63,10 +63,10 @@ class HoldAnswer(Answer):
 
 @router.get("/availability")
 async def availability(
-    query: Annotated[AvailabilityQuery, Query()], business: PublicBusiness, booking: Booking
+    query: Annotated[AvailabilityQuery, Query()], slug: Slug, booking: Booking
 ) -> AvailabilityAnswer:
     zone, found = await booking.availability(
-        business, query.service, query.staff, query.first, query.last, query.timezone
+        slug, query.service, query.staff, query.first, query.last, query.timezone
     )
     return AvailabilityAnswer(
         service_id=query.service,
@@ -79,14 +79,12 @@ async def availability(
 
 
 @router.post("/holds", status_code=201, response_model=HoldAnswer)
-async def hold(body: SlotBody, key: Idempotency, business: PublicBusiness, booking: Booking) -> Response:
+async def hold(body: SlotBody, key: Idempotency, slug: Slug, booking: Booking) -> Response:
     wanted = HoldRequest(body.service_id, body.staff_id, body.starts_at)
-    return respond(await booking.hold(business, key, wanted, HoldAnswer.of))
+    return respond(await booking.hold(slug, key, wanted, HoldAnswer.of))
 
 
 @router.post("/appointments", status_code=201, response_model=BookedAnswer)
-async def book(
-    body: PublicBookingBody, key: Idempotency, business: PublicBusiness, booking: Booking
-) -> Response:
+async def book(body: PublicBookingBody, key: Idempotency, slug: Slug, booking: Booking) -> Response:
     wanted = body.request("public", hold_id=body.hold_id)
-    return respond(await booking.book(business, key, wanted, BookedAnswer.of))
+    return respond(await booking.book(slug, key, wanted, BookedAnswer.of))

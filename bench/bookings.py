@@ -26,7 +26,7 @@ from load import Run, closed
 from outbox import measure_outbox
 from shops import STEP, Booking, Shops, made_stack, process_cpu, staff_id
 from slots import measure_slots
-from statements import LOGGED, Script, bare, core, customer_of, pgbench, recorded
+from statements import LOGGED, Script, bare, core, customer_of, pgbench, recorded, without_outbox
 
 from support.processes import Running
 
@@ -84,9 +84,10 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
         short = Measured("its core in SQL, in one pipeline")
         stepped = Measured("the booking in SQL, step by step")
         piped = Measured("the booking in SQL, in one pipeline")
+        silent = Measured("the same without its outbox")
         served = Measured("the booking over HTTP, one process")
         spread = Measured(f"the booking over HTTP, {_PROCESSES} of them")
-        loads = (inserted, short, stepped, piped, served, spread)
+        loads = (inserted, short, stepped, piped, silent, served, spread)
         with ExitStack() as several:
             bookings = [several.enter_context(stack.booking(database, "serve")) for _ in range(_PROCESSES)]
 
@@ -116,6 +117,9 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
                         app=True,
                     ),
                     lambda: in_sql(piped, str(Script(like, statements, shops, run=next(runs))), app=True),
+                    lambda: in_sql(
+                        silent, str(Script(like, without_outbox(statements), shops, run=next(runs))), app=True
+                    ),
                     lambda: over_http(served, bookings[:1]),
                     lambda: over_http(spread, bookings),
                 ]
@@ -129,6 +133,7 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
     print(f"core / bare INSERT:          {ratio(short, inserted)}")
     print(f"step by step / bare INSERT:  {ratio(stepped, inserted)}")
     print(f"one pipeline / bare INSERT:  {ratio(piped, inserted)}")
+    print(f"one pipeline, with outbox / without: {ratio(piped, silent)}")
     for name, each in (("HTTP, one process", served), (f"HTTP, {_PROCESSES} processes", spread)):
         print(f"{name} / core: {ratio(each, short)}")
         print(f"{name} / step by step: {ratio(each, stepped)}")

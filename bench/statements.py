@@ -28,18 +28,21 @@ LOGGED = {"logging_collector": "on", "log_destination": "jsonlog"}
 _PARAMETER = re.compile(r"\$([0-9]+) = (NULL|'(?:[^']|'')*')")
 _PLACE = re.compile(r"\$([0-9]+)")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_KEY = re.compile(_UUID.pattern + "/" + _UUID.pattern)
+"""Of an event."""
 _UUIDS = re.compile(r"\{" + _UUID.pattern + r"(?:," + _UUID.pattern + r")*\}")
 _INSTANT = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:.]+\+00")
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
 _TEXT_WANTED = ("set_config('app.tenant_id', ", "hashtextextended(")
 """Before a value that PostgreSQL takes as text only."""
 
+_OUTBOX = "INSERT INTO outbox"
 _CORE = (
     "BEGIN",
     "SELECT set_config(",
     "INSERT INTO allocation",
     "INSERT INTO appointment",
-    "INSERT INTO outbox",
+    _OUTBOX,
     "COMMIT",
 )
 _LOCKS = "FOR NO KEY UPDATE OF resource"
@@ -64,6 +67,11 @@ class Statement:
 def core(statements: Sequence[Statement]) -> list[Statement]:
     """Those that lock, take the time, and write the appointment and its events; of a customer who is known."""
     return [item for item in statements if item.text.startswith(_CORE) or item.text.endswith(_LOCKS)]
+
+
+def without_outbox(statements: Sequence[Statement]) -> list[Statement]:
+    """As if nobody had to be told."""
+    return [item for item in statements if not item.text.startswith(_OUTBOX)]
 
 
 def recorded(stack: Stack, shops: Shops) -> tuple[Booking, list[Statement]]:
@@ -165,6 +173,8 @@ class Script:
             return f"('c{self._run}.' || :at || '@customer.example')"
         if value == slug(self._like.shop):
             return "('bench-' || lpad((:shop)::text, 6, '0'))"
+        if _KEY.fullmatch(value):
+            return "(" + " || '/' || ".join(self._uuid(part) for part in value.split("/")) + ")"
         return "'" + value.replace("'", "''") + "'"
 
     def _instant(self, value: str) -> str:

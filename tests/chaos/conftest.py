@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from devstack.kafka import Door
+from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
@@ -55,6 +57,9 @@ def jwks_url(minter: TokenMinter) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def broker(own_broker: Broker) -> Broker:
-    """A Kafka that may be killed."""
-    return own_broker
+def broker() -> Iterator[Broker]:
+    """A Kafka that may be killed; these services reach it through what a world puts there, see world.gates."""
+    services = ("booking", "scheduler", "notification")
+    doors = {name: Door(name.upper(), free_port(), free_port()) for name in services}
+    with closing(Broker(doors)) as made:
+        yield made

@@ -54,6 +54,8 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def close(self) -> None:
+        """Its port is free again then."""
+        self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._cut)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

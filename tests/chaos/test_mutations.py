@@ -116,6 +116,7 @@ class Sending:
             topics.pass_over(f"{prefix}notification.messages", topic)
         httpx.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
         with self._begin(name) as (world, shops):
+            world.gates(broker)
             booking = world.service("booking", "serve")
             world.service("booking", "relay", called="relay", **broker.service_env("booking"))
             env = (

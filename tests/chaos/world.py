@@ -1,7 +1,8 @@
 """The real parts of a chaos run, each of which may be killed at any moment and is started again at once.
 
 Two booking servers and a second relay share a database, so that nothing is right merely because one process does it
-all. Services reach PostgreSQL, and clients reach booking, through proxies. Kafka and PostgreSQL are the run's own.
+all. Services reach PostgreSQL and Kafka, and clients reach booking, through proxies. Kafka and PostgreSQL are the
+run's own.
 """
 
 import threading
@@ -128,8 +129,13 @@ class World:
         self.parts[part.name] = part
         return part
 
-    def _proxy(self, target: int) -> Proxy:
-        return self._stack.enter_context(closing(Proxy(free_port(), target)))
+    def _proxy(self, target: int, *, port: int = 0) -> Proxy:
+        return self._stack.enter_context(closing(Proxy(port or free_port(), target)))
+
+    def gates(self, broker: Broker) -> None:
+        """Puts a proxy before each of Kafka's doors; before anything is started that goes through them."""
+        for service, door in broker.doors.items():
+            self.proxies[f"{service}>kafka"] = self._proxy(door.port, port=door.reached_at)
 
     def front(self, part: Part) -> str:
         """A URL of it that goes through a proxy."""
@@ -183,6 +189,7 @@ class World:
 @contextmanager
 def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[list[str]]:
     """Booking, scheduler and notification; gives the URLs of booking's servers, through proxies."""
+    world.gates(broker)
     booking = broker.service_env("booking") | {"hold_seconds": str(HOLD_SECONDS)}
     first = world.service("booking", "all", called="booking-a", **booking)
     second = world.service("booking", "serve", called="booking-b", **booking)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from devstack.cluster import KIND_CONFIG, Cluster, build, run
+from devstack.cluster import KIND_CONFIG, Cluster, ClusterError, build, run
 from devstack.processes import free_port
 from devstack.story import Places, Story
 from support.events import until
@@ -22,6 +22,9 @@ from support.events import until
 _PORTS = {30080: "gateway", 30025: "mail", 30094: "kafka", 30111: "stripe", 30090: "prometheus"}
 """The NodePorts of dev/cluster/kind.yaml."""
 _MANY = 1_000_000
+STANDING: list["Ground"] = []
+"""The clusters that there are now: whose state a test that fails shows."""
+_LINES = "60"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,34 @@ class Ground:
         found = json.loads(self.cluster.kubectl("get", "pods", "-o", "json", "--selector", selector))["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def state(self) -> Iterator[tuple[str, str]]:
+        """What somebody looks at who finds it broken, by title: pods, events, and the logs of pods in trouble."""
+        yield "pods", self._told("get", "pods", "--all-namespaces", "--output=wide")
+        yield "tenants", self._told("get", "tenants")
+        events = self._told("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp")
+        yield "events", "\n".join(events.splitlines()[-int(_LINES) :])
+        try:
+            pods = self.pods("")
+        except ClusterError:
+            return
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            for status in pod["status"].get("containerStatuses", []):
+                if status["restartCount"]:
+                    yield (
+                        f"{name}, before its restart",
+                        self._told("logs", name, "--previous", "--tail", _LINES),
+                    )
+                if status["restartCount"] or not status["ready"]:
+                    yield name, self._told("logs", name, "--tail", _LINES)
+
+    def _told(self, *arguments: str) -> str:
+        """kubectl's answer, or why there is none: the test has failed for another reason."""
+        try:
+            return self.cluster.kubectl(*arguments)
+        except ClusterError as error:
+            return str(error)
+
 
 @dataclass(frozen=True)
 class World(Ground):
@@ -94,8 +125,15 @@ def made_ground(name: str) -> Iterator[Ground]:
         )
         try:
             made.cluster.create(_written(Path(home, "kind.yaml"), config))
+            STANDING.append(made)
             yield made
+        except Exception as error:
+            # The cluster goes before the test that needed it is reported.
+            for title, text in made.state():
+                error.add_note(f"--- {title}\n{text}")
+            raise
         finally:
+            STANDING.clear()
             run("kind", "delete", "cluster", "--name", name)
 
 

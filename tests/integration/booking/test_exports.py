@@ -1,0 +1,92 @@
+"""What a business takes along as CSV, over HTTP on a real Postgres."""
+
+import csv
+from datetime import datetime, timedelta
+from io import StringIO
+
+import httpx
+import psycopg
+import pytest
+
+from integration.booking.records import booked
+from integration.booking.world import Shop, World, tomorrow_noon
+from servicekit.ids import new_id
+from support.events import until
+from support.tenants import new_tenant
+
+ODD = "=HYPERLINK(1)"
+
+
+def lines_of(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/csv; charset=utf-8")
+    text = answer.content.decode()
+    assert text.count("\n") == text.count("\r\n")
+    return list(csv.DictReader(StringIO(text, newline=""), strict=True))
+
+
+async def test_appointments_are_exported_with_the_businesss_times(world: World) -> None:
+    shop = await world.shop(tenant=new_tenant(timezone="Asia/Kathmandu"))
+    noon = tomorrow_noon()
+    booked(world, shop, customer={"name": ODD, "email": "bea@customer.example", "phone": "+351912345678"})
+    span = {"from": (noon - timedelta(hours=1)).isoformat(), "to": (noon + timedelta(hours=1)).isoformat()}
+    (line,) = lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=span))
+    assert datetime.fromisoformat(line["starts_at"]) == noon
+    assert line["starts_at"].endswith("+05:45")
+    assert (line["service"], line["staff"], line["status"]) == ("Cut", "Ada", "confirmed")
+    assert (line["customer"], line["phone"]) == (f"'{ODD}", "'+351912345678")
+    earlier = {"from": "2026-01-01T00:00:00Z", "to": noon.isoformat()}
+    assert lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=earlier)) == []
+
+
+async def test_customers_are_exported(world: World) -> None:
+    shop = await world.shop()
+    customer = booked(world, shop, customer={"name": 'B, "e"\ta', "email": "b@customer.example"})["customer"]
+    (line,) = lines_of(world.call("GET", "/v1/customers/export.csv", shop))
+    assert (line["id"], line["name"], line["consent_email"]) == (customer["id"], 'B, "e"\ta', "true")
+
+
+async def test_only_the_owner_takes_everything_along(world: World) -> None:
+    ours, theirs = await world.shop(), await world.shop()
+    booked(world, theirs)
+    span = {"from": "2026-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"}
+    for path, query in (("/v1/appointments/export.csv", span), ("/v1/customers/export.csv", {})):
+        assert lines_of(world.call("GET", path, ours, params=query)) == []
+        assert world.call("GET", path, theirs, role="staff", params=query).status_code == 403
+        assert world.call("GET", path, params=query).status_code == 401
+    unknown = Shop(new_tenant(), [], new_id())
+    answer = world.call("GET", "/v1/customers/export.csv", unknown)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    backwards = {"from": span["to"], "to": span["from"]}
+    answer = world.call("GET", "/v1/appointments/export.csv", ours, params=backwards)
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["?to"]
+
+
+@pytest.mark.slow
+async def test_a_large_export_is_read_as_it_is_sent(world: World) -> None:
+    """Its reader stops: the server waits in the middle of its cursor, and has not read on.
+
+    Slow: it takes many rows to fill what lies between the two.
+    """
+    shop = await world.shop()
+    tenant_id, count = shop.tenant.tenant_id, 25_000
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "INSERT INTO customer (tenant_id, customer_id, name, email, locale, consent_email, consent_sms, notes)"
+            " SELECT %s, gen_random_uuid(), 'Customer ' || n, n || '@customer.example', 'en', true, false,"
+            " repeat('x', 500) FROM generate_series(1, %s) AS n",
+            (tenant_id, count),
+        )
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+        " AND query LIKE 'FETCH FORWARD%%' AND query_start < now() - interval '300 milliseconds'"
+    )
+    headers = world.minter.headers(tenant_id)
+    with world.http.stream("GET", f"{world.url}/v1/customers/export.csv", headers=headers) as answer:
+        until(lambda: world.rows(waiting), "the server waits for its reader")
+        assert sum("@customer.example" in line for line in answer.iter_lines()) == count
+
+    # Whoever goes away in the middle leaves no transaction behind.
+    with world.http.stream("GET", f"{world.url}/v1/customers/export.csv", headers=headers):
+        until(lambda: world.rows(waiting), "the server waits for its reader")
+    until(lambda: not world.rows(waiting), "the transaction has ended")

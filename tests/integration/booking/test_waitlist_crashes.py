@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contracts.booking import WaitlistOffered
-from integration.booking.test_waitlist import accept, cancel, full_shop, join, seen
+from integration.booking.waiting import accept, cancel, full_shop, join, seen
 from integration.booking.world import World, made_world
 from support.broker import Broker
 from support.databases import Databases

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.business import Question
 from integration.booking.test_closures import DOG, LENGTH, QUESTIONS, RULES, answers
-from integration.booking.test_waitlist import accept, full_shop, join, seen
+from integration.booking.waiting import accept, full_shop, join, seen
 from integration.booking.world import Shop, World, service, tomorrow_noon, wish
 from servicekit.ids import new_id
 

@@ -72,6 +72,7 @@ class Nemesis:
             target = name.rpartition(">")[2]
             steps.append((f"connections cut: {name}", target, proxy.cut))
             steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.02), proxy.heal)))
+        steps.append(("cut again and again: notification>smtp", "smtp", self._alone("smtp", self._flicker)))
         silent = world.proxies["booking>postgres"]
         steps.append(("silent: booking>postgres", "postgres", self._for(1.5, silent.silence, silent.heal)))
         for name, clock in world.clocks.items():
@@ -136,6 +137,15 @@ class Nemesis:
         self._broker.kill()
         time.sleep(0.3)
         self._broker.start()
+
+    def _flicker(self) -> None:
+        """Slow, so that some mails are cut off behind their content and before the answer to it."""
+        mails = self._world.proxies["notification>smtp"]
+        mails.delay(0.02)
+        for _ in range(15):
+            time.sleep(0.1)
+            mails.cut()
+        mails.heal()
 
     def _silent(self) -> None:
         with self._broker.silent():

@@ -47,7 +47,7 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
 
 
 def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
-    """As the mail server has them; a second copy only where a crash left the first in doubt, and that is said."""
+    """As the mail server has them; a second copy only where a fault left the first in doubt, and that is said."""
     rule = "one mail a message"
     mails: dict[str, list[Row]] = defaultdict(list)
     for mail in run.final["mails"]:
@@ -74,9 +74,9 @@ def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
 
 
 def _in_doubt(run: Evidence, at: float) -> bool:
-    """Whether a crash may have kept the sender from writing down what it had sent."""
+    """Whether a fault may have kept the sender from hearing what became of a mail, or from writing it down."""
     return any(
-        fault.target in {"notification", "postgres"} and abs(fault.at - at) < _DOUBT_SECONDS
+        fault.target in {"notification", "postgres", "smtp"} and abs(fault.at - at) < _DOUBT_SECONDS
         for fault in run.faults
     )
 

@@ -116,12 +116,10 @@ class Sending:
             topics.pass_over(f"{prefix}notification.messages", topic)
         httpx.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
         with self._begin(name) as (world, shops):
-            world.gates(broker)
+            world.gates(broker, self._mailpit)
             booking = world.service("booking", "serve")
             world.service("booking", "relay", called="relay", **broker.service_env("booking"))
-            env = (
-                notification_env(broker, self._mailpit) | mutated(*mutations) | {"kafka_group_prefix": prefix}
-            )
+            env = notification_env(world, broker) | mutated(*mutations) | {"kafka_group_prefix": prefix}
             world.service("notification", "all", **env)
             for n in range(1, senders):
                 world.service("notification", "consume", called=f"sender-{n}", **env)

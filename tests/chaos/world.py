@@ -1,7 +1,7 @@
 """The real parts of a chaos run, each of which may be killed at any moment and is started again at once.
 
 Two booking servers and a second relay share a database, so that nothing is right merely because one process does it
-all. Services reach PostgreSQL and Kafka, and clients reach booking, through proxies. Kafka and PostgreSQL are the
+all. Services reach PostgreSQL, Kafka and the mail server through proxies, and clients booking. The servers are the
 run's own.
 """
 
@@ -132,10 +132,11 @@ class World:
     def _proxy(self, target: int, *, port: int = 0) -> Proxy:
         return self._stack.enter_context(closing(Proxy(port or free_port(), target)))
 
-    def gates(self, broker: Broker) -> None:
-        """Puts a proxy before each of Kafka's doors; before anything is started that goes through them."""
+    def gates(self, broker: Broker, mailpit: Mailpit) -> None:
+        """Puts proxies before Kafka's doors and the mail server, before anything is started that goes through."""
         for service, door in broker.doors.items():
             self.proxies[f"{service}>kafka"] = self._proxy(door.port, port=door.reached_at)
+        self.proxies["notification>smtp"] = self._proxy(mailpit.smtp_port)
 
     def front(self, part: Part) -> str:
         """A URL of it that goes through a proxy."""
@@ -189,21 +190,21 @@ class World:
 @contextmanager
 def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[list[str]]:
     """Booking, scheduler and notification; gives the URLs of booking's servers, through proxies."""
-    world.gates(broker)
+    world.gates(broker, mailpit)
     booking = broker.service_env("booking") | {"hold_seconds": str(HOLD_SECONDS)}
     first = world.service("booking", "all", called="booking-a", **booking)
     second = world.service("booking", "serve", called="booking-b", **booking)
     world.service("booking", "relay", called="booking-relay", **booking)
     world.service("scheduler", "all", **broker.service_env("scheduler"))
-    world.service("notification", "all", **notification_env(broker, mailpit))
+    world.service("notification", "all", **notification_env(world, broker))
     world.ready()
     yield [world.front(first), world.front(second)]
 
 
-def notification_env(broker: Broker, mailpit: Mailpit) -> dict[str, str]:
+def notification_env(world: World, broker: Broker) -> dict[str, str]:
     """With a lease so short that a run need not wait long for what a crash has left in doubt."""
     own = {
-        "smtp_port": str(mailpit.smtp_port),
+        "smtp_port": str(world.proxies["notification>smtp"].port),
         "send_timeout": "2",
         "lease_seconds": "3",
         "database_pool_size": "12",

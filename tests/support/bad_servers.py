@@ -37,8 +37,10 @@ class SmtpFault(Enum):
     NO_GOODBYE = "takes the mail and does not answer QUIT"
 
 
-IN_DOUBT = frozenset({SmtpFault.GARBAGE_AFTER_DATA, SmtpFault.RESET_AFTER_DATA})
-"""Faults after which nobody can know whether the mail was taken."""
+HAS_CONTENT = frozenset({SmtpFault.GARBAGE_AFTER_DATA, SmtpFault.RESET_AFTER_DATA})
+"""Faults of a server that has the mail."""
+IN_DOUBT = HAS_CONTENT | {SmtpFault.RESET_IN_DATA}
+"""Faults after which a client cannot know whether it has."""
 
 
 class _Server:
@@ -190,6 +192,10 @@ class HttpFault(Enum):
     BAD_GATEWAY = "answers 502"
     UNKNOWN_TOKEN = "answers 401"
     ELSEWHERE = "answers 307"
+
+
+HTTP_IN_DOUBT = frozenset(HttpFault) - {HttpFault.UNKNOWN_TOKEN, HttpFault.ELSEWHERE}
+"""Those after which a client cannot know whether the message was taken."""
 
 
 def _answered(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:

@@ -162,7 +162,7 @@ NOON = datetime(2026, 6, 10, 11, tzinfo=UTC)
     [
         ({}, {}, True),
         ({"attempts": 3}, {}, True),
-        ({"status": Status.SENDING}, {}, False),
+        ({"status": Status.SENDING}, {}, True),
         ({"kind": "booked"}, {}, False),
         ({"kind": "booked"}, {"notices": True}, True),
         ({}, {"channels": frozenset({Channel.SMS})}, False),

@@ -16,7 +16,7 @@ from notification.providers import HttpSmsProvider, Refused, SmtpProvider, TryLa
 from notification.settings import NotificationSettings
 from servicekit.ids import new_id
 from servicekit.mail import Mailer, SmtpSettings
-from support.bad_servers import BadHttpServer, HttpFault
+from support.bad_servers import HTTP_IN_DOUBT, BadHttpServer, HttpFault
 
 LETTER = Letter("", "See you tomorrow", None)
 NUMBER = "+351912345678"
@@ -76,8 +76,9 @@ async def test_an_empty_yes_is_enough(carrier: Carrier, status: int) -> None:
 @pytest.mark.parametrize("status", [307, 401, 403, 404, 408, 409, 425, 429, 500, 503])
 async def test_what_time_may_mend_is_tried_later(carrier: Carrier, status: int) -> None:
     carrier.status = status
-    with pytest.raises(TryLater):
+    with pytest.raises(TryLater) as later:
         await send(carrier.url)
+    assert later.value.in_doubt is (status == 500)
 
 
 @pytest.mark.parametrize("status", [400, 410, 413, 422])
@@ -102,6 +103,7 @@ async def test_a_carrier_that_says_nothing_of_use_is_asked_again_with_the_same_k
         with pytest.raises(TryLater) as later:
             await attempt()
         assert NUMBER not in str(later.value)
+        assert later.value.in_doubt is (fault in HTTP_IN_DOUBT)
         assert server.taken == []
         await attempt()
         assert set(server.keys) == {str(message_id)}
@@ -113,6 +115,7 @@ async def test_a_carrier_that_says_nothing_of_use_is_asked_again_with_the_same_k
 async def test_a_carrier_that_is_not_there_is_tried_later() -> None:
     with pytest.raises(TryLater) as later:
         await send(f"http://127.0.0.1:{free_port()}/messages")
+    assert not later.value.in_doubt
     assert NUMBER not in str(later.value)
 
 

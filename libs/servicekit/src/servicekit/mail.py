@@ -1,8 +1,9 @@
 """Sending one mail by SMTP, for auth (invitations) and notification (everything a customer gets).
 
-Errors tell whether trying again can help. Only an answer about this mail can refuse it: one to RCPT or to its
-content, with a 5yz that is not about the conversation (RFC 5321). A server that greets with 554, knows our password
-no more or answers nonsense says nothing about the mail, which is tried again.
+Errors tell whether trying again can help, and whether the mail may have been taken all the same. Only an answer
+about this mail can refuse it: one to RCPT or to its content, with a 5yz that is not about the conversation (RFC
+5321). A server that greets with 554, knows our password no more or answers nonsense says nothing about the mail,
+which is tried again.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import EmailPolicy, Policy, default
 from email.utils import formatdate, make_msgid
+from typing import Any
 
 import aiosmtplib
 from pydantic import Field, SecretStr
@@ -35,6 +37,8 @@ class SmtpSettings(BaseSettings):
     mail_from: str = "Slotwright <no-reply@slotwright.example>"
 
 
+_REPLIES = range(200, 600)
+"""RFC 5321 §4.2.1; the library has -1 for what is no reply."""
 _REFUSALS = frozenset({501, 521, 541, *range(550, 580)})
 """Codes that are about a recipient or a content (RFC 5321 §4.2, RFC 7504; 541 and 571 as filters give them). The
 other 5yz are about the conversation, about who we are, or nothing that is known."""
@@ -78,7 +82,24 @@ class MailRefused(PermanentError):
 
 
 class MailUnavailable(SlotwrightError):
-    """The server could not be reached, or asks to come back later."""
+    """The server could not be reached, or asks to come back later.
+
+    `in_doubt` when it was given the mail's content and did not say what it made of it.
+    """
+
+    def __init__(self, detail: str, *, in_doubt: bool = False) -> None:
+        super().__init__(detail)
+        self.in_doubt = in_doubt
+
+
+class _Client(aiosmtplib.SMTP):
+    """Knows whether the server may have the mail."""
+
+    handing_over = False
+
+    async def data(self, message: str | bytes, /, **options: Any) -> aiosmtplib.SMTPResponse:
+        self.handing_over = True
+        return await super().data(message, **options)
 
 
 class Mailer:
@@ -130,7 +151,7 @@ class Mailer:
 
     async def _deliver(self, message: EmailMessage) -> None:
         settings = self._settings
-        client = aiosmtplib.SMTP(
+        client = _Client(
             hostname=settings.smtp_host,
             port=settings.smtp_port,
             username=settings.smtp_username,
@@ -142,7 +163,7 @@ class Mailer:
             async with asyncio.timeout(settings.smtp_timeout):
                 await _exchange(client, message)
         except TimeoutError as error:
-            raise MailUnavailable("no answer in time") from error
+            raise MailUnavailable("no answer in time", in_doubt=client.handing_over) from error
         finally:
             # Once the server has the mail, what becomes of the goodbye is nobody's concern: waited for, a slow one
             # would look like a failed attempt, and the mail would go out twice.
@@ -151,7 +172,7 @@ class Mailer:
             leaving.add_done_callback(self._leaving.discard)
 
 
-async def _exchange(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
+async def _exchange(client: _Client, message: EmailMessage) -> None:
     try:
         await client.connect()
         await client.send_message(message)
@@ -160,16 +181,16 @@ async def _exchange(client: aiosmtplib.SMTP, message: EmailMessage) -> None:
     except aiosmtplib.SMTPDataError as error:
         raise _verdict(error) from error
     except aiosmtplib.SMTPResponseException as error:
-        raise MailUnavailable(f"SMTP {error.code}") from error
+        raise MailUnavailable(f"SMTP {error.code}", in_doubt=client.handing_over) from error
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise MailUnavailable(f"{type(error).__name__}: {error}") from error
+        raise MailUnavailable(f"{type(error).__name__}: {error}", in_doubt=client.handing_over) from error
 
 
 def _verdict(error: aiosmtplib.SMTPResponseException, about: str = "") -> MailRefused | MailUnavailable:
     """What an answer to RCPT or to the content means; only its code is told, as its words may hold the address."""
     if error.code in _REFUSALS:
         return MailRefused(f"{about}SMTP {error.code}", no_mailbox=bool(_NO_MAILBOX.match(error.message)))
-    return MailUnavailable(f"{about}SMTP {error.code}")
+    return MailUnavailable(f"{about}SMTP {error.code}", in_doubt=error.code not in _REPLIES)
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:

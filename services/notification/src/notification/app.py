@@ -38,6 +38,8 @@ def build(settings: Settings) -> Parts:
     kafka, tokens, smtp = KafkaSettings(), TokenSettings(), SmtpSettings()
     db = Database(DatabaseSettings(), application="notification")
     keys = RemoteKeys(tokens)
+    # Its own end has to come before that of the attempt, which cannot know how far it has got.
+    smtp = smtp.model_copy(update={"smtp_timeout": min(smtp.smtp_timeout, 0.9 * settings.send_timeout)})
     letters, mail_from = Letters(), parseaddr(smtp.mail_from)[1]
     rules = Rules(
         db,

@@ -122,8 +122,10 @@ class Delivery:
         except Refused as error:
             log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
             await self._failed(ready, error)
-        except (TryLater, TimeoutError) as error:
-            await self._later(ready, str(error) or "no answer in time")
+        except TryLater as error:
+            await self._later(ready, str(error), in_doubt=error.in_doubt)
+        except TimeoutError:
+            await self._later(ready, "no answer in time", in_doubt=True)
         else:
             reached("notification.sent")
             await self._sent(ready)
@@ -157,7 +159,7 @@ class Delivery:
             await store.hold(conn, message, decision.until)
         elif isinstance(decision, Wait) and patient:
             await store.postpone(conn, message, message.attempts, next_look(message.queued_at, now))
-        elif message.unknown_fate:
+        elif message.unknown_fate or message.repeated:
             # It may have arrived: nobody can say that it was not sent.
             await self._fail(conn, message, tenant, message.attempts, "Interrupted")
         elif isinstance(decision, Suppress):
@@ -278,8 +280,11 @@ class Delivery:
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
-    async def _later(self, ready: Ready, detail: str) -> None:
-        """Tries again after a while, but not past the message's end, when it is given up."""
+    async def _later(self, ready: Ready, detail: str, *, in_doubt: bool) -> None:
+        """Tries again after a while, but not past the message's end, when it is given up.
+
+        One that may have arrived stays marked, so that its repeat says so (docs/adr/0007).
+        """
         message, now = ready.message, self._clock()
         next_attempt_at = now + backoff(ready.attempt)
         if next_attempt_at > message.expires_at:
@@ -289,10 +294,11 @@ class Delivery:
             **_ids(message),
             attempts=ready.attempt,
             detail=detail,
+            in_doubt=in_doubt,
             retry_in=round((next_attempt_at - now).total_seconds(), 1),
         )
         async with self._db.tenant(message.tenant_id) as conn:
-            await store.postpone(conn, message, ready.attempt, next_attempt_at)
+            await store.postpone(conn, message, ready.attempt, next_attempt_at, in_doubt=in_doubt)
 
     async def _failed(self, ready: Ready, error: Refused) -> None:
         message = ready.message

@@ -148,7 +148,7 @@ class Message:
 
     @property
     def unknown_fate(self) -> bool:
-        """Handed over once before, by a sender that has not lived to write down what came of it."""
+        """Handed over once before: the sender has not lived to write down what came of it, or was not told."""
         return self.status is Status.SENDING
 
 
@@ -241,11 +241,10 @@ def _to(message: Message, customer: Customer | None, unwanted: Reason | None) ->
 def _held(
     message: Message, tenant: TenantChanged, appointment: Appointment, quiet: QuietHours, now: datetime
 ) -> Hold | None:
-    """What may have gone out already is not held: its first attempt was at a time when it might."""
     # An offer to the waitlist would have gone to the next in line by the morning.
     waits = message.kind == "reminder" or (quiet.notices and message.kind != "waitlist-offer")
     concerned = message.channel in quiet.channels and waits
-    if not concerned or message.unknown_fate:
+    if not concerned:
         return None
     zone = zone_or(appointment.timezone, zone_or(tenant.timezone, ZoneInfo("UTC")))
     until = quiet.hold_until(now, zone, message.expires_at)

@@ -4,7 +4,8 @@ Called by notification.delivery, outside any transaction. Each provider is given
 can be recognised where the other side is able to: by Message-ID, or by Idempotency-Key.
 
 Whatever a provider's other side does, the message has one of three fates (docs/messages.md): taken, refused for
-good by an answer that is about this message, or to be tried later. Nonsense is tried later: it says nothing.
+good by an answer that is about this message, or to be tried later. Nonsense is tried later: it says nothing, nor
+whether the message was taken.
 """
 
 from email.headerregistry import Address
@@ -34,6 +35,10 @@ _DOMAIN = "slotwright.example"
 _ABOUT_THE_MESSAGE = frozenset({400, 410, 413, 422})
 """What refuses a message. Other errors are about the way there: an address or a token that is wrong until somebody
 mends it, a redirect, an earlier attempt with the same key that is still under way (409), too many at once."""
+_NOTHING_KNOWN = frozenset({500, 502, 504})
+"""What may be said of a message that was taken: whoever answers failed later, or is not who took it."""
+_NOT_BEGUN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""What goes wrong before anything of a message is sent."""
 _LONGEST_ANSWER = 65_536
 
 
@@ -58,7 +63,14 @@ class Refused(PermanentError):
 
 
 class TryLater(SlotwrightError):
-    """The provider is not there, or asks to come back."""
+    """The provider is not there, or asks to come back.
+
+    `in_doubt` when it was given the message and did not say what it made of it.
+    """
+
+    def __init__(self, detail: str, *, in_doubt: bool = False) -> None:
+        super().__init__(detail)
+        self.in_doubt = in_doubt
 
 
 class Provider(Protocol):
@@ -129,7 +141,7 @@ class SmtpProvider:
             reason = "NoSuchMailbox" if error.no_mailbox else "Rejected"
             raise Refused(reason, str(error), bounced=error.no_mailbox) from None
         except MailUnavailable as error:
-            raise TryLater(_without(str(error), address)) from None
+            raise TryLater(_without(str(error), address), in_doubt=error.in_doubt) from None
         except ValueError:
             raise Refused("BadAddress", "no header can hold this address") from None
 
@@ -172,7 +184,7 @@ class HttpSmsProvider:
     def __init__(self, url: str, token: SecretStr, *, timeout: float) -> None:
         self._url = url
         self._token = token
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = aiohttp.ClientTimeout(total=0.9 * timeout, sock_connect=timeout / 2)
 
     async def send(
         self,
@@ -199,13 +211,14 @@ class HttpSmsProvider:
             ):
                 content, status = await _content(answer), answer.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise TryLater(type(error).__name__) from None
+            raise TryLater(type(error).__name__, in_doubt=not isinstance(error, _NOT_BEGUN)) from None
         if status in _ABOUT_THE_MESSAGE:
             raise Refused("Rejected", f"HTTP {status}")
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise TryLater(f"HTTP {status}")
+            raise TryLater(f"HTTP {status}", in_doubt=status in _NOTHING_KNOWN)
         if not _says_taken(content):
-            raise TryLater(f"HTTP {status} with an answer that does not say that it was taken")
+            detail = f"HTTP {status} with an answer that does not say that it was taken"
+            raise TryLater(detail, in_doubt=True)
 
 
 def sms_provider(settings: NotificationSettings, db: Database) -> Provider:

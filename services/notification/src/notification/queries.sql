@@ -114,13 +114,13 @@ UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(re
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
 
 -- name: postpone
-UPDATE message SET status = 'queued', next_attempt_at = %(next_attempt_at)s
+UPDATE message SET status = %(status)s, next_attempt_at = %(next_attempt_at)s
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND attempts = %(attempts)s
 
 -- name: hold
 UPDATE message SET next_attempt_at = %(until)s, held_until = %(until)s
-WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status = 'queued'
+WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
 
 -- name: settle
 -- By the attempt that found out; one that has been overtaken changes nothing.

@@ -235,19 +235,22 @@ async def mark_sending(
     await conn.execute(_SQL.mark_sending, values)
 
 
-async def postpone(conn: Connection, message: Message, attempts: int, next_attempt_at: datetime) -> None:
-    """`attempts` is the number of the attempt that did not succeed."""
+async def postpone(
+    conn: Connection, message: Message, attempts: int, next_attempt_at: datetime, *, in_doubt: bool = False
+) -> None:
+    """`attempts` is the number of the attempt that did not succeed, or may have: it is `in_doubt` then."""
     values = {
         "tenant_id": message.tenant_id,
         "message_id": message.message_id,
         "attempts": attempts,
         "next_attempt_at": next_attempt_at,
+        "status": (Status.SENDING if in_doubt else Status.QUEUED).value,
     }
     await conn.execute(_SQL.postpone, values)
 
 
 async def hold(conn: Connection, message: Message, until: datetime) -> None:
-    """Leaves a queued message until the quiet hours end."""
+    """Leaves a message that is not sent until the quiet hours end."""
     values = {"tenant_id": message.tenant_id, "message_id": message.message_id, "until": until}
     await conn.execute(_SQL.hold, values)
 

@@ -39,7 +39,8 @@ class MessageAnswer(Answer):
     held_until: datetime | None = Field(description="The end of the quiet hours that it waits for.")
     attempts: int
     possibly_repeated: bool = Field(
-        description="A sender died after handing it over, perhaps; it was sent again under the same Message-ID."
+        description="The sender died, or the connection broke, when it may have been handed over; it was sent again"
+        " under the same Message-ID."
     )
     provider: str | None
     created_at: datetime

@@ -6,11 +6,10 @@ row is every booking's of the business. A booking waits for PostgreSQL as seldom
 by is sent along with what it has to wait for.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from booking import allocations, catalog, events, reminders, store, trail
@@ -33,8 +32,15 @@ from servicekit.ids import new_id
 STAFF_AHEAD = timedelta(days=731)
 """How far ahead the business itself may book."""
 
-_Finish = Callable[[], Awaitable[None]]
-"""Waits for what was sent; raises SlotTaken when the constraint does not let it."""
+
+class _Claim(Protocol):
+    """The time of a new appointment. In a pipeline it is taken along with what else is sent."""
+
+    async def take(self) -> tuple[UUID, ...]:
+        """Whom and what it takes. Raises SlotTaken, Invalid."""
+
+    async def finish(self) -> None:
+        """Raises SlotTaken when the constraint does not let it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +118,9 @@ async def book(
     conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime, asked: Cursor
 ) -> Appointment:
     """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
-    appointment, finish = await _write(conn, tenant, wanted, now, asked=asked)
+    appointment, claim = await _write(conn, tenant, wanted, now, asked=asked)
     counting = await usage.begin(conn, tenant, "bookings_per_month", now)
-    await finish()
+    await claim.finish()
     await counting.finish()
     return appointment
 
@@ -140,10 +146,10 @@ async def place(
 
     `appointment_id` is an id that was promised.
     """
-    appointment, finish = await _write(
+    appointment, claim = await _write(
         conn, tenant, wanted, now, customer=customer, appointment_id=appointment_id, series_id=series_id
     )
-    await finish()
+    await claim.finish()
     return appointment
 
 
@@ -157,8 +163,8 @@ async def _write(
     customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
-) -> tuple[Appointment, _Finish]:
-    """All that a new appointment is; whether it has its time is known when `_Finish` returns.
+) -> tuple[Appointment, _Claim]:
+    """All that a new appointment is. Whether it has its time is known when the claim is finished.
 
     In a pipeline it waits for PostgreSQL once, for what there is to choose from: what it writes goes out with what
     the caller sends next. `asked` is as `offered` takes it.
@@ -169,24 +175,12 @@ async def _write(
         raise Invalid.field("/starts_at", "lies in the past")
     answers = answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
-    choosing: Choosing | None = None
-    if wanted.hold_id is None:
-        require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
-        choosing = await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
-    else:
-        resource_ids = await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now)
+    claim = await _claim(conn, tenant_id, offer, wanted, appointment_id, now)
     rules = await catalog.ask_rules(conn, tenant_id)
     adding = None
     if customer is None:
         adding = await store.begin_adding_customer(conn, tenant_id, wanted.customer(tenant.locale))
-    finish: _Finish = _finished
-    if choosing is not None:
-        choice = await choosing.finish()
-        taking = Taking(
-            conn, tenant_id, offer, choice, wanted.starts_at, Holder(appointment_id=appointment_id)
-        )
-        finish = partial(_finish, taking, await taking.begin(), now)
-        resource_ids = choice.resource_ids
+    resource_ids = await claim.take()
     news: list[Event] = []
     if adding is not None:
         customer = await store.customer_added(adding)
@@ -227,7 +221,7 @@ async def _write(
         copy_to=tenant,
         copied=AppointmentBooked,
     )
-    return appointment, finish
+    return appointment, claim
 
 
 async def take(
@@ -262,8 +256,49 @@ async def _finish(taking: Taking, begun: Begun, now: datetime) -> None:
     reached("booking.taken")
 
 
-async def _finished() -> None:
-    """A hold has its time already."""
+async def _claim(
+    conn: Connection,
+    tenant_id: UUID,
+    offer: Offer,
+    wanted: BookingRequest,
+    appointment_id: UUID,
+    now: datetime,
+) -> _Claim:
+    """Raises Invalid, HoldExpired."""
+    if wanted.hold_id is not None:
+        return _Held(await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now))
+    require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
+    choosing = await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
+    return _Chosen(choosing, Holder(appointment_id=appointment_id), now)
+
+
+class _Chosen:
+    """Of what is free."""
+
+    def __init__(self, choosing: Choosing, holder: Holder, now: datetime) -> None:
+        self._choosing, self._holder, self._now = choosing, holder, now
+
+    async def take(self) -> tuple[UUID, ...]:
+        of, choice = self._choosing, await self._choosing.finish()
+        self._taking = Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, self._holder)
+        self._begun = await self._taking.begin()
+        return choice.resource_ids
+
+    async def finish(self) -> None:
+        await _finish(self._taking, self._begun, self._now)
+
+
+class _Held:
+    """Taken over from a hold."""
+
+    def __init__(self, resource_ids: tuple[UUID, ...]) -> None:
+        self._resource_ids = resource_ids
+
+    async def take(self) -> tuple[UUID, ...]:
+        return self._resource_ids
+
+    async def finish(self) -> None:
+        """A hold has its time already."""
 
 
 def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:

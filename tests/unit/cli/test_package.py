@@ -39,7 +39,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def unpacked(packed: tuple[Path, Path]) -> Path:
     folder = packed[0].parent / "unpacked"
     with tarfile.open(packed[0]) as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python 3.11.2 has none
+        # Debian 12's Python 3.11.2 has none.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(folder)  # noqa: S202 - packed by ourselves
     return folder
 

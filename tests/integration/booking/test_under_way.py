@@ -1,5 +1,7 @@
 """What booking hears while a booking is under way: neither may miss the other."""
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -80,6 +82,25 @@ async def test_a_policy_that_changes_while_a_booking_is_made_reaches_it(world: W
         UUID(booking.result().json()["id"]),
     )
     assert [row["rule_id"] for row in reminders] == [rule.rule_id]
+
+
+async def test_a_booking_ends_without_the_process_that_has_sent_it(world: World) -> None:
+    """Its commit is with PostgreSQL already: nobody waits for a process that is busy, or stands still."""
+    shop = await world.shop()
+    assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
+    written = "SELECT 1 FROM appointment WHERE tenant_id = %s"
+    count = "SELECT 1 FROM usage WHERE tenant_id = %s FOR UPDATE"
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(count, (shop.tenant.tenant_id,))
+        booking = thread.submit(world.post, shop, wish(shop, tomorrow_noon() + timedelta(hours=1)))
+        until(lambda: waiting(world, "INSERT INTO usage"), "the booking waits")
+        os.kill(world.pid, signal.SIGSTOP)
+        try:
+            conn.rollback()
+            until(lambda: len(world.rows(written, shop.tenant.tenant_id)) == 2, "the booking is committed")
+        finally:
+            os.kill(world.pid, signal.SIGCONT)
+        assert booking.result().status_code == 201, booking.result().text
 
 
 async def test_an_erasure_that_begins_while_a_booking_is_made_erases_it(world: World, topics: Topics) -> None:

@@ -111,6 +111,7 @@ class World:
     minter: TokenMinter
     jwks_url: str
     http: httpx.Client
+    pid: int
 
     async def shop(self, *, staff: int = 1, tenant: TenantChanged | None = None, **offer: Any) -> Shop:
         """A new business whose staff work around the clock; `offer` overrides fields of its one service."""
@@ -226,7 +227,7 @@ def made_world(databases: Databases, role: str, folder: Path, **env: str) -> Ite
         ) as running,
         httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
     ):
-        yield World(running.url, database, minter, jwks_url, client)
+        yield World(running.url, database, minter, jwks_url, client, running.process.pid)
 
 
 def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:

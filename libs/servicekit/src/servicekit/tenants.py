@@ -9,6 +9,7 @@ from contracts.platform import TenantChanged, TenantState
 from servicekit.db import Connection, Cursor
 from servicekit.errors import NotFound, TenantSuspended
 from servicekit.logging import name_tenant
+from servicekit.stored import reader
 
 TO_CHANGE = ""
 """The lock that a transaction shares that writes for a request, so that no erasure begins before it ends.
@@ -16,6 +17,7 @@ TO_CHANGE = ""
 Among what Database.tenant is told to share, before anything else is locked: an erasure may have to be waited for.
 """
 
+_read = reader(TenantChanged)
 _SERVED = b"SELECT record::text FROM tenants WHERE state IN ('active', 'suspended') AND tenant_id = "
 _BY_ID = _SERVED + b"%s"
 _IN_SCOPE = _SERVED + b"app_tenant()"
@@ -40,7 +42,7 @@ async def _served(asked: Cursor) -> TenantChanged:
     row = await asked.fetchone()
     if row is None:
         raise NotFound("This business does not exist, or is not ready yet.")
-    return TenantChanged.model_validate_json(row["record"])
+    return _read(row["record"])
 
 
 def require_active(tenant: TenantChanged) -> None:

@@ -1,16 +1,16 @@
 """What a tenant uses of its plan's limits, counted in the transaction of the use.
 
-`consume`, or `begin` and `finish`, is the only way to use something up: one statement that counts and checks, under
-the row's lock, so that the thousandth of a thousand is granted once however many ask. Metrics are the field names
+`consume` and `require` are the only ways to use something up: one statement that counts and checks, under the row's
+lock, so that the thousandth of a thousand is granted once however many ask. Metrics are the field names
 of contracts.platform.Limits; monthly ones count by calendar month in UTC.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from contracts.platform import TenantChanged
-from servicekit.db import Connection, Cursor
+from servicekit.db import Connection
 from servicekit.errors import QuotaExceeded
 
 _CONSUME = b"""
@@ -19,6 +19,13 @@ SELECT %(tenant)s, %(metric)s, %(period)s, %(count)s WHERE %(limit)s::int IS NUL
 ON CONFLICT (tenant_id, metric, period) DO UPDATE SET used = u.used + %(count)s, unreported = true
 WHERE %(limit)s::int IS NULL OR u.used + %(count)s <= %(limit)s
 RETURNING used
+"""
+# Nobody uses less than nothing: the table's CHECK refuses it.
+_REQUIRE = b"""
+INSERT INTO usage AS u (tenant_id, metric, period, used)
+VALUES (%(tenant)s, %(metric)s, %(period)s, CASE WHEN %(count)s > %(limit)s::int THEN -1 ELSE %(count)s END)
+ON CONFLICT (tenant_id, metric, period) DO UPDATE SET unreported = true,
+    used = CASE WHEN u.used + %(count)s > %(limit)s THEN -1 ELSE u.used + %(count)s END
 """
 _READ = b"SELECT used FROM usage WHERE tenant_id = %s AND metric = %s AND period = %s"
 _RELEASE = b"""
@@ -33,54 +40,34 @@ def month_of(now: datetime) -> str:
     return now.strftime("%Y-%m")
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
-    """Something that is being counted; `finish` says whether it was granted."""
-
-    conn: Connection
-    tenant: TenantChanged
-    metric: str
-    period: str
-    counting: Cursor
-
-    async def finish(self) -> None:
-        """Raises QuotaExceeded, with nothing counted, when the limit does not allow it."""
-        if await self.counting.fetchone() is not None:
-            return
-        cursor = await self.conn.execute(_READ, (self.tenant.tenant_id, self.metric, self.period))
-        row = await cursor.fetchone()
-        used = row["used"] if row else 0
-        limit = getattr(self.tenant.limits, self.metric)
-        plan = self.tenant.plan.display_name
-        raise QuotaExceeded(
-            f"The plan {plan} allows {limit} {_words(self.metric)}; {used} are used.",
-            metric=self.metric,
-            limit=limit,
-            used=used,
-            plan=self.tenant.plan.name,
-        )
-
-
-async def begin(
-    conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
-) -> Counting:
-    """As `consume`, for a pipeline: it goes along with what is fetched next, and `finish` has to be called."""
-    period = _period(metric, now)
-    values = {
-        "tenant": tenant.tenant_id,
-        "metric": metric,
-        "period": period,
-        "count": count,
-        "limit": getattr(tenant.limits, metric),
-    }
-    return Counting(conn, tenant, metric, period, await conn.execute(_CONSUME, values))
-
-
 async def consume(
     conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
 ) -> None:
     """Counts `count` of `metric`; raises QuotaExceeded, with nothing counted, when the limit does not allow it."""
-    await (await begin(conn, tenant, metric, now, count=count)).finish()
+    values = _values(tenant, metric, now, count)
+    if await (await conn.execute(_CONSUME, values)).fetchone() is not None:
+        return
+    cursor = await conn.execute(_READ, (tenant.tenant_id, metric, values["period"]))
+    row = await cursor.fetchone()
+    used = row["used"] if row else 0
+    limit = values["limit"]
+    raise QuotaExceeded(
+        f"The plan {tenant.plan.display_name} allows {limit} {_words(metric)}; {used} are used.",
+        metric=metric,
+        limit=limit,
+        used=used,
+        plan=tenant.plan.name,
+    )
+
+
+async def require(
+    conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
+) -> None:
+    """As `consume`, for who waits for no answer: what the limit does not allow fails the transaction.
+
+    It does so with a psycopg.IntegrityError; `consume` would tell what is used.
+    """
+    await conn.execute(_REQUIRE, _values(tenant, metric, now, count))
 
 
 async def release(conn: Connection, tenant_id: UUID, metric: str, now: datetime, *, count: int = 1) -> None:
@@ -92,6 +79,16 @@ async def snapshot(conn: Connection, tenant_id: UUID, now: datetime) -> dict[str
     """Metric to what is used of it now."""
     cursor = await conn.execute(_SNAPSHOT, (tenant_id, month_of(now)))
     return {row["metric"]: row["used"] for row in await cursor.fetchall()}
+
+
+def _values(tenant: TenantChanged, metric: str, now: datetime, count: int) -> dict[str, Any]:
+    return {
+        "tenant": tenant.tenant_id,
+        "metric": metric,
+        "period": _period(metric, now),
+        "count": count,
+        "limit": getattr(tenant.limits, metric),
+    }
 
 
 def _period(metric: str, now: datetime) -> str:

@@ -16,12 +16,17 @@ from booking.availability import Slot, slots
 from booking.choice import Choice, Place
 from booking.domain import Busy, Hold, Offer, Resource
 from booking.store import SQL
-from contracts.business import Hours, HoursException
+from contracts.business import Hours, HoursException, TimeOff
 from servicekit.db import Connection, Cursor
 from servicekit.ids import new_id
 from servicekit.queries import values_of
+from servicekit.stored import reader
 
 _LOAD_WINDOW = timedelta(hours=12)
+_IF_FREE = b" ON CONFLICT DO NOTHING RETURNING 1"
+_read_hours = reader(tuple[Hours, ...])
+_read_exceptions = reader(tuple[HoursException, ...])
+_read_time_off = reader(tuple[TimeOff, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,9 @@ class Holder:
 
 def _resource(row: dict[str, Any]) -> Resource:
     parsed = {
-        "weekly_hours": tuple(Hours.model_validate(item) for item in row["weekly_hours"]),
-        "exceptions": tuple(HoursException.model_validate(item) for item in row["exceptions"]),
-        "time_off": tuple(
-            (datetime.fromisoformat(item["starts_at"]), datetime.fromisoformat(item["ends_at"]))
-            for item in row["time_off"]
-        ),
+        "weekly_hours": _read_hours(row["weekly_hours"]),
+        "exceptions": _read_exceptions(row["exceptions"]),
+        "time_off": tuple((item.starts_at, item.ends_at) for item in _read_time_off(row["time_off"])),
         "closed_days": frozenset(row["closed_days"] or ()),
     }
     return Resource(**{name: value for name, value in row.items() if name != "deleted"} | parsed)
@@ -150,6 +152,10 @@ class Taking:
     async def begin(self) -> Begun:
         return await self._allocate(self.choice.places)
 
+    async def require(self) -> None:
+        """In a pipeline, for who waits for no answer: where it is not free the transaction fails, see `or_fail`."""
+        await self._allocate(self.choice.places, or_fail=True)
+
     async def finish(self, begun: Begun, now: datetime) -> bool:
         """False when the constraint says that some of it is taken: the caller gives up then."""
         left = await _left_of(begun)
@@ -158,7 +164,8 @@ class Taking:
             left = await _left_of(await self._allocate(left))
         return not left
 
-    async def _allocate(self, places: Sequence[Place]) -> Begun:
+    async def _allocate(self, places: Sequence[Place], *, or_fail: bool = False) -> Begun:
+        """With `or_fail` what is not free is a psycopg.IntegrityError, else there is no row for it."""
         begin, end = self.offer.taken(self.starts_at)
         values = {
             "tenant_id": self.tenant_id,
@@ -167,8 +174,11 @@ class Taking:
             "begin": begin,
             "end": end,
             "state": "held" if self.holder.hold_id else "confirmed",
+            "or_fail": or_fail,
         } | values_of(self.holder)
         statement = SQL.allocate if self.offer.capacity == 1 else SQL.allocate_place
+        if not or_fail:
+            statement += _IF_FREE
         return [
             (
                 place,

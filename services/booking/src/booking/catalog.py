@@ -26,6 +26,11 @@ from contracts.business import (
 )
 from contracts.model import Record
 from servicekit.db import Connection, Cursor, affected
+from servicekit.stored import reader
+
+_read_needs = reader(tuple[ResourceNeed, ...])
+_read_questions = reader(tuple[Question, ...])
+_read_rules = reader(tuple[ReminderRule, ...])
 
 
 class CatalogFollower:
@@ -136,8 +141,8 @@ async def offer_in(asked: Cursor) -> Offer | None:
         return None
     parsed = {
         "resource_ids": tuple(row["resource_ids"]),
-        "needs": tuple(ResourceNeed.model_validate(item) for item in row["needs"]),
-        "questions": tuple(Question.model_validate(item) for item in row["questions"]),
+        "needs": _read_needs(row["needs"]),
+        "questions": _read_questions(row["questions"]),
     }
     return Offer(**row | parsed)
 
@@ -147,7 +152,7 @@ async def ask_rules(conn: Connection, tenant_id: UUID) -> Cursor:
     return await conn.execute(SQL.rules, {"tenant_id": tenant_id})
 
 
-async def rules(asked: Cursor) -> list[ReminderRule]:
+async def rules(asked: Cursor) -> Sequence[ReminderRule]:
     """The business's reminder rules; none before its policy has arrived."""
     row = await asked.fetchone()
-    return [ReminderRule.model_validate(item) for item in row["rules"]] if row else []
+    return _read_rules(row["rules"]) if row else ()

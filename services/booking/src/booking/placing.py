@@ -3,7 +3,8 @@
 Called by the service layer. The order is always the same (DESIGN §5): lock the resources, see who is free, take the
 time (the constraint has the last word), then write what follows from it. The plan's count comes last, because its
 row is every booking's of the business. A booking waits for PostgreSQL as seldom as it can: what it decides nothing
-by is sent along with what it has to wait for.
+by is sent along with what it has to wait for. `at_once` it does not even wait to be granted what it takes, so that
+no lock of the business is kept for as long as this process is busy with others.
 """
 
 from collections.abc import Sequence
@@ -115,13 +116,23 @@ async def hold(
 
 
 async def book(
-    conn: Connection, tenant: TenantChanged, wanted: BookingRequest, now: datetime, asked: Cursor
+    conn: Connection,
+    tenant: TenantChanged,
+    wanted: BookingRequest,
+    now: datetime,
+    asked: Cursor,
+    *,
+    at_once: bool,
 ) -> Appointment:
-    """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then."""
-    appointment, claim = await _write(conn, tenant, wanted, now, asked=asked)
-    counting = await usage.begin(conn, tenant, "bookings_per_month", now)
+    """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then.
+
+    `at_once`, in a pipeline, time that is not free after all and a limit that is reached are told by the commit, as
+    a psycopg.IntegrityError. Time that only a hold that has run out is in the way of is not free then.
+    """
+    appointment, claim = await _write(conn, tenant, wanted, now, asked=asked, at_once=at_once)
     await claim.finish()
-    await counting.finish()
+    use = usage.require if at_once else usage.consume
+    await use(conn, tenant, "bookings_per_month", now)
     return appointment
 
 
@@ -160,6 +171,7 @@ async def _write(
     now: datetime,
     *,
     asked: Cursor | None = None,
+    at_once: bool = False,
     customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
@@ -175,7 +187,7 @@ async def _write(
         raise Invalid.field("/starts_at", "lies in the past")
     answers = answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
-    claim = await _claim(conn, tenant_id, offer, wanted, appointment_id, now)
+    claim = await _claim(conn, tenant_id, offer, wanted, appointment_id, now, at_once=at_once)
     rules = await catalog.ask_rules(conn, tenant_id)
     adding = None
     if customer is None:
@@ -263,13 +275,16 @@ async def _claim(
     wanted: BookingRequest,
     appointment_id: UUID,
     now: datetime,
+    *,
+    at_once: bool,
 ) -> _Claim:
     """Raises Invalid, HoldExpired."""
     if wanted.hold_id is not None:
         return _Held(await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now))
     require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
     choosing = await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
-    return _Chosen(choosing, Holder(appointment_id=appointment_id), now)
+    holder = Holder(appointment_id=appointment_id)
+    return _AtOnce(choosing, holder) if at_once else _Chosen(choosing, holder, now)
 
 
 class _Chosen:
@@ -286,6 +301,21 @@ class _Chosen:
 
     async def finish(self) -> None:
         await _finish(self._taking, self._begun, self._now)
+
+
+class _AtOnce:
+    """Of what is free, unless the transaction fails."""
+
+    def __init__(self, choosing: Choosing, holder: Holder) -> None:
+        self._choosing, self._holder = choosing, holder
+
+    async def take(self) -> tuple[UUID, ...]:
+        of, choice = self._choosing, await self._choosing.finish()
+        await Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, self._holder).require()
+        return choice.resource_ids
+
+    async def finish(self) -> None:
+        """The commit says it."""
 
 
 class _Held:

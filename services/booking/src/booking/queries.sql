@@ -43,12 +43,13 @@ WHERE reminder_policy.version < excluded.version
 -- name: offer
 SELECT service_id, name, duration, buffer_before, buffer_after, slot_step, minimum_notice, booking_window,
     cancellation_window, capacity, requires_confirmation, price_amount, currency, resource_ids, staff_count,
-    needs, questions
+    needs::text, questions::text
 FROM offer WHERE tenant_id = app_tenant() AND service_id = %(service_id)s
     AND (%(deleted_too)s OR NOT deleted)
 
 -- name: resources
-SELECT resource_id, name, timezone, weekly_hours, exceptions, kind, capacity, always_open, time_off, deleted,
+SELECT resource_id, name, timezone, weekly_hours::text, exceptions::text, kind, capacity, always_open,
+    time_off::text, deleted,
     CASE kind WHEN 'staff' THEN (SELECT days FROM holidays WHERE tenant_id = %(tenant_id)s) END AS closed_days
 FROM resource
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND NOT deleted
@@ -56,14 +57,15 @@ ORDER BY resource_id
 
 -- name: lock_resources
 -- In the order of their ids: all writers of a resource's time queue here, and no two wait for each other.
-SELECT resource_id, name, timezone, weekly_hours, exceptions, kind, capacity, always_open, time_off, deleted,
+SELECT resource_id, name, timezone, weekly_hours::text, exceptions::text, kind, capacity, always_open,
+    time_off::text, deleted,
     CASE kind WHEN 'staff' THEN (SELECT days FROM holidays WHERE tenant_id = %(tenant_id)s) END AS closed_days
 FROM resource
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
 ORDER BY resource_id FOR NO KEY UPDATE OF resource
 
 -- name: rules
-SELECT rules FROM reminder_policy WHERE tenant_id = %(tenant_id)s
+SELECT rules::text FROM reminder_policy WHERE tenant_id = %(tenant_id)s
 
 -- name: release_expired
 -- Holds in the way that have run out; the sweeper would come for them anyway.
@@ -97,28 +99,27 @@ WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s)
 GROUP BY resource_id
 
 -- name: allocate
--- No row for what is not free: the constraint decides, not what was read.
+-- The constraint decides, not what was read.
 INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, during, state, appointment_id,
     hold_id, held_until)
 VALUES (%(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(lane)s, %(session_id)s,
     tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s)
-ON CONFLICT DO NOTHING
-RETURNING 1
 
 -- name: allocate_place
--- The same for a class: the first place that is free.
+-- The same for a class: the first place that is free. Where none is, no row or, with or_fail, one that must not be.
 INSERT INTO allocation (tenant_id, allocation_id, resource_id, lane, session_id, place, during, state,
     appointment_id, hold_id, held_until)
-SELECT %(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(lane)s, %(session_id)s, p,
+SELECT %(tenant_id)s, %(allocation_id)s, %(resource_id)s, %(lane)s, %(session_id)s, free.place,
     tstzrange(%(begin)s, %(end)s), %(state)s, %(appointment_id)s, %(hold_id)s, %(held_until)s
-FROM generate_series(0, %(capacity)s - 1) AS p
-WHERE NOT EXISTS (
-    SELECT FROM allocation a
-    WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = %(resource_id)s AND a.lane = %(lane)s
-        AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
-ORDER BY p LIMIT 1
-ON CONFLICT DO NOTHING
-RETURNING 1
+FROM (VALUES (1)) AS wanted LEFT JOIN (
+    SELECT p AS place FROM generate_series(0, %(capacity)s - 1) AS p
+    WHERE NOT EXISTS (
+        SELECT FROM allocation a
+        WHERE a.tenant_id = %(tenant_id)s AND a.resource_id = %(resource_id)s AND a.lane = %(lane)s
+            AND a.session_id = %(session_id)s AND a.place = p AND a.state IN ('held', 'confirmed'))
+    ORDER BY p LIMIT 1
+) AS free ON true
+WHERE %(or_fail)s OR free.place IS NOT NULL
 
 -- name: release_appointment
 UPDATE allocation SET state = 'released'

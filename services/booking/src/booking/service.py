@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psycopg
 from pydantic import BaseModel
 
 from booking import allocations, catalog, changes, placing, reminders, series, store
@@ -137,6 +138,25 @@ class BookingService:
 
         Raises NotFound, SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded.
         """
+        try:
+            outcome = await self._book(business, key, wanted, answer, at_once=True)
+        except (
+            psycopg.IntegrityError
+        ):  # something was not granted: step by step it is known what, and made way for
+            outcome = await self._book(business, key, wanted, answer, at_once=False)
+        reached("booking.committed")
+        return outcome
+
+    async def _book(
+        self,
+        business: UUID | str,
+        key: IdempotencyKey | None,
+        wanted: BookingRequest,
+        answer: Callable[[Booked], BaseModel],
+        *,
+        at_once: bool,
+    ) -> Outcome:
+        """As `book`, and as placing.book."""
         async with self._db.tenant(business, pipelined=True, sharing=_TO_BOOK) as conn:
             asked = await catalog.ask_offer(conn, wanted.service_id)
             tenant = await tenant_in_scope(conn)
@@ -144,12 +164,10 @@ class BookingService:
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                booked = await placing.book(conn, tenant, wanted, self._clock(), asked)
+                booked = await placing.book(conn, tenant, wanted, self._clock(), asked, at_once=at_once)
                 return answer(self._booked(tenant_id, booked))
 
-            outcome = await once(conn, tenant_id, key, effect)
-        reached("booking.committed")
-        return outcome
+            return await once(conn, tenant_id, key, effect)
 
     async def book_series(
         self,

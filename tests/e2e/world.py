@@ -24,7 +24,7 @@ _PORTS = {30080: "gateway", 30025: "mail", 30094: "kafka", 30111: "stripe", 3009
 _MANY = 1_000_000
 STANDING: list["Ground"] = []
 """The clusters that there are now: whose state a test that fails shows."""
-_LINES = "60"
+_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Ground:
         yield "pods", self._told("get", "pods", "--all-namespaces", "--output=wide")
         yield "tenants", self._told("get", "tenants")
         events = self._told("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp")
-        yield "events", "\n".join(events.splitlines()[-int(_LINES) :])
+        yield "events", "\n".join(events.splitlines()[-_LINES:])
         try:
             pods = self.pods("")
         except ClusterError:
@@ -85,10 +85,10 @@ class Ground:
                 if status["restartCount"]:
                     yield (
                         f"{name}, before its restart",
-                        self._told("logs", name, "--previous", "--tail", _LINES),
+                        self._told("logs", name, "--previous", "--tail", str(_LINES)),
                     )
                 if status["restartCount"] or not status["ready"]:
-                    yield name, self._told("logs", name, "--tail", _LINES)
+                    yield name, self._told("logs", name, "--tail", str(_LINES))
 
     def _told(self, *arguments: str) -> str:
         """kubectl's answer, or why there is none: the test has failed for another reason."""

@@ -262,4 +262,8 @@ async def test_a_body_over_a_mebibyte_and_an_unknown_business_are_refused(world:
     shop = await world.shop()
     body = wish(shop, tomorrow_noon(), customer={"name": "x" * 2_000_000, "email": "b@c.example"})
     assert world.post(shop, body).status_code == 413
-    assert world.call("GET", "/v1/public/nobody/availability").status_code in {404, 422}
+    body = wish(shop, tomorrow_noon())
+    assert world.call("POST", "/v1/public/nobody/appointments", json=body).status_code == 404
+    nameless = world.call("POST", "/v1/public/No_Body/appointments", json=body)
+    assert nameless.status_code == 422
+    assert [error["pointer"] for error in nameless.json()["errors"]] == ["path:slug"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 
 from booking.busy_service import BusyCalendarService
 from booking.feed_service import FeedService
@@ -60,6 +60,3 @@ BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 
 Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
 """Its part for the waitlist."""
-
-Slug = Annotated[str, Path(max_length=63)]
-"""By which a public route names a business."""

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from booking.domain import Hold, Offer
 from booking.placing import HoldRequest
-from booking.routes.deps import Booking, Slug
+from booking.routes.deps import Booking
 from booking.routes.models import BookedAnswer, BookingBody, SlotBody
+from contracts.model import Slug
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, LocalDate, TimeZone
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from booking.domain import Customer
-from booking.routes.deps import Slug, Waitlist
+from booking.routes.deps import Waitlist
 from booking.routes.managed import BusinessAnswer, NamedAnswer
 from booking.routes.models import (
     Answers,
@@ -22,7 +22,7 @@ from booking.waiting import EntryState, SlotOffer
 from booking.waitlist import JoinRequest
 from booking.waitlist_service import Listed, Waiting
 from contracts.booking import Consent
-from contracts.model import Money
+from contracts.model import Money, Slug
 from contracts.platform import TenantChanged
 from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond

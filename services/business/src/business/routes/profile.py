@@ -3,20 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from business.domain import Profile
 from business.routes.deps import Business
 from business.routes.services import ServiceAnswer
+from contracts.model import Slug
 from contracts.platform import TenantChanged
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Answer, Body, EmailAddress, Phone, Text
 from servicekit.http.tokens import Member, Owner
 
 router = APIRouter(tags=["business"])
-
-SlugPath = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class ProfileBody(Body):
@@ -99,7 +98,7 @@ async def edit_business(
 
 
 @router.get("/v1/public/{slug}")
-async def read_public(slug: SlugPath, business: Business) -> PublicBusiness:
+async def read_public(slug: Slug, business: Business) -> PublicBusiness:
     tenant, profile, offers, members = await business.public_profile(slug)
     return PublicBusiness(
         slug=tenant.slug,

@@ -5,16 +5,22 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
+from pydantic import SecretStr
 
+from booking.holds import HoldCap
+from booking.service import BookingService
 from booking.store import SQL
+from booking.waitlist_service import WaitlistService
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
 from integration.booking.waiting import accept, full_shop, join, seen
-from integration.booking.world import Shop, World, together, tomorrow_noon, wish
+from integration.booking.world import OFFER_SECONDS, Shop, World, together, tomorrow_noon, wish
 from servicekit.ids import new_id
+from servicekit.links import AppointmentLinks, WaitlistLinks
 from support.tenants import know
 
 HERE, THERE = "198.51.100.7", "203.0.113.9"
@@ -99,6 +105,29 @@ async def test_the_waitlist_is_offered_what_is_given_back(world: World) -> None:
     assert give_back(world, shop, hold_id).status_code == 204
     await world.turn()
     assert seen(world, entry)["state"] == "offered"
+
+
+async def test_the_waitlists_loop_is_woken_for_what_is_given_back_and_for_nothing_else(world: World) -> None:
+    shop = await world.shop()
+    hold_id = UUID(kept(world, shop, tomorrow_noon()))
+    key, woken = SecretStr("k" * 40), Counter[str]()
+    links, url = AppointmentLinks(key), "http://127.0.0.1:8080"
+    async with world.opened() as db:
+        waitlist = WaitlistService(
+            db, links=WaitlistLinks(key), appointments=links, public_url=url, offer_seconds=OFFER_SECONDS
+        )
+        service = BookingService(
+            db,
+            links=links,
+            public_url=url,
+            hold_seconds=300,
+            hold_cap=HoldCap(key, most=MOST),
+            freed=lambda: woken.update(["freed"]),
+            waitlist=waitlist,
+        )
+        for _ in range(2):
+            await service.give_back(shop.tenant.slug, hold_id)
+    assert woken == {"freed": 1}
 
 
 async def test_what_the_waitlist_has_offered_cannot_be_given_back_by_its_id(world: World) -> None:
@@ -235,6 +264,16 @@ async def test_what_is_refused_and_what_is_offered_counts_for_nobody(world: Worl
     counted = [row["client"] for row in holds(world, shop)]
     assert len(counted) == 2
     assert counted.count(None) == 1
+
+
+async def test_a_hold_of_the_code_before_counts_for_nobody_and_can_be_given_back(world: World) -> None:
+    shop = await world.shop()
+    starts = [tomorrow_noon() + timedelta(hours=number) for number in range(MOST + 1)]
+    first, *_rest = [kept(world, shop, start) for start in starts[:MOST]]
+    assert world.rows("UPDATE hold SET client = NULL WHERE hold_id = %s RETURNING 1", first)
+    kept(world, shop, starts[MOST])
+    assert give_back(world, shop, first).status_code == 204
+    assert len(world.taken(shop)) == MOST
 
 
 async def test_no_address_is_stored_and_another_business_knows_the_client_by_another_name(

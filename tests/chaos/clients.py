@@ -26,7 +26,8 @@ _HOT = 0.6
 _WEIGHTS = {
     "book": 30,
     "hold": 12,
-    "use": 12,
+    "use": 10,
+    "give-back": 4,
     "reschedule": 14,
     "cancel": 12,
     "confirm": 6,
@@ -88,9 +89,11 @@ class Client:
             await self._book(town.holds.pop(self._chance.randrange(len(town.holds))))
         elif kind == "hold":
             await self._hold()
+        elif kind == "give-back" and town.holds:
+            await self._give_back(self._chance.choice(town.holds))
         elif kind in {"list", "availability"}:
             await (self._list() if kind == "list" else self._availability())
-        elif kind in {"book", "use"} or not town.appointments:
+        elif kind in {"book", "use", "give-back"} or not town.appointments:
             await self._book(None)
         else:
             await self._change(kind, self._chance.choice(town.appointments))
@@ -149,6 +152,14 @@ class Client:
         if outcome == "ok":
             held = Known(shop, service, answer["id"], "", answer["starts_at"], answer["staff_id"])
             self._town.holds.append(held)
+
+    async def _give_back(self, held: Known) -> None:
+        """Mostly it stays known: somebody books by it at the same moment, or later in vain."""
+        if self._chance.random() < 0.3:
+            self._town.holds.remove(held)
+        path = f"/v1/public/{held.shop.tenant.slug}/holds/{held.id}"
+        args = {"hold_id": held.id}
+        await self._send("give-back", held.shop, args, "DELETE", path, keep=lambda _: [])
 
     async def _change(self, kind: str, known: Known) -> None:
         chance, path = self._chance, f"/v1/appointments/{known.id}"

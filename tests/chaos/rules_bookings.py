@@ -144,21 +144,29 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
 
 
 def holds_are_kept(run: Evidence) -> Iterator[Violation]:
-    """Nobody else gets a slot while it is held, and a hold becomes one appointment, of what was held."""
+    """Nobody else gets a slot while it is held, and a hold becomes one appointment, of what was held.
+
+    One that is given back is kept until that was asked for, and becomes none once it was acknowledged.
+    """
     used: dict[str, list[Operation]] = defaultdict(list)
+    given_back: dict[str, list[Operation]] = defaultdict(list)
     granted: dict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in run.operations:
         if operation.kind == "book" and operation.args.get("hold_id"):
             used[operation.args["hold_id"]].append(operation)
+        if operation.kind == "give-back":
+            given_back[operation.args["hold_id"]].append(operation)
         if operation.kind in {"book", "reschedule"} and operation.outcome == "ok":
             for resource in operation.answer["staff_ids"]:
                 granted[operation.tenant, resource].append(operation)
     for hold in run.operations:
         if hold.kind != "hold" or hold.outcome != "ok":
             continue
-        yield from _used_once(hold, used[hold.answer["id"]])
+        uses, returns = used[hold.answer["id"]], given_back[hold.answer["id"]]
+        yield from _used_once(hold, uses)
+        yield from _used_no_more(hold, uses, returns)
         expires = seconds(hold.answer["expires_at"]) - run.setup["epoch"] - run.setup["clock_slack"]
-        until = min([expires, *(operation.began for operation in used[hold.answer["id"]])])
+        until = min([expires, *(operation.began for operation in [*uses, *returns])])
         for operation in granted[hold.tenant, hold.answer["staff_id"]]:
             meanwhile = hold.ended < operation.began <= operation.ended < until
             if meanwhile and _in_the_way(run, operation, hold):
@@ -173,6 +181,16 @@ def _used_once(hold: Operation, uses: list[Operation]) -> Iterator[Violation]:
     for answer in booked.values():
         if (answer["staff_ids"], seconds(answer["starts_at"])) != held:
             yield Violation("a hold is kept", f"{hold} was booked as {answer}")
+
+
+def _used_no_more(hold: Operation, uses: list[Operation], returns: list[Operation]) -> Iterator[Violation]:
+    """A wish that was first sent before may have been granted before; its repetition tells of that."""
+    returned = min((operation.ended for operation in returns if operation.outcome == "ok"), default=FOREVER)
+    sent: dict[str, float] = {}
+    for operation in uses:
+        began = sent.setdefault(operation.args["email"], operation.began)
+        if operation.outcome == "ok" and began > returned:
+            yield Violation("a hold is kept", f"{hold} was given back, and then booked: {operation}")
 
 
 def _in_the_way(run: Evidence, operation: Operation, hold: Operation) -> bool:

@@ -223,7 +223,21 @@ def meanwhile(story: Story) -> None:
 def held(story: Story) -> None:
     """Bea moves to a time that somebody holds."""
     told = {"id": "h", "service_id": CUT, "staff_id": ADA, "starts_at": LATER, "expires_at": ISO}
-    story.op("hold", 0.5, {}, "ok", told)
+    story.op("hold", 0.5, {}, "ok", told, lasts=0.2)
+    in_order(story)
+
+
+def given_back(story: Story) -> None:
+    """Dan books by a hold that was given back before."""
+    told = {"id": "h", "service_id": CUT, "staff_id": ADA, "starts_at": ISO, "expires_at": LATER}
+    story.op("hold", 3.2, {}, "ok", told, lasts=0.1)
+    story.op("give-back", 3.5, {"hold_id": "h"}, "ok", [], lasts=0.1)
+    wish = {"email": "dan@x", "starts_at": ISO, "consent": False, "hold_id": "h"}
+    story.op("book", 4, wish, "ok", answer(B, 1))
+
+
+def in_order(story: Story) -> None:
+    """Numbers the operations by when they were sent."""
     story.records.sort(key=lambda record: record["at"])
     numbers: dict[int, int] = {}
     for record in story.records:
@@ -322,6 +336,7 @@ def sent_though_withdrawn(story: Story) -> None:
         (meanwhile, "no overlap beyond capacity"),
         (unallocated, "allocations and appointments agree"),
         (held, "a hold is kept"),
+        (given_back, "a hold is kept"),
         (peeked, "tenants are apart"),
         (listed, "tenants are apart"),
         (another_key, "tenants are apart"),
@@ -345,6 +360,15 @@ def test_a_fault_is_found(fault: Callable[[Story], None], rule: str) -> None:
     story = Story()
     fault(story)
     assert rule in story.broken()
+
+
+def test_a_time_is_free_once_somebody_has_asked_to_give_it_back() -> None:
+    story = Story()
+    held(story)
+    assert story.broken() == {"a hold is kept"}
+    story.op("give-back", 0.9, {"hold_id": "h"}, "unknown")
+    in_order(story)
+    assert story.broken() == set()
 
 
 def test_a_second_mail_is_forgiven_where_a_crash_left_the_first_in_doubt_and_that_is_said() -> None:

@@ -111,6 +111,7 @@ class World:
         self.database: dict[str, ServiceDatabase] = {}
         self.calm = False
         self._env = {"jwks_url": jwks_url, "public_url": minter.issuer, "link_key": LINK_KEY} | SOON_GONE
+        self._env |= {"holds_per_address": "1000"}  # all clients have one
         self._stack = ExitStack()
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._mend, daemon=True)

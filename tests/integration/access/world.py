@@ -146,6 +146,7 @@ ROUTES = {
         Route("DELETE", "/v1/public/appointments/{token}", Who.ANYONE),
         Route("GET", "/v1/public/{slug}/availability", Who.ANYONE, query=_AVAILABLE),
         Route("POST", "/v1/public/{slug}/holds", Who.ANYONE, _SLOT, new=True),
+        Route("DELETE", "/v1/public/{slug}/holds/{hold_id}", Who.ANYONE),
         Route("POST", "/v1/public/{slug}/appointments", Who.ANYONE, _WISH, new=True),
         Route("POST", "/v1/public/{slug}/waitlist", Who.ANYONE, _PLACE, new=True),
         Route("GET", "/v1/public/waitlist/{token}", Who.ANYONE),
@@ -263,7 +264,7 @@ class World:
             of = Subscription(tenant.tenant_id, new_id(), Channel.EMAIL, bytes(16))
             link = UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)
         names = ["signup", "session", "invitation", "staff", "service", "appointment", "customer", "message"]
-        names += ["resource", "time_off", "suppression", "series", "entry", "endpoint", "delivery"]
+        names += ["resource", "time_off", "suppression", "series", "entry", "endpoint", "delivery", "hold"]
         ids = {f"{name}_id": str(new_id()) for name in names}
         words = {"kind": "reminder", "channel": "email", "language": "en", "day": "2030-01-07"}
         path = route.path.format(slug=tenant.slug, token=link, **words, **ids)

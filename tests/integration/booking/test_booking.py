@@ -1,40 +1,34 @@
 """Booking over HTTP on a real Postgres: nobody is booked twice, a replay books once, bad input leaves nothing."""
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from contracts.platform import Limits, TenantState
-from integration.booking.world import Shop, World, tomorrow_noon, wish
+from integration.booking.world import Shop, World, together, tomorrow_noon, wish
 from support.tenants import new_tenant
 
 CLIENTS = 32
 
 
-def together(world: World, shop: Shop, bodies: list[dict[str, Any]]) -> list[httpx.Response]:
-    with ThreadPoolExecutor(len(bodies)) as pool:
-        return list(pool.map(lambda body: world.post(shop, body), bodies))
-
-
-def allocated(world: World, shop: Shop) -> list[dict[str, Any]]:
-    return world.rows(
-        "SELECT * FROM allocation WHERE tenant_id = %s AND state <> 'released'", shop.tenant.tenant_id
-    )
+def book(world: World, shop: Shop, starts_at: datetime) -> Callable[[], httpx.Response]:
+    return lambda: world.post(shop, wish(shop, starts_at))
 
 
 async def test_of_32_clients_for_one_slot_exactly_one_wins(world: World) -> None:
     shop = await world.shop()
-    answers = together(world, shop, [wish(shop, tomorrow_noon())] * CLIENTS)
+    answers = together([book(world, shop, tomorrow_noon())] * CLIENTS)
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLIENTS - 1}
     for answer in answers:
         if answer.status_code == 409:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["type"].endswith("/problems/slot-taken")
-    assert len(allocated(world, shop)) == 1
+    assert len(world.taken(shop)) == 1
     booked = world.rows("SELECT * FROM appointment WHERE tenant_id = %s", shop.tenant.tenant_id)
     assert len(booked) == 1
 
@@ -42,10 +36,10 @@ async def test_of_32_clients_for_one_slot_exactly_one_wins(world: World) -> None
 async def test_of_32_overlapping_wishes_no_two_that_overlap_are_granted(world: World) -> None:
     """Starts 15 minutes apart, each 30 minutes long, for two people."""
     shop = await world.shop(staff=2)
-    wishes = [wish(shop, tomorrow_noon() + timedelta(minutes=15 * (n % 8))) for n in range(CLIENTS)]
-    answers = together(world, shop, wishes)
+    starts = [tomorrow_noon() + timedelta(minutes=15 * (n % 8)) for n in range(CLIENTS)]
+    answers = together([book(world, shop, start) for start in starts])
     assert {answer.status_code for answer in answers} <= {201, 409}
-    taken = allocated(world, shop)
+    taken = world.taken(shop)
     assert len(taken) == sum(answer.status_code == 201 for answer in answers)
     overlaps = world.rows(
         "SELECT 1 FROM allocation a JOIN allocation b USING (tenant_id, resource_id)"
@@ -58,7 +52,7 @@ async def test_of_32_overlapping_wishes_no_two_that_overlap_are_granted(world: W
 
 async def test_a_class_takes_as_many_as_it_has_places(world: World) -> None:
     shop = await world.shop(capacity=10)
-    answers = together(world, shop, [wish(shop, tomorrow_noon())] * CLIENTS)
+    answers = together([book(world, shop, tomorrow_noon())] * CLIENTS)
     assert Counter(answer.status_code for answer in answers) == {201: 10, 409: CLIENTS - 10}
 
 
@@ -66,8 +60,8 @@ async def test_the_thousandth_booking_of_a_thousand_is_granted_once(world: World
     """Fifty clients ask for it, each for a time that is free."""
     shop = await world.shop(tenant=new_tenant(limits=Limits(bookings_per_month=1000)))
     await world.use(shop, "bookings_per_month", 999)
-    wishes = [wish(shop, tomorrow_noon() + timedelta(minutes=30 * n)) for n in range(50)]
-    answers = together(world, shop, wishes)
+    starts = [tomorrow_noon() + timedelta(minutes=30 * n) for n in range(50)]
+    answers = together([book(world, shop, start) for start in starts])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 403: 49}
     for refused in (answer.json() for answer in answers if answer.status_code == 403):
         assert refused["type"].endswith("/problems/quota-exceeded")
@@ -77,7 +71,7 @@ async def test_the_thousandth_booking_of_a_thousand_is_granted_once(world: World
             1000,
             "pro",
         )
-    assert len(allocated(world, shop)) == 1
+    assert len(world.taken(shop)) == 1
 
 
 @pytest.mark.parametrize(
@@ -99,13 +93,13 @@ async def test_a_replay_takes_one_time_and_answers_the_same(world: World, path: 
     assert {answer.status_code for answer in answers} == {201}, answers[0].text
     assert len({answer.text for answer in answers}) == 1
     assert sum(answer.headers.get("idempotent-replayed") == "true" for answer in answers) == 7
-    assert len(allocated(world, shop)) == 1
+    assert len(world.taken(shop)) == 1
     told = world.rows("SELECT 1 FROM outbox WHERE key LIKE %s", f"{shop.tenant.tenant_id}/%")
     assert len(told) == (0 if path.endswith("holds") else 3)
     other = post(wish(shop, noon + timedelta(hours=1)))
     assert other.status_code == 422
     assert other.json()["type"].endswith("/problems/idempotency-key-reused")
-    assert len(allocated(world, shop)) == 1
+    assert len(world.taken(shop)) == 1
 
 
 async def test_a_booking_tells_appointment_customer_and_reminder(world: World) -> None:

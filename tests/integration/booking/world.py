@@ -3,7 +3,8 @@
 The catalog is written by the code that the catalog consumer calls.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -201,6 +202,11 @@ class World:
             method, f"{self.url}{path}", headers=headers | sent.pop("headers", {}), **sent
         )
 
+    def taken(self, shop: Shop) -> list[dict[str, Any]]:
+        """What holds and appointments of the shop's take."""
+        statement = "SELECT * FROM allocation WHERE tenant_id = %s AND state <> 'released'"
+        return self.rows(statement, shop.tenant.tenant_id)
+
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
         with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
@@ -239,6 +245,12 @@ def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:
         "consent": {"email": True},
     }
     return body | fields
+
+
+def together(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+    """The answers to calls that are all made at once."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [asked.result() for asked in [pool.submit(call) for call in calls]]
 
 
 def tomorrow_noon() -> datetime:

@@ -52,6 +52,7 @@ class Good:
 
     `granted` are the statuses of its answer. `others` are another tenant's ids, by the name of parameter or field.
     `together` are changes of body or query that are wrong only together, each with the field that is told to be.
+    `silent` says that of an id in the path nothing is told: one that is unknown is answered as a known one is.
     """
 
     path_values: dict[str, str] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Good:
     granted: tuple[int, ...] = (200, 201, 202, 204)
     others: dict[str, str] = field(default_factory=dict)
     together: tuple[tuple[dict[str, Any], str], ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _path(name: str, schema: Document, good: Good) -> Iterator[Bad]:
         return replace(good, path_values=good.path_values | {name: quote(value, safe="")})
 
     form = schema.get("format")
+    missing = (204,) if good.silent else (404,)
     for value in _FORMATS.get(form or "", []):
         if value:  # an empty segment is another path
             yield Bad(f"{name}={value}", at(value), (404, 422), pointer=f"path:{name}")
@@ -134,12 +137,12 @@ def _path(name: str, schema: Document, good: Good) -> Iterator[Bad]:
     if form == "date" and good.body is not None:
         yield Bad(f"a past {name}", at("2020-02-29"), pointer=f"path:{name}")
     if form == "uuid":
-        yield Bad(f"an unknown {name}", at(UNKNOWN_ID), (404,))
+        yield Bad(f"an unknown {name}", at(UNKNOWN_ID), missing)
     elif form is None:
         for value in ("no-such", "x" * 300, "§", "a%2Fb"):
             yield Bad(f"an unknown {name}", at(value), (404, 422))
     if name in good.others:
-        yield Bad(f"another tenant's {name}", at(good.others[name]), (404,))
+        yield Bad(f"another tenant's {name}", at(good.others[name]), missing)
 
 
 def _query(name: str, schema: Document, good: Good, *, required: bool) -> Iterator[Bad]:

@@ -115,11 +115,16 @@ def send(
 
 
 def unlike_a_refusal(answer: httpx.Response, bad: Bad) -> str | None:
-    """What is wrong with the answer; None for a whole problem that names the field and nothing else."""
+    """What is wrong with the answer; None for a whole problem that names the field and nothing else.
+
+    Where nothing is to be told, the answer is empty; that nothing has changed is looked at all the same.
+    """
     if bad.lists and answer.status_code == 200:
         return None if answer.json()["items"] == [] else "the filter lets through what it should not"
     if answer.status_code not in bad.statuses:
         return f"{answer.status_code} instead of {bad.statuses}"
+    if answer.status_code == 204:
+        return "tells something" if answer.content else None
     if answer.headers["Content-Type"] != "application/problem+json":
         return f"is {answer.headers['Content-Type']}"
     problem = answer.json()

@@ -100,6 +100,9 @@ def test_of_two_who_want_the_same_time_one_is_shown_what_is_left(site: Site) -> 
         late = second.submit(pages[1], f"/b/{tenant.slug}/hold", {"starts_at": wanted})
         assert "has just taken that time" in late.text, late.text
         assert wanted not in slots(late)
+        back = first.submit(held, f"/b/{tenant.slug}/another-time")
+        assert wanted in slots(back), "it was given back"
+        assert "kept for you" in second.submit(late, f"/b/{tenant.slug}/hold", {"starts_at": wanted}).text
 
 
 def test_a_form_sent_twice_books_once(site: Site) -> None:

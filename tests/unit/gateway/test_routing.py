@@ -12,6 +12,7 @@ from gateway.routing import RULES, UPSTREAMS, Access, route
         ("GET", "/v1/public/riverside", "business", Access.PUBLIC),
         ("GET", "/v1/public/riverside/availability", "booking", Access.PUBLIC),
         ("POST", "/v1/public/riverside/holds", "booking", Access.PUBLIC),
+        ("DELETE", "/v1/public/riverside/holds/0190", "booking", Access.PUBLIC),
         ("POST", "/v1/public/riverside/appointments", "booking", Access.PUBLIC),
         ("DELETE", "/v1/public/appointments/abc.def", "booking", Access.PUBLIC),
         ("GET", "/v1/public/appointments/abc.def.ics", "booking", Access.PUBLIC),

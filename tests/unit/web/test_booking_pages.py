@@ -13,6 +13,7 @@ NINE = dt.datetime.combine(dt.datetime.now(LISBON).date() + dt.timedelta(days=3)
 BUSINESS = "GET /v1/public/riverside"
 FREE = "GET /v1/public/riverside/availability"
 HOLDS = "POST /v1/public/riverside/holds"
+GIVE_BACK = f"DELETE /v1/public/riverside/holds/{samples.HOLD}"
 BOOK = "POST /v1/public/riverside/appointments"
 PICKER = f"/b/riverside?service={samples.SERVICE}"
 DETAILS = {"name": "Lin Chen", "email": "lin@example.com", "consent_email": "yes"}
@@ -171,6 +172,35 @@ async def test_a_hold_that_has_run_out_is_taken_anew(gateway: Script, browser: B
     assert held.status_code == 303
     first, second = gateway.asked(HOLDS)
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+
+
+async def test_who_wants_another_time_gives_this_one_back(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.on(GIVE_BACK, None, 204)
+    back = await browser.submit(details_page(), "/b/riverside/another-time")
+    assert back.status_code == 303
+    assert back.headers["location"].startswith(f"/b/riverside?service={samples.SERVICE}&")
+    assert f"date={NINE.date().isoformat()}" in back.headers["location"]
+    assert len(gateway.asked(GIVE_BACK)) == 1
+
+
+async def test_what_cannot_be_given_back_keeps_nobody_from_choosing_anew(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(GIVE_BACK, 429, "too-many-requests", "Too many requests.")
+    for page in (details_page(), details_page(hold=""), details_page(hold="../x")):
+        back = await browser.submit(page, "/b/riverside/another-time")
+        assert (back.status_code, back.headers["location"][:13]) == (303, "/b/riverside?")
+    assert len(gateway.asked(GIVE_BACK)) == 1
+
+
+async def test_who_holds_too_many_times_is_told_in_words(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(HOLDS, 429, "too-many-holds", "From one address 10 times can be held at once.")
+    answer = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert answer.status_code == 303
+    assert "10 times can be held" in (await browser.get(answer.headers["location"])).text
 
 
 async def test_a_time_taken_meanwhile_leads_back_to_what_is_free(gateway: Script, browser: Browser) -> None:

@@ -4,7 +4,9 @@ A `Problem` is an answer to a client: servicekit.http.problems turns it into RFC
 consumer a `PermanentError` goes to the dead letters at once; everything else is retried.
 """
 
+import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
@@ -131,6 +133,11 @@ class TooManyRequests(Problem):
     status = 429
     slug = "too-many-requests"
     title = "Too many requests"
+
+
+def retry_after(until: datetime, now: datetime) -> dict[str, str]:
+    """The header that says when to come again: in whole seconds, one at least."""
+    return {"Retry-After": str(max(1, math.ceil((until - now).total_seconds())))}
 
 
 class Unavailable(Problem):

@@ -33,6 +33,15 @@ class Settings(BaseSettings):
     )
 
 
+class BehindGateway(Settings):
+    """What a service takes beside that counts what one client does; see servicekit.http.clients."""
+
+    behind_gateway: bool = Field(
+        default=True,
+        description="Clients are told apart by the X-Forwarded-For that the gateway writes; else by their socket.",
+    )
+
+
 def from_environment(program: str, wanted: Callable[[], S]) -> S | None:
     """The settings of a process that starts; None after stderr was told which variables are wrong."""
     try:

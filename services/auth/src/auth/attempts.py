@@ -5,16 +5,14 @@ more than the limit get through. Buckets hold no address in clear. Called by the
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from auth import store
 from auth.errors import TooManyAttempts
+from servicekit.addresses import counted_as
 from servicekit.clock import Clock
 from servicekit.db import Connection
-
-_IPV6_NETWORK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,8 @@ def by_account(what: str, email: str, most: int) -> Limit:
 
 
 def by_address(what: str, address: str, most: int) -> Limit:
-    """Tries from one network address; for IPv6 its /64, which is what one household or server has."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return Limit(f"{what}:address:unknown", most)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        mapped = parsed.ipv4_mapped
-        parsed = mapped or ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False).network_address
-    return Limit(f"{what}:address:{parsed}", most)
+    """Tries from one network address, as servicekit.addresses counts it."""
+    return Limit(f"{what}:address:{counted_as(address)}", most)
 
 
 class Attempts:

@@ -3,7 +3,7 @@
 import math
 from datetime import datetime
 
-from servicekit.errors import FieldError, Forbidden, Invalid, TooManyRequests, Unauthorized
+from servicekit.errors import FieldError, Forbidden, Invalid, TooManyRequests, Unauthorized, retry_after
 
 
 class InvalidCredentials(Unauthorized):
@@ -45,8 +45,6 @@ class TooManyAttempts(TooManyRequests):
     title = "Too many attempts"
 
     def __init__(self, until: datetime, now: datetime) -> None:
-        seconds = max(1, math.ceil((until - now).total_seconds()))
-        super().__init__(
-            f"There were too many attempts. Try again in {math.ceil(seconds / 60)} minutes.",
-            headers={"Retry-After": str(seconds)},
-        )
+        headers = retry_after(until, now)
+        minutes = math.ceil(int(headers["Retry-After"]) / 60)
+        super().__init__(f"There were too many attempts. Try again in {minutes} minutes.", headers=headers)

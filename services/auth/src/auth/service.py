@@ -14,7 +14,7 @@ from auth.signups import Signups
 
 @dataclass(frozen=True, slots=True)
 class AuthService:
-    """What the routes can ask for. `issuer` is the `iss` of tokens; `behind_gateway`: see auth.settings."""
+    """What the routes can ask for. `issuer` is the `iss` of tokens; `behind_gateway`: see servicekit.settings."""
 
     sessions: Sessions
     invitations: Invitations

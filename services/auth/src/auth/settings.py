@@ -6,10 +6,10 @@ from pydantic import Field
 
 from auth.domain import KeyTimes
 from servicekit.sealing import SealingKey, key_bytes
-from servicekit.settings import Settings
+from servicekit.settings import BehindGateway
 
 
-class AuthSettings(Settings):
+class AuthSettings(BehindGateway):
     """Times are in seconds where the name does not say otherwise. Limits are tries within a window."""
 
     encryption_key: SealingKey = Field(description="base64url of 32 bytes; seals the signing keys at rest.")
@@ -33,10 +33,6 @@ class AuthSettings(Settings):
     resets_per_address: int = Field(default=30, ge=1)
     resets_per_account: int = Field(default=3, ge=1)
     invitations_per_business: int = Field(default=50, ge=1)
-    behind_gateway: bool = Field(
-        default=True,
-        description="Clients are told apart by the X-Forwarded-For that the gateway writes; else by their socket.",
-    )
     mail_lease_seconds: int = Field(
         default=30, ge=1, description="A mail whose sender died is tried again after this."
     )

@@ -219,6 +219,20 @@ async def hold(conn: Connection, tenant_id: UUID, hold_id: UUID) -> Hold | None:
     return Hold(**row | {"resource_ids": tuple(row["resource_ids"])}) if row else None
 
 
+async def held_by(
+    conn: Connection, tenant_id: UUID, client: bytes, now: datetime
+) -> tuple[int, datetime | None]:
+    """How many holds a client has, and when the first of them runs out.
+
+    Until the transaction ends it gets no other one: this locks the client, before resources by whoever locks both.
+    """
+    values = {"tenant_id": tenant_id, "client": client, "now": now}
+    await conn.execute(SQL.lock_client, values)
+    row = await (await conn.execute(SQL.held_by_client, values)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate
+    return row["held"], row["first_ends"]
+
+
 async def take_over(
     conn: Connection, tenant_id: UUID, hold_id: UUID, appointment_id: UUID, now: datetime
 ) -> bool:

@@ -5,6 +5,7 @@ from booking.busy_service import BusyCalendarService
 from booking.catalog import CatalogFollower
 from booking.consumers import BookingHooks, catalog_consumer
 from booking.feed_service import FeedService
+from booking.holds import HoldCap
 from booking.record_service import RecordService
 from booking.routes import ROUTERS
 from booking.routes.deps import Services
@@ -41,6 +42,7 @@ def build(settings: Settings) -> Parts:
             links=links,
             public_url=settings.public_url,
             hold_seconds=settings.hold_seconds,
+            hold_cap=HoldCap(settings.link_key, most=settings.holds_per_address),
             freed=offerer.nudge,
             waitlist=WaitlistService(
                 db,
@@ -54,6 +56,7 @@ def build(settings: Settings) -> Parts:
         records=RecordService(db),
         feeds=FeedService(db, public_url=settings.public_url),
         busy_calendars=BusyCalendarService(db, outbound),
+        behind_gateway=settings.behind_gateway,
     )
     return Parts(
         routers=ROUTERS,

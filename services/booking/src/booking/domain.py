@@ -183,13 +183,17 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A slot kept for somebody who is still typing; staff first in `resource_ids`."""
+    """A slot kept for somebody who is still typing; staff first in `resource_ids`.
+
+    `client` is whose, as booking.holds hides it; None for an offer to the waitlist, which is nobody's.
+    """
 
     hold_id: UUID
     service_id: UUID
     resource_ids: tuple[UUID, ...]
     starts_at: datetime
     expires_at: datetime
+    client: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

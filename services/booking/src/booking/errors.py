@@ -1,6 +1,6 @@
 """Problems that only booking has."""
 
-from servicekit.errors import Conflict, Forbidden, Invalid
+from servicekit.errors import Conflict, Forbidden, Invalid, TooManyRequests
 
 
 class WrongAnswers(Invalid):
@@ -25,6 +25,13 @@ class SeriesRefused(Conflict):
 class HoldExpired(Conflict):
     slug = "hold-expired"
     title = "The hold has expired"
+
+
+class TooManyHolds(TooManyRequests):
+    """`limit` says how many there may be; `Retry-After`, when the first of them runs out."""
+
+    slug = "too-many-holds"
+    title = "Too many times are held"
 
 
 class OfferExpired(Conflict):

@@ -95,8 +95,12 @@ async def hold(
     *,
     lasts: timedelta,
     asked: Cursor | None = None,
+    client: bytes | None = None,
 ) -> tuple[Hold, Offer]:
-    """Keeps a slot until `now + lasts`. `asked` is as `offered` takes it. Raises SlotTaken, Invalid."""
+    """Keeps a slot until `now + lasts`, for `client` where it is one's; `asked` is as `offered` takes it.
+
+    Raises SlotTaken, Invalid.
+    """
     offer = await offered(conn, wanted.service_id, wanted.staff_id, asked)
     require_bookable(offer, wanted.starts_at, now, by_staff=False)
     hold_id = new_id()
@@ -110,7 +114,7 @@ async def hold(
         Holder(hold_id=hold_id, held_until=expires_at),
         now,
     )
-    kept = Hold(hold_id, offer.service_id, choice.resource_ids, wanted.starts_at, expires_at)
+    kept = Hold(hold_id, offer.service_id, choice.resource_ids, wanted.starts_at, expires_at, client)
     await allocations.add_hold(conn, tenant_id, kept)
     return kept, offer
 

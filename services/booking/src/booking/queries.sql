@@ -143,9 +143,17 @@ SELECT (SELECT count(*) FROM taken) AS taken,
 
 -- name: add_hold
 -- `resource_id` is for the code before `resource_ids`.
-INSERT INTO hold (tenant_id, hold_id, service_id, resource_id, resource_ids, starts_at, expires_at)
+INSERT INTO hold (tenant_id, hold_id, service_id, resource_id, resource_ids, starts_at, expires_at, client)
 VALUES (%(tenant_id)s, %(hold_id)s, %(service_id)s, %(resource_id)s, %(resource_ids)s, %(starts_at)s,
-    %(expires_at)s)
+    %(expires_at)s, %(client)s)
+
+-- name: lock_client
+-- Before a client's holds are counted, and before any resource: its requests are counted one after another.
+SELECT pg_advisory_xact_lock(hashtextextended(%(tenant_id)s::text || '/holds/' || encode(%(client)s, 'hex'), 0))
+
+-- name: held_by_client
+SELECT count(*)::int AS held, min(expires_at) AS first_ends FROM hold
+WHERE tenant_id = %(tenant_id)s AND client = %(client)s AND expires_at > %(now)s
 
 -- name: hold
 SELECT hold_id, service_id, coalesce(resource_ids, ARRAY[resource_id]) AS resource_ids, starts_at, expires_at

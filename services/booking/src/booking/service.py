@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 import psycopg
 from pydantic import BaseModel
 
-from booking import allocations, catalog, changes, placing, reminders, series, store
+from booking import allocations, catalog, changes, holds, placing, reminders, series, store
 from booking.availability import Slot
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.holds import HoldCap
 from booking.managing import Booked, manage_url
 from booking.placing import BookingRequest, HoldRequest
 from booking.series import Series, SeriesRequest
@@ -50,7 +51,7 @@ class Managed:
 
 
 class BookingService:
-    """What the routes can ask for. `hold_seconds` is how long a hold lasts.
+    """What the routes can ask for. `hold_seconds` is how long a hold lasts; `hold_cap`, how many a client may have.
 
     `freed` is called when time has become free, behind the commit: see booking.workers.
     """
@@ -62,6 +63,7 @@ class BookingService:
         links: AppointmentLinks,
         public_url: str,
         hold_seconds: int,
+        hold_cap: HoldCap,
         clock: Clock = utc_now,
         freed: Callable[[], None] = lambda: None,
         waitlist: WaitlistService,
@@ -72,6 +74,7 @@ class BookingService:
         self._public_url = public_url.rstrip("/")
         self._freed = freed
         self._hold_for = timedelta(seconds=hold_seconds)
+        self._hold_cap = hold_cap
         self._clock = clock
 
     # new bookings
@@ -112,9 +115,13 @@ class BookingService:
         slug: str,
         key: IdempotencyKey | None,
         wanted: HoldRequest,
+        address: str,
         answer: Callable[[Hold, Offer], BaseModel],
     ) -> Outcome:
-        """Keeps a slot for a while. Raises NotFound, SlotTaken, Invalid, TenantSuspended."""
+        """Keeps a slot for a while, for a client at `address`.
+
+        Raises NotFound, SlotTaken, TooManyHolds, Invalid, TenantSuspended.
+        """
         async with self._db.tenant(slug, pipelined=True, sharing=(TO_CHANGE,)) as conn:
             asked = await catalog.ask_offer(conn, wanted.service_id)
             tenant = await tenant_in_scope(conn)
@@ -123,9 +130,20 @@ class BookingService:
 
             async def effect() -> BaseModel:
                 now, lasts = self._clock(), self._hold_for
-                return answer(*await placing.hold(conn, tenant_id, wanted, now, lasts=lasts, asked=asked))
+                client = await self._hold_cap.admit(conn, tenant_id, address, now)
+                return answer(
+                    *await placing.hold(conn, tenant_id, wanted, now, lasts=lasts, asked=asked, client=client)
+                )
 
             return await once(conn, tenant_id, key, effect)
+
+    async def give_back(self, slug: str, hold_id: UUID) -> None:
+        """Ends a hold before its time, if there is one. Raises NotFound. Also while the business is suspended."""
+        async with self._db.tenant(slug, pipelined=True, sharing=(TO_CHANGE,)) as conn:
+            tenant = await tenant_in_scope(conn)
+            given_back = await holds.give_back(conn, tenant.tenant_id, hold_id)
+        if given_back:
+            self._freed()
 
     async def book(
         self,

@@ -38,6 +38,10 @@ VALUES (%(tenant_id)s, %(offer_id)s, %(entry_id)s, %(hold_id)s, %(staff_ids)s, %
 SELECT offer_id, entry_id, hold_id, staff_ids, starts_at, ends_at, offered_at, expires_at, outcome
 FROM waitlist_offer WHERE tenant_id = %(tenant_id)s AND entry_id = ANY(%(entry_ids)s) ORDER BY offered_at, offer_id
 
+-- name: offer_on_hold
+-- By the index of those that wait for an answer: of a business there are few.
+SELECT 1 FROM waitlist_offer WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND outcome IS NULL
+
 -- name: close_offer
 UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s AND offer_id = %(offer_id)s
 

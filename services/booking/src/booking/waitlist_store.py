@@ -74,6 +74,12 @@ async def close_offer(conn: Connection, tenant_id: UUID, offer_id: UUID, outcome
     await conn.execute(SQL.close_offer, values)
 
 
+async def is_offered(conn: Connection, tenant_id: UUID, hold_id: UUID) -> bool:
+    """Whether an offer that waits for an answer stands on the hold."""
+    values = {"tenant_id": tenant_id, "hold_id": hold_id}
+    return await (await conn.execute(SQL.offer_on_hold, values)).fetchone() is not None
+
+
 async def anything_free(conn: Connection, tenant_id: UUID) -> None:
     """Notes that any time may have become bookable: everyone in line is looked at."""
     await conn.execute(SQL.anything_free, {"tenant_id": tenant_id})

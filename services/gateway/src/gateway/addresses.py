@@ -5,19 +5,20 @@ trusted proxies (a setting): the first address that is none of them is the clien
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
+
+from servicekit.addresses import Address, parsed_address
 
 Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
     """The client's address as text. `peer` is the socket's other end; `forwarded_for` the header, joined."""
-    address = _parse(peer)
+    address = parsed_address(peer)
     if address is None or not _is_trusted(address, trusted):
         return peer
     for hop in reversed(forwarded_for.split(",")):
-        before = _parse(hop.strip())
+        before = parsed_address(hop.strip())
         if before is None:
             break
         address = before
@@ -26,23 +27,5 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     return str(address)
 
 
-def counted_as(address: str) -> str:
-    """What a limit counts: the address, or an IPv6 client's /64, as one host has all of it."""
-    parsed = _parse(address)
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False))
-    return address
-
-
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
-
-
-def _parse(text: str) -> Address | None:
-    bare = text.removeprefix("[").partition("]")[0] if text.startswith("[") else text
-    try:
-        address = ip_address(bare)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

@@ -8,7 +8,7 @@ the address as well.
 from collections.abc import Sequence
 
 from contracts.platform import TenantChanged, TenantState
-from gateway.addresses import Network, client_address, counted_as
+from gateway.addresses import Network, client_address
 from gateway.credentials import Credentials
 from gateway.errors import MethodNotAllowed, RateLimited
 from gateway.frame import Incoming
@@ -16,6 +16,7 @@ from gateway.metrics import LIMITED
 from gateway.ratelimits import WINDOW_SECONDS, RateLimiter, Verdict
 from gateway.routing import Access, methods_of
 from gateway.settings import GatewaySettings
+from servicekit.addresses import counted_as
 from servicekit.directory import TenantDirectory
 from servicekit.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from servicekit.http.tokens import ADMIN, Principal

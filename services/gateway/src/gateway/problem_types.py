@@ -233,6 +233,13 @@ _TYPES = (
         "Wait as many seconds as Retry-After says.",
     ),
     ProblemType(
+        "too-many-holds",
+        429,
+        "Too many times are held",
+        "One client address holds as many times of this business as it may at once; limit says how many.",
+        "Book or give back one of them, or wait as many seconds as Retry-After says: then the first runs out.",
+    ),
+    ProblemType(
         "client-closed-request",
         499,
         "The client went away",

@@ -35,6 +35,12 @@ def _hold(site: Site) -> Good:
     return Good({"slug": mine.tenant.slug}, body=body, headers=keyed(), others=of_another(site))
 
 
+@good("DELETE", "/v1/public/{slug}/holds/{hold_id}")
+def _give_back(site: Site) -> Good:
+    held, others = site.mine.hold()["id"], {"hold_id": site.other.hold()["id"]}
+    return Good({"slug": site.mine.tenant.slug, "hold_id": held}, others=others, silent=True)
+
+
 @good("POST", "/v1/public/{slug}/appointments")
 def _book(site: Site) -> Good:
     held = site.mine.hold()

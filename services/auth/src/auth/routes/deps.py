@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from pydantic import Field, SecretStr
 
 from auth.service import AuthService
+from servicekit.http.clients import client_address
 from servicekit.http.tokens import ADMIN, OWNER, STAFF, Principal, allow
 
 
@@ -22,9 +23,7 @@ Anyone = Annotated[Principal, Depends(allow(OWNER, STAFF, ADMIN))]
 
 
 async def _client_address(request: Request, auth: Auth) -> str:
-    """The gateway strips what came in and writes one address; anything before the last comma is not its own."""
-    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",") if auth.behind_gateway else [""]
-    return hops[-1].strip() or (request.client.host if request.client else "unknown")
+    return client_address(request, behind_gateway=auth.behind_gateway)
 
 
 ClientAddress = Annotated[str, Depends(_client_address)]

@@ -10,16 +10,18 @@ from booking.feed_service import FeedService
 from booking.record_service import RecordService
 from booking.service import BookingService
 from booking.waitlist_service import WaitlistService
+from servicekit.http.clients import client_address
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The service layer, as booking.app wires it."""
+    """The service layer, as booking.app wires it; `behind_gateway`: see servicekit.settings."""
 
     booking: BookingService
     records: RecordService
     feeds: FeedService
     busy_calendars: BusyCalendarService
+    behind_gateway: bool
 
 
 def _wired(request: Request) -> Services:
@@ -49,6 +51,10 @@ async def _waitlist(request: Request) -> WaitlistService:
     return _wired(request).booking.waitlist
 
 
+async def _client_address(request: Request) -> str:
+    return client_address(request, behind_gateway=_wired(request).behind_gateway)
+
+
 Booking = Annotated[BookingService, Depends(_booking)]
 """Appointments and holds."""
 Records = Annotated[RecordService, Depends(_records)]
@@ -60,3 +66,6 @@ BusyCalendars = Annotated[BusyCalendarService, Depends(_busy_calendars)]
 
 Waitlist = Annotated[WaitlistService, Depends(_waitlist)]
 """Its part for the waitlist."""
+
+ClientAddress = Annotated[str, Depends(_client_address)]
+"""Where the request came from, as text."""

@@ -1,4 +1,4 @@
-"""What anyone may do with a business, without an account: see free times, keep one, book one."""
+"""What anyone may do with a business, without an account: see free times, keep one or give it back, book one."""
 
 import datetime as dt
 from typing import Annotated
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from booking.domain import Hold, Offer
 from booking.placing import HoldRequest
-from booking.routes.deps import Booking
+from booking.routes.deps import Booking, ClientAddress
 from booking.routes.models import BookedAnswer, BookingBody, SlotBody
 from contracts.model import Slug
 from servicekit.http.headers import Idempotency, respond
@@ -80,9 +80,17 @@ async def availability(
 
 
 @router.post("/holds", status_code=201, response_model=HoldAnswer)
-async def hold(body: SlotBody, key: Idempotency, slug: Slug, booking: Booking) -> Response:
+async def hold(
+    body: SlotBody, key: Idempotency, slug: Slug, address: ClientAddress, booking: Booking
+) -> Response:
     wanted = HoldRequest(body.service_id, body.staff_id, body.starts_at)
-    return respond(await booking.hold(slug, key, wanted, HoldAnswer.of))
+    return respond(await booking.hold(slug, key, wanted, address, HoldAnswer.of))
+
+
+@router.delete("/holds/{hold_id}", status_code=204)
+async def give_back(hold_id: UUID, slug: Slug, booking: Booking) -> None:
+    """Whatever has become of the hold, the answer is the same."""
+    await booking.give_back(slug, hold_id)
 
 
 @router.post("/appointments", status_code=201, response_model=BookedAnswer)

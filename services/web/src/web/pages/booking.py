@@ -1,10 +1,11 @@
 """The public booking page: choose a service, somebody or anyone, a time; then name, address, consent.
 
 Every step is an address or a form, so that it works without JavaScript; htmx only saves the reload. The chosen time
-is held while its form is filled in.
+is held while its form is filled in, and given back when another one is wanted.
 """
 
 import datetime as dt
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -111,7 +112,7 @@ async def keep(request: Request, slug: Slug, site: Site) -> Response:
     try:
         held = await _hold(site, slug, body, f"{form.get('key') or new_id()}.{int(starts_at.timestamp())}")
     except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
+        if problem.status not in {403, 409, 422} and problem.slug != "too-many-holds":
             raise
         date = times.local(starts_at, times.zone_or(form.get("timezone"), "UTC")).date().isoformat()
         words = _TAKEN if problem.status == 409 else problem.detail
@@ -128,6 +129,17 @@ async def _hold(site: Web, slug: str, body: dict[str, str], key: str) -> dict[st
     if times.instant(held["expires_at"]) <= dt.datetime.now(dt.UTC):
         held = (await site.gateway.call("POST", path, body=body, idempotency_key=str(new_id()))).data
     return held
+
+
+@router.post("/another-time")
+async def give_back(request: Request, slug: Slug, site: Site) -> Response:
+    form = await read_form(request)
+    if form.get("hold"):
+        # A courtesy: what is not given back runs out.
+        with suppress(ApiProblem):
+            path = f"/v1/public/{slug}/holds/{quote(form.get('hold'), safe='')}"
+            await site.gateway.call("DELETE", path)
+    return site.pages.redirect(request, _picker(slug, form, form.optional("date")))
 
 
 @router.get("/details")
@@ -168,7 +180,6 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
         ends=times.local(starts_at + dt.timedelta(minutes=offer["duration_minutes"]), zone),
         zone=zone,
         minutes_left=_minutes_left(form.get("until")),
-        back=_picker(slug, form, times.local(starts_at, zone).date().isoformat()),
         form=form,
         question_field=questions.field,
         key=str(new_id()),

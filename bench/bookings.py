@@ -22,7 +22,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from load import Run, closed
+from load import Run, closed, opened
 from outbox import measure_outbox
 from shops import STEP, Booking, Shops, made_stack, process_cpu, staff_id
 from slots import measure_slots
@@ -65,7 +65,9 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
     with made_stack(**LOGGED) as stack:
         database = stack.databases.for_service("booking")
         shops = Shops(database, _SHOPS, _STAFF)
-        asyncio.run(shops.write())
+        one = Shops(database, 1, _SHOPS * _STAFF, first=_SHOPS)
+        for each in (shops, one):
+            asyncio.run(each.write())
         like, statements = recorded(stack, shops)
         needed, whose = core(statements), customer_of(statements)
         print(
@@ -87,14 +89,15 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
         silent = Measured("the same without its outbox")
         served = Measured("the booking over HTTP, one process")
         spread = Measured(f"the booking over HTTP, {_PROCESSES} of them")
-        loads = (inserted, short, stepped, piped, silent, served, spread)
+        alone = Measured("the same, all of them of one business")
+        loads = (inserted, short, stepped, piped, silent, served, spread, alone)
         with ExitStack() as several:
             bookings = [several.enter_context(stack.booking(database, "serve")) for _ in range(_PROCESSES)]
 
-            def over_http(into: Measured, processes: Sequence[Running]) -> None:
+            def over_http(into: Measured, processes: Sequence[Running], of: Shops = shops) -> None:
                 before, own = stack.server_cpu(), sum(map(process_cpu, processes))
                 urls = [each.url for each in processes]
-                run = closed(urls, shops.next_booking, clients=clients, seconds=seconds)
+                run = closed(urls, of.next_booking, clients=clients, seconds=seconds)
                 assert run.statuses.keys() == {201}, run.statuses
                 into.add(
                     run.rate,
@@ -122,22 +125,28 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
                     ),
                     lambda: over_http(served, bookings[:1]),
                     lambda: over_http(spread, bookings),
+                    lambda: over_http(alone, bookings, one),
                 ]
                 for turn in turns if number % 2 == 0 else reversed(turns):
                     shops.settle()
                     turn()
                 rates = "  ".join(f"{each.rates[-1]:6.0f}" for each in loads)
                 print(f"pair {number + 1}: {rates}", flush=True)
+            shops.settle()
+            half = statistics.median(served.rates) / 2
+            steady = opened(bookings[0].url, shops.next_booking, rate=half, seconds=4 * seconds)
+            assert steady.statuses.keys() == {201}, steady.statuses
     for each in loads:
         print(each)
+    print(f"over HTTP at half of what one process can have ({half:.0f}/s), open loop: {steady}")
     print(f"core / bare INSERT:          {ratio(short, inserted)}")
     print(f"step by step / bare INSERT:  {ratio(stepped, inserted)}")
     print(f"one pipeline / bare INSERT:  {ratio(piped, inserted)}")
     print(f"one pipeline, with outbox / without: {ratio(piped, silent)}")
     for name, each in (("HTTP, one process", served), (f"HTTP, {_PROCESSES} processes", spread)):
-        print(f"{name} / core: {ratio(each, short)}")
-        print(f"{name} / step by step: {ratio(each, stepped)}")
-        print(f"{name} / one pipeline: {ratio(each, piped)}")
+        for below in (short, stepped, piped):
+            print(f"{name} / {below.name}: {ratio(each, below)}")
+    print(f"HTTP, {_PROCESSES} processes, one business / {_SHOPS}: {ratio(alone, spread)}")
 
 
 def measure_contention() -> None:

@@ -222,6 +222,16 @@ def test_what_runs_out_at_its_start_is_no_fault_and_its_time_is_free() -> None:
     assert story.broken() == set()
 
 
+def test_news_need_not_be_sent_once_the_appointment_has_begun() -> None:
+    story = Story()
+    requested(story, ran_out=None)
+    (wish,) = (item for item in story.records if item.get("args", {}).get("email") == f"{B}@x")
+    wish["args"]["consent"] = True
+    assert "nothing is lost" in story.broken()
+    story.final["topics"]["booking.appointment.v1"][-1]["data"]["occurred_at"] = ISO  # its start
+    assert "nothing is lost" not in story.broken()
+
+
 def test_a_second_mail_is_forgiven_where_a_crash_left_the_first_in_doubt_and_that_is_said() -> None:
     story = Story()
     story.final["messages"][1] |= {"repeated": True, "attempts": 2}

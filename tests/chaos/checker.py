@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,
     rules_events.changes_are_what_was_asked_for,
+    rules_events.unconfirmed_runs_out_at_its_start,
     rules_events.nothing_is_read_that_was_overtaken,
     rules_events.reminders_are_asked_for_once,
 )
@@ -63,6 +64,7 @@ def verdict(evidence: Evidence) -> Row:
         "statuses": {str(key): n for key, n in Counter(item.status for item in operations).items()},
         "faults": dict(Counter(f"{fault.what} {fault.target}" for fault in evidence.faults)),
         "appointments": len(evidence.appointments),
+        "run_out": len(evidence.run_out()),
         "mails": len(evidence.final.get("mails", ())),
         "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),
     }

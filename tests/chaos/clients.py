@@ -36,7 +36,7 @@ _WEIGHTS = {
     "peek": 2,
     "availability": 2,
 }
-_AFTERWARDS = {"complete": 4, "no-show": 3, "cancel": 2, "reschedule": 1, "list": 1}
+_AFTERWARDS = {"complete": 4, "no-show": 3, "cancel": 2, "confirm": 2, "reschedule": 1, "list": 1}
 
 
 @dataclass

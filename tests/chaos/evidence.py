@@ -75,6 +75,11 @@ class Event:
         """`booking.appointment.no-show.v1` is a no-show."""
         return self.type.split(".")[2]
 
+    @property
+    def by_system(self) -> bool:
+        """A cancellation that nobody asked for."""
+        return self.kind == "cancelled" and self.data["cancelled_by"] == "system"
+
 
 class Evidence:
     """All of one run."""
@@ -136,6 +141,11 @@ class Evidence:
         for event in self.events("booking.appointment.v1"):
             found[event.data["appointment_id"]].setdefault(event.id, event)
         return {key: list(events.values()) for key, events in found.items()}
+
+    def run_out(self) -> set[str]:
+        """The appointments that the system cancelled; none where the topics were not read."""
+        events = self.events("booking.appointment.v1") if self.has_topics else []
+        return {event.data["appointment_id"] for event in events if event.by_system}
 
     def taken(self, service_id: str, starts_at: float) -> tuple[float, float]:
         """What an appointment of that service takes, its buffers included."""

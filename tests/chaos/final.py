@@ -130,7 +130,8 @@ def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> 
 
 
 def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:
-    """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send.
+    """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send,
+    no appointment that runs out.
 
     A long run leaves much behind it; what counts is that something of it moves every `seconds`.
     """
@@ -149,12 +150,17 @@ def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: flo
         due = count("scheduler", "timer WHERE due_at <= to_timestamp(%s)", world.clocks["scheduler"].now())
         return [f"{due} timers are due"] if due else []
 
+    def unconfirmed() -> list[str]:
+        now = world.clocks["booking"].now()
+        left = count("booking", "appointment WHERE status = 'pending' AND starts_at <= to_timestamp(%s)", now)
+        return [f"{left} appointments have not been confirmed and have begun"] if left else []
+
     def messages() -> list[str]:
         waits = count("notification", "message WHERE status IN ('queued', 'sending')")
         return [f"{waits} messages wait"] if waits else []
 
     # Downstream, so that nothing moves past the one who looks.
-    looks = [outboxes, lags]
+    looks = [unconfirmed, outboxes, lags]
     looks += [timers, outboxes, lags] if "scheduler" in world.database else []
     looks += [messages] if "notification" in world.database else []
     deadline = time.monotonic() + seconds

@@ -115,7 +115,11 @@ Stay = tuple[float, float, float, float, str, int]
 
 
 def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
-    """By resource, of services with one place."""
+    """By resource, of services with one place.
+
+    What the system cancelled was surely there until all was healed: up to then every start was hours ahead.
+    """
+    ran_out = run.run_out()
     asked: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
         if operation.kind in CHANGES and operation.outcome != "refused":
@@ -135,6 +139,8 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
             for other in asked[answer["id"]]
             if other is not operation and other.ended > operation.began
         ]
+        if answer["id"] in ran_out:
+            later.append(run.marks["healed"]["at"] if "healed" in run.marks else 0.0)
         begin, end = run.taken(service_id, seconds(answer["starts_at"]))
         for resource in answer["staff_ids"]:
             stays[operation.tenant, resource].append(

@@ -13,6 +13,8 @@ _KINDS = {
     "complete": "completed",
     "no-show": "no-show",
 }
+_NOTICED_SECONDS = 30.0
+"""So long behind a start it has been noticed that nobody has confirmed."""
 ASKS = frozenset({"booked", "confirmed", "rescheduled"})
 """Events behind which a confirmed appointment wants its reminders."""
 
@@ -59,7 +61,8 @@ def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
 def changes_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
     """Each version behind the first is of an operation that was acknowledged with it, or whose fate is unknown.
 
-    One unknown operation explains one version at most. An acknowledged answer is what its version was.
+    One unknown operation explains one version at most. An acknowledged answer is what its version was. What the
+    system does is asked for by nobody: `unconfirmed_runs_out_at_its_start` is about that.
     """
     rule = "refused is not, unknown is once at most"
     asked: dict[str, list[Operation]] = defaultdict(list)
@@ -84,7 +87,7 @@ def changes_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
                 for item in asked[appointment_id]
                 if item.outcome == "ok"
             )
-            if version == 1 or acknowledged:
+            if version == 1 or acknowledged or event.by_system:
                 continue
             explains = next((item for item in unknown if _is(item, event)), None)
             if explains is None:
@@ -98,6 +101,28 @@ def _is(operation: Operation, event: Event) -> bool:
         return False
     wanted = operation.args.get("starts_at")
     return wanted is None or seconds(wanted) == seconds(event.data["starts_at"])
+
+
+def unconfirmed_runs_out_at_its_start(run: Evidence) -> Iterator[Violation]:
+    """The system cancels what is pending when its start has come, by the event's clock; else it cancels nothing."""
+    rule = "what is not confirmed runs out at its start"
+    for events in run.appointment_events().values():
+        status: str | None = None
+        for event in events:
+            before = status
+            status = status_after(before, event)
+            if not event.by_system:
+                continue
+            starts, at = seconds(event.data["starts_at"]), seconds(event.data["occurred_at"])
+            if before != "pending":
+                yield Violation(rule, f"it was {before}, and nobody asked for {event}")
+            if at < starts:
+                yield Violation(rule, f"{starts - at} s before its start: {event}")
+    if "quiet" in run.marks:
+        for row in run.appointments.values():
+            begun = row["starts_at"] < run.marks["quiet"]["clock"] - _NOTICED_SECONDS
+            if begun and row["status"] == "pending":
+                yield Violation(rule, f"{row} was never confirmed, and stands")
 
 
 def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:

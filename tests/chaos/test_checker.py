@@ -1,167 +1,13 @@
 """The checker on histories made by hand: a good one, and one fault of each kind."""
 
 import ast
-import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from chaos.checker import verdict
-from chaos.evidence import Evidence
-
-START = 1_800_000_000.0
-ISO = "2027-01-15T08:00:00+00:00"  # START
-LATER = "2027-01-15T09:00:00+00:00"
-NOW = "2027-01-15T06:00:00+00:00"
-T, OTHER, ADA, CUT, A, B = "tenant", "other", "ada", "cut", "a", "b"
-
-
-def service(tenant: str, key: str, capacity: int = 1) -> dict[str, Any]:
-    return {"id": key, "tenant": tenant, "duration": 1800, "before": 0, "after": 300, "capacity": capacity}
-
-
-def answer(key: str, version: int, status: str = "confirmed", starts_at: str = ISO) -> dict[str, Any]:
-    return {"id": key, "version": version, "status": status, "starts_at": starts_at, "staff_ids": [ADA]}
-
-
-class Story:
-    """A run in which Bea booked A and moved it, and Cem's booking was refused; `evidence` is what is judged."""
-
-    def __init__(self) -> None:
-        rules = [{"id": "rule", "offset": 3600}]
-        self.setup: dict[str, Any] = {
-            "type": "setup",
-            "seed": "hand",
-            "epoch": START - 7200,
-            "clock_slack": 0,
-            "tenants": [
-                {
-                    "id": T,
-                    "staff": [ADA],
-                    "rules": rules,
-                    "services": [service(T, CUT), service(T, "class", 2)],
-                },
-                {"id": OTHER, "staff": ["bo"], "rules": [], "services": [service(OTHER, "wash")]},
-            ],
-        }
-        self.records: list[dict[str, Any]] = []
-        self.numbers = 0
-        self.op("book", 1, {"email": "bea@x", "starts_at": ISO, "consent": True}, "ok", answer(A, 1))
-        self.op("reschedule", 2, {"id": A, "starts_at": LATER}, "ok", answer(A, 2, starts_at=LATER))
-        self.op("book", 3, {"email": "cem@x", "starts_at": LATER, "consent": True}, "refused")
-        self.mark("healed", START - 7000)
-        self.mark("quiet", START + 3000)
-        self.final: dict[str, Any] = {
-            "booking": {
-                "appointments": [self.row(A, 2, "confirmed", START + 3600, "bea")],
-                "allocations": [self.allocation(A, START + 3600)],
-                "holds": {},
-                "customers": [{"id": "bea", "email": "bea@x"}, {"id": "cem", "email": "cem@x"}],
-            },
-            "topics": {
-                "booking.appointment.v1": [
-                    self.event(1, "booking.appointment.booked.v1", A, 1, ISO, confirmed=True),
-                    self.event(2, "booking.appointment.rescheduled.v1", A, 2, LATER),
-                ],
-                "booking.reminder.v1": [self.asked(1, 1), self.withdrawn(1), self.asked(2, 2)],
-                "scheduler.reminder.v1": [self.due(2)],
-            },
-            "messages": [
-                self.message("booked", 1, "suppressed"),
-                self.message("rescheduled", 2, "sent"),
-                self.message("reminder", 2, "sent", "r2"),
-            ],
-            "mails": [
-                {"message_id": f"{kind}2", "to": "bea@x", "created": START - 7190}
-                for kind in ("rescheduled", "reminder")
-            ],
-        }
-
-    def op(
-        self,
-        kind: str,
-        at: float,
-        args: dict[str, Any],
-        outcome: str,
-        told: Any = None,
-        *,
-        tenant: str = T,
-        lasts: float = 0.5,
-    ) -> None:
-        number, self.numbers = self.numbers, self.numbers + 1
-        self.records.append(
-            {"type": "invoke", "op": number, "kind": kind, "tenant": tenant, "args": args, "at": at}
-        )
-        end = {"type": "outcome", "op": number, "outcome": outcome, "status": None, "problem": None}
-        self.records.append(end | {"answer": told, "at": at + lasts})
-
-    def mark(self, what: str, clock: float) -> None:
-        self.records.append({"type": "mark", "what": what, "clock": clock, "at": 10.0})
-
-    def row(self, key: str, version: int, status: str, starts_at: float, customer: str) -> dict[str, Any]:
-        return {
-            "tenant": T,
-            "id": key,
-            "version": version,
-            "status": status,
-            "service_id": CUT,
-            "resource_ids": [ADA],
-            "customer_id": customer,
-            "starts_at": starts_at,
-        }
-
-    def allocation(self, key: str, begin: float, **fields: Any) -> dict[str, Any]:
-        row = {
-            "tenant": T,
-            "id": f"of {key}",
-            "resource_id": ADA,
-            "place": 0,
-            "state": "confirmed",
-            "begin": begin,
-        }
-        return row | {"end": begin + 2100, "appointment_id": key, "hold_id": None} | fields
-
-    def event(
-        self, offset: int, kind: str, key: str, version: int, starts_at: str, **data: Any
-    ) -> dict[str, Any]:
-        given = {"appointment_id": key, "version": version, "starts_at": starts_at, "staff_ids": [ADA]}
-        given |= {"tenant_id": T, "occurred_at": NOW} | data
-        envelope = {"id": f"e{offset}-{kind}", "type": kind, "tenant": T, "key": f"{T}/{key}"}
-        return envelope | {"partition": 0, "offset": offset, "data": given}
-
-    def asked(self, offset: int, version: int) -> dict[str, Any]:
-        data = {"reminder_id": f"r{version}", "appointment_version": version, "rule_id": "rule"}
-        return self.event(offset, "booking.reminder.requested.v1", A, version, ISO, **data)
-
-    def withdrawn(self, version: int) -> dict[str, Any]:
-        kind = "booking.reminder.withdrawn.v1"
-        return self.event(10 + version, kind, A, version, ISO, reminder_id=f"r{version}")
-
-    def due(self, version: int, offset: int = 1) -> dict[str, Any]:
-        kind = "scheduler.reminder.due.v1"
-        return self.event(offset, kind, A, version, ISO, reminder_id=f"r{version}")
-
-    def message(self, kind: str, version: int, status: str, reminder: str | None = None) -> dict[str, Any]:
-        return {
-            "tenant": T,
-            "id": f"{kind}{version}",
-            "channel": "email",
-            "kind": kind,
-            "appointment_id": A,
-            "appointment_version": version,
-            "reminder_id": reminder,
-            "status": status,
-            "attempts": int(status == "sent"),
-            "repeated": False,
-        }
-
-    def broken(self) -> set[str]:
-        """The rules that the checker finds broken."""
-        found = verdict(Evidence([self.setup, *self.records], copy.deepcopy(self.final)))
-        return {item["rule"] for item in found["violations"]}
+from chaos.story import ADA, CUT, ISO, LATER, OTHER, START, A, B, Story, answer, requested
 
 
 def test_a_good_run_breaks_nothing() -> None:
@@ -318,6 +164,24 @@ def mailed_elsewhere(story: Story) -> None:
     story.final["mails"][0]["to"] = "cem@x"
 
 
+def run_out_early(story: Story) -> None:
+    requested(story, ran_out="2027-01-15T07:59:59.999999+00:00")
+
+
+def confirmed_and_run_out(story: Story) -> None:
+    requested(story, confirmed=True)
+
+
+def never_run_out(story: Story) -> None:
+    requested(story, ran_out=None)
+
+
+def cancelled_by_nobody(story: Story) -> None:
+    """It says that a customer did, and no customer has asked."""
+    requested(story)
+    story.final["topics"]["booking.appointment.v1"][-1]["data"]["cancelled_by"] = "customer"
+
+
 def sent_though_withdrawn(story: Story) -> None:
     story.final["topics"]["scheduler.reminder.v1"].append(story.due(1, 8))
     story.final["messages"].append(story.message("reminder", 1, "suppressed", "r1"))
@@ -346,6 +210,10 @@ def sent_though_withdrawn(story: Story) -> None:
         (disordered, "one event a change, in order"),
         (told_twice, "one event a change, in order"),
         (unasked, "refused is not, unknown is once at most"),
+        (cancelled_by_nobody, "refused is not, unknown is once at most"),
+        (run_out_early, "what is not confirmed runs out at its start"),
+        (confirmed_and_run_out, "what is not confirmed runs out at its start"),
+        (never_run_out, "what is not confirmed runs out at its start"),
         (reminder_twice, "a reminder is asked for once"),
         (not_withdrawn, "a reminder is asked for once"),
         (due_twice, "one effect a cause"),
@@ -369,6 +237,23 @@ def test_a_time_is_free_once_somebody_has_asked_to_give_it_back() -> None:
     story.op("give-back", 0.9, {"hold_id": "h"}, "unknown")
     in_order(story)
     assert story.broken() == set()
+
+
+def test_what_runs_out_at_its_start_is_no_fault_and_its_time_is_free() -> None:
+    story = Story()
+    requested(story, B)
+    requested(story, "c", at=12)
+    assert story.broken() == set()
+
+
+def test_news_need_not_be_sent_once_the_appointment_has_begun() -> None:
+    story = Story()
+    requested(story, ran_out=None)
+    (wish,) = (item for item in story.records if item.get("args", {}).get("email") == f"{B}@x")
+    wish["args"]["consent"] = True
+    assert "nothing is lost" in story.broken()
+    story.final["topics"]["booking.appointment.v1"][-1]["data"]["occurred_at"] = ISO  # its start
+    assert "nothing is lost" not in story.broken()
 
 
 def test_a_second_mail_is_forgiven_where_a_crash_left_the_first_in_doubt_and_that_is_said() -> None:

@@ -1,19 +1,23 @@
-"""How PostgreSQL finds what is taken: a look at an hour must not read a resource's whole past and future.
+"""How PostgreSQL finds what it is asked for: a look at an hour must not read a whole past and future.
 
-Row level security keeps operators that are not leakproof from an index, which no test of results would notice.
+Row level security keeps operators that are not leakproof from an index, and a second policy may spoil a plan; no
+test of results would notice either.
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from booking.store import SQL
 from servicekit.ids import new_id
+from servicekit.queries import Queries
 from support.databases import Databases, ServiceDatabase
 
-TENANT, STAFF = new_id(), new_id()
+TENANT, STAFF, OTHER = new_id(), new_id(), new_id()
+RECORDS = Queries("booking", "records.sql")
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 
 _STAFF = """
@@ -30,15 +34,33 @@ INSERT INTO external_busy (tenant_id, busy_id, resource_id, during, source)
 SELECT %(tenant)s, gen_random_uuid(), %(staff)s, tstzrange(start, start + interval '1 hour'), 'calendar'
 FROM (SELECT %(begin)s + n * interval '1 hour' AS start FROM generate_series(0, 4999) AS n)
 """
+_APPOINTMENTS = """
+INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
+    ends_at, timezone, price_amount, currency, source, series_id)
+SELECT t.tenant_id, gen_random_uuid(), CASE WHEN n %% 50 = 0 THEN 'pending' ELSE 'confirmed' END, t.tenant_id,
+    ARRAY[t.tenant_id], t.tenant_id, start, start + interval '1 hour', 'UTC', 0, 'EUR', 'public', gen_random_uuid()
+FROM t, (SELECT n, %(begin)s + n * interval '1 hour' AS start FROM generate_series(0, 4999) AS n) AS made
+"""
+_CUSTOMERS = """
+INSERT INTO customer (tenant_id, customer_id, name, email, locale, consent_email, consent_sms)
+SELECT tenant_id, tenant_id, 'Bea', 'bea@customer.example', 'en', false, false FROM t
+"""
+_TENANTS = """
+INSERT INTO tenants (tenant_id, slug, generation, state, record)
+SELECT tenant_id, tenant_id::text, 1, 'active', '{}' FROM t
+"""
 
 
 @pytest.fixture(scope="module")
 def database(databases: Databases) -> ServiceDatabase:
-    """Five thousand hours that are taken, and known to the planner."""
+    """Five thousand hours that are taken, and appointments of two businesses, known to the planner."""
     made = databases.for_service("booking")
     with psycopg.connect(made.admin_url, autocommit=True) as conn:
         for statement in (_STAFF, _TAKEN, _ELSEWHERE):
             conn.execute(statement.encode(), {"tenant": TENANT, "staff": STAFF, "begin": BEGIN})
+        conn.execute("CREATE TEMPORARY TABLE t AS SELECT unnest(%s) AS tenant_id", ([TENANT, OTHER],))
+        for statement in (_TENANTS, _CUSTOMERS, _APPOINTMENTS):
+            conn.execute(statement.encode(), {"begin": BEGIN})
         conn.execute("ANALYZE")
     return made
 
@@ -54,15 +76,61 @@ def test_a_look_at_an_hour_reads_few_rows(database: ServiceDatabase, statement: 
         "now": BEGIN,
         "but": None,
     }
-    with psycopg.connect(database.settings.conninfo()) as conn:
-        conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(TENANT),))
-        plan = conn.execute(b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + getattr(SQL, statement), values)
-        ((found,),) = plan.fetchall()
-        assert conn.execute(getattr(SQL, statement), values).rowcount == (2 if statement == "busy" else 1)
-    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in _scans(found[0]["Plan"])]
-    assert read
+    count, read = looked_at(database, getattr(SQL, statement), values)
+    assert count == (2 if statement == "busy" else 1)
     # What began in the seven days before it; of other calendars, what ends after it, which is less here.
-    assert max(read) <= 7 * 24
+    assert read <= 7 * 24
+
+
+_PAGE = dict.fromkeys(
+    ("end", "status", "resource_id", "customer_id", "series_id", "after_time", "after_id"), None
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "most"),
+    [
+        (SQL.appointments_page, _PAGE | {"begin": BEGIN + timedelta(hours=4900), "limit": 50}, 50),
+        (RECORDS.export_appointments, {"begin": BEGIN, "end": BEGIN + timedelta(hours=10)}, 10),
+        (SQL.future_confirmed, {"now": BEGIN + timedelta(hours=4900)}, 100),
+        (SQL.rest_of_series, {"series_id": new_id(), "begin": BEGIN}, 0),
+        (SQL.appointment, {"appointment_id": new_id()}, 0),
+        (SQL.lock_appointment, {"appointment_id": new_id()}, 0),
+    ],
+)
+def test_a_business_finds_its_appointments_by_an_index_beside_the_workers_policy(
+    database: ServiceDatabase, statement: bytes, values: dict[str, Any], most: int
+) -> None:
+    """Of five thousand, and as many of another business's, no more than it asks for."""
+    _count, read = looked_at(database, statement, values | {"tenant_id": TENANT}, of="appointment")
+    assert read <= most
+
+
+def test_the_loop_reads_only_what_has_run_out(database: ServiceDatabase) -> None:
+    """Of ten thousand appointments, of which two hundred wait, those of the first hundred hours."""
+    values = {"now": BEGIN + timedelta(hours=100), "after_time": BEGIN, "after_id": UUID(int=0), "most": 100}
+    assert looked_at(database, SQL.unconfirmed, values, of="appointment", worker=True) == (6, 6)
+
+
+def looked_at(
+    database: ServiceDatabase, statement: bytes, values: dict[str, Any], *, of: str = "", worker: bool = False
+) -> tuple[int, int]:
+    """How many rows are found, and how many were read for them at most: of each table, or of one."""
+    with psycopg.connect(database.settings.conninfo()) as conn:
+        scope = ("", "on") if worker else (str(TENANT), "")
+        conn.execute(
+            "SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)", scope
+        )
+        plan = conn.execute(b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement, values)
+        ((found,),) = plan.fetchall()
+        count = conn.execute(statement, values).rowcount
+    read = [
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in _scans(found[0]["Plan"])
+        if of in {"", node["Relation Name"]}
+    ]
+    assert read, found
+    return count, int(max(read))
 
 
 def _scans(node: dict[str, Any]) -> list[dict[str, Any]]:

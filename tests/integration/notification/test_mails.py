@@ -59,6 +59,24 @@ def test_each_change_of_an_appointment_is_told_once(world: World) -> None:
     assert "/appointments/" not in last["Text"]
 
 
+def test_what_has_run_out_is_told_as_such_and_in_a_businesss_own_words_for_it(world: World) -> None:
+    """Those for a cancellation are not taken: nobody has cancelled it. News of it ends a day behind its start."""
+    own, late = world.salon(), world.salon()
+    path = "/v1/message-templates/{}/email/en"
+    for kind, lead in (("cancelled", "we have cancelled it"), ("unconfirmed", "we were too slow")):
+        put = world.ask(
+            own.tenant.tenant_id, "PUT", path.format(kind), json={"lead": lead}, headers={"If-Match": "*"}
+        )
+        assert put.status_code == 200, put.text
+    for salon, begun in ((own, timedelta()), (late, timedelta(days=2))):
+        ends: dict[str, Any] = {"starts_at": in_a(-begun), "cancelled_by": "system", "version": 2}
+        world.topics.publish(salon.event(AppointmentCancelled, **ends))
+    (mail,) = world.mails(own, 1)
+    assert mail["Subject"].startswith("Not confirmed: Haircut at Riverside Barbers, ")
+    assert "we were too slow" in mail["Text"]
+    assert [row["reason"] for row in world.settled(late, 1)] == ["too-late"]
+
+
 def test_a_due_reminder_is_one_mail_however_often_it_comes(world: World) -> None:
     salon = world.salon()
     booked = salon.booked()

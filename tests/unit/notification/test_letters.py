@@ -98,6 +98,56 @@ def test_what_is_still_to_be_confirmed_is_not_called_booked() -> None:
     assert LETTERS.write(Channel.EMAIL, replace(FACTS, appointment=pending)).subject.startswith("Requested: ")
 
 
+@pytest.mark.parametrize(
+    ("locale", "said", "sms_begins", "never"),
+    [
+        (
+            "en",
+            "Riverside Barbers has not confirmed your appointment in time",
+            "Not confirmed in time",
+            "cancelled",
+        ),
+        (
+            "pt",
+            "Riverside Barbers não confirmou a sua marcação a tempo",
+            "Não confirmado a tempo",
+            "cancelad",
+        ),
+        (
+            "de",
+            "Riverside Barbers hat Ihren Termin nicht rechtzeitig bestätigt",
+            "Nicht rechtzeitig bestätigt",
+            "abgesagt",
+        ),
+    ],
+)
+def test_what_has_run_out_is_said_not_to_have_been_confirmed_and_by_nobody_cancelled(
+    locale: str, said: str, sms_begins: str, never: str
+) -> None:
+    ran_out = replace(FACTS.appointment, status=AppointmentStatus.CANCELLED, version=2, cancelled_by="system")
+    facts = replace(FACTS, kind="cancelled", locale=locale, appointment=ran_out)
+    mail, sms = LETTERS.write(Channel.EMAIL, facts), LETTERS.write(Channel.SMS, facts)
+    assert mail.html is not None
+    for text in (mail.text, mail.html):
+        assert said in text
+        assert FACTS.manage_url not in text
+    for text in (mail.subject, mail.text, mail.html, sms.text):
+        assert "14:30" in text
+        assert never not in text.lower()
+    assert sms.text.startswith(sms_begins)
+    assert mail.calendar is not None
+    calendar = Calendar.from_ical(mail.calendar)
+    (event,) = calendar.walk("VEVENT")
+    assert (calendar["METHOD"], event["STATUS"], event["SEQUENCE"]) == ("CANCEL", "CANCELLED", 1)
+
+
+@pytest.mark.parametrize("by", ["customer", "staff"])
+def test_what_a_person_cancelled_is_said_to_be_cancelled(by: str) -> None:
+    cancelled = replace(FACTS.appointment, status=AppointmentStatus.CANCELLED, cancelled_by=by)
+    mail = LETTERS.write(Channel.EMAIL, replace(FACTS, kind="cancelled", appointment=cancelled))
+    assert mail.subject.startswith("Cancelled: ")
+
+
 @pytest.mark.parametrize("locale", ["en", "pt", "de"])
 def test_an_offer_says_until_when_it_is_kept_and_has_nothing_for_a_calendar(locale: str) -> None:
     facts = replace(

@@ -55,15 +55,29 @@ async def test_all_pages_of_a_day_are_shown(gateway: Script, browser: Browser) -
 
 @pytest.mark.parametrize("action", ["confirm", "complete", "no-show", "cancel"])
 async def test_an_appointment_is_acted_on(gateway: Script, browser: Browser, action: str) -> None:
-    status = "pending" if action == "confirm" else "confirmed"
-    past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
-    gateway.on("GET /v1/appointments", samples.page(samples.appointment(past, status=status)))
+    minutes, status = (5, "pending") if action == "confirm" else (-5, "confirmed")
+    begins = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(begins, status=status)))
     route = f"POST /v1/appointments/{samples.APPOINTMENT}/{action}"
     gateway.on(route, samples.appointment(NOON))
     answer = await browser.submit("/dashboard", f"/dashboard/appointments/{samples.APPOINTMENT}/{action}")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/dashboard"
     assert len(gateway.asked(route)) == 1
+
+
+@pytest.mark.parametrize("page", ["/dashboard", "/dashboard/appointments"])
+async def test_what_has_run_out_is_not_offered_to_be_confirmed(
+    gateway: Script, browser: Browser, page: str
+) -> None:
+    """The system cancels it in a moment; or has done so."""
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
+    items = [samples.appointment(past, status=status) for status in ("pending", "cancelled")]
+    gateway.on("GET /v1/appointments", samples.page(*items))
+    shown = (await browser.get(page)).text
+    assert shown.count('class="who"') == 2
+    assert "/confirm" not in shown
+    assert shown.count("/cancel") == 1
 
 
 async def test_one_comes_back_to_our_pages_only(gateway: Script, browser: Browser) -> None:

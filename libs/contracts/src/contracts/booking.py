@@ -57,7 +57,9 @@ class AppointmentRescheduled(AppointmentEvent):
 
 class AppointmentCancelled(AppointmentEvent):
     TYPE: ClassVar[str] = "booking.appointment.cancelled.v1"
-    cancelled_by: Literal["customer", "staff", "system"]
+    cancelled_by: Literal["customer", "staff", "system"] = Field(
+        description="`system` when the business has not confirmed it by its start."
+    )
 
 
 class AppointmentCompleted(AppointmentEvent):

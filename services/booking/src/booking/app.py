@@ -12,7 +12,7 @@ from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
 from booking.waitlist_service import WaitlistService
-from booking.workers import BusyCalendarFetcher, HoldSweeper, WaitlistOfferer
+from booking.workers import BusyCalendarFetcher, HoldSweeper, UnconfirmedCanceller, WaitlistOfferer
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -69,6 +69,7 @@ def build(settings: Settings) -> Parts:
             tenants.reporter,
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),
+            UnconfirmedCanceller(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
             Housekeeping("booking", db),

@@ -1,7 +1,7 @@
 """What befalls an appointment after it was made: moved, cancelled, confirmed, settled; in the caller's transaction.
 
-Called by the service layer. Each change locks the appointment, so that its versions and its events come in order,
-and repeating a change that has happened answers what stands.
+Called by the service layer, and by the loop that ends what nobody has confirmed. Each change locks the appointment,
+so that its versions and its events come in order, and repeating a change that has happened answers what stands.
 """
 
 from dataclasses import replace
@@ -25,8 +25,10 @@ from contracts.platform import TenantChanged
 from servicekit import outbox
 from servicekit.db import Connection
 from servicekit.errors import Invalid, NotFound
+from servicekit.faults import reached
 
 By = Literal["customer", "staff"]
+CancelledBy = By | Literal["system"]
 
 _SETTLED: dict[Status, type[AppointmentEvent]] = {
     Status.CONFIRMED: AppointmentConfirmed,
@@ -94,8 +96,28 @@ async def cancel(
     if present.status is Status.CANCELLED:
         return present
     await _changeable(conn, tenant.tenant_id, present, by, now, deleted_too=True)
+    return await _cancel(conn, tenant, present, by, now)
+
+
+async def run_out(conn: Connection, tenant: TenantChanged, appointment_id: UUID, now: datetime) -> bool:
+    """Cancels an appointment that nobody has confirmed by its start; False where that is not so, or no longer.
+
+    Whatever else befell it meanwhile came first and stands: a confirmation, a cancellation, a move.
+    """
+    present = await store.appointment(conn, tenant.tenant_id, appointment_id, lock=True)
+    if present is None or present.status is not Status.PENDING or now < present.starts_at:
+        return False
+    await _cancel(conn, tenant, present, "system", now)
+    return True
+
+
+async def _cancel(
+    conn: Connection, tenant: TenantChanged, present: Appointment, by: CancelledBy, now: datetime
+) -> Appointment:
+    """Of an open appointment that is locked."""
     cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED)
-    await allocations.release(conn, tenant.tenant_id, appointment_id)
+    await allocations.release(conn, tenant.tenant_id, present.appointment_id)
+    reached("booking.cancel.released")
     await _write(conn, tenant, present, cancelled, now, AppointmentCancelled, cancelled_by=by)
     await reminders.align(conn, tenant.tenant_id, cancelled, "cancelled", now)
     return cancelled

@@ -243,6 +243,15 @@ ORDER BY appointment_id
 -- name: series_exists
 SELECT FROM appointment WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s LIMIT 1
 
+-- name: unconfirmed
+-- By the worker, across tenants: pending appointments whose start has come, some at a time, the longest overdue first.
+-- Those of a suspended business run out too; one that is being deleted is left to its erasure.
+SELECT a.tenant_id, a.starts_at, a.appointment_id FROM appointment a JOIN tenants t USING (tenant_id)
+WHERE a.status = 'pending' AND a.starts_at <= %(now)s
+    AND (a.starts_at, a.appointment_id) > (%(after_time)s, %(after_id)s)
+    AND t.state IN ('active', 'suspended')
+ORDER BY a.starts_at, a.appointment_id LIMIT %(most)s
+
 -- name: future_confirmed
 -- What a changed reminder policy concerns.
 SELECT appointment_id FROM appointment

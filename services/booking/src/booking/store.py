@@ -4,7 +4,8 @@ Called by the service layer. What takes a resource's time is in booking.allocati
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from servicekit.db import Connection, Cursor
 from servicekit.queries import Queries, values_of
 
 SQL = Queries("booking")
+
+_EARLIEST = datetime.min.replace(year=2, tzinfo=UTC)
 
 
 def _appointment(row: dict[str, Any]) -> Appointment:
@@ -152,6 +155,28 @@ async def rest_of_series(
         return None
     rows = await (await conn.execute(SQL.rest_of_series, values)).fetchall()
     return [row["appointment_id"] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A pending appointment whose start has come; in the order in which they are gone through."""
+
+    tenant_id: UUID
+    starts_at: datetime
+    appointment_id: UUID
+
+
+async def unconfirmed(
+    conn: Connection, now: datetime, after: Unconfirmed | None, most: int
+) -> list[Unconfirmed]:
+    """By the worker, across tenants: those behind `after`, `most` at a time."""
+    values = {
+        "now": now,
+        "after_time": after.starts_at if after else _EARLIEST,
+        "after_id": after.appointment_id if after else UUID(int=0),
+        "most": most,
+    }
+    return [Unconfirmed(**row) for row in await (await conn.execute(SQL.unconfirmed, values)).fetchall()]
 
 
 async def future_confirmed(conn: Connection, tenant_id: UUID, now: datetime) -> list[UUID]:

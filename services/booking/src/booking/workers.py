@@ -1,27 +1,31 @@
-"""booking's own loops: holds that run out give their slot back, free time is offered to the waitlist, and calendars
-elsewhere are fetched."""
+"""booking's own loops: holds that run out give their slot back, appointments that nobody confirms are cancelled at
+their start, free time is offered to the waitlist, and calendars elsewhere are fetched."""
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from booking import allocations, waitlist, waitlist_store
+from booking import allocations, changes, reminders, store, waitlist, waitlist_store
 from booking.busy_import import AT_ONCE, FETCH_SECONDS, READ_SECONDS, BusyImport
 from booking.waiting import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
-from servicekit.errors import NotFound, TenantSuspended
+from servicekit.errors import NotFound, TenantSuspended, Unavailable
+from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
-from servicekit.tenants import require_active, tenant_to_change
+from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_to_change
 
 log = structlog.get_logger(__name__)
 
 _TURN_SECONDS = 5.0
+_UNCONFIRMED_AT_ONCE = 100
+_LEFT_FOR = timedelta(minutes=1)
+"""So long is an appointment left alone that could not be cancelled."""
 
 
 class HoldSweeper(Periodic):
@@ -35,6 +39,59 @@ class HoldSweeper(Periodic):
     async def turn(self) -> None:
         async with self._db.worker() as conn:
             await allocations.sweep(conn, self._clock())
+
+
+class UnconfirmedCanceller(Periodic):
+    """Cancels appointments that their business has not confirmed by their start; any number of processes may.
+
+    Each is one transaction, with the locks of every other change, and is looked at anew under its own lock. Those
+    of a suspended business run out as well: nothing can come of them any more, and when the business is back it
+    would be late news. Those of one that is being deleted are its erasure's.
+    """
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 1) -> None:
+        super().__init__("booking.unconfirmed", every=every)
+        self._db = db
+        self._clock = clock
+        self._last: store.Unconfirmed | None = None
+        self._left_until: dict[UUID, datetime] = {}
+
+    async def turn(self) -> float | None:
+        """Goes through what has run out, for a few seconds at most; the next turn goes on behind that."""
+        until = time.monotonic() + _TURN_SECONDS
+        now = self._clock()
+        self._left_until = {key: end for key, end in self._left_until.items() if now < end}
+        while True:
+            async with self._db.worker() as conn:
+                due = await store.unconfirmed(conn, now, self._last, _UNCONFIRMED_AT_ONCE)
+            for item in due:
+                # Before it is tried: whatever comes of this one, the others are not kept waiting.
+                self._last = item
+                if item.appointment_id not in self._left_until:
+                    await self._cancel(item)
+                if time.monotonic() > until:
+                    return 0
+            if len(due) < _UNCONFIRMED_AT_ONCE:
+                self._last = None
+                return None
+
+    async def _cancel(self, item: store.Unconfirmed) -> None:
+        """Raises psycopg.Error and Unavailable where it is the database that fails."""
+        sharing = (TO_CHANGE, reminders.POLICY)
+        try:
+            async with self._db.tenant(item.tenant_id, pipelined=True, sharing=sharing) as conn:
+                tenant = await tenant_by_id(conn, item.tenant_id)
+                cancelled = await changes.run_out(conn, tenant, item.appointment_id, self._clock())
+        except NotFound:  # the business is on its way out, since it was found
+            return
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
+            raise
+        except Exception as error:
+            log.error("unconfirmed appointment left", appointment_id=str(item.appointment_id), exc_info=error)
+            self._left_until[item.appointment_id] = self._clock() + _LEFT_FOR
+            return
+        if cancelled:
+            reached("booking.unconfirmed.cancelled")
 
 
 class BusyCalendarFetcher(Periodic):

@@ -98,9 +98,14 @@ class MessageRequests:
         await store.queue(conn, notice, self._clock())
 
     def _notice_ends(self, event: AppointmentEvent) -> datetime:
-        """News of a day ago is none, so a replay of the topic writes to nobody; nor is an appointment under way."""
+        """News of a day ago is none, so a replay of the topic writes to nobody; nor is an appointment under way.
+
+        That one has run out is news of its start, however late that is noticed.
+        """
         stale_at = event.occurred_at + self._give_up
-        return stale_at if isinstance(event, AppointmentCancelled) else min(stale_at, event.starts_at)
+        if not isinstance(event, AppointmentCancelled):
+            return min(stale_at, event.starts_at)
+        return event.starts_at + self._give_up if event.cancelled_by == "system" else stale_at
 
     async def offered(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, WaitlistOffered)  # noqa: S101 - as above

@@ -73,6 +73,12 @@ class Appointment:
     starts_at: datetime
     ends_at: datetime
     timezone: str
+    cancelled_by: str | None = None
+
+    @property
+    def ran_out(self) -> bool:
+        """Cancelled by nobody: the business had not confirmed it by its start."""
+        return self.cancelled_by == "system"
 
 
 @dataclass(frozen=True, slots=True)

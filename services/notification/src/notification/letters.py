@@ -58,8 +58,11 @@ class Facts:
     @property
     def section(self) -> Section:
         """Which wording applies."""
-        pending = self.kind == "booked" and self.appointment.status is AppointmentStatus.PENDING
-        return "pending" if pending else self.kind
+        if self.kind == "booked" and self.appointment.status is AppointmentStatus.PENDING:
+            return "pending"
+        if self.kind == "cancelled" and self.appointment.ran_out:
+            return "unconfirmed"
+        return self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,17 @@
 -- name: put_appointment
 -- Whether it is confirmed stays as it was when an event does not tell; a booking unheard of counts as confirmed.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, service_id, staff_ids, customer_id,
-    starts_at, ends_at, timezone)
+    starts_at, ends_at, timezone, cancelled_by)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(version)s, coalesce(%(status)s::text, 'confirmed'), %(service_id)s,
-    %(staff_ids)s, %(customer_id)s, %(starts_at)s, %(ends_at)s, %(timezone)s)
+    %(staff_ids)s, %(customer_id)s, %(starts_at)s, %(ends_at)s, %(timezone)s, %(cancelled_by)s)
 ON CONFLICT (tenant_id, appointment_id) DO UPDATE SET version = excluded.version,
     status = coalesce(%(status)s::text, a.status), service_id = excluded.service_id,
     staff_ids = excluded.staff_ids, customer_id = excluded.customer_id, starts_at = excluded.starts_at,
-    ends_at = excluded.ends_at, timezone = excluded.timezone
+    ends_at = excluded.ends_at, timezone = excluded.timezone, cancelled_by = excluded.cancelled_by
 WHERE a.version < excluded.version
 
 -- name: appointment
-SELECT appointment_id, version, status, service_id, staff_ids, customer_id, starts_at, ends_at, timezone
+SELECT appointment_id, version, status, service_id, staff_ids, customer_id, starts_at, ends_at, timezone, cancelled_by
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: put_customer

@@ -27,8 +27,12 @@ from servicekit.links import Subscription, UnsubscribeLinks
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 _SAMPLE_ID = UUID(int=0)
-_KINDS: dict[TemplateKind, Kind] = {"pending": "booked"}
-_STATUS = {"pending": AppointmentStatus.PENDING, "cancelled": AppointmentStatus.CANCELLED}
+_KINDS: dict[TemplateKind, Kind] = {"pending": "booked", "unconfirmed": "cancelled"}
+_STATUS = {
+    "pending": AppointmentStatus.PENDING,
+    "cancelled": AppointmentStatus.CANCELLED,
+    "unconfirmed": AppointmentStatus.CANCELLED,
+}
 _ELSEWHERE = "Asia/Kathmandu"
 """A zone that no business's clocks agree with but those there, which have the second sample for it."""
 
@@ -160,6 +164,7 @@ class Rules:
                 starts_at=starts_at,
                 ends_at=starts_at + timedelta(minutes=30),
                 timezone=_ELSEWHERE,
+                cancelled_by="system" if kind == "unconfirmed" else None,
             ),
             previous_starts_at=starts_at - timedelta(days=1) if kind == "rescheduled" else None,
             expires_at=starts_at,

@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.booking import AppointmentEvent, Channel, CustomerChanged, WaitlistOffered
+from contracts.booking import (
+    AppointmentCancelled,
+    AppointmentEvent,
+    Channel,
+    CustomerChanged,
+    WaitlistOffered,
+)
 from contracts.business import ProfileChanged
 from contracts.platform import TenantChanged
 from notification import rules_store
@@ -63,6 +69,7 @@ async def put_appointment(
         "starts_at": event.starts_at,
         "ends_at": event.ends_at,
         "timezone": event.timezone,
+        "cancelled_by": event.cancelled_by if isinstance(event, AppointmentCancelled) else None,
     }
     await conn.execute(_SQL.put_appointment, values)
 
@@ -80,6 +87,7 @@ async def put_offered(conn: Connection, event: WaitlistOffered) -> None:
         "starts_at": event.starts_at,
         "ends_at": event.ends_at,
         "timezone": event.timezone,
+        "cancelled_by": None,
     }
     await conn.execute(_SQL.put_appointment, values)
 

@@ -16,8 +16,11 @@ from jinja2.sandbox import SandboxedEnvironment
 from notification.segments import size
 from servicekit.errors import SlotwrightError
 
-TemplateKind = Literal["reminder", "booked", "pending", "confirmed", "rescheduled", "cancelled"]
-"""`pending` is what `booked` is called while the business has still to confirm."""
+TemplateKind = Literal[
+    "reminder", "booked", "pending", "confirmed", "rescheduled", "cancelled", "unconfirmed"
+]
+"""`pending` is what `booked` is called while the business has still to confirm, `unconfirmed` what `cancelled` is
+called when it has not done so by the start."""
 Part = Literal["subject", "lead", "text"]
 
 VARIABLES: Mapping[str, str] = {

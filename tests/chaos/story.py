@@ -1,0 +1,186 @@
+"""A run made by hand, for the checker's tests to break: a good one, and what else may befall in one."""
+
+import copy
+from typing import Any
+
+from chaos.checker import verdict
+from chaos.evidence import Evidence
+
+START = 1_800_000_000.0
+ISO = "2027-01-15T08:00:00+00:00"  # START
+LATER = "2027-01-15T09:00:00+00:00"
+NOW = "2027-01-15T06:00:00+00:00"
+T, OTHER, ADA, CUT, A, B = "tenant", "other", "ada", "cut", "a", "b"
+
+
+def service(tenant: str, key: str, capacity: int = 1) -> dict[str, Any]:
+    return {"id": key, "tenant": tenant, "duration": 1800, "before": 0, "after": 300, "capacity": capacity}
+
+
+def answer(key: str, version: int, status: str = "confirmed", starts_at: str = ISO) -> dict[str, Any]:
+    return {"id": key, "version": version, "status": status, "starts_at": starts_at, "staff_ids": [ADA]}
+
+
+class Story:
+    """A run in which Bea booked A and moved it, and Cem's booking was refused; `evidence` is what is judged."""
+
+    def __init__(self) -> None:
+        rules = [{"id": "rule", "offset": 3600}]
+        self.setup: dict[str, Any] = {
+            "type": "setup",
+            "seed": "hand",
+            "epoch": START - 7200,
+            "clock_slack": 0,
+            "tenants": [
+                {
+                    "id": T,
+                    "staff": [ADA],
+                    "rules": rules,
+                    "services": [service(T, CUT), service(T, "class", 2)],
+                },
+                {"id": OTHER, "staff": ["bo"], "rules": [], "services": [service(OTHER, "wash")]},
+            ],
+        }
+        self.records: list[dict[str, Any]] = []
+        self.numbers = 0
+        self.op("book", 1, {"email": "bea@x", "starts_at": ISO, "consent": True}, "ok", answer(A, 1))
+        self.op("reschedule", 2, {"id": A, "starts_at": LATER}, "ok", answer(A, 2, starts_at=LATER))
+        self.op("book", 3, {"email": "cem@x", "starts_at": LATER, "consent": True}, "refused")
+        self.mark("healed", START - 7000)
+        self.mark("quiet", START + 3000)
+        self.final: dict[str, Any] = {
+            "booking": {
+                "appointments": [self.row(A, 2, "confirmed", START + 3600, "bea")],
+                "allocations": [self.allocation(A, START + 3600)],
+                "holds": {},
+                "customers": [{"id": "bea", "email": "bea@x"}, {"id": "cem", "email": "cem@x"}],
+            },
+            "topics": {
+                "booking.appointment.v1": [
+                    self.event(1, "booking.appointment.booked.v1", A, 1, ISO, confirmed=True),
+                    self.event(2, "booking.appointment.rescheduled.v1", A, 2, LATER),
+                ],
+                "booking.reminder.v1": [self.asked(1, 1), self.withdrawn(1), self.asked(2, 2)],
+                "scheduler.reminder.v1": [self.due(2)],
+            },
+            "messages": [
+                self.message("booked", 1, "suppressed"),
+                self.message("rescheduled", 2, "sent"),
+                self.message("reminder", 2, "sent", "r2"),
+            ],
+            "mails": [
+                {"message_id": f"{kind}2", "to": "bea@x", "created": START - 7190}
+                for kind in ("rescheduled", "reminder")
+            ],
+        }
+
+    def op(
+        self,
+        kind: str,
+        at: float,
+        args: dict[str, Any],
+        outcome: str,
+        told: Any = None,
+        *,
+        tenant: str = T,
+        lasts: float = 0.5,
+    ) -> None:
+        number, self.numbers = self.numbers, self.numbers + 1
+        self.records.append(
+            {"type": "invoke", "op": number, "kind": kind, "tenant": tenant, "args": args, "at": at}
+        )
+        end = {"type": "outcome", "op": number, "outcome": outcome, "status": None, "problem": None}
+        self.records.append(end | {"answer": told, "at": at + lasts})
+
+    def mark(self, what: str, clock: float) -> None:
+        self.records.append({"type": "mark", "what": what, "clock": clock, "at": 10.0})
+
+    def row(self, key: str, version: int, status: str, starts_at: float, customer: str) -> dict[str, Any]:
+        return {
+            "tenant": T,
+            "id": key,
+            "version": version,
+            "status": status,
+            "service_id": CUT,
+            "resource_ids": [ADA],
+            "customer_id": customer,
+            "starts_at": starts_at,
+        }
+
+    def allocation(self, key: str, begin: float, **fields: Any) -> dict[str, Any]:
+        row = {
+            "tenant": T,
+            "id": f"of {key}",
+            "resource_id": ADA,
+            "place": 0,
+            "state": "confirmed",
+            "begin": begin,
+        }
+        return row | {"end": begin + 2100, "appointment_id": key, "hold_id": None} | fields
+
+    def event(
+        self, offset: int, kind: str, key: str, version: int, starts_at: str, **data: Any
+    ) -> dict[str, Any]:
+        given = {"appointment_id": key, "version": version, "starts_at": starts_at, "staff_ids": [ADA]}
+        given |= {"tenant_id": T, "occurred_at": NOW} | data
+        envelope = {"id": f"e{offset}-{kind}", "type": kind, "tenant": T, "key": f"{T}/{key}"}
+        return envelope | {"partition": 0, "offset": offset, "data": given}
+
+    def asked(self, offset: int, version: int) -> dict[str, Any]:
+        data = {"reminder_id": f"r{version}", "appointment_version": version, "rule_id": "rule"}
+        return self.event(offset, "booking.reminder.requested.v1", A, version, ISO, **data)
+
+    def withdrawn(self, version: int) -> dict[str, Any]:
+        kind = "booking.reminder.withdrawn.v1"
+        return self.event(10 + version, kind, A, version, ISO, reminder_id=f"r{version}")
+
+    def due(self, version: int, offset: int = 1) -> dict[str, Any]:
+        kind = "scheduler.reminder.due.v1"
+        return self.event(offset, kind, A, version, ISO, reminder_id=f"r{version}")
+
+    def message(self, kind: str, version: int, status: str, reminder: str | None = None) -> dict[str, Any]:
+        return {
+            "tenant": T,
+            "id": f"{kind}{version}",
+            "channel": "email",
+            "kind": kind,
+            "appointment_id": A,
+            "appointment_version": version,
+            "reminder_id": reminder,
+            "status": status,
+            "attempts": int(status == "sent"),
+            "repeated": False,
+        }
+
+    def broken(self) -> set[str]:
+        """The rules that the checker finds broken."""
+        found = verdict(Evidence([self.setup, *self.records], copy.deepcopy(self.final)))
+        return {item["rule"] for item in found["violations"]}
+
+
+def requested(
+    story: Story,
+    key: str = B,
+    *,
+    at: float = 5,
+    confirmed: bool = False,
+    ran_out: str | None = ISO,
+) -> None:
+    """Somebody booked, was not confirmed, and the system cancelled it at `ran_out`; None: it did not."""
+    version, status = (1, "pending") if ran_out is None else (2, "cancelled")
+    email, first = f"{key}@x", "confirmed" if confirmed else "pending"
+    wish = {"email": email, "starts_at": ISO, "consent": False}
+    story.op("book", at, wish, "ok", answer(key, 1, first))
+    booking, events = story.final["booking"], story.final["topics"]["booking.appointment.v1"]
+    booking["customers"].append({"id": key, "email": email})
+    booking["appointments"].append(story.row(key, version, status, START, key))
+    told: list[tuple[str, dict[str, Any]]] = [("booked", {"confirmed": confirmed})]
+    if ran_out is None:
+        booking["allocations"].append(story.allocation(key, START))
+    else:
+        told.append(("cancelled", {"cancelled_by": "system", "occurred_at": ran_out}))
+    for number, (kind, data) in enumerate(told, 1):
+        offset = len(events) + 1
+        events.append(story.event(offset, f"booking.appointment.{kind}.v1", key, number, ISO, **data))
+        message = story.message(kind, number, "suppressed")
+        story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})

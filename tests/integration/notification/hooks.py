@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
-from contracts.platform import TenantChanged
+from contracts.platform import Owner, TenantChanged
 from notification.webhooks import store
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
@@ -35,11 +35,13 @@ NAME = "hooks.example"
 
 @dataclass
 class Clock:
-    """The time, as a test sets it."""
+    """The time, as a test sets it; it goes on by `step` whenever it is read."""
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    step: timedelta = timedelta()
 
     def __call__(self) -> datetime:
+        self.now += self.step
         return self.now
 
     def pass_by(self, pause: timedelta) -> None:
@@ -78,7 +80,8 @@ class Hooks:
     def __init__(self, database: ServiceDatabase, receiver: Receiver, *, local: bool = True) -> None:
         self.clock = Clock()
         self.names = Names()
-        self.tenant: TenantChanged = new_tenant()
+        owner = Owner(email=f"o{new_id().hex[-12:]}@riverside.example", name="Ada")
+        self.tenant: TenantChanged = new_tenant(owner=owner)
         self.receiver = receiver
         self.jitter = 0.0
         self.db = Database(database.settings, application="webhooks")

@@ -12,17 +12,19 @@ from notification.domain import (
     Appointment,
     AppointmentStatus,
     Customer,
+    CustomerKind,
+    CustomerMessage,
     Decision,
     Fail,
     Hold,
-    Message,
-    MessageKind,
+    OwnerMessage,
     Send,
     Status,
     Suppress,
     Wait,
     backoff,
     decide,
+    decide_for_owner,
     masked,
     next_look,
     told,
@@ -57,7 +59,7 @@ CUSTOMER = Customer(
     consent_email=True,
     consent_sms=False,
 )
-REMINDER = Message(
+REMINDER = CustomerMessage(
     tenant_id=TENANT.tenant_id,
     message_id=new_id(),
     channel=Channel.EMAIL,
@@ -194,7 +196,7 @@ def test_what_comes_in_quiet_hours_waits_or_goes_at_once(
         ("cancelled", {"cancelled"}),
     ],
 )
-def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: MessageKind, fits: set[str]) -> None:
+def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: CustomerKind, fits: set[str]) -> None:
     sent = {
         status.value
         for status in AppointmentStatus
@@ -204,6 +206,49 @@ def test_a_message_is_true_in_some_states_of_its_appointment_only(kind: MessageK
         )
     }
     assert sent == fits
+
+
+TO_OWNER = OwnerMessage(
+    tenant_id=TENANT.tenant_id,
+    message_id=new_id(),
+    channel=Channel.EMAIL,
+    kind="webhook-disabled",
+    status=Status.QUEUED,
+    queued_at=NOW,
+    expires_at=NOW + timedelta(days=7),
+    attempts=0,
+    counted_at=None,
+    repeated=False,
+    settled_at=None,
+    reason=None,
+    provider=None,
+    recipient=None,
+    segments=None,
+    held_until=None,
+    endpoint_id=new_id(),
+    disabled_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "state", "given", "expected"),
+    [
+        ({}, TenantState.ACTIVE, {}, Send("ada@riverside.example")),
+        ({}, TenantState.SUSPENDED, {}, Send("ada@riverside.example")),
+        ({}, TenantState.DELETING, {}, Suppress("suspended")),
+        ({}, TenantState.ACTIVE, {"stands": False}, Suppress("stale")),
+        ({}, TenantState.ACTIVE, {"bounced": True}, Suppress("bounced")),
+        ({"expires_at": NOW}, TenantState.ACTIVE, {}, Suppress("too-late")),
+        ({"expires_at": NOW, "attempts": 4}, TenantState.ACTIVE, {}, Fail("Unreachable")),
+    ],
+)
+def test_an_owner_is_told_while_it_is_true_and_somebody_is_there(
+    message: dict[str, Any], state: TenantState, given: dict[str, bool], expected: Decision
+) -> None:
+    tenant = TENANT.model_copy(update={"state": state})
+    told_of = replace(TO_OWNER, **message)
+    known = {"stands": True, "bounced": False} | given
+    assert decide_for_owner(told_of, tenant, NOW, **known) == expected
 
 
 def test_backoff_doubles_and_ends_at_ten_minutes() -> None:

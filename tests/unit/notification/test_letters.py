@@ -10,13 +10,14 @@ from icalendar import Calendar
 
 from contracts.booking import Channel
 from contracts.notification import Kind
-from notification.domain import Appointment, AppointmentStatus, MessageKind
-from notification.letters import Facts, Letters, one_line
+from notification.domain import Appointment, AppointmentStatus, CustomerKind
+from notification.letters import Facts, Letters, OwnerFacts, one_line
+from notification.webhooks.domain import DisabledFor, Endpoint
 from notification.wording import VARIABLES, TemplateKind, Wording
 from servicekit.ids import new_id
 
 LETTERS = Letters()
-KINDS: tuple[MessageKind, ...] = (*get_args(Kind), "waitlist-offer")
+KINDS: tuple[CustomerKind, ...] = (*get_args(Kind), "waitlist-offer")
 STARTS_AT = datetime(2026, 7, 14, 13, 30, tzinfo=UTC)
 FACTS = Facts(
     kind="booked",
@@ -50,7 +51,7 @@ FACTS = Facts(
 
 @pytest.mark.parametrize("locale", ["en", "pt", "de"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_said_in_every_language(kind: MessageKind, locale: str) -> None:
+def test_every_kind_is_said_in_every_language(kind: CustomerKind, locale: str) -> None:
     facts = replace(FACTS, kind=kind, locale=locale)
     mail = LETTERS.write(Channel.EMAIL, facts)
     sms = LETTERS.write(Channel.SMS, facts)
@@ -252,3 +253,73 @@ def test_every_variable_is_documented_and_every_documented_one_is_there() -> Non
 @pytest.mark.parametrize("language", LETTERS.languages)
 def test_our_own_words_would_be_taken_from_a_business(kind: TemplateKind, language: str) -> None:
     LETTERS.check(LETTERS.ours(kind, language), (replace(FACTS, locale=language),))
+
+
+OWNER_FACTS = OwnerFacts(
+    business="Riverside Barbers",
+    owner="Ada",
+    locale="en",
+    zone="Europe/Lisbon",
+    endpoint=Endpoint(
+        tenant_id=new_id(),
+        endpoint_id=new_id(),
+        version=2,
+        url="https://crm.riverside.example:8443/hooks/s3cret-path?token=s3cret-query",
+        events=("*",),
+        description="The CRM",
+        disabled_reason=DisabledFor.FAILING,
+        disabled_at=STARTS_AT,
+        failing_since=datetime(2026, 7, 9, 8, 15, tzinfo=UTC),
+        created_at=datetime(2026, 7, 1, tzinfo=UTC),
+    ),
+    disabled_at=STARTS_AT,
+    endpoint_url="https://book.example/v1/webhook-endpoints/0197",
+)
+
+
+@pytest.mark.parametrize("reason", [DisabledFor.GONE, DisabledFor.FAILING])
+@pytest.mark.parametrize(
+    ("locale", "since", "subject"),
+    [
+        ("en-GB", "Thursday, 9 July 2026, 09:15", "your webhook endpoint at {} is disabled"),
+        ("de", "Donnerstag, 9. Juli 2026, 09:15 Uhr", "Ihr Webhook-Endpunkt bei {} ist abgeschaltet"),
+        ("pt", "quinta-feira, 9 de julho de 2026, 09:15", "o seu endpoint de webhooks em {} está desativado"),
+        ("fr", "Thursday, 9 July 2026, 09:15", "your webhook endpoint at {} is disabled"),
+    ],
+)
+def test_an_owner_reads_which_endpoint_is_disabled_and_why(
+    reason: DisabledFor, locale: str, since: str, subject: str
+) -> None:
+    endpoint = replace(OWNER_FACTS.endpoint, disabled_reason=reason)
+    mail = LETTERS.to_owner(replace(OWNER_FACTS, locale=locale, endpoint=endpoint))
+    assert mail.html is not None
+    assert mail.subject == f"Riverside Barbers: {subject.format('crm.riverside.example')}"
+    for text in (mail.text, mail.html.replace("&#34;", '"')):
+        for part in ("Ada", "crm.riverside.example", "The CRM", str(endpoint.endpoint_id), "14:30"):
+            assert part in text
+        assert f"GET {OWNER_FACTS.endpoint_url}/deliveries?status=failed" in text
+        assert f"PATCH {OWNER_FACTS.endpoint_url}\nIf-Match: *\n" in text
+        assert '{"enabled": true}' in text
+        assert (f"{since} (Europe/Lisbon)" in text) == (reason is DisabledFor.FAILING)
+        assert ("410 (Gone)" in text) == (reason is DisabledFor.GONE)
+        assert "s3cret" not in text
+        assert "{{" not in text
+    assert (mail.unsubscribe_url, mail.calendar) == (None, None)
+
+
+def test_what_an_owner_typed_is_escaped_and_stays_on_its_line() -> None:
+    typed = "<script>alert(1)</script>\r\nBcc: thief@evil.example {{ host }}"
+    endpoint = replace(OWNER_FACTS.endpoint, description=typed)
+    mail = LETTERS.to_owner(replace(OWNER_FACTS, business=typed * 5, owner=typed, endpoint=endpoint))
+    assert mail.html is not None
+    assert "<script>" not in mail.html
+    assert (len(mail.subject.splitlines()), len(mail.subject)) == (1, 200)
+    assert not any(line.startswith("Bcc:") for line in mail.text.splitlines())
+
+
+@pytest.mark.parametrize("locale", ["en", "pt", "de"])
+def test_an_endpoint_without_a_description_has_no_line_for_it(locale: str) -> None:
+    endpoint = replace(OWNER_FACTS.endpoint, description="")
+    text = LETTERS.to_owner(replace(OWNER_FACTS, locale=locale, endpoint=endpoint)).text
+    lines = text.splitlines()
+    assert str(endpoint.endpoint_id) in lines[lines.index("  crm.riverside.example") + 1]

@@ -50,7 +50,7 @@ def build(settings: Settings) -> Parts:
     )
 
     def sender(provider: Provider) -> Sender:
-        return Sender(provider.channel, Delivery(db, provider, letters, settings, mail_from=mail_from))
+        return Sender(provider.channel, Delivery(db, provider, letters, settings, mail_from=smtp.mail_from))
 
     webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())

@@ -19,10 +19,12 @@ from contracts.notification import MessageEvent, MessageFailed, MessageSent, Mes
 from contracts.platform import TenantChanged
 from notification import rules_store, store
 from notification.domain import (
-    Appointment,
     Customer,
+    CustomerMessage,
+    Fail,
     Hold,
     Message,
+    OwnerMessage,
     Send,
     Status,
     Suppress,
@@ -30,22 +32,24 @@ from notification.domain import (
     Wait,
     backoff,
     decide,
+    decide_for_owner,
     masked,
     next_look,
     told,
 )
-from notification.letters import Facts, Letter, Letters
+from notification.drafts import Draft, Drafts
+from notification.letters import Letters
 from notification.providers import Provider, Refused, TryLater
 from notification.segments import size
 from notification.settings import NotificationSettings
 from notification.store import Claimed
 from notification.suppression import Reason, digest_of
+from notification.webhooks.store import endpoint as endpoint_of
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.faults import reached
-from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks, WaitlistLinks
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +61,8 @@ MESSAGES = Counter(
 _METRIC = {Channel.EMAIL: "emails_per_month", Channel.SMS: "sms_per_month"}
 _SOON = timedelta(seconds=1)
 
+NotSent = Wait | Hold | Suppress | Fail
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -65,10 +71,7 @@ class Ready:
     message: Message
     tenant: TenantChanged
     attempt: int
-    address: str
-    letter: Letter
-    sender: str
-    reply_to: str | None
+    draft: Draft
 
 
 class Delivery:
@@ -86,13 +89,8 @@ class Delivery:
     ) -> None:
         self._db = db
         self._provider = provider
-        self._letters = letters
-        self._links = AppointmentLinks(settings.link_key)
-        self._places = WaitlistLinks(settings.link_key)
-        self._unsubscribe_links = UnsubscribeLinks(settings.link_key)
-        self._mail_from = mail_from
+        self._drafts = Drafts(letters, settings, mail_from=mail_from, clock=clock)
         self._settings = settings
-        self._public_url = settings.public_url.rstrip("/")
         self._clock = clock
 
     async def claim(self, limit: int) -> list[Claimed]:
@@ -114,10 +112,10 @@ class Delivery:
                 await self._provider.send(
                     ready.message.tenant_id,
                     ready.message.message_id,
-                    ready.address,
-                    ready.letter,
-                    sender=ready.sender,
-                    reply_to=ready.reply_to,
+                    ready.draft.address,
+                    ready.draft.letter,
+                    sender=ready.draft.sender,
+                    reply_to=ready.draft.reply_to,
                 )
         except Refused as error:
             log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
@@ -133,28 +131,21 @@ class Delivery:
     async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
         """Decides; None when there is nothing to hand over now."""
         now = self._clock()
-        customer = await store.lock_customer(conn, claimed.tenant_id, claimed.customer_id)
+        customer = None
+        if claimed.customer_id is not None:
+            customer = await store.lock_customer(conn, claimed.tenant_id, claimed.customer_id)
         message = await store.lock_claimed(conn, claimed)
         if message is None:
             return None
         tenant = await store.tenant(conn, message.tenant_id)
-        appointment = await store.appointment(conn, message.tenant_id, message.appointment_id)
-        decision = decide(
-            message,
-            tenant,
-            appointment,
-            customer,
-            now,
-            unwanted=await _unwanted(conn, message, customer),
-            quiet=await rules_store.quiet_hours(conn, message.tenant_id),
-        )
         patient = not message.unknown_fate and not self._waited_enough(message)
-        if isinstance(decision, Send):
-            assert tenant and appointment and customer  # noqa: S101, PT018 - or it would not be sent
-            service = await store.names(conn, message.tenant_id, [appointment.service_id])
-            if service or not patient:  # better without the service's name than not at all
-                return await self._begin(conn, message, tenant, appointment, customer, decision.address)
-            decision = Wait("UnknownService")
+        if isinstance(message, OwnerMessage):
+            decision = await self._for_owner(conn, message, tenant)
+        else:
+            decision = await self._for_customer(conn, message, tenant, customer, patient=patient)
+        if isinstance(decision, Draft):
+            assert tenant is not None  # noqa: S101 - or it would not be sent
+            return await self._begin(conn, message, tenant, decision)
         if isinstance(decision, Hold):
             await store.hold(conn, message, decision.until)
         elif isinstance(decision, Wait) and patient:
@@ -169,114 +160,89 @@ class Delivery:
             await self._fail(conn, message, tenant, message.attempts, reason)
         return None
 
+    async def _for_customer(
+        self,
+        conn: Connection,
+        message: CustomerMessage,
+        tenant: TenantChanged | None,
+        customer: Customer | None,
+        *,
+        patient: bool,
+    ) -> Draft | NotSent:
+        appointment = await store.appointment(conn, message.tenant_id, message.appointment_id)
+        address = customer.address(message.channel) if customer is not None else None
+        decision = decide(
+            message,
+            tenant,
+            appointment,
+            customer,
+            self._clock(),
+            unwanted=await _unwanted(conn, message, address),
+            quiet=await rules_store.quiet_hours(conn, message.tenant_id),
+        )
+        if not isinstance(decision, Send):
+            return decision
+        assert tenant and appointment and customer  # noqa: S101, PT018 - or it would not be sent
+        service = await store.names(conn, message.tenant_id, [appointment.service_id])
+        if not service and patient:  # better without the service's name than not at all
+            return Wait("UnknownService")
+        return await self._drafts.to_customer(conn, message, tenant, appointment, customer, decision.address)
+
+    async def _for_owner(
+        self, conn: Connection, message: OwnerMessage, tenant: TenantChanged | None
+    ) -> Draft | NotSent:
+        endpoint = await endpoint_of(conn, message.tenant_id, message.endpoint_id)
+        owner = tenant.owner.email if tenant is not None else None
+        decision = decide_for_owner(
+            message,
+            tenant,
+            self._clock(),
+            stands=endpoint is not None and endpoint.disabled_since(message.disabled_at),
+            bounced=await _unwanted(conn, message, owner) == "bounced",
+        )
+        if not isinstance(decision, Send):
+            return decision
+        assert tenant and endpoint  # noqa: S101, PT018 - or it would not be sent
+        return self._drafts.to_owner(message, tenant, endpoint, decision.address)
+
     def _waited_enough(self, message: Message) -> bool:
         return self._clock() - message.queued_at >= timedelta(seconds=self._settings.wait_seconds)
 
     async def _begin(
-        self,
-        conn: Connection,
-        message: Message,
-        tenant: TenantChanged,
-        appointment: Appointment,
-        customer: Customer,
-        address: str,
+        self, conn: Connection, message: Message, tenant: TenantChanged, draft: Draft
     ) -> Ready | None:
-        """Counts the message, once for all its attempts, and marks it."""
-        now = self._clock()
-        profile = await store.profile(conn, message.tenant_id)
-        facts = await self._facts(conn, message, tenant, appointment, customer, profile, address)
-        letter = await self._write(conn, message, facts)
+        """Counts a customer's message, once for all its attempts, and marks it.
+
+        What the platform has to say to an owner is no use that the business makes of its plan.
+        """
+        letter, counted_at = draft.letter, message.counted_at
         segments = size(letter.text).segments if message.channel is Channel.SMS else None
-        if message.counted_at is None:
+        if counted_at is None and isinstance(message, CustomerMessage):
+            counted_at = self._clock()
             try:
                 if message.channel is Channel.SMS and not tenant.features.get("sms", True):
                     raise QuotaExceeded("The plan has no text messages.")
-                await usage.consume(conn, tenant, _METRIC[message.channel], now, count=segments or 1)
+                await usage.consume(conn, tenant, _METRIC[message.channel], counted_at, count=segments or 1)
             except QuotaExceeded:
                 await self._suppress(conn, message, tenant, "quota")
                 return None
-        await store.mark_sending(conn, message, address, self._provider.name, segments, now)
-        return Ready(
-            message=replace(
-                message,
-                counted_at=message.counted_at or now,
-                segments=segments if message.counted_at is None else message.segments,
-                repeated=message.repeated or message.unknown_fate,
-            ),
-            tenant=tenant,
-            attempt=message.attempts + 1,
-            address=address,
-            letter=letter,
-            sender=tenant.display_name,
-            reply_to=profile.contact_email if profile else None,
+        await store.mark_sending(conn, message, draft.address, self._provider.name, segments, counted_at)
+        marked = replace(
+            message,
+            counted_at=counted_at,
+            segments=segments if message.counted_at is None else message.segments,
+            repeated=message.repeated or message.unknown_fate,
         )
-
-    async def _write(self, conn: Connection, message: Message, facts: Facts) -> Letter:
-        """In the business's own words where they hold; a message is never lost to them."""
-        language = self._letters.language(facts.locale)
-        own = None
-        if facts.section != "waitlist-offer":
-            own = await rules_store.wording(conn, message.tenant_id, facts.section, message.channel, language)
-        try:
-            return self._letters.write(message.channel, facts, own)
-        except Exception as error:  # noqa: BLE001 - whatever a template can raise
-            log.warning(
-                "the business's template failed, ours is used",
-                **_ids(message),
-                template=facts.section,
-                language=language,
-                error=type(error).__name__,
-            )
-            return self._letters.write(message.channel, facts)
-
-    async def _facts(
-        self,
-        conn: Connection,
-        message: Message,
-        tenant: TenantChanged,
-        appointment: Appointment,
-        customer: Customer,
-        profile: store.Profile | None,
-        address: str,
-    ) -> Facts:
-        wanted = [appointment.service_id, *appointment.staff_ids]
-        names = await store.names(conn, message.tenant_id, wanted)
-        token = self._links.token(message.tenant_id, appointment.appointment_id)
-        digest = digest_of(message.tenant_id, message.channel, address)
-        subscription = Subscription(message.tenant_id, customer.customer_id, message.channel, digest)
-        unsubscribe = self._unsubscribe_links.token(subscription)
-        manage_url = f"{self._public_url}/appointments/{token}"
-        if message.entry_id is not None:
-            place = self._places.token(message.tenant_id, message.entry_id)
-            manage_url = f"{self._public_url}/waitlist/{place}"
-        return Facts(
-            kind=message.kind,
-            business=tenant.display_name,
-            address=profile.address if profile else None,
-            business_zone=tenant.timezone,
-            customer=customer.name,
-            locale=customer.locale,
-            service=names.get(appointment.service_id),
-            staff=tuple(names[staff_id] for staff_id in appointment.staff_ids if staff_id in names),
-            appointment=appointment,
-            previous_starts_at=message.previous_starts_at,
-            expires_at=message.expires_at,
-            manage_url=manage_url,
-            calendar_url=f"{self._public_url}/v1/public/appointments/{token}.ics",
-            unsubscribe_url=f"{self._public_url}/unsubscribe/{unsubscribe}",
-            organizer=(profile.contact_email if profile else None) or self._mail_from,
-            written_at=self._clock(),
-        )
+        return Ready(marked, tenant, message.attempts + 1, draft)
 
     async def _sent(self, ready: Ready) -> None:
         message, now = ready.message, self._clock()
         async with self._db.tenant(message.tenant_id) as conn:
             if not await store.settle(conn, message, ready.attempt, Status.SENT, None, now):
                 return
+            due_at = message.due_at if isinstance(message, CustomerMessage) else None
             provider = self._provider.name
-            await _tell(
-                conn, MessageSent, message, ready.tenant, now, due_at=message.due_at, provider=provider
-            )
+            await _tell(conn, MessageSent, message, ready.tenant, now, due_at=due_at, provider=provider)
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
@@ -309,19 +275,22 @@ class Delivery:
 
     async def _bounced(self, conn: Connection, ready: Ready) -> None:
         """Nobody is there: nothing is sent there again until the business takes it back."""
-        message = ready.message
-        customer = await store.lock_customer(conn, message.tenant_id, message.customer_id)
-        erased = customer is None or customer.erased
+        message, address = ready.message, ready.draft.address
+        customer_id, known = None, True
+        if isinstance(message, CustomerMessage):
+            customer = await store.lock_customer(conn, message.tenant_id, message.customer_id)
+            known = customer is not None and not customer.erased
+            customer_id = message.customer_id if known else None
         await rules_store.put_suppression(
             conn,
             message.tenant_id,
             message.channel,
-            digest_of(message.tenant_id, message.channel, ready.address),
+            digest_of(message.tenant_id, message.channel, address),
             "bounced",
             "all",
             self._clock(),
-            customer_id=None if erased else message.customer_id,
-            hint=None if erased else masked(ready.address, message.channel),
+            customer_id=customer_id,
+            hint=masked(address, message.channel) if known else None,
         )
 
     async def _fail(
@@ -350,8 +319,7 @@ class Delivery:
         MESSAGES.labels(message.channel.value, "suppressed").inc()
 
 
-async def _unwanted(conn: Connection, message: Message, customer: Customer | None) -> Reason | None:
-    address = customer.address(message.channel) if customer is not None else None
+async def _unwanted(conn: Connection, message: Message, address: str | None) -> Reason | None:
     if not address:
         return None
     digest = digest_of(message.tenant_id, message.channel, address)
@@ -367,8 +335,11 @@ async def _tell(
     now: datetime,
     **told: Any,
 ) -> None:
-    """Tells what became of a message about an appointment. An offer is none yet: its readers know no such kind."""
-    if message.kind == "waitlist-offer":
+    """Tells what became of a message about an appointment; the event's readers know no others.
+
+    An offer is of none yet, and a word to the owner of none at all.
+    """
+    if not isinstance(message, CustomerMessage) or message.kind == "waitlist-offer":
         return
     made = event(
         tenant_id=message.tenant_id,

@@ -18,8 +18,9 @@ from notification.quiet import QuietHours
 from notification.suppression import Reason
 from servicekit.localtime import zone_or
 
-MessageKind = Kind | Literal["waitlist-offer"]
+CustomerKind = Kind | Literal["waitlist-offer"]
 """What is told of messages (contracts.notification) knows those about appointments; an offer is none yet."""
+MessageKind = CustomerKind | Literal["webhook-disabled"]
 ToldReason = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
 SuppressedFor = ToldReason | Reason
 
@@ -49,7 +50,7 @@ class AppointmentStatus(StrEnum):
     """Not booked: a time kept for somebody on the waitlist, under the id of the appointment that it may become."""
 
 
-_FITTING: dict[MessageKind, frozenset[AppointmentStatus]] = {
+_FITTING: dict[CustomerKind, frozenset[AppointmentStatus]] = {
     "reminder": frozenset({AppointmentStatus.CONFIRMED}),
     "booked": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
     "rescheduled": frozenset({AppointmentStatus.PENDING, AppointmentStatus.CONFIRMED}),
@@ -104,12 +105,12 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A message that is asked for. `cause` and `channel` make it one, however often it is asked for."""
+    """A message that a customer is to get. `cause` and `channel` make it one, however often it is asked for."""
 
     tenant_id: UUID
     cause: str
     channel: Channel
-    kind: MessageKind
+    kind: CustomerKind
     appointment_id: UUID
     appointment_version: int
     customer_id: UUID
@@ -131,14 +132,6 @@ class Message:
     message_id: UUID
     channel: Channel
     kind: MessageKind
-    appointment_id: UUID
-    appointment_version: int
-    customer_id: UUID
-    reminder_id: UUID | None
-    due_at: datetime | None
-    starts_at: datetime
-    previous_starts_at: datetime | None
-    entry_id: UUID | None
     status: Status
     queued_at: datetime
     expires_at: datetime
@@ -156,6 +149,29 @@ class Message:
     def unknown_fate(self) -> bool:
         """Handed over once before: the sender has not lived to write down what came of it, or was not told."""
         return self.status is Status.SENDING
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerMessage(Message):
+    """To the customer of an appointment, from the business."""
+
+    kind: CustomerKind
+    appointment_id: UUID
+    appointment_version: int
+    customer_id: UUID
+    reminder_id: UUID | None
+    due_at: datetime | None
+    starts_at: datetime
+    previous_starts_at: datetime | None
+    entry_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerMessage(Message):
+    """To the business's owner, from the platform: a webhook endpoint was disabled, at `disabled_at`."""
+
+    endpoint_id: UUID
+    disabled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +213,7 @@ Decision = Send | Wait | Hold | Suppress | Fail
 
 
 def decide(
-    message: Message,
+    message: CustomerMessage,
     tenant: TenantChanged | None,
     appointment: Appointment | None,
     customer: Customer | None,
@@ -206,14 +222,14 @@ def decide(
     unwanted: Reason | None = None,
     quiet: QuietHours | None = None,
 ) -> Decision:
-    """What is to become of a message whose turn it is, quotas aside.
+    """What is to become of a message to a customer whose turn it is, quotas aside.
 
     `unwanted` is why nothing of its kind goes to its address any more, `quiet` the business's quiet hours.
     """
     if customer is not None and customer.erased:
         return Suppress("erased")
     if now >= message.expires_at:
-        return Fail("Unreachable") if message.attempts else Suppress("too-late")
+        return _too_late(message)
     if tenant is None:
         return Wait("UnknownBusiness")
     if tenant.state is not TenantState.ACTIVE:
@@ -224,7 +240,31 @@ def decide(
     return decision
 
 
-def _against(message: Message, appointment: Appointment | None) -> Decision | None:
+def decide_for_owner(
+    message: OwnerMessage, tenant: TenantChanged | None, now: datetime, *, stands: bool, bounced: bool
+) -> Decision:
+    """What is to become of a message to the owner whose turn it is.
+
+    `stands` says whether its endpoint is disabled still, `bounced` whether there is nobody at the owner's address:
+    the list's other reasons are what a customer wants of the business. Nor is it held in quiet hours, which are
+    customers' too, and each hour costs events. A suspended business is told: its endpoints go on being called.
+    """
+    if now >= message.expires_at:
+        return _too_late(message)
+    if tenant is None:
+        return Wait("UnknownBusiness")
+    if tenant.state is TenantState.DELETING:
+        return Suppress("suspended")
+    if not stands:
+        return Suppress("stale")
+    return Suppress("bounced") if bounced else Send(tenant.owner.email)
+
+
+def _too_late(message: Message) -> Decision:
+    return Fail("Unreachable") if message.attempts else Suppress("too-late")
+
+
+def _against(message: CustomerMessage, appointment: Appointment | None) -> Decision | None:
     """What the appointment has against it; None when the message is still true."""
     if appointment is None or appointment.version < message.appointment_version:
         return Wait("UnknownAppointment")
@@ -233,7 +273,7 @@ def _against(message: Message, appointment: Appointment | None) -> Decision | No
     return None
 
 
-def _to(message: Message, customer: Customer | None, unwanted: Reason | None) -> Decision:
+def _to(message: CustomerMessage, customer: Customer | None, unwanted: Reason | None) -> Decision:
     if customer is None:
         return Wait("UnknownCustomer")
     address = customer.address(message.channel)
@@ -245,7 +285,11 @@ def _to(message: Message, customer: Customer | None, unwanted: Reason | None) ->
 
 
 def _held(
-    message: Message, tenant: TenantChanged, appointment: Appointment, quiet: QuietHours, now: datetime
+    message: CustomerMessage,
+    tenant: TenantChanged,
+    appointment: Appointment,
+    quiet: QuietHours,
+    now: datetime,
 ) -> Hold | None:
     # An offer to the waitlist would have gone to the next in line by the morning.
     waits = message.kind == "reminder" or (quiet.notices and message.kind != "waitlist-offer")

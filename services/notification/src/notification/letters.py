@@ -1,7 +1,7 @@
-"""What messages say: subject, text and HTML of a mail, or the text of an SMS, in the customer's language.
+"""What messages say: subject, text and HTML of a mail, or the text of an SMS, in their reader's language.
 
-Called by notification.delivery with what is known, and by notification.rules with samples. Our words stand in
-`locales/<language>.toml`, the frame of a mail in `templates/`; a business may say some of it in its own
+Called by notification.drafts with what is known, and by notification.rules with samples. Our words stand in
+`locales/<language>.toml`, the frames of mails in `templates/`; a business may say some of it in its own
 (notification.wording). Everything that comes from people is escaped in HTML, and put on one line: a name with a
 line break in it must not become a header.
 """
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
 from contracts.booking import Channel
-from notification.domain import Appointment, AppointmentStatus, MessageKind
+from notification.domain import Appointment, AppointmentStatus, CustomerKind
+from notification.webhooks.domain import KEPT_DAYS, Endpoint
 from notification.wording import Part, Sandbox, TemplateKind, Wording
 from servicekit.ical import CalendarEvent, EventStatus, Method, Organizer, calendar_file
 from servicekit.localtime import zone_or
@@ -34,9 +36,9 @@ _EVENT_STATUS: dict[AppointmentStatus, EventStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a message is written from. `service` is None while the catalog has not told its name."""
+    """What a message to a customer is written from. `service` is None while the catalog has not told its name."""
 
-    kind: MessageKind
+    kind: CustomerKind
     business: str
     address: str | None
     business_zone: str
@@ -63,6 +65,20 @@ class Facts:
         if self.kind == "cancelled" and self.appointment.ran_out:
             return "unconfirmed"
         return self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerFacts:
+    """What the mail is written from that tells an owner of an endpoint that was disabled at `disabled_at`."""
+
+    business: str
+    owner: str
+    locale: str
+    zone: str
+    endpoint: Endpoint
+    disabled_at: datetime
+    endpoint_url: str
+    """Where the API has the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,8 @@ class Letters:
         templates = package.joinpath("templates")
         self._mail = self._text.from_string(templates.joinpath("mail.txt").read_text("utf-8"))
         self._mail_html = self._html.from_string(templates.joinpath("mail.html").read_text("utf-8"))
+        self._owner = self._text.from_string(templates.joinpath("owner.txt").read_text("utf-8"))
+        self._owner_html = self._html.from_string(templates.joinpath("owner.html").read_text("utf-8"))
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -128,9 +146,7 @@ class Letters:
 
         if channel is Channel.SMS:
             return Letter("", said("text"), None)
-        subject = one_line(said("subject"))
-        if len(subject) > _LONGEST_SUBJECT:
-            subject = subject[: _LONGEST_SUBJECT - 1] + "…"
+        subject = _subject(said("subject"))
         frame = {
             "locale": language,
             "changeable": facts.kind != "cancelled",
@@ -155,6 +171,42 @@ class Letters:
             unsubscribe_url=facts.unsubscribe_url,
             calendar=_calendar(facts, values) if news else None,
             calendar_method=_method(facts) if news else None,
+        )
+
+    def to_owner(self, facts: OwnerFacts) -> Letter:
+        """A mail in our words only; it has no link to get no more, as it comes once a disabling."""
+        language = self.language(facts.locale)
+        words = self._words[language]
+        special = words["webhook-disabled"]
+        endpoint, zone = facts.endpoint, zone_or(facts.zone, ZoneInfo("UTC"))
+        since = endpoint.failing_since or facts.disabled_at
+        values = {
+            "name": one_line(facts.owner),
+            "business": one_line(facts.business),
+            # Of the address the host alone: receivers put tokens into paths and queries.
+            "host": one_line(urlsplit(endpoint.url).hostname or ""),
+            "description": one_line(endpoint.description),
+            "endpoint_id": str(endpoint.endpoint_id),
+            "endpoint_url": facts.endpoint_url,
+            "when": _when(words, facts.disabled_at.astimezone(zone)),
+            "since": _when(words, since.astimezone(zone)),
+            "zone": zone.key,
+            "days": str(KEPT_DAYS),
+        }
+        said = {
+            name: self._plain(phrase, values)
+            for name, phrase in ({"greeting": words["greeting"]} | special).items()
+        }
+        frame = {
+            **values,
+            **said,
+            "subject": _subject(said["subject"]),
+            "lead": said[f"{endpoint.disabled_reason}"],
+        }
+        return Letter(
+            frame["subject"],
+            self._owner.render(frame, locale=language) + "\n",
+            self._owner_html.render(frame, locale=language),
         )
 
     def _plain(self, phrase: str, values: dict[str, Any]) -> str:
@@ -190,6 +242,11 @@ class Letters:
 def one_line(text: str) -> str:
     """Without line breaks and other control characters, which have no place in a header or a subject."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _subject(text: str) -> str:
+    subject = one_line(text)
+    return subject if len(subject) <= _LONGEST_SUBJECT else subject[: _LONGEST_SUBJECT - 1] + "…"
 
 
 def _when(words: dict[str, Any], local: datetime) -> str:

@@ -87,6 +87,14 @@ VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, %(channel)s, %(kind)s, %(appoi
     %(previous_starts_at)s, %(entry_id)s, %(now)s, %(now)s, %(expires_at)s)
 ON CONFLICT ON CONSTRAINT message_cause DO NOTHING
 
+-- name: queue_for_owner
+-- Of an endpoint that was disabled: once a disabling.
+INSERT INTO message (tenant_id, message_id, cause, channel, kind, endpoint_id, disabled_at, queued_at, next_attempt_at,
+    expires_at)
+VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, 'email', 'webhook-disabled', %(endpoint_id)s, %(now)s, %(now)s,
+    %(now)s, %(expires_at)s)
+ON CONFLICT ON CONSTRAINT message_cause DO NOTHING
+
 -- name: claim
 WITH due AS (
     SELECT tenant_id, message_id FROM message
@@ -99,16 +107,17 @@ RETURNING m.tenant_id, m.message_id, m.customer_id
 -- name: lock_claimed
 -- Nothing when the lease has been lost to another sender, or the message is settled or erased.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
-    starts_at, previous_starts_at, entry_id, status, queued_at, expires_at, attempts, counted_at, repeated,
-    settled_at, reason, provider, recipient, segments, held_until
+    starts_at, previous_starts_at, entry_id, endpoint_id, disabled_at, status, queued_at, expires_at, attempts,
+    counted_at, repeated, settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND next_attempt_at = %(lease_ends)s
 FOR UPDATE
 
 -- name: mark_sending
+-- Counted at its first attempt; one that no quota counts has no time for it.
 UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(recipient)s, provider = %(provider)s,
-    counted_at = coalesce(counted_at, %(now)s),
+    counted_at = coalesce(counted_at, %(counted_at)s),
     segments = CASE WHEN counted_at IS NULL THEN %(segments)s ELSE segments END,
     repeated = repeated OR status = 'sending', held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
@@ -144,8 +153,8 @@ ON CONFLICT (tenant_id, message_id) DO NOTHING
 -- name: messages
 -- The newest first.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
-    starts_at, previous_starts_at, entry_id, status, queued_at, expires_at, attempts, counted_at, repeated,
-    settled_at, reason, provider, recipient, segments, held_until
+    starts_at, previous_starts_at, entry_id, endpoint_id, disabled_at, status, queued_at, expires_at, attempts,
+    counted_at, repeated, settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s
   AND (%(after)s::uuid IS NULL OR message_id < %(after)s)
@@ -156,8 +165,8 @@ ORDER BY message_id DESC LIMIT %(limit)s
 
 -- name: message
 SELECT m.tenant_id, m.message_id, m.channel, m.kind, m.appointment_id, m.appointment_version, m.customer_id,
-    m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.entry_id, m.status, m.queued_at, m.expires_at,
-    m.attempts, m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient, m.segments,
-    m.held_until, s.body
+    m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.entry_id, m.endpoint_id, m.disabled_at, m.status,
+    m.queued_at, m.expires_at, m.attempts, m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient,
+    m.segments, m.held_until, s.body
 FROM message m LEFT JOIN mock_sms s USING (tenant_id, message_id)
 WHERE m.tenant_id = %(tenant_id)s AND m.message_id = %(message_id)s

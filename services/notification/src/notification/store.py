@@ -4,7 +4,7 @@ Called by the consumers, by the delivery of messages and by the service layer. W
 what they told before, never what they told later.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,16 @@ from contracts.booking import (
 from contracts.business import ProfileChanged
 from contracts.platform import TenantChanged
 from notification import rules_store
-from notification.domain import Appointment, AppointmentStatus, Customer, Message, Status, Wanted
+from notification.domain import (
+    Appointment,
+    AppointmentStatus,
+    Customer,
+    CustomerMessage,
+    Message,
+    OwnerMessage,
+    Status,
+    Wanted,
+)
 from notification.suppression import digest_of
 from servicekit.db import Connection, affected
 from servicekit.ids import new_id
@@ -30,11 +39,11 @@ _SQL = Queries("notification")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is ours until `lease_ends`."""
+    """A message that is ours until `lease_ends`; without a customer when it is to the business's owner."""
 
     tenant_id: UUID
     message_id: UUID
-    customer_id: UUID
+    customer_id: UUID | None
     lease_ends: datetime
 
 
@@ -181,8 +190,17 @@ async def tenant(conn: Connection, tenant_id: UUID) -> TenantChanged | None:
 # messages
 
 
-def _message(row: dict[str, Any]) -> Message:
-    return Message(**row | {"channel": Channel(row["channel"]), "status": Status(row["status"])})
+_CUSTOMERS_ONLY = {field.name for field in fields(CustomerMessage)} - {
+    field.name for field in fields(Message)
+}
+_OWNERS_ONLY = {field.name for field in fields(OwnerMessage)} - {field.name for field in fields(Message)}
+
+
+def _message(row: dict[str, Any]) -> CustomerMessage | OwnerMessage:
+    row |= {"channel": Channel(row["channel"]), "status": Status(row["status"])}
+    if row["endpoint_id"] is None:
+        return CustomerMessage(**{name: row[name] for name in row.keys() - _OWNERS_ONLY})
+    return OwnerMessage(**{name: row[name] for name in row.keys() - _CUSTOMERS_ONLY})
 
 
 async def queue(conn: Connection, wanted: Wanted, now: datetime) -> bool:
@@ -207,6 +225,21 @@ async def queue(conn: Connection, wanted: Wanted, now: datetime) -> bool:
     return affected(await conn.execute(_SQL.queue, values))
 
 
+async def queue_for_owner(
+    conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: datetime, expires_at: datetime
+) -> None:
+    """Queues the word to the business's owner that an endpoint was disabled `now`; a repeat changes nothing."""
+    values = {
+        "tenant_id": tenant_id,
+        "message_id": new_id(),
+        "cause": f"webhook-disabled/{endpoint_id}/{now.isoformat()}",
+        "endpoint_id": endpoint_id,
+        "now": now,
+        "expires_at": expires_at,
+    }
+    await conn.execute(_SQL.queue_for_owner, values)
+
+
 async def claim(
     conn: Connection, channel: Channel, now: datetime, lease_ends: datetime, limit: int
 ) -> list[Claimed]:
@@ -216,7 +249,7 @@ async def claim(
     return [Claimed(**row, lease_ends=lease_ends) for row in rows]
 
 
-async def lock_claimed(conn: Connection, claimed: Claimed) -> Message | None:
+async def lock_claimed(conn: Connection, claimed: Claimed) -> CustomerMessage | OwnerMessage | None:
     """The message; None when it is not ours any more."""
     row = await _one(
         conn,
@@ -229,16 +262,24 @@ async def lock_claimed(conn: Connection, claimed: Claimed) -> Message | None:
 
 
 async def mark_sending(
-    conn: Connection, message: Message, recipient: str, provider: str, segments: int | None, now: datetime
+    conn: Connection,
+    message: Message,
+    recipient: str,
+    provider: str,
+    segments: int | None,
+    counted_at: datetime | None,
 ) -> None:
-    """Notes that an attempt begins, and whether one before it has an unknown end; `segments` of a text message."""
+    """Notes that an attempt begins, and whether one before it has an unknown end; `segments` of a text message.
+
+    `counted_at` is when the month's quota counted it; None for what none counts.
+    """
     values = {
         "tenant_id": message.tenant_id,
         "message_id": message.message_id,
         "recipient": recipient,
         "provider": provider,
         "segments": segments,
-        "now": now,
+        "counted_at": counted_at,
     }
     await conn.execute(_SQL.mark_sending, values)
 

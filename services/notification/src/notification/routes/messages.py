@@ -1,4 +1,6 @@
-"""What was sent to customers, or was not, and why. For everyone at the business; addresses whole for the owner."""
+"""What was sent to customers, or to the owner, or was not, and why. For everyone at the business; addresses whole
+for the owner.
+"""
 
 from datetime import datetime
 from typing import Annotated
@@ -17,6 +19,10 @@ from servicekit.http.tokens import OWNER, Member, Principal
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
+_ABOUT = ("appointment_id", "appointment_version", "customer_id", "endpoint_id", "reminder_id", "due_at")
+"""What a message is about; one to a customer and one to the owner have some of it each."""
+
+
 class MessageAnswer(Answer):
     id: UUID
     kind: MessageKind
@@ -26,11 +32,12 @@ class MessageAnswer(Answer):
     recipient: str | None = Field(
         description="Where it went; masked for staff. Null before the first attempt and once erased."
     )
-    appointment_id: UUID = Field(
-        description="Of an offer to the waitlist: the one that it becomes when taken."
+    appointment_id: UUID | None = Field(
+        description="Of an offer to the waitlist: the one that it becomes when taken. Null in one to the owner."
     )
-    appointment_version: int
-    customer_id: UUID
+    appointment_version: int | None
+    customer_id: UUID | None
+    endpoint_id: UUID | None = Field(description="Of `webhook-disabled`, to the owner: which was disabled.")
     reminder_id: UUID | None
     due_at: datetime | None = Field(description="A reminder's time.")
     segments: int | None = Field(
@@ -61,18 +68,13 @@ def _fields(message: Message, who: Principal) -> dict[str, object]:
     recipient = message.recipient
     if recipient is not None and who.role != OWNER:
         recipient = masked(recipient, message.channel)
-    return {
+    return {name: getattr(message, name, None) for name in _ABOUT} | {
         "id": message.message_id,
         "kind": message.kind,
         "channel": message.channel,
         "status": message.status,
         "reason": message.reason,
         "recipient": recipient,
-        "appointment_id": message.appointment_id,
-        "appointment_version": message.appointment_version,
-        "customer_id": message.customer_id,
-        "reminder_id": message.reminder_id,
-        "due_at": message.due_at,
         "segments": message.segments,
         "held_until": message.held_until,
         "attempts": message.attempts,

@@ -16,8 +16,10 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from notification.store import queue_for_owner
 from notification.webhooks import store
 from notification.webhooks.domain import (
+    OWNER_TOLD_FOR,
     PAUSES,
     RESPONSE_BYTES,
     TEST,
@@ -221,7 +223,8 @@ class WebhookDeliveries:
         if not ours:
             return  # overtaken: what has come of the later attempt stands
         if isinstance(decision, Failed) and decision.disables is not None and endpoint.enabled:
-            await disable(conn, endpoint, decision.disables, self._clock)
+            disabled = await disable(conn, endpoint, decision.disables, self._clock)
+            await _tell_owner(conn, disabled)
             DISABLED.labels(decision.disables.value).inc()
             log.warning(
                 "webhook endpoint disabled",
@@ -244,6 +247,13 @@ async def disable(conn: Connection, endpoint: Endpoint, reason: DisabledFor, clo
     failed = await store.fail_queued(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
     DELIVERIES.labels("failed").inc(failed)
     return changed
+
+
+async def _tell_owner(conn: Connection, disabled: Endpoint) -> None:
+    """By mail, in the transaction that disables: it is disabled once, however many deliveries find out."""
+    at = disabled.disabled_at
+    assert at is not None  # noqa: S101 - it has just been disabled
+    await queue_for_owner(conn, disabled.tenant_id, disabled.endpoint_id, at, at + OWNER_TOLD_FOR)
 
 
 def _ids(delivery: Delivery) -> dict[str, str]:

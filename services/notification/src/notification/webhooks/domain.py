@@ -27,6 +27,8 @@ MAX_SECRETS = 5
 ROTATION = timedelta(hours=24)
 """How long a replaced secret goes on signing."""
 GIVE_UP_ENDPOINT = timedelta(days=5)
+OWNER_TOLD_FOR = timedelta(days=7)
+"""How long a mail that an endpoint was disabled is tried: it stays news while the endpoint stays as it is."""
 KEPT_DAYS = 30
 RESPONSE_BYTES = 1024
 """So much of an answer is kept for the log."""
@@ -106,6 +108,13 @@ class Endpoint:
     @property
     def enabled(self) -> bool:
         return self.disabled_reason is None
+
+    def disabled_since(self, moment: datetime) -> bool:
+        """Whether it was disabled for failing, or gone, at that moment, and has not been enabled or moved since.
+
+        Either ends `failing_since`, which nothing else does while it is disabled.
+        """
+        return self.disabled_at == moment and self.failing_since is not None
 
 
 @dataclass(frozen=True, slots=True)

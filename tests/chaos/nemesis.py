@@ -11,6 +11,7 @@ from functools import partial
 
 import psycopg
 
+from chaos.smtp import Strike
 from chaos.world import World
 from support.broker import Broker
 
@@ -73,6 +74,9 @@ class Nemesis:
             steps.append((f"connections cut: {name}", target, proxy.cut))
             steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.02), proxy.heal)))
         steps.append(("cut again and again: notification>smtp", "smtp", self._alone("smtp", self._flicker)))
+        for strike in Strike:
+            arm = partial(world.mails.arm, strike, share=self._chance.random())
+            steps.append((f"the next mail: {strike}", "gate", arm))
         silent = world.proxies["booking>postgres"]
         steps.append(("silent: booking>postgres", "postgres", self._for(1.5, silent.silence, silent.heal)))
         for name, clock in world.clocks.items():

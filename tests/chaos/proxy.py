@@ -79,11 +79,14 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def close(self) -> None:
-        """Its port is free again then."""
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._cut)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Its port is free again then, and its connections have ended."""
+        self._loop.call_soon_threadsafe(self._close)
         self._thread.join(10)
+
+    def _close(self) -> None:
+        self._server.close()
+        self._cut()
+        self._loop.call_soon(self._loop.stop)  # behind what the cut has left to do
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

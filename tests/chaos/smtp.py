@@ -29,16 +29,16 @@ class Strike(StrEnum):
 
 
 class MailGate:
-    """Strikes one mail each time that it was armed, in that order. Any thread may arm it."""
+    """Strikes at mails as it was armed, in that order. Any thread may arm it."""
 
     def __init__(self, told: Callable[[Strike, str], None]) -> None:
         """`told` gets the strike and the mail's Message-ID up to its `@`, before anything breaks."""
         self._told = told
         self._armed: deque[tuple[Strike, float]] = deque()
 
-    def arm(self, strike: Strike, *, share: float = 0.5) -> None:
-        """For the next mail. `share`, below 1: how much the server still gets of the chunk that has the end."""
-        self._armed.append((strike, share))
+    def arm(self, strike: Strike, *, mails: int = 1, share: float = 0.5) -> None:
+        """For the next `mails`. `share`, below 1: how much the server still gets of the chunk that has the end."""
+        self._armed.extend([(strike, share)] * mails)
 
     def armed(self) -> bool:
         """Whether it has still to strike."""

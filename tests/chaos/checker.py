@@ -34,6 +34,8 @@ WITH_TOPICS: tuple[Rule, ...] = (
 WITH_MESSAGES: tuple[Rule, ...] = (
     rules_messages.one_message_a_cause,
     rules_messages.one_mail_a_message,
+    rules_messages.in_doubt_is_repeated_and_says_so,
+    rules_messages.settled_is_told_once,
     rules_messages.nothing_is_lost,
     rules_messages.withdrawn_is_not_sent,
 )
@@ -67,6 +69,7 @@ def verdict(evidence: Evidence) -> Row:
         "run_out": len(evidence.run_out()),
         "mails": len(evidence.final.get("mails", ())),
         "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),
+        "mails_struck": dict(Counter(fault.what for fault in evidence.faults if fault.mail is not None)),
     }
 
 

@@ -6,7 +6,7 @@ booking is sometimes sent again, under its Idempotency-Key.
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ _AGAIN = 0.2
 """Seconds until somebody who got no answer asks again."""
 _HOT = 0.6
 """So much of what is wished for is among a few starts that all want."""
-_WEIGHTS = {
+EVERYTHING = {
     "book": 30,
     "hold": 12,
     "use": 10,
@@ -36,7 +36,11 @@ _WEIGHTS = {
     "peek": 2,
     "availability": 2,
 }
-_AFTERWARDS = {"complete": 4, "no-show": 3, "cancel": 2, "confirm": 2, "reschedule": 1, "list": 1}
+"""What clients do, by how often."""
+AFTERWARDS = {"complete": 4, "no-show": 3, "cancel": 2, "confirm": 2, "reschedule": 1, "list": 1}
+"""When the appointments have begun."""
+BOOKINGS = {"book": 1}
+"""And nothing of it is changed: what customers are told stays true."""
 
 
 @dataclass
@@ -76,7 +80,7 @@ class Client:
         self._town, self._history, self._minter = town, history, minter
         self._chance, self._http = chance, http
 
-    async def run(self, weights: dict[str, int], enough: Callable[[], bool]) -> None:
+    async def run(self, weights: Mapping[str, int], enough: Callable[[], bool]) -> None:
         """One operation after the other."""
         kinds, counts = list(weights), list(weights.values())
         while not enough():
@@ -276,10 +280,9 @@ async def busy(
     enough: Callable[[], bool],
     *,
     clients: int = 24,
-    afterwards: bool = False,
+    weights: Mapping[str, int] = EVERYTHING,
 ) -> None:
-    """So many clients, until it is enough; `afterwards`: when the appointments have begun."""
-    weights = _AFTERWARDS if afterwards else _WEIGHTS
+    """So many clients, until it is enough."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         await asyncio.gather(

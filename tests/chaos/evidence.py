@@ -51,11 +51,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Fault:
-    """What the nemesis did, and when (seconds since the run began)."""
+    """What the nemesis did, and when (seconds since the run began); `mail` when it struck one mail."""
 
     what: str
     target: str
     at: float
+    mail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Evidence:
                 operation.outcome, operation.status = record["outcome"], record["status"]
                 operation.problem, operation.answer = record["problem"], record["answer"]
             case "fault":
-                self.faults.append(Fault(record["what"], record["target"], record["at"]))
+                self.faults.append(Fault(record["what"], record["target"], record["at"], record.get("mail")))
             case "mark":
                 self.marks[record["what"]] = record
 

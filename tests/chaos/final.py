@@ -32,7 +32,12 @@ _MESSAGES = """
 SELECT tenant_id::text AS tenant, message_id::text AS id, channel, kind, appointment_id::text, appointment_version,
     reminder_id::text, status, attempts, repeated, reason
 FROM message"""
-_TOPICS = ("booking.appointment.v1", "booking.reminder.v1", "scheduler.reminder.v1")
+_TOPICS = (
+    "booking.appointment.v1",
+    "booking.reminder.v1",
+    "scheduler.reminder.v1",
+    "notification.message.v1",
+)
 _MOST_MAILS = 1_000_000
 
 

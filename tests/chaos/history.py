@@ -67,8 +67,10 @@ class History:
             self._granted += outcome == "ok"
             self._line({"type": "outcome", "op": number} | told)
 
-    def fault(self, what: str, target: str) -> None:
-        self._write({"type": "fault", "what": what, "target": target})
+    def fault(self, what: str, target: str, *, mail: str | None = None) -> None:
+        """`mail` is the Message-ID, up to its `@`, of the one mail that it struck."""
+        told = {"mail": mail} if mail is not None else {}
+        self._write({"type": "fault", "what": what, "target": target} | told)
 
     def mark(self, what: str, **told: Any) -> None:
         self._write({"type": "mark", "what": what} | told)

@@ -122,9 +122,23 @@ def _without_mark() -> None:
     from notification.store import _SQL
 
     _replace(_SQL._statements, "mark_sending", b"SET status = 'sending',", b"SET")
+    _without_repeat()
+
+
+def _without_repeat() -> None:
+    """A message that may have been handed over is sent again, and does not say that it may be a repeat."""
+    from notification.store import _SQL
+
     _replace(
         _SQL._statements, "mark_sending", b"repeated = repeated OR status = 'sending'", b"repeated = repeated"
     )
+
+
+def _without_doubt() -> None:
+    """A sender that was not told what became of a mail counts it as not handed over."""
+    from notification.store import _SQL
+
+    _replace(_SQL._statements, "postpone", b"SET status = %(status)s", b"SET status = 'queued'")
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
@@ -134,4 +148,6 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "key": _without_key,
     "claim": _without_claim,
     "mark": _without_mark,
+    "repeat": _without_repeat,
+    "doubt": _without_doubt,
 }

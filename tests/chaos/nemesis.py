@@ -11,11 +11,14 @@ from functools import partial
 
 import psycopg
 
+from chaos.smtp import Strike
 from chaos.world import World
 from support.broker import Broker
 
 JUMP = 5.0
 """Clocks are wrong by so many seconds at most."""
+_MOST_MAILS = 4
+"""So many, one after the other, are struck at one of their points."""
 _POINTS = {
     "booking-a": ("booking.taken", "booking.committed", "relay.produced"),
     "booking-b": ("booking.taken", "booking.committed"),
@@ -73,6 +76,10 @@ class Nemesis:
             steps.append((f"connections cut: {name}", target, proxy.cut))
             steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.02), proxy.heal)))
         steps.append(("cut again and again: notification>smtp", "smtp", self._alone("smtp", self._flicker)))
+        for strike in Strike:
+            mails, share = self._chance.randint(1, _MOST_MAILS), self._chance.random()
+            arm = partial(world.mails.arm, strike, mails=mails, share=share)
+            steps.append((f"next mails: {strike}", "gate", arm))
         silent = world.proxies["booking>postgres"]
         steps.append(("silent: booking>postgres", "postgres", self._for(1.5, silent.silence, silent.heal)))
         for name, clock in world.clocks.items():

@@ -5,16 +5,41 @@ It runs in a thread of its own, with its own loop, so that a busy test does not 
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 _CHUNK = 64 * 1024
 
 
-class Proxy:
-    """From `port` on this machine to `target`, also on it."""
+class Cut(ConnectionAbortedError):
+    """Breaks a connection, both of its ends; `last` is what of a chunk still goes on."""
 
-    def __init__(self, port: int, target: int) -> None:
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__()
+        self.last = last
+
+
+class Tap:
+    """Sees what one connection carries, and decides what of it goes on; this one lets everything pass.
+
+    Each method gets a chunk and answers what takes its place, at once; it may raise Cut.
+    """
+
+    def forth(self, data: bytes) -> bytes:
+        """From whoever has connected."""
+        return data
+
+    def back(self, data: bytes) -> bytes:
+        """To them."""
+        return data
+
+
+class Proxy:
+    """From `port` on this machine to `target`, also on it; each connection goes through a tap of its own."""
+
+    def __init__(self, port: int, target: int, tap: Callable[[], Tap] = Tap) -> None:
         self.port = port
         self._target = target
+        self._tap = tap
         self._delay = 0.0
         self._open = asyncio.Event()
         self._links: set[asyncio.StreamWriter] = set()
@@ -54,11 +79,14 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._open.set)
 
     def close(self) -> None:
-        """Its port is free again then."""
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._cut)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Its port is free again then, and its connections have ended."""
+        self._loop.call_soon_threadsafe(self._close)
         self._thread.join(10)
+
+    def _close(self) -> None:
+        self._server.close()
+        self._cut()
+        self._loop.call_soon(self._loop.stop)  # behind what the cut has left to do
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,21 +96,27 @@ class Proxy:
             return
         ends = {writer, back}
         self._links |= ends
+        tap = self._tap()
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            await asyncio.gather(self._pass(reader, back, tap.forth), self._pass(there, writer, tap.back))
         finally:
             self._links -= ends
             for end in ends:
                 end.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, through: Callable[[bytes], bytes]
+    ) -> None:
         try:
             while data := await reader.read(_CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 await self._open.wait()
-                writer.write(data)
+                writer.write(through(data))
                 await writer.drain()
             writer.write_eof()
+        except Cut as cut:
+            writer.write(cut.last)
+            writer.transport.abort()
         except OSError:  # a reset goes on to the other end: a server would keep a dead client's locks
             writer.transport.abort()

@@ -1,12 +1,14 @@
 """Rules about what customers were sent: all of it, once, and nothing else. Standard library; see checker.py."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from chaos.evidence import Event, Evidence, Row, Violation, seconds
+from chaos.evidence import Event, Evidence, Fault, Row, Violation, seconds
 from chaos.rules_events import reminders_wanted
 
 _NOTICES = frozenset({"booked", "confirmed", "rescheduled", "cancelled"})
+_TAKEN = frozenset({"cut behind its content", "answer held back"})
+"""Faults of one mail of which the server has a copy that the sender was never told of."""
 _DOUBT_SECONDS = 5.0
 """So long before and behind a crash a mail's outcome may have been lost by it."""
 _LATE_SECONDS = 120.0
@@ -49,14 +51,12 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
 def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
     """As the mail server has them; a second copy only where a fault left the first in doubt, and that is said."""
     rule = "one mail a message"
-    mails: dict[str, list[Row]] = defaultdict(list)
-    for mail in run.final["mails"]:
-        mails[mail["message_id"]].append(mail)
+    mails, struck = _mails(run), _struck(run)
     messages = {message["id"]: message for message in run.final["messages"]}
     for message_id in mails.keys() - messages.keys():
         yield Violation(rule, f"{mails[message_id]} is of no message")
     for message_id, message in messages.items():
-        copies = sorted(mails.get(message_id, []), key=lambda mail: mail["created"])
+        copies = mails[message_id]
         if message["status"] == "sent" and not copies:
             yield Violation(rule, f"{message} was not received")
         if message["status"] == "suppressed" and copies:
@@ -68,9 +68,36 @@ def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
             yield Violation("tenants are apart", f"{message} for {address} went to {copies}")
         if len(copies) > max(1, message["attempts"]) or (len(copies) > 1 and not message["repeated"]):
             yield Violation(rule, f"{message} was received {len(copies)} times and does not say so")
-        for copy in copies[:-1]:
+        taken = [fault for fault in struck[message_id] if fault.what in _TAKEN]
+        for copy in _without(copies, taken, run.setup["epoch"])[:-1]:
             if not _in_doubt(run, copy["created"] - run.setup["epoch"]):
                 yield Violation(rule, f"{message} was repeated and nothing had left it in doubt: {copies}")
+
+
+def _mails(run: Evidence) -> dict[str, list[Row]]:
+    """By message, the oldest first."""
+    mails: dict[str, list[Row]] = defaultdict(list)
+    for mail in sorted(run.final["mails"], key=lambda mail: float(mail["created"])):
+        mails[mail["message_id"]].append(mail)
+    return mails
+
+
+def _struck(run: Evidence) -> dict[str, list[Fault]]:
+    """By message, the faults that struck its mail and no other."""
+    struck: dict[str, list[Fault]] = defaultdict(list)
+    for fault in run.faults:
+        if fault.mail is not None:
+            struck[fault.mail].append(fault)
+    return struck
+
+
+def _without(copies: list[Row], taken: list[Fault], epoch: float) -> list[Row]:
+    """The copies but those that the faults are about: each is about the one that came when it struck."""
+    left = list(copies)
+    for fault in taken:
+        if left:
+            left.remove(min(left, key=lambda copy: abs(copy["created"] - epoch - fault.at)))
+    return left
 
 
 def _in_doubt(run: Evidence, at: float) -> bool:
@@ -79,6 +106,47 @@ def _in_doubt(run: Evidence, at: float) -> bool:
         fault.target in {"notification", "postgres", "smtp"} and abs(fault.at - at) < _DOUBT_SECONDS
         for fault in run.faults
     )
+
+
+def in_doubt_is_repeated_and_says_so(run: Evidence) -> Iterator[Violation]:
+    """Where a fault struck one mail, behind its content or within it: its sender cannot know what became of it.
+
+    What the server took is in the mailbox; nothing is told of as held back. What was sent in the end was sent
+    again, and is marked; what was not wanted any more has failed as Interrupted.
+    """
+    rule = "in doubt is repeated and says so"
+    mails = _mails(run)
+    messages = {message["id"]: message for message in run.final["messages"]}
+    for message_id, faults in _struck(run).items():
+        message, copies = messages.get(message_id), len(mails[message_id])
+        taken = sum(fault.what in _TAKEN for fault in faults)
+        if message is None:
+            yield Violation(rule, f"{faults} struck a mail of no message")
+        elif copies < taken:
+            yield Violation(rule, f"{message} was taken {taken} times, and {copies} are there")
+        elif message["status"] == "sent":
+            if copies == taken:
+                yield Violation(rule, f"{message} counts as sent, and nobody had said so: {faults}")
+            if not message["repeated"]:
+                yield Violation(rule, f"{message} does not say that it may be a repeat: {faults}")
+        elif (message["status"], message["reason"]) != ("failed", "Interrupted"):
+            yield Violation(rule, f"{message} may have arrived: {faults}")
+
+
+def settled_is_told_once(run: Evidence) -> Iterator[Violation]:
+    """What became of a message is one event, which says what its record says."""
+    rule = "what became of a message is told once"
+    told: dict[str, Counter[str]] = defaultdict(Counter)
+    events = {event.id: event for event in run.events("notification.message.v1")}
+    for event in events.values():
+        told[event.data["message_id"]][event.kind] += 1
+    messages = {message["id"]: message for message in run.final["messages"]}
+    for message_id in told.keys() - messages.keys():
+        yield Violation(rule, f"{message_id} was told of and is not there")
+    for message_id, message in messages.items():
+        wanted = [] if message["status"] in {"queued", "sending"} else [message["status"]]
+        if told[message_id] != Counter(wanted):
+            yield Violation(rule, f"{message} was told of as {dict(told[message_id])}")
 
 
 def nothing_is_lost(run: Evidence) -> Iterator[Violation]:

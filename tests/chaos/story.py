@@ -11,6 +11,7 @@ ISO = "2027-01-15T08:00:00+00:00"  # START
 LATER = "2027-01-15T09:00:00+00:00"
 NOW = "2027-01-15T06:00:00+00:00"
 T, OTHER, ADA, CUT, A, B = "tenant", "other", "ada", "cut", "a", "b"
+WITHIN, BEHIND, HELD = "cut within its content", "cut behind its content", "answer held back"
 
 
 def service(tenant: str, key: str, capacity: int = 1) -> dict[str, Any]:
@@ -62,6 +63,11 @@ class Story:
                 ],
                 "booking.reminder.v1": [self.asked(1, 1), self.withdrawn(1), self.asked(2, 2)],
                 "scheduler.reminder.v1": [self.due(2)],
+                "notification.message.v1": [
+                    self.became(1, "booked1", "suppressed"),
+                    self.became(2, "rescheduled2", "sent"),
+                    self.became(3, "reminder2", "sent"),
+                ],
             },
             "messages": [
                 self.message("booked", 1, "suppressed"),
@@ -150,7 +156,20 @@ class Story:
             "status": status,
             "attempts": int(status == "sent"),
             "repeated": False,
+            "reason": None,
         }
+
+    def became(self, offset: int, message: str, status: str) -> dict[str, Any]:
+        kind = f"notification.message.{status}.v1"
+        return self.event(offset, kind, A, 2, ISO, message_id=message)
+
+    def strikes(self, what: str) -> None:
+        """At the news of the move, which is sent again four seconds later."""
+        told = {"target": "mail", "mail": "rescheduled2", "at": 10.1}
+        self.records.append({"type": "fault", "what": what} | told)
+        self.final["messages"][1] |= {"repeated": True, "attempts": 2}
+        if what != WITHIN:
+            self.final["mails"].append(self.final["mails"][0] | {"created": START - 7186})
 
     def broken(self) -> set[str]:
         """The rules that the checker finds broken."""
@@ -184,3 +203,5 @@ def requested(
         events.append(story.event(offset, f"booking.appointment.{kind}.v1", key, number, ISO, **data))
         message = story.message(kind, number, "suppressed")
         story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})
+        became = story.final["topics"]["notification.message.v1"]
+        became.append(story.became(len(became) + 1, f"{kind} {key}", "suppressed"))

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from chaos.checker import judge
-from chaos.clients import Town, busy, starts_from
+from chaos.clients import AFTERWARDS, Town, busy, starts_from
 from chaos.final import quiet, whole_state, write
 from chaos.history import History
 from chaos.nemesis import JUMP, Nemesis
+from chaos.smtp import Strike
 from chaos.town import first_start, shop
 from chaos.world import World, told, whole_world
 from servicekit.testing.tokens import TokenMinter
@@ -94,7 +95,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
                 minter,
                 f"{seed}/after",
                 lambda: history.operations >= until_operations,
-                afterwards=True,
+                weights=AFTERWARDS,
             )
         )
         quiet(world, broker.super_user())
@@ -106,6 +107,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     print(f"\nseed {seed}, kept in {folder}: {json.dumps(counts, indent=1)}")  # noqa: T201 - for who runs it long
     assert verdict["violations"][:5] == []
     assert verdict["outcomes"]["ok"] > _GRANTED
+    assert verdict["mails_struck"].keys() == set(Strike)
 
 
 def _ahead(instant: datetime) -> float:

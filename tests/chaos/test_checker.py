@@ -7,7 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from chaos.story import ADA, CUT, ISO, LATER, OTHER, START, A, B, Story, answer, requested
+from chaos.story import (
+    ADA,
+    BEHIND,
+    CUT,
+    HELD,
+    ISO,
+    LATER,
+    OTHER,
+    START,
+    WITHIN,
+    A,
+    B,
+    Story,
+    answer,
+    requested,
+)
 
 
 def test_a_good_run_breaks_nothing() -> None:
@@ -187,6 +202,65 @@ def sent_though_withdrawn(story: Story) -> None:
     story.final["messages"].append(story.message("reminder", 1, "suppressed", "r1"))
 
 
+def cut_and_lost(story: Story) -> None:
+    story.strikes(BEHIND)
+    story.final["messages"][1] |= {"status": "failed", "reason": "Interrupted"}
+    story.final["mails"] = [mail for mail in story.final["mails"] if mail["message_id"] != "rescheduled2"]
+
+
+def cut_and_counted_as_sent(story: Story) -> None:
+    story.strikes(BEHIND)
+    story.final["mails"].pop()
+
+
+def cut_and_suppressed(story: Story) -> None:
+    story.strikes(WITHIN)
+    story.final["messages"][1] |= {"status": "suppressed", "reason": "stale"}
+    del story.final["mails"][0]
+
+
+def cut_and_failed_for_another_reason(story: Story) -> None:
+    story.strikes(WITHIN)
+    story.final["messages"][1] |= {"status": "failed", "reason": "Unreachable"}
+    del story.final["mails"][0]
+
+
+def held_and_not_marked(story: Story) -> None:
+    story.strikes(HELD)
+    story.final["messages"][1]["repeated"] = False
+
+
+def cut_within_and_not_marked(story: Story) -> None:
+    story.strikes(WITHIN)
+    story.final["messages"][1]["repeated"] = False
+
+
+def cut_within_and_taken(story: Story) -> None:
+    story.strikes(WITHIN)
+    story.final["mails"].append(story.final["mails"][0] | {"created": START - 7186})
+
+
+def repeated_more_often_than_cut(story: Story) -> None:
+    story.strikes(BEHIND)
+    story.final["messages"][1]["attempts"] = 3
+    story.final["mails"].append(story.final["mails"][0] | {"created": START - 7183})
+
+
+def another_mail_was_struck(story: Story) -> None:
+    """A fault of one mail excuses no repeat of another."""
+    story.strikes(BEHIND)
+    story.records[-1]["mail"] = "reminder2"
+    story.final["messages"][2]["repeated"] = True
+
+
+def became_nothing(story: Story) -> None:
+    story.final["topics"]["notification.message.v1"].pop()
+
+
+def became_two_things(story: Story) -> None:
+    story.final["topics"]["notification.message.v1"].append(story.became(4, "reminder2", "failed"))
+
+
 @pytest.mark.parametrize(
     ("fault", "rule"),
     [
@@ -220,6 +294,17 @@ def sent_though_withdrawn(story: Story) -> None:
         (message_twice, "one effect a cause"),
         (mailed_twice, "one mail a message"),
         (mail_lost, "one mail a message"),
+        (repeated_more_often_than_cut, "one mail a message"),
+        (cut_within_and_taken, "one mail a message"),
+        (another_mail_was_struck, "one mail a message"),
+        (cut_and_lost, "in doubt is repeated and says so"),
+        (cut_and_counted_as_sent, "in doubt is repeated and says so"),
+        (cut_and_suppressed, "in doubt is repeated and says so"),
+        (cut_and_failed_for_another_reason, "in doubt is repeated and says so"),
+        (held_and_not_marked, "in doubt is repeated and says so"),
+        (cut_within_and_not_marked, "in doubt is repeated and says so"),
+        (became_nothing, "what became of a message is told once"),
+        (became_two_things, "what became of a message is told once"),
         (unsent, "nothing is lost"),
         (sent_though_withdrawn, "what is withdrawn is not sent"),
     ],
@@ -262,6 +347,13 @@ def test_a_second_mail_is_forgiven_where_a_crash_left_the_first_in_doubt_and_tha
     story.final["mails"].append(story.final["mails"][0] | {"created": START - 7186})
     assert story.broken() == {"one mail a message"}
     story.records.append({"type": "fault", "what": "ended", "target": "notification", "at": 10.2})
+    assert story.broken() == set()
+
+
+@pytest.mark.parametrize("what", [WITHIN, BEHIND, HELD])
+def test_a_mail_that_was_struck_is_repeated_once(what: str) -> None:
+    story = Story()
+    story.strikes(what)
     assert story.broken() == set()
 
 

@@ -6,7 +6,7 @@ the inbox. All that is changed is a database and processes of the test's own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from chaos.checker import judge
-from chaos.clients import Town, busy, starts_from
+from chaos.clients import BOOKINGS, EVERYTHING, Town, busy, starts_from
 from chaos.final import booking_state, quiet, whole_state, write
 from chaos.history import History
 from chaos.launch import mutated
+from chaos.smtp import Strike
 from chaos.town import Shop, first_start, shop
 from chaos.world import World, know, notification_env, told
 from servicekit.testing.tokens import TokenMinter
@@ -56,10 +57,22 @@ def begin(databases: Databases, minter: TokenMinter, jwks_url: str, seed: str, k
     return made
 
 
-def clients(world: World, shops: list[Shop], urls: list[str], operations: int) -> None:
+def clients(
+    world: World,
+    shops: list[Shop],
+    urls: list[str],
+    operations: int,
+    weights: Mapping[str, int] = EVERYTHING,
+    *,
+    starts: int = 12,
+) -> None:
     """So many operations, for few starts."""
-    town, history = Town(shops, starts_from(first_start(), 12), urls), world.history
-    asyncio.run(busy(town, history, world.minter, "mutations", lambda: history.operations >= operations))
+    town, history = Town(shops, starts_from(first_start(), starts), urls), world.history
+
+    def enough() -> bool:
+        return history.operations >= operations
+
+    asyncio.run(busy(town, history, world.minter, "mutations", enough, weights=weights))
 
 
 def rules_broken(world: World, state: dict[str, Any]) -> set[str]:
@@ -108,8 +121,12 @@ class Sending:
         changes: tuple[str, ...] = (),
         dies: tuple[str, str] | None = None,
         senders: int = 1,
+        strikes: tuple[Strike, ...] = (),
     ) -> set[str]:
-        """The rules that were broken; `dies` is a part and the named point at which it does."""
+        """The rules that were broken; `dies` is a part and the named point at which it does.
+
+        Where mails are struck, nothing that was booked is changed, so that each of them is still wanted.
+        """
         broker, topics = self._broker, Topics(self._broker.super_user())
         prefix = f"{name}."
         for topic in ("booking.appointment.v1", "scheduler.reminder.v1"):
@@ -131,8 +148,14 @@ class Sending:
                 world.parts[dies[0]].arm(dies[1])
                 world.parts[dies[0]].kill()
                 world.ready()
-            clients(world, shops, [booking.url], 150)
+            for strike in strikes:
+                world.mails.arm(strike)
+            if strikes:
+                clients(world, shops, [booking.url], 150, BOOKINGS, starts=40)
+            else:
+                clients(world, shops, [booking.url], 150)
             quiet(world, broker.super_user(), prefix=prefix)
+            assert not world.mails.armed(), "too few mails came"
             state = whole_state(world, topics, {str(item.id) for item in shops}, self._mailpit)
             return rules_broken(world, state)
 
@@ -160,3 +183,11 @@ def test_the_mark_of_a_message_that_is_being_sent(sending: Sending) -> None:
     sender = "notification", "notification.sent"
     assert sending.broken("mark", dies=sender) == set()
     assert "one mail a message" in sending.broken("no-mark", "mark", dies=sender)
+
+
+def test_the_doubt_about_a_mail_that_was_cut(sending: Sending) -> None:
+    """Takes about 25 s. Its sender cannot know what became of it: what is sent again has to say so."""
+    says_so = "in doubt is repeated and says so"
+    assert sending.broken("cut", strikes=tuple(Strike)) == set()
+    assert says_so in sending.broken("no-repeat", "repeat", strikes=(Strike.BEHIND,))
+    assert says_so in sending.broken("no-doubt", "doubt", strikes=(Strike.WITHIN,))

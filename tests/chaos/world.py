@@ -6,7 +6,7 @@ run's own.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ import support.tenants
 from booking.catalog import CatalogFollower
 from chaos.history import History
 from chaos.launch import Clock, start
-from chaos.proxy import Proxy
+from chaos.proxy import Proxy, Tap
+from chaos.smtp import MailGate
 from chaos.town import Shop
 from devstack.processes import free_port
 from servicekit.db import Database
@@ -109,6 +110,7 @@ class World:
         self.proxies: dict[str, Proxy] = {}
         self.clocks: dict[str, Clock] = {}
         self.database: dict[str, ServiceDatabase] = {}
+        self.mails = MailGate(lambda strike, mail: history.fault(strike, "mail", mail=mail))
         self.calm = False
         self._env = {"jwks_url": jwks_url, "public_url": minter.issuer, "link_key": LINK_KEY} | SOON_GONE
         self._env |= {"holds_per_address": "1000"}  # all clients have one
@@ -130,14 +132,14 @@ class World:
         self.parts[part.name] = part
         return part
 
-    def _proxy(self, target: int, *, port: int = 0) -> Proxy:
-        return self._stack.enter_context(closing(Proxy(port or free_port(), target)))
+    def _proxy(self, target: int, *, port: int = 0, tap: Callable[[], Tap] = Tap) -> Proxy:
+        return self._stack.enter_context(closing(Proxy(port or free_port(), target, tap)))
 
     def gates(self, broker: Broker, mailpit: Mailpit) -> None:
         """Puts proxies before Kafka's doors and the mail server, before anything is started that goes through."""
         for service, door in broker.doors.items():
             self.proxies[f"{service}>kafka"] = self._proxy(door.port, port=door.reached_at)
-        self.proxies["notification>smtp"] = self._proxy(mailpit.smtp_port)
+        self.proxies["notification>smtp"] = self._proxy(mailpit.smtp_port, tap=self.mails.tap)
 
     def front(self, part: Part) -> str:
         """A URL of it that goes through a proxy."""
@@ -156,7 +158,10 @@ class World:
                     self.history.fault("ended", part.name)
 
     def heal(self) -> None:
-        """No more faults: clocks go right, the network is whole, what is armed is disarmed, and all of it runs."""
+        """No more faults: clocks go right, the network is whole, what is armed is disarmed, and all of it runs.
+
+        Strikes at single mails stay armed: in a short run most mails wait for Kafka until then.
+        """
         self.calm = True
         for proxy in self.proxies.values():
             proxy.heal()

@@ -134,13 +134,9 @@ async def free_slots(
     return slots(offer, found, taken, window, now, wanted=staff_id)
 
 
-Begun = Sequence[tuple[Place, Cursor]]
-"""Places that have been asked for, each with its answer."""
-
-
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """Time that is being taken: in a pipeline, along with what else is sent between `begin` and `finish`."""
+    """What `holder` takes of `choice`, from `starts_at` on, in the caller's transaction."""
 
     conn: Connection
     tenant_id: UUID
@@ -149,23 +145,28 @@ class Taking:
     starts_at: datetime
     holder: Holder
 
-    async def begin(self) -> Begun:
-        return await self._allocate(self.choice.places)
-
-    async def require(self) -> None:
-        """In a pipeline, for who waits for no answer: where it is not free the transaction fails, see `or_fail`."""
-        await self._allocate(self.choice.places, or_fail=True)
-
-    async def finish(self, begun: Begun, now: datetime) -> bool:
+    async def take(self, now: datetime) -> bool:
         """False when the constraint says that some of it is taken: the caller gives up then."""
-        left = await _left_of(begun)
+        left = await self._not_free(self.choice.places)
         # What is in the way may be a hold that has run out, for which the sweeper has not come yet.
         if left and await self._release_expired([place.resource_id for place in left], now):
-            left = await _left_of(await self._allocate(left))
+            left = await self._not_free(left)
         return not left
 
-    async def _allocate(self, places: Sequence[Place], *, or_fail: bool = False) -> Begun:
-        """With `or_fail` what is not free is a psycopg.IntegrityError, else there is no row for it."""
+    async def require(self) -> None:
+        """In a pipeline, for who waits for no answer: what is not free fails the transaction.
+
+        It does so with a psycopg.IntegrityError, also where only a hold that has run out is in the way.
+        """
+        await self._allocate(self.choice.places, or_fail=True)
+
+    async def _not_free(self, places: Sequence[Place]) -> list[Place]:
+        """Takes the others."""
+        asked = await self._allocate(places, or_fail=False)
+        return [place for place, taking in zip(places, asked, strict=True) if await taking.fetchone() is None]
+
+    async def _allocate(self, places: Sequence[Place], *, or_fail: bool) -> list[Cursor]:
+        """An answer for each, with no row where it is not free; with `or_fail` that is an error."""
         begin, end = self.offer.taken(self.starts_at)
         values = {
             "tenant_id": self.tenant_id,
@@ -180,21 +181,13 @@ class Taking:
         if not or_fail:
             statement += _IF_FREE
         return [
-            (
-                place,
-                await self.conn.execute(statement, values | values_of(place) | {"allocation_id": new_id()}),
-            )
+            await self.conn.execute(statement, values | values_of(place) | {"allocation_id": new_id()})
             for place in places
         ]
 
     async def _release_expired(self, resource_ids: Sequence[UUID], now: datetime) -> bool:
         values = {"tenant_id": self.tenant_id, "resource_ids": list(resource_ids), "now": now}
         return bool(await (await self.conn.execute(SQL.release_expired, values)).fetchall())
-
-
-async def _left_of(begun: Begun) -> list[Place]:
-    """Those that were not free."""
-    return [place for place, taking in begun if await taking.fetchone() is None]
 
 
 async def release(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> None:

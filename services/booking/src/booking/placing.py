@@ -10,11 +10,11 @@ no lock of the business is kept for as long as this process is busy with others.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 from uuid import UUID
 
 from booking import allocations, catalog, events, reminders, store, trail
-from booking.allocations import Begun, Holder, Taking
+from booking.allocations import Holder, Taking
 from booking.availability import bookable
 from booking.choice import Choice
 from booking.choosing import Choosing, slot_taken
@@ -32,16 +32,6 @@ from servicekit.ids import new_id
 
 STAFF_AHEAD = timedelta(days=731)
 """How far ahead the business itself may book."""
-
-
-class _Claim(Protocol):
-    """The time of a new appointment. In a pipeline it is taken along with what else is sent."""
-
-    async def take(self) -> tuple[UUID, ...]:
-        """Whom and what it takes. Raises SlotTaken, Invalid."""
-
-    async def finish(self) -> None:
-        """Raises SlotTaken when the constraint does not let it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +123,7 @@ async def book(
     `at_once`, in a pipeline, time that is not free after all and a limit that is reached are told by the commit, as
     a psycopg.IntegrityError. Time that only a hold that has run out is in the way of is not free then.
     """
-    appointment, claim = await _write(conn, tenant, wanted, now, asked=asked, at_once=at_once)
-    await claim.finish()
+    appointment = await _write(conn, tenant, wanted, now, asked=asked, at_once=at_once)
     use = usage.require if at_once else usage.consume
     await use(conn, tenant, "bookings_per_month", now)
     return appointment
@@ -161,11 +150,9 @@ async def place(
 
     `appointment_id` is an id that was promised.
     """
-    appointment, claim = await _write(
+    return await _write(
         conn, tenant, wanted, now, customer=customer, appointment_id=appointment_id, series_id=series_id
     )
-    await claim.finish()
-    return appointment
 
 
 async def _write(
@@ -179,11 +166,11 @@ async def _write(
     customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
-) -> tuple[Appointment, _Claim]:
-    """All that a new appointment is. Whether it has its time is known when the claim is finished.
+) -> Appointment:
+    """All that a new appointment is.
 
-    In a pipeline it waits for PostgreSQL once, for what there is to choose from: what it writes goes out with what
-    the caller sends next. `asked` is as `offered` takes it.
+    `at_once` is as in `book`: it waits for PostgreSQL once, for what there is to choose from, and what it writes
+    goes out with what the caller sends next. `asked` is as `offered` takes it.
     """
     tenant_id = tenant.tenant_id
     offer = await offered(conn, wanted.service_id, wanted.staff_id, asked)
@@ -191,12 +178,13 @@ async def _write(
         raise Invalid.field("/starts_at", "lies in the past")
     answers = answered(offer.questions, wanted.answers)
     appointment_id = appointment_id or new_id()
-    claim = await _claim(conn, tenant_id, offer, wanted, appointment_id, now, at_once=at_once)
+    holder = Holder(appointment_id=appointment_id)
+    taken = await _begin_taking(conn, tenant_id, offer, wanted, holder, now, at_once=at_once)
     rules = await catalog.ask_rules(conn, tenant_id)
     adding = None
     if customer is None:
         adding = await store.begin_adding_customer(conn, tenant_id, wanted.customer(tenant.locale))
-    resource_ids = await claim.take()
+    resource_ids = await _require(taken, holder) if isinstance(taken, Choosing) else taken
     news: list[Event] = []
     if adding is not None:
         customer = await store.customer_added(adding)
@@ -237,7 +225,7 @@ async def _write(
         copy_to=tenant,
         copied=AppointmentBooked,
     )
-    return appointment, claim
+    return appointment
 
 
 async def take(
@@ -260,79 +248,40 @@ async def take(
     choice = await choosing.finish()
     if moved is not None:
         await allocations.release(conn, tenant_id, moved.appointment_id)
-    taking = Taking(conn, tenant_id, offer, choice, starts_at, holder)
-    await _finish(taking, await taking.begin(), now)
+    if not await Taking(conn, tenant_id, offer, choice, starts_at, holder).take(now):
+        raise slot_taken()
+    reached("booking.taken")
     return choice
 
 
-async def _finish(taking: Taking, begun: Begun, now: datetime) -> None:
-    """Raises SlotTaken when the constraint does not let it."""
-    if not await taking.finish(begun, now):
-        raise slot_taken()
-    reached("booking.taken")
-
-
-async def _claim(
+async def _begin_taking(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
     wanted: BookingRequest,
-    appointment_id: UUID,
+    holder: Holder,
     now: datetime,
     *,
     at_once: bool,
-) -> _Claim:
-    """Raises Invalid, HoldExpired."""
+) -> tuple[UUID, ...] | Choosing:
+    """Whom and what the appointment takes, or, `at_once`, what there is to choose from: for `_require`.
+
+    Raises Invalid, HoldExpired, SlotTaken.
+    """
     if wanted.hold_id is not None:
-        return _Held(await _take_over(conn, tenant_id, wanted, wanted.hold_id, appointment_id, now))
+        return await _take_over(conn, tenant_id, wanted, wanted.hold_id, holder.owner_id, now)
     require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
-    choosing = await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
-    holder = Holder(appointment_id=appointment_id)
-    return _AtOnce(choosing, holder) if at_once else _Chosen(choosing, holder, now)
+    if at_once:
+        return await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
+    choice = await take(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, holder, now)
+    return choice.resource_ids
 
 
-class _Chosen:
-    """Of what is free."""
-
-    def __init__(self, choosing: Choosing, holder: Holder, now: datetime) -> None:
-        self._choosing, self._holder, self._now = choosing, holder, now
-
-    async def take(self) -> tuple[UUID, ...]:
-        of, choice = self._choosing, await self._choosing.finish()
-        self._taking = Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, self._holder)
-        self._begun = await self._taking.begin()
-        return choice.resource_ids
-
-    async def finish(self) -> None:
-        await _finish(self._taking, self._begun, self._now)
-
-
-class _AtOnce:
-    """Of what is free, unless the transaction fails."""
-
-    def __init__(self, choosing: Choosing, holder: Holder) -> None:
-        self._choosing, self._holder = choosing, holder
-
-    async def take(self) -> tuple[UUID, ...]:
-        of, choice = self._choosing, await self._choosing.finish()
-        await Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, self._holder).require()
-        return choice.resource_ids
-
-    async def finish(self) -> None:
-        """The commit says it."""
-
-
-class _Held:
-    """Taken over from a hold."""
-
-    def __init__(self, resource_ids: tuple[UUID, ...]) -> None:
-        self._resource_ids = resource_ids
-
-    async def take(self) -> tuple[UUID, ...]:
-        return self._resource_ids
-
-    async def finish(self) -> None:
-        """A hold has its time already."""
+async def _require(of: Choosing, holder: Holder) -> tuple[UUID, ...]:
+    """Takes what is free, unless the transaction fails. Raises SlotTaken, Invalid."""
+    choice = await of.finish()
+    await Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, holder).require()
+    return choice.resource_ids
 
 
 def require_bookable(offer: Offer, starts_at: datetime, now: datetime, *, by_staff: bool) -> None:

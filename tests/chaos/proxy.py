@@ -42,21 +42,21 @@ class Proxy:
         self._tap = tap
         self._delay = 0.0
         self._open = asyncio.Event()
+        self._closed = asyncio.Event()
         self._links: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
         ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), daemon=True)
         self._thread.start()
         assert ready.wait(10), "the proxy did not start"
 
-    def _run(self, ready: threading.Event) -> None:
-        async def listen() -> None:
-            self._open.set()
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-            ready.set()
-
-        self._loop.run_until_complete(listen())
-        self._loop.run_forever()
+    async def _run(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._open.set()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        ready.set()
+        await self._closed.wait()
+        server.close()
+        self._cut()
 
     def cut(self) -> None:
         """Every connection breaks, in the midst of whatever it carries; new ones are taken."""
@@ -80,13 +80,8 @@ class Proxy:
 
     def close(self) -> None:
         """Its port is free again then, and its connections have ended."""
-        self._loop.call_soon_threadsafe(self._close)
+        self._loop.call_soon_threadsafe(self._closed.set)
         self._thread.join(10)
-
-    def _close(self) -> None:
-        self._server.close()
-        self._cut()
-        self._loop.call_soon(self._loop.stop)  # behind what the cut has left to do
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

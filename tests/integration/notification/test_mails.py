@@ -23,6 +23,9 @@ from support.events import until
 
 def test_a_booking_is_confirmed_by_one_mail_with_the_manage_link(world: World) -> None:
     salon = world.salon()
+    named = "SELECT 1 FROM catalog_name WHERE tenant_id = %s AND entity_id = %s"
+    # A mail waits for the service's name, not for the staff's.
+    until(lambda: world.rows(named, salon.tenant.tenant_id, salon.staff.staff_id), "Bo's name is known")
     booked = salon.booked()
     world.topics.publish(booked)
     (mail,) = world.mails(salon, 1)

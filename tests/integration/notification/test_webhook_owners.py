@@ -138,7 +138,10 @@ async def test_many_deliveries_that_find_out_at_once_make_one_mail(hooks: Hooks,
             asyncio.create_task(each.deliver(item))
             for each, item in zip((one, other, one), claimed, strict=True)
         ]
-        there = lambda: len(hooks.receiver.webhooks(made.path)) == 3  # noqa: E731
+
+        def there() -> bool:
+            return len(hooks.receiver.webhooks(made.path)) == 3
+
         await asyncio.to_thread(until, there, "all three are under way")
     await asyncio.gather(*running)
     assert len(messages(hooks)) == 1

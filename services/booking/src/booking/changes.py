@@ -26,6 +26,10 @@ from servicekit import outbox
 from servicekit.db import Connection
 from servicekit.errors import Invalid, NotFound
 from servicekit.faults import reached
+from servicekit.tenants import TO_CHANGE
+
+SHARING = (TO_CHANGE, reminders.POLICY)
+"""The tenant's locks that whatever makes or changes an appointment shares, before it locks anything else."""
 
 By = Literal["customer", "staff"]
 CancelledBy = By | Literal["system"]

@@ -281,6 +281,7 @@ async def _require(of: Choosing, holder: Holder) -> tuple[UUID, ...]:
     """Takes what is free, unless the transaction fails. Raises SlotTaken, Invalid."""
     choice = await of.finish()
     await Taking(of.conn, of.tenant_id, of.offer, choice, of.starts_at, holder).require()
+    reached("booking.taken")
     return choice.resource_ids
 
 

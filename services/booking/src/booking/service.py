@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from pydantic import BaseModel
 
-from booking import allocations, catalog, changes, holds, placing, reminders, series, store
+from booking import allocations, catalog, changes, holds, placing, series, store
 from booking.availability import Slot
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.holds import HoldCap
@@ -35,7 +35,6 @@ from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_i
 
 MAX_DAYS = 62
 _FURTHEST = timedelta(days=731)
-_TO_BOOK = (TO_CHANGE, reminders.POLICY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +157,8 @@ class BookingService:
         """
         try:
             outcome = await self._book(business, key, wanted, answer, at_once=True)
-        except (
-            psycopg.IntegrityError
-        ):  # something was not granted: step by step it is known what, and made way for
+        except psycopg.IntegrityError:
+            # Something was not granted: step by step it is known what, and a hold that has run out makes way.
             outcome = await self._book(business, key, wanted, answer, at_once=False)
         reached("booking.committed")
         return outcome
@@ -175,7 +173,7 @@ class BookingService:
         at_once: bool,
     ) -> Outcome:
         """As `book`, and as placing.book."""
-        async with self._db.tenant(business, pipelined=True, sharing=_TO_BOOK) as conn:
+        async with self._db.tenant(business, pipelined=True, sharing=changes.SHARING) as conn:
             asked = await catalog.ask_offer(conn, wanted.service_id)
             tenant = await tenant_in_scope(conn)
             tenant_id = tenant.tenant_id
@@ -209,7 +207,7 @@ class BookingService:
         self, tenant_id: UUID, *, pipelined: bool = True
     ) -> AsyncIterator[tuple[Connection, TenantChanged]]:
         """A transaction that changes appointments; its locks come first, and in this order. Raises NotFound."""
-        async with self._db.tenant(tenant_id, pipelined=pipelined, sharing=_TO_BOOK) as conn:
+        async with self._db.tenant(tenant_id, pipelined=pipelined, sharing=changes.SHARING) as conn:
             yield conn, await tenant_by_id(conn, tenant_id)
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from booking import allocations, changes, reminders, store, waitlist, waitlist_store
+from booking import allocations, changes, store, waitlist, waitlist_store
 from booking.busy_import import AT_ONCE, FETCH_SECONDS, READ_SECONDS, BusyImport
 from booking.waiting import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
@@ -18,7 +18,7 @@ from servicekit.errors import NotFound, TenantSuspended, Unavailable
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
-from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_to_change
+from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +77,8 @@ class UnconfirmedCanceller(Periodic):
 
     async def _cancel(self, item: store.Unconfirmed) -> None:
         """Raises psycopg.Error and Unavailable where it is the database that fails."""
-        sharing = (TO_CHANGE, reminders.POLICY)
         try:
-            async with self._db.tenant(item.tenant_id, pipelined=True, sharing=sharing) as conn:
+            async with self._db.tenant(item.tenant_id, pipelined=True, sharing=changes.SHARING) as conn:
                 tenant = await tenant_by_id(conn, item.tenant_id)
                 cancelled = await changes.run_out(conn, tenant, item.appointment_id, self._clock())
         except NotFound:  # the business is on its way out, since it was found

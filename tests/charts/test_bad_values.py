@@ -130,6 +130,16 @@ _BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         "route.parentRefs must name a Gateway",
     ),
     "ingress without a host": ("gateway", {"ingress": {"enabled": True}}, "ingress.hosts must name a host"),
+    "route that hides who calls": (
+        "gateway",
+        {"route": {"enabled": True, "parentRefs": [{"name": "public"}]}},
+        "env.SLOTWRIGHT_TRUSTED_PROXIES must name the networks",
+    ),
+    "ingress that hides who calls": (
+        "gateway",
+        {"ingress": {"enabled": True, "hosts": ["a.example"]}},
+        "env.SLOTWRIGHT_TRUSTED_PROXIES must name the networks",
+    ),
     "nothing said to the chart of all": (
         "slotwright",
         {"global": {"slotwright": {"publicUrl": ""}}},

@@ -28,13 +28,19 @@ def lines_of(answer: httpx.Response) -> list[dict[str, str]]:
 async def test_appointments_are_exported_with_the_businesss_times(world: World) -> None:
     shop = await world.shop(tenant=new_tenant(timezone="Asia/Kathmandu"))
     noon = tomorrow_noon()
-    booked(world, shop, customer={"name": ODD, "email": "bea@customer.example", "phone": "+351912345678"})
+    made = booked(
+        world, shop, customer={"name": ODD, "email": "bea@customer.example", "phone": "+351912345678"}
+    )
     span = {"from": (noon - timedelta(hours=1)).isoformat(), "to": (noon + timedelta(hours=1)).isoformat()}
     (line,) = lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=span))
     assert datetime.fromisoformat(line["starts_at"]) == noon
     assert line["starts_at"].endswith("+05:45")
     assert (line["service"], line["staff"], line["status"]) == ("Cut", "Ada", "confirmed")
     assert (line["customer"], line["phone"]) == (f"'{ODD}", "'+351912345678")
+    assert line["cancelled_by"] == ""
+    assert world.call("POST", f"/v1/appointments/{made['id']}/cancel", shop).json()["cancelled_by"] == "staff"
+    (line,) = lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=span))
+    assert (line["status"], line["cancelled_by"]) == ("cancelled", "staff")
     earlier = {"from": "2026-01-01T00:00:00Z", "to": noon.isoformat()}
     assert lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=earlier)) == []
 

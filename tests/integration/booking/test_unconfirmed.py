@@ -81,6 +81,9 @@ async def test_it_runs_out_at_its_start_and_not_before(world: World) -> None:
     entry = trail(world, shop, entity=appointment["id"])[0]
     assert (entry["action"], entry["actor"]) == ("appointment.cancelled", {"kind": "system", "id": None})
     assert entry["changes"] == {"status": {"old": "pending", "new": "cancelled"}}
+    customers = world.call("GET", f"/v1/public/appointments/{appointment['token']}")
+    ours = world.call("GET", f"/v1/appointments/{appointment['id']}", shop)
+    assert customers.json()["cancelled_by"] == ours.json()["cancelled_by"] == "system"
     calendar = world.call("GET", f"/v1/public/appointments/{appointment['token']}.ics").text
     assert {"STATUS:CANCELLED", "SEQUENCE:1"} <= set(calendar.splitlines())
 

@@ -4,6 +4,8 @@ import datetime as dt
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
@@ -293,6 +295,26 @@ async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: B
     cancelled = await browser.submit(link, f"{link}/cancel")
     assert cancelled.headers["location"] == link
     assert len(gateway.asked(f"DELETE {path}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("cancelled_by", "words"),
+    [
+        ("customer", "by you"),
+        ("staff", "by Riverside Barbers"),
+        ("system", "Riverside Barbers did not confirm it in time"),
+    ],
+)
+async def test_a_cancelled_appointment_says_by_whom(
+    gateway: Script, browser: Browser, cancelled_by: str, words: str
+) -> None:
+    link = f"/appointments/{samples.TOKEN}"
+    over = samples.managed(NINE, status="cancelled", cancelled_by=cancelled_by, changeable_until=None)
+    gateway.on(f"GET /v1/public{link}", over)
+    page = (await browser.get(link)).text
+    assert f'cancelled</span> <span class="quiet">{words}</span>' in page
+    del over["cancelled_by"]
+    assert "cancelled</span></dd>" in (await browser.get(link)).text, "of a booking of the release before"
 
 
 async def test_a_refused_change_says_why(gateway: Script, browser: Browser) -> None:

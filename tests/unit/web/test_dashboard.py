@@ -66,6 +66,15 @@ async def test_an_appointment_is_acted_on(gateway: Script, browser: Browser, act
     assert len(gateway.asked(route)) == 1
 
 
+async def test_the_day_says_who_cancelled(gateway: Script, browser: Browser) -> None:
+    by = {"customer": "by the customer", "system": "not confirmed in time", "staff": "", None: ""}
+    for cancelled_by, words in by.items():
+        item = samples.appointment(NOON, status="cancelled", cancelled_by=cancelled_by)
+        gateway.on("GET /v1/appointments", samples.page(item))
+        shown = (await browser.get("/dashboard")).text
+        assert [each for each in by.values() if each and each in shown] == ([words] if words else [])
+
+
 @pytest.mark.parametrize("page", ["/dashboard", "/dashboard/appointments"])
 async def test_what_has_run_out_is_not_offered_to_be_confirmed(
     gateway: Script, browser: Browser, page: str

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from booking import allocations, catalog, events, placing, reminders, store, trail
 from booking.allocations import Holder
-from booking.domain import OPEN, Appointment, Offer, Status
+from booking.domain import OPEN, Appointment, CancelledBy, Offer, Status
 from booking.errors import AppointmentClosed, TooLateToChange
 from contracts.booking import (
     AppointmentCancelled,
@@ -32,7 +32,6 @@ SHARING = (TO_CHANGE, reminders.POLICY)
 """The tenant's locks that whatever makes or changes an appointment shares, before it locks anything else."""
 
 By = Literal["customer", "staff"]
-CancelledBy = By | Literal["system"]
 
 _SETTLED: dict[Status, type[AppointmentEvent]] = {
     Status.CONFIRMED: AppointmentConfirmed,
@@ -119,7 +118,7 @@ async def _cancel(
     conn: Connection, tenant: TenantChanged, present: Appointment, by: CancelledBy, now: datetime
 ) -> Appointment:
     """Of an open appointment that is locked."""
-    cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED)
+    cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED, cancelled_by=by)
     await allocations.release(conn, tenant.tenant_id, present.appointment_id)
     reached("booking.cancel.released")
     await _write(conn, tenant, present, cancelled, now, AppointmentCancelled, cancelled_by=by)

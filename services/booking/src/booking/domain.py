@@ -28,6 +28,9 @@ class Status(StrEnum):
     NO_SHOW = "no-show"
 
 
+CancelledBy = Literal["customer", "staff", "system"]
+"""`system`: the business had not confirmed it by its start."""
+
 OPEN = frozenset({Status.PENDING, Status.CONFIRMED})
 
 CALENDAR_STATUS: dict[Status, EventStatus] = {
@@ -155,6 +158,7 @@ class Appointment:
     """`resource_ids` is everything that it takes, staff first.
 
     `version` counts what customers, calendars and readers of events see; `notes_version` edits of the notes.
+    `cancelled_by` is None also where a release that did not keep it has cancelled.
     """
 
     appointment_id: UUID
@@ -174,6 +178,7 @@ class Appointment:
     answers: tuple[Answered, ...] = ()
     notes_version: int = 0
     series_id: UUID | None = None
+    cancelled_by: CancelledBy | None = None
 
     @property
     def revision(self) -> int:

@@ -32,6 +32,7 @@ _APPOINTMENT = (
     "source",
     "notes",
     "created_at",
+    "cancelled_by",
 )
 _CUSTOMER = (
     "id",

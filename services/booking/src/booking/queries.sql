@@ -201,18 +201,18 @@ VALUES (%(tenant_id)s, %(appointment_id)s, %(status)s, %(service_id)s, %(resourc
 
 -- name: appointment
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id, cancelled_by
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: lock_appointment
 -- Changes of one appointment go one after another, and so do their events.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id, cancelled_by
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s FOR UPDATE
 
 -- name: update_appointment
-UPDATE appointment SET status = %(status)s, resource_ids = %(resource_ids)s, starts_at = %(starts_at)s,
-    ends_at = %(ends_at)s, version = version + 1, updated_at = now()
+UPDATE appointment SET status = %(status)s, cancelled_by = %(cancelled_by)s, resource_ids = %(resource_ids)s,
+    starts_at = %(starts_at)s, ends_at = %(ends_at)s, version = version + 1, updated_at = now()
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: update_notes
@@ -221,7 +221,7 @@ WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: appointments_page
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
-    price_amount, currency, source, notes, created_at, answers, notes_version, series_id
+    price_amount, currency, source, notes, created_at, answers, notes_version, series_id, cancelled_by
 FROM appointment
 WHERE tenant_id = %(tenant_id)s
     AND (%(begin)s::timestamptz IS NULL OR starts_at >= %(begin)s)

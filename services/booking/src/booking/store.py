@@ -95,11 +95,12 @@ async def appointment(
 
 
 async def update_appointment(conn: Connection, tenant_id: UUID, appointment: Appointment) -> None:
-    """Writes status, resources and times of a locked appointment; the row's version rises by one."""
+    """Writes status, who cancelled, resources and times of a locked appointment; its version rises by one."""
     values = {
         "tenant_id": tenant_id,
         "appointment_id": appointment.appointment_id,
         "status": appointment.status.value,
+        "cancelled_by": appointment.cancelled_by,
         "resource_ids": list(appointment.resource_ids),
         "starts_at": appointment.starts_at,
         "ends_at": appointment.ends_at,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 
 from booking.domain import CALENDAR_STATUS, Resource, Status
 from booking.routes.deps import Booking
-from booking.routes.models import MoveBody
+from booking.routes.models import Canceller, MoveBody
 from booking.service import Managed
 from contracts.model import Money
 from contracts.platform import TenantChanged
@@ -42,6 +42,7 @@ class ManagedAnswer(Answer):
     id: UUID
     version: int
     status: Status
+    cancelled_by: Canceller
     starts_at: datetime
     ends_at: datetime
     timezone: str
@@ -60,6 +61,7 @@ class ManagedAnswer(Answer):
             id=appointment.appointment_id,
             version=appointment.version,
             status=appointment.status,
+            cancelled_by=appointment.cancelled_by,
             starts_at=appointment.starts_at,
             ends_at=appointment.ends_at,
             timezone=appointment.timezone,

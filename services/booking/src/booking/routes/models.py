@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from booking.domain import Answered, Appointment, Customer, Status
+from booking.domain import Answered, Appointment, CancelledBy, Customer, Status
 from booking.managing import Booked
 from booking.placing import BookingRequest
 from booking.questions import Given
@@ -20,6 +20,14 @@ StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of th
 
 TakenIds = Annotated[
     list[UUID], Field(description="All that it takes: staff first, then rooms and the like.")
+]
+
+Canceller = Annotated[
+    CancelledBy | None,
+    Field(
+        description="Who cancelled it; `system`, as the business had not confirmed it by its start."
+        " Null where it is not cancelled, or was before this was kept."
+    ),
 ]
 
 
@@ -202,6 +210,7 @@ class AppointmentAnswer(Answer):
     id: UUID
     version: int
     status: Status
+    cancelled_by: Canceller
     starts_at: datetime
     ends_at: datetime
     timezone: str
@@ -221,6 +230,7 @@ class AppointmentAnswer(Answer):
             id=appointment.appointment_id,
             version=appointment.version,
             status=appointment.status,
+            cancelled_by=appointment.cancelled_by,
             starts_at=appointment.starts_at,
             ends_at=appointment.ends_at,
             timezone=appointment.timezone,

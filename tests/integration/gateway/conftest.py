@@ -44,6 +44,7 @@ def edge(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
             cors_origins=json.dumps([ORIGIN]),
             trusted_proxies=json.dumps(["127.0.0.0/8"]),
             answer_timeout="1.5",
+            upstream_connections="8",
             openapi_seconds="0",
             sign_in_requests_per_minute="4",
             **broker.service_env("gateway"),

@@ -311,7 +311,13 @@ def test_two_readings_of_one_request_are_refused(edge: Edge) -> None:
     for target in (b"/v1/public/../business", b"/v1/public/%2e%2e/business", b"/v1\\business", b"/v1/a%00b"):
         answer = edge.raw(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400 "), (target, answer[:200])
+    bearers = [edge.minter.token(edge.open_business().tenant_id).encode() for _ in range(2)]
+    seen = len(edge.upstream.seen)
+    twice = b"".join(b"Authorization: Bearer %s\r\n" % bearer for bearer in bearers)
+    answer = edge.raw(b"GET /v1/business HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + twice + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
     before = len(edge.upstream.seen)
+    assert before == seen
     both = (
         b"POST /v1/signups HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"
         b"Connection: close\r\n\r\n0\r\n\r\nGET /v1/signups/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

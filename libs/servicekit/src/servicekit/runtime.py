@@ -21,6 +21,7 @@ from servicekit.db import Database
 from servicekit.health import Health, Heartbeat, ReadinessCheck
 from servicekit.http.app import create_app
 from servicekit.http.drain import CloseWhenDraining, DrainingServer
+from servicekit.http.protocol import BoundedProtocol
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
 from servicekit.settings import Settings, from_environment
@@ -121,6 +122,7 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
         host=settings.host,
         port=settings.port,
         log_config=None,
+        http=BoundedProtocol,
         access_log=False,
         server_header=False,
         # uvicorn would believe X-Forwarded-For of any peer on this machine; who needs it reads it by its own rule.

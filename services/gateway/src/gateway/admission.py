@@ -1,8 +1,8 @@
 """Whether a request may go on: token, business, role, and how often. Used by gateway.proxy.
 
 A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
-the business in a bucket of its own: they cannot use up what its staff needs. A token that is refused counts for
-the address as well.
+the business in a bucket of its own: they cannot use up what its staff needs, and none of them what the others need.
+A token that is refused counts for the address as well.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,9 @@ from servicekit.directory import TenantDirectory
 from servicekit.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from servicekit.http.tokens import ADMIN, Principal
 from servicekit.logging import name_tenant
+
+_LEAST_SHARE = 30
+"""Requests a minute, enough to book, that one address has where the business has few."""
 
 
 class Admission:
@@ -67,7 +70,7 @@ class Admission:
         elif access is not Access.MACHINE:
             await self._count_address(request, address)
             if routed.slug is not None:
-                await self._admit_visitor(request, routed.slug)
+                await self._admit_visitor(request, routed.slug, address)
 
     async def _admit_principal(self, request: Incoming, address: str) -> None:
         try:
@@ -95,7 +98,7 @@ class Admission:
             raise Forbidden(f"{tenant.display_name} is being deleted.")
         return tenant
 
-    async def _admit_visitor(self, request: Incoming, slug: str) -> None:
+    async def _admit_visitor(self, request: Incoming, slug: str, address: str) -> None:
         tenant = self._directory.tenants.by_slug(slug)
         if tenant is None:
             # The service that is asked may know a business that is not known here yet.
@@ -103,6 +106,10 @@ class Admission:
         name_tenant(tenant.tenant_id)
         if tenant.state is TenantState.DELETING:
             raise NotFound(f"There is no business named {slug!r}.")
+        limit = tenant.limits.requests_per_minute
+        if limit is not None:
+            share = min(limit, max(_LEAST_SHARE, int(limit * self._settings.visitor_share)))
+            await self._count(request, "visitor", f"{tenant.tenant_id}/{counted_as(address)}", share)
         await self._count_tenant(request, "public", tenant)
 
     async def _count_tenant(self, request: Incoming, policy: str, tenant: TenantChanged) -> None:

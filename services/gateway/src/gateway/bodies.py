@@ -1,73 +1,72 @@
-"""A request's body on its way to a service.
+"""A request's body on its way to a service: read whole before one of the connections to the service is taken.
 
-Used by gateway.proxy. Small bodies of known length are read whole first: that is cheaper, and a service never gets
-half of one. The others are passed on as they come; the client library's own timeouts start only once a body is
-sent, so a client that stops sending is noticed here. What goes wrong on the client's side while the client library
-reads the stream is kept in `failure`, as the library only says that sending failed.
+Used by gateway.proxy. A service never gets half of one, and who sends slowly keeps a connection from nobody: there
+are `upstream_connections` for all clients. What that takes is memory, 1 MiB a request at most (the edge of
+servicekit.http refuses more); so large ones take turns.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import aiohttp
 from starlette.types import Receive
 
 from gateway.errors import BodyTooSlow, ClientGone, MalformedRequest
 
-_READ_WHOLE = 64 * 1024
+_SMALL = 64 * 1024
+_LARGE_AT_ONCE = 64
+_SLOWEST = 16 * 1024
+"""Bytes a second that a body must come at, on average and beside its first `seconds`."""
 
 
-class RequestBody:
-    """One request's body. `length` is None when the client did not say."""
+class Bodies:
+    """All requests' bodies. `seconds` is how long one may take to begin, and to pause."""
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], *, seconds: float) -> None:
-        self._receive = receive
+    def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
-        self._begun = False
-        self.chunked = b"transfer-encoding" in headers
-        self.length = None if self.chunked else _length(headers.get(b"content-length", b"0"))
-        self.finished = self.length == 0
-        self.failure: Exception | None = None
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def data(self) -> "bytes | RequestBody | None":
-        """What the client library sends. Raises ClientGone, BodyTooSlow, or what `receive` raises."""
-        if self.finished:
-            return None
-        if self.length is None or self.length > _READ_WHOLE:
-            return self
-        try:
-            async with asyncio.timeout(self._seconds):
-                return b"".join([chunk async for chunk in self])
-        except TimeoutError:
-            raise BodyTooSlow(f"The body did not arrive within {self._seconds:g} s.") from None
+    @asynccontextmanager
+    async def whole(self, receive: Receive, headers: Mapping[bytes, bytes]) -> AsyncIterator[bytes | None]:
+        """The body, for the block; None where the request has none.
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        # The library repeats idempotent requests when a pooled connection turns out closed; a stream cannot be.
-        if self._begun:
-            raise aiohttp.ClientConnectionError("a body that is streamed cannot be sent again")
-        self._begun = True
-        return self._chunks()
+        Raises ClientGone, BodyTooSlow, MalformedRequest, or what `receive` raises.
+        """
+        if not _expected(headers):
+            yield None
+            return
+        async with AsyncExitStack() as turns:
+            try:
+                body = await self._read(receive, turns)
+            except TimeoutError:
+                raise BodyTooSlow(
+                    f"The body did not come within {self._seconds:g} s and at {_SLOWEST // 1024} KiB a second."
+                ) from None
+            yield body
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        try:
-            while not self.finished:
-                try:
-                    async with asyncio.timeout(self._seconds):
-                        message = await self._receive()
-                except TimeoutError:
-                    raise BodyTooSlow(f"Nothing of the body came for {self._seconds:g} s.") from None
+    async def _read(self, receive: Receive, turns: AsyncExitStack) -> bytes:
+        body = bytearray()
+        async with asyncio.timeout(self._seconds) as limit:
+            latest = limit.when()
+            assert latest is not None  # noqa: S101 - it has seconds
+            more = True
+            while more:
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone("The client went away before its body was complete.")
-                self.finished = not message.get("more_body", False)
-                chunk: bytes = message.get("body", b"")
-                if chunk:
-                    yield chunk
-        except Exception as error:
-            self.failure = error
-            raise
+                more = message.get("more_body", False)
+                small = len(body) <= _SMALL
+                body += message.get("body", b"")
+                if small and len(body) > _SMALL:
+                    await turns.enter_async_context(self._large)
+                limit.reschedule(latest + len(body) / _SLOWEST)
+        return bytes(body)
 
 
-def _length(value: bytes) -> int:
-    if not value.isdigit():
+def _expected(headers: Mapping[bytes, bytes]) -> bool:
+    if b"transfer-encoding" in headers:
+        return True
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit():
         raise MalformedRequest("Content-Length is not a number.")
-    return int(value)
+    return int(length) > 0

@@ -103,19 +103,18 @@ def _as_json(kind: ProblemType) -> dict[str, str | int]:
 
 
 @cache
-def _content(name: str) -> bytes:
-    stored = f"{name}.gz" if name in _COMPRESSED else name
-    return (files("gateway") / "static" / stored).read_bytes()
+def _content(name: str, *, compressed: bool) -> bytes:
+    """Unpacked once, as that takes long enough to be noticed by whoever waits behind it."""
+    if name not in _COMPRESSED:
+        return (files("gateway") / "static" / name).read_bytes()
+    stored = (files("gateway") / "static" / f"{name}.gz").read_bytes()
+    return stored if compressed else gzip.decompress(stored)
 
 
 def _asset(name: str, *, compressed: bool) -> Response:
     if name not in _ASSETS:
         raise NotFound("There is no such asset.")
-    content = _content(name)
     headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
-    if name in _COMPRESSED:
-        if compressed:
-            headers["Content-Encoding"] = "gzip"
-        else:
-            content = gzip.decompress(content)
-    return Response(content, headers=headers, media_type=_ASSETS[name])
+    if name in _COMPRESSED and compressed:
+        headers["Content-Encoding"] = "gzip"
+    return Response(_content(name, compressed=compressed), headers=headers, media_type=_ASSETS[name])

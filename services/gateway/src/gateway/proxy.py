@@ -1,4 +1,4 @@
-"""The data path: a request in, through the checks, to its service, and the answer back, both streamed.
+"""The data path: a request in, through the checks, to its service, and the answer back, which is streamed.
 
 Raw ASGI; gateway.app puts it behind the router, for every path that is not the gateway's own. What comes from
 outside goes on as it is, except for the headers of gateway.headers; bodies are never parsed.
@@ -13,7 +13,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
-from gateway.bodies import RequestBody
+from gateway.bodies import Bodies
 from gateway.cors import PREFLIGHT
 from gateway.errors import MalformedRequest
 from gateway.frame import incoming
@@ -38,7 +38,7 @@ class Proxy:
         public = urlsplit(settings.public_url)
         self._admission = admission
         self._upstreams = upstreams
-        self._answer_timeout = settings.answer_timeout
+        self._bodies = Bodies(seconds=settings.answer_timeout)
         self._host = public.netloc
         self._scheme = public.scheme
 
@@ -49,6 +49,8 @@ class Proxy:
             return
         request = incoming(scope)
         target = _target(scope)
+        if len(request.headers) < len(scope["headers"]):
+            _require_one_token(scope)
         if request.preflight:
             await _answer_preflight(send)
             return
@@ -63,7 +65,6 @@ class Proxy:
         self, rule: Rule, target: str, address: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         page = rule.access is Access.PAGE
-        body = RequestBody(receive, incoming(scope).headers, seconds=self._answer_timeout)
         added = {
             "Host": self._host,
             "X-Request-ID": scope["slotwright.request_id"],
@@ -74,32 +75,28 @@ class Proxy:
         traceparent = current_traceparent()
         if traceparent:
             added["traceparent"] = traceparent
-        if body.length:
-            added["Content-Length"] = str(body.length)
-        headers = onward(scope["headers"], added, cookies=page, token=not page)
-        data = await body.data()
-        started = time.perf_counter()
-        try:
-            # The services' routers answer GET alone; a HEAD is a GET whose body stays here (RFC 9110 §9.3.2).
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            response = await self._upstreams.send(rule.upstream, method, target, headers, data)
-        except Problem as problem:
-            # The client's own fault, if there is one, comes first: it is what made sending fail.
-            if body.failure is not None:
-                raise body.failure from None
-            outcome = _OUTCOMES.get(problem.slug, "broken")
-            UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, outcome).inc()
-            raise
+        # The services' routers answer GET alone; a HEAD is a GET whose body stays here (RFC 9110 §9.3.2).
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        async with self._bodies.whole(receive, incoming(scope).headers) as body:
+            if body:
+                added["Content-Length"] = str(len(body))
+            headers = onward(scope["headers"], added, cookies=page, token=not page)
+            started = time.perf_counter()
+            try:
+                response = await self._upstreams.send(rule.upstream, method, target, headers, body)
+            except Problem as problem:
+                outcome = _OUTCOMES.get(problem.slug, "broken")
+                UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, outcome).inc()
+                raise
         UPSTREAM_SECONDS.labels(rule.upstream).observe(time.perf_counter() - started)
         UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, str(response.status)).inc()
         async with response:
-            await self._answer(rule, response, body, scope, receive, send)
+            await self._answer(rule, response, scope, receive, send)
 
     async def _answer(
         self,
         rule: Rule,
         response: aiohttp.ClientResponse,
-        body: RequestBody,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -116,7 +113,7 @@ class Proxy:
             await send({"type": "http.response.body", "body": b""})
             return
         watch: asyncio.Task[None] | None = None
-        if response.content_length is None and body.finished:
+        if response.content_length is None:
             # An answer without a length may go on for ever, and sending to a client that has left says nothing.
             watch = asyncio.create_task(_close_when_gone(receive, response))
         try:
@@ -135,6 +132,12 @@ class Proxy:
         finally:
             if watch is not None:
                 watch.cancel()
+
+
+def _require_one_token(scope: Scope) -> None:
+    """Raises MalformedRequest where who judges a token and who acts on it could read different ones."""
+    if sum(name == b"authorization" for name, _value in scope["headers"]) > 1:
+        raise MalformedRequest("Authorization came more than once.")
 
 
 async def _close_when_gone(receive: Receive, response: aiohttp.ClientResponse) -> None:

@@ -45,6 +45,12 @@ class GatewaySettings(Settings):
     address_requests_per_minute: int = Field(
         default=600, ge=1, description="Without a token, from one client address (an IPv6 /64)."
     )
+    visitor_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="Of what strangers may ask about a business, so much from one client address.",
+    )
     sign_in_requests_per_minute: int = Field(
         default=30, ge=1, description="Sign-ins, sign-ups and password resets from one client address."
     )

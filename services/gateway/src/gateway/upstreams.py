@@ -84,22 +84,26 @@ class Upstreams:
         return self._session
 
     async def send(
-        self, service: str, method: str, target: str, headers: CIMultiDict[str] | Mapping[str, str], data: Any
+        self,
+        service: str,
+        method: str,
+        target: str,
+        headers: CIMultiDict[str] | Mapping[str, str],
+        body: bytes | None,
     ) -> aiohttp.ClientResponse:
         """The answer, its body unread; whoever calls closes it. `target` is the raw path with its query.
 
         `headers` have an X-Request-ID. Every service gives it back, so an answer without it is a stranger's: the
         address of a pod that has ended may be another's by now, and so may a connection that was kept open to it.
 
-        Raises UpstreamDown, UpstreamBroken or UpstreamTimeout. What `data` raises comes out as one of them, so a
-        caller that streams looks at its own side first.
+        Raises UpstreamDown, UpstreamBroken or UpstreamTimeout.
         """
         base = self._bases.get(service)
         if base is None:
             raise UpstreamDown(service)
         try:
             response = await self._client().request(
-                method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
+                method, URL(base + target, encoded=True), headers=headers, data=body, allow_redirects=False
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = self._problem(service, error)
@@ -139,4 +143,7 @@ class Upstreams:
 
 
 def _described(error: BaseException) -> str:
+    """Without the address that was asked for: a customer's link is a key."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{type(error).__name__}: {error.message}"
     return f"{type(error).__name__}: {error}"

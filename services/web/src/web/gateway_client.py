@@ -117,8 +117,9 @@ class Gateway:
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("gateway not reached", method=method, error=f"{type(error).__name__}: {error}")
-            raise GatewayDown(str(error)) from error
+            # Its text may hold the address, and so a customer's link.
+            log.warning("gateway not reached", method=method, error=type(error).__name__)
+            raise GatewayDown(type(error).__name__) from error
         return _answer(response.status, content, response.headers.get("ETag"))
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+_YEARS = range(1000, 9000)
+"""Whose days and weeks before and behind there are, in every zone: Python counts from 1 to 9999."""
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -14,10 +16,12 @@ def zone_or(name: str | None, default: str) -> str:
 
 
 def instant(text: str) -> dt.datetime:
-    """An RFC 3339 time. Raises ValueError when it is none or has no offset."""
+    """An RFC 3339 time. Raises ValueError when it is none, has no offset, or lies thousands of years away."""
     value = dt.datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("a time without an offset")
+    if value.year not in _YEARS:
+        raise ValueError("a time out of all bounds")
     return value
 
 
@@ -32,11 +36,12 @@ def today(zone: str) -> dt.date:
 
 
 def day_or(text: str | None, default: dt.date) -> dt.date:
-    """The ISO date, else the default."""
+    """The ISO date, else the default; also for one that lies thousands of years away."""
     try:
-        return dt.date.fromisoformat(text or "")
+        day = dt.date.fromisoformat(text or "")
     except ValueError:
         return default
+    return day if day.year in _YEARS else default
 
 
 def day_bounds(day: dt.date, zone: str, days: int = 1) -> tuple[dt.datetime, dt.datetime]:

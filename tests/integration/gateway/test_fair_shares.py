@@ -1,0 +1,88 @@
+"""One client cannot take away what the gateway has for all of them: connections, a business's limit."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from contracts.platform import Limits
+from integration.gateway.edge import Edge, problem
+
+CONNECTIONS = 8
+"""To one service; see the fixture."""
+
+
+@contextmanager
+def dribbling(edge: Edge, head: bytes, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections on which a chunked body comes a byte every now and then."""
+    parts = urlsplit(edge.url)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=30))
+            for _ in range(count)
+        ]
+
+        def dribble() -> None:
+            open_ones = list(connections)
+            while open_ones and not stop.wait(0.3):
+                for connection in list(open_ones):
+                    try:
+                        connection.sendall(b"1\r\nx\r\n")
+                    except OSError:
+                        open_ones.remove(connection)
+
+        for connection in connections:
+            connection.sendall(head)
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        try:
+            yield connections
+        finally:
+            stop.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("before", [1, 100_000])
+def test_slow_bodies_take_no_connection_to_a_service(edge: Edge, before: int) -> None:
+    """Small ones and large ones; each is answered once its time is over."""
+    tenant = edge.open_business()
+    seen = len(edge.upstream.seen)
+    head = (
+        b"POST /v1/public/%s/appointments HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+        % (tenant.slug.encode(), before, b"x" * before)
+    )
+    with dribbling(edge, head, 2 * CONNECTIONS) as connections:
+        for _ in range(3):
+            assert edge.call("GET", f"/v1/public/{tenant.slug}").status_code == 200
+        for connection in connections:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+    assert {item.method for item in edge.upstream.seen[seen:]} == {"GET"}
+
+
+def test_one_stranger_leaves_the_others_their_part_of_a_businesss_limit(edge: Edge) -> None:
+    limited = edge.open_business(limits=Limits(requests_per_minute=200))
+    path, loud = f"/v1/public/{limited.slug}", {"X-Forwarded-For": "203.0.113.7"}
+    answers = [edge.call("GET", path, headers=loud) for _ in range(60)]
+    # All in one minute, or in two.
+    refused = answers[-1]
+    body = problem(refused, 429, "too-many-requests")
+    assert (body["limit"], body["policy"]) == (50, "visitor")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert edge.call("GET", path).status_code == 200
+    # Who has few requests gives a stranger enough of them to book.
+    small = edge.open_business(limits=Limits(requests_per_minute=40))
+    first = edge.call("GET", f"/v1/public/{small.slug}", headers=loud)
+    assert '"visitor";q=30;w=60' in first.headers["RateLimit-Policy"]
+
+
+def test_a_head_without_end_is_not_gathered(edge: Edge) -> None:
+    parts = urlsplit(edge.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):
+                connection.sendall(b"a" * 1024)

@@ -1,0 +1,124 @@
+"""What uvicorn takes from a connection before there is a request, by bytes on a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from socket import socket
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from servicekit.http.protocol import BoundedProtocol
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+
+
+class Hurried(BoundedProtocol):
+    head_seconds = 0.3
+
+
+class Announced(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+
+async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers how many bytes the body has."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length, more = length + len(message.get("body", b"")), message.get("more_body", False)
+    body = str(length).encode()
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    protocol = getattr(request, "param", BoundedProtocol)
+    config = uvicorn.Config(echo, port=0, http=protocol, log_config=None, lifespan="off")
+    server = Announced(config)
+    serving = asyncio.create_task(server.serve())
+    await server.listens.wait()
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await serving
+
+
+async def poured(port: int, begin: bytes, piece: bytes) -> tuple[bytes, int]:
+    """What is answered to these bytes and then pieces without end, and how many pieces were taken."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(begin)
+    pieces = 0
+    with suppress(ConnectionError):
+        while not reader.at_eof() and pieces < 10_000:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+            pieces += 1
+    answer = b""
+    with suppress(ConnectionError):  # else it is lost with those of our pieces that were not read
+        answer = await reader.read()
+    writer.close()
+    return answer, pieces
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (GET + b"X-A: ", b"a" * 1024),
+        (b"GET /", b"a" * 1024),
+        (GET, b"X-A: a\r\n" * 128),
+        (b"\r\n", b"\r\n" * 512),
+        (GET + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: ", b"a" * 1024),
+        (GET + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 1024),
+    ],
+    ids=["header", "target", "headers", "nothing", "trailer", "extension"],
+)
+async def test_what_is_no_body_has_an_end(port: int, begin: bytes, piece: bytes) -> None:
+    answer, pieces = await poured(port, begin, piece)
+    assert 64 <= pieces < 2000
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_large_heads_and_bodies_are_taken(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    chunks = b"".join(b"%x;b=c\r\n%s\r\n" % (size, b"x" * size) for size in (1, 100, 70_000, 200_000))
+    for framed, length in (
+        (b"Content-Length: 300000\r\n\r\n" + b"x" * 300_000, 300_000),
+        (b"X-A: " + b"a" * 30_000 + b"\r\n\r\n", 0),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: a\r\n\r\n", 270_101),
+    ):
+        for piece in [GET, *(framed[at : at + 10_000] for at in range(0, len(framed), 10_000))]:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(len(str(length))) == str(length).encode()
+    writer.close()
+
+
+@pytest.mark.parametrize("port", [Hurried], indirect=True)
+@pytest.mark.parametrize("answered", [0, 1])
+@pytest.mark.parametrize("begin", [b"", b"\r\n", b"G", GET + b"X-A: a"])
+async def test_a_head_that_does_not_come_ends_the_connection(port: int, answered: int, begin: bytes) -> None:
+    """Also behind a request that was answered. uvicorn itself ends a connection on which nothing comes then."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(answered):
+        writer.write(GET + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(1)
+    writer.write(begin)
+    answer = await asyncio.wait_for(reader.read(), 30)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+    writer.close()

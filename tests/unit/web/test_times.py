@@ -1,0 +1,29 @@
+"""Days and instants that people put into addresses."""
+
+import datetime as dt
+
+import pytest
+
+from support import web_samples as samples
+from support.web_site import Browser, Script
+from web.times import day_or, instant
+
+FAR = ("0001-01-01", "0999-12-31", "9000-01-01", "9999-12-31")
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_a_day_out_of_all_bounds_is_the_default(far: str) -> None:
+    today = dt.date(2030, 1, 1)
+    assert day_or(far, today) == today
+    with pytest.raises(ValueError, match="bounds"):
+        instant(f"{far}T00:00:00Z")
+
+
+@pytest.mark.parametrize("far", FAR)
+async def test_pages_are_shown_all_the_same(gateway: Script, browser: Browser, far: str) -> None:
+    gateway.on("GET /v1/public/riverside", samples.business())
+    gateway.on("GET /v1/public/riverside/availability", samples.availability())
+    page = await browser.get(f"/b/riverside?service={samples.SERVICE}&date={far}")
+    assert page.status_code == 200
+    details = f"/b/riverside/details?service={samples.SERVICE}&starts_at={far}T00:00:00Z"
+    assert (await browser.get(details)).status_code in {200, 303}

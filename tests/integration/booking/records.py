@@ -18,7 +18,7 @@ def booked(world: World, shop: Shop, **fields: Any) -> dict[str, Any]:
 def types_told(world: World, shop: Shop, entity: str) -> list[str | None]:
     """The types of the events about one thing, in order; None for a tombstone."""
     rows = world.rows(
-        "SELECT ce_type AS type, payload IS NULL AS buried FROM outbox WHERE key = %s ORDER BY id",
+        "SELECT headers->>'ce_type' AS type, payload IS NULL AS buried FROM outbox WHERE key = %s ORDER BY id",
         f"{shop.tenant.tenant_id}/{entity}",
     )
     return [None if row["buried"] else row["type"] for row in rows]

@@ -106,7 +106,7 @@ async def test_a_booking_tells_appointment_customer_and_reminder(world: World) -
     shop = await world.shop()
     assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
     told = world.rows(
-        "SELECT ce_type AS type FROM outbox WHERE key LIKE %s ORDER BY id",
+        "SELECT headers->>'ce_type' AS type FROM outbox WHERE key LIKE %s ORDER BY id",
         f"{shop.tenant.tenant_id}/%",
     )
     assert [row["type"] for row in told] == [
@@ -178,7 +178,7 @@ async def test_a_customer_moves_and_cancels_by_the_link(world: World) -> None:
         assert (cancelled["status"], cancelled["cancelled_by"]) == ("cancelled", "customer")
     assert world.call("PATCH", path, json=later).status_code == 409
     told = world.rows(
-        "SELECT ce_type AS type FROM outbox WHERE key = %s ORDER BY id",
+        "SELECT headers->>'ce_type' AS type FROM outbox WHERE key = %s ORDER BY id",
         f"{shop.tenant.tenant_id}/{moved.json()['id']}",
     )
     assert [row["type"].removeprefix("booking.").removesuffix(".v1") for row in told] == [

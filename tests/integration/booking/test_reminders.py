@@ -17,7 +17,7 @@ from servicekit.ids import new_id
 def told(world: World, shop: Shop) -> list[dict[str, Any]]:
     """The business's reminder events so far, in order, each with its `kind`."""
     rows = world.rows(
-        "SELECT ce_type AS type, payload FROM outbox"
+        "SELECT headers->>'ce_type' AS type, payload FROM outbox"
         " WHERE topic = 'booking.reminder.v1' AND key LIKE %s ORDER BY id",
         f"{shop.tenant.tenant_id}/%",
     )

@@ -33,7 +33,9 @@ def booked(world: World, shop: Shop) -> list[dict[str, Any]]:
 
 
 def events(world: World, shop: Shop) -> list[str]:
-    told = world.rows("SELECT ce_type AS type FROM outbox WHERE key LIKE %s", f"{shop.tenant.tenant_id}/%")
+    told = world.rows(
+        "SELECT headers->>'ce_type' AS type FROM outbox WHERE key LIKE %s", f"{shop.tenant.tenant_id}/%"
+    )
     return [row["type"] for row in told]
 
 

@@ -170,7 +170,7 @@ async def test_many_at_once_run_out_in_batches_each_once_whoever_comes(world: Wo
     assert [tuple(row.values()) for row in found] == [("cancelled", 2, 250)]
     events = world.rows(
         "SELECT count(*), count(DISTINCT key) AS keys FROM outbox WHERE key LIKE %s"
-        " AND topic = 'booking.appointment.v1' AND ce_type = %s",
+        " AND topic = 'booking.appointment.v1' AND headers->>'ce_type' = %s",
         f"{tenant_id}/%",
         CANCELLED,
     )

@@ -87,7 +87,7 @@ class World:
         """The data of the tenant's events in the outbox whose type is business.<kind>.changed.v1, in order."""
         rows = self.rows(
             "SELECT payload FROM outbox WHERE topic = 'business.catalog.v1' AND key LIKE %s"
-            " AND ce_type = %s ORDER BY id",
+            " AND headers->>'ce_type' = %s ORDER BY id",
             f"{tenant.tenant_id}/%",
             f"business.{kind}.changed.v1",
         )

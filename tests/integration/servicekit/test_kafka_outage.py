@@ -130,6 +130,6 @@ async def publish(database: ServiceDatabase, event: TenantStatusReported) -> Non
     await db.open()
     try:
         async with db.tenant(event.tenant_id) as conn:
-            await outbox.publish(conn, event)
+            await outbox.publish(conn, "analytics", event)
     finally:
         await db.close()

@@ -177,7 +177,7 @@ def test_waiting_names_what_it_waits_for_and_ends_once_the_schema_is_there(probe
     try:
         said = until(lambda: lines[:1], "it says what it waits for")[0]
         assert said["event"] == "waiting for the schema"
-        assert "probe_0002" in said["wanted"]
+        assert said["wanted"] == ["probe_0002"]
         assert "probe_0001" in said["seen"]
         assert ended(probe.start())[0] == 0
         assert process.wait(30) == 0

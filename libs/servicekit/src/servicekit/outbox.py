@@ -7,9 +7,11 @@ aggregate lock its row before they write here.
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
+from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.platform import TenantChanged
 from servicekit.clock import utc_now
@@ -19,24 +21,11 @@ from servicekit.tracing import current_traceparent
 
 SHARDS = 16
 
-_INSERT = b"""INSERT INTO outbox
-    (shard, topic, key, ce_id, ce_type, ce_time, ce_tenantid, traceparent, payload)
-VALUES """
-_ROW = b"(%s, %s, %s, %s, %s, %s, %s, %s, %b)"
+_INSERT = b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES "
+_ROW = b"(%s, %s, %s, %s, %b)"
 _MOST = 10
 """Rows in one statement: PostgreSQL plans a statement anew for each number of them."""
-
-
-class _Row(NamedTuple):
-    shard: int
-    topic: str
-    key: str
-    ce_id: UUID
-    ce_type: str
-    ce_time: datetime
-    ce_tenantid: UUID | None
-    traceparent: str | None
-    payload: bytes | None
+_Row = tuple[int, str, str, Jsonb, bytes | None]
 
 
 def shard_of(key: str) -> int:
@@ -46,50 +35,54 @@ def shard_of(key: str) -> int:
 
 async def publish(
     conn: Connection,
+    source: str,
     *events: Event,
     time: datetime | None = None,
     copy_to: TenantChanged | None = None,
     copied: type[Event] = Event,
 ) -> None:
-    """Writes events, to be relayed in this order.
+    """Writes events, to be relayed in this order; `source` is the service's name.
 
     With `copy_to` those of the type `copied`, ids and all, go to that tenant's own stream as well, if it has one.
     """
-    now = time or utc_now()
     traceparent = current_traceparent()
     rows: list[_Row] = []
     for event in events:
-        row = _Row(
-            shard=shard_of(event.key),
-            topic=event.TOPIC,
-            key=event.key,
-            ce_id=new_id(),
-            ce_type=event.TYPE,
-            ce_time=now,
-            ce_tenantid=getattr(event, "tenant_id", None),
+        tenant_id: UUID | None = getattr(event, "tenant_id", None)
+        key = event.key
+        envelope = Envelope(
+            id=str(new_id()),
+            source=f"/slotwright/{source}",
+            type=event.TYPE,
+            time=time or utc_now(),
+            subject=key,
+            tenant_id=tenant_id,
+            data=event.model_dump_json().encode(),
             traceparent=traceparent,
-            payload=event.model_dump_json().encode(),
         )
-        rows.append(row)
+        rows.append(_row(event.TOPIC, key, envelope))
         if copy_to is not None and copy_to.event_stream.enabled and isinstance(event, copied):
-            rows.append(row._replace(topic=copy_to.event_stream.topic))
+            rows.append(_row(copy_to.event_stream.topic, key, envelope))
     await _insert(conn, rows)
 
 
-async def bury(conn: Connection, event: type[Event], key: str, tenant_id: UUID | None) -> None:
+async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:
     """Writes a tombstone for `key` on the compacted topic of `event`: the last trace is compacted away."""
-    row = _Row(
-        shard=shard_of(key),
-        topic=event.TOPIC,
-        key=key,
-        ce_id=new_id(),
-        ce_type=event.TYPE,
-        ce_time=utc_now(),
-        ce_tenantid=tenant_id,
+    envelope = Envelope(
+        id=str(new_id()),
+        source=f"/slotwright/{source}",
+        type=event.TYPE,
+        time=utc_now(),
+        subject=key,
+        tenant_id=tenant_id,
+        data=None,
         traceparent=current_traceparent(),
-        payload=None,
     )
-    await _insert(conn, [row])
+    await _insert(conn, [_row(event.TOPIC, key, envelope)])
+
+
+def _row(topic: str, key: str, envelope: Envelope) -> _Row:
+    return shard_of(key), topic, key, Jsonb(envelope.headers()), envelope.data
 
 
 async def _insert(conn: Connection, rows: Sequence[_Row]) -> None:

@@ -14,7 +14,6 @@ import psycopg
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from contracts.envelope import Envelope
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
@@ -35,8 +34,7 @@ _REFUSED_SECONDS = 10.0
 
 _LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
 _TAKE = b"""
-SELECT id, topic, key, headers, ce_id, ce_type, ce_time, ce_tenantid, traceparent, payload,
-    extract(epoch FROM clock_timestamp() - created_at) AS age
+SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - created_at) AS age
 FROM outbox WHERE shard = ANY(%s) AND topic <> ALL(%s) ORDER BY id LIMIT %s
 """
 _OLDEST = b"SELECT extract(epoch FROM clock_timestamp() - min(created_at)) AS age FROM outbox"
@@ -48,7 +46,6 @@ class Relay:
 
     def __init__(self, service: str, db: Database, kafka: KafkaSettings) -> None:
         self.name = f"{service}.relay"
-        self._source = f"/slotwright/{service}"
         self._db = db
         self._kafka = kafka
         self._left_alone: dict[str, float] = {}
@@ -116,7 +113,7 @@ class Relay:
                 if error is None:
                     acknowledged.append(row["id"])
                     OUTBOX_RELAYED.labels(row["topic"]).inc()
-                    message_sent(row["traceparent"], row["topic"], float(row["age"]))
+                    message_sent(row["headers"].get("traceparent"), row["topic"], float(row["age"]))
                 else:
                     refused.add(row["topic"])
                     self._left_alone[row["topic"]] = time.monotonic() + _REFUSED_SECONDS
@@ -128,7 +125,7 @@ class Relay:
         for row in rows:
             if row["topic"] in refused:
                 continue
-            headers = self._headers(row)
+            headers = [(name, value.encode()) for name, value in row["headers"].items()]
             while True:
                 try:
                     sender.produce(
@@ -143,19 +140,3 @@ class Relay:
                     sender.poll(0.1)
         sender.flush()
         return acknowledged
-
-    def _headers(self, row: dict[str, Any]) -> dict[str, str | bytes | None]:
-        """Those of the row's event; the code before kit_0002 wrote them out."""
-        if row["headers"] is not None:
-            return dict(row["headers"])
-        envelope = Envelope(
-            id=str(row["ce_id"]),
-            source=self._source,
-            type=row["ce_type"],
-            time=row["ce_time"],
-            subject=row["key"],
-            tenant_id=row["ce_tenantid"],
-            data=row["payload"],
-            traceparent=row["traceparent"],
-        )
-        return dict(envelope.headers())

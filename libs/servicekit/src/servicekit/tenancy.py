@@ -172,7 +172,7 @@ async def report(
         details=details.model_copy(update={"usage": used, "usage_observed_at": now} if used else {}),
     )
     await conn.execute(_SAVE_STATUS, (tenant_id, Jsonb(status.model_dump(mode="json"))))
-    await outbox.publish(conn, status, time=now)
+    await outbox.publish(conn, component.value, status, time=now)
 
 
 async def report_deleted(

@@ -27,6 +27,7 @@ from servicekit.errors import Conflict, FieldError, NotFound
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 
+_SOURCE = "auth"
 _WAITING = "The business is being set up."
 _THERE = "The business is there, and its owner is invited by mail."
 _TAKEN = "The name went to another business; sign up with another one."
@@ -94,7 +95,7 @@ class Signups:
             locale=wanted.locale,
             currency=wanted.currency,
         )
-        await outbox.publish(conn, event, time=now)
+        await outbox.publish(conn, _SOURCE, event, time=now)
         return signup
 
     async def read(self, signup_id: UUID) -> Signup:
@@ -136,4 +137,4 @@ async def _settle(
     now: datetime,
 ) -> None:
     await queue_store.settle_signup(conn, signup.signup_id, state, message, business_id, now)
-    await outbox.bury(conn, SignupRequested, str(signup.signup_id), None)
+    await outbox.bury(conn, _SOURCE, SignupRequested, str(signup.signup_id), None)

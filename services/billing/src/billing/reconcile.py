@@ -350,7 +350,7 @@ async def _tell(
         cancel_at_period_end=fetched.cancel_at_period_end,
         occurred_at=clock(),
     )
-    await outbox.publish(conn, told, copy_to=tenant if copy else None)
+    await outbox.publish(conn, _COMPONENT.value, told, copy_to=tenant if copy else None)
 
 
 async def report_if_new(

@@ -200,5 +200,5 @@ async def _write(
 ) -> None:
     await store.update_appointment(conn, tenant.tenant_id, after)
     fields = events.appointment_fields(tenant.tenant_id, after, now)
-    await outbox.publish(conn, event(**fields, **told), time=now, copy_to=tenant)
+    await outbox.publish(conn, "booking", event(**fields, **told), time=now, copy_to=tenant)
     await trail.appointment(conn, tenant.tenant_id, trail.action_of(event), before, after)

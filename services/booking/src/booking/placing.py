@@ -132,7 +132,7 @@ async def book(
 async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
     """Adds the customer, or renews what is known of the same person; tells it either way."""
     kept = await store.customer_added(await store.begin_adding_customer(conn, tenant_id, customer))
-    await outbox.publish(conn, events.customer_changed(tenant_id, kept), time=now)
+    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
     return kept
 
 
@@ -213,6 +213,7 @@ async def _write(
     await trail.appointment(conn, tenant_id, "appointment.booked", None, appointment)
     await outbox.publish(
         conn,
+        "booking",
         *news,
         AppointmentBooked(
             **events.appointment_fields(tenant_id, appointment, now),

@@ -120,7 +120,7 @@ class RecordService:
             await records.update_customer(conn, tenant_id, erased)
             await records.clear_notes(conn, tenant_id, customer_id)
             await records.leave_waitlist(conn, tenant_id, customer_id)
-            await outbox.bury(conn, CustomerChanged, record_key(tenant_id, customer_id), tenant_id)
+            await outbox.bury(conn, "booking", CustomerChanged, record_key(tenant_id, customer_id), tenant_id)
             await audit.record(conn, tenant_id, "customer.erased", "customer", customer_id)
 
     async def _locked(self, conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer:
@@ -138,7 +138,7 @@ class RecordService:
         except UniqueViolation:
             detail = "There is another customer with this name, address and number."
             raise Conflict(detail) from None
-        await outbox.publish(conn, events.customer_changed(tenant_id, written), time=self._clock())
+        await outbox.publish(conn, "booking", events.customer_changed(tenant_id, written), time=self._clock())
         await trail.customer(conn, tenant_id, action, present, written)
         return written
 

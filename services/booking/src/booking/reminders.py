@@ -57,6 +57,7 @@ async def align(
     await store.add_reminders(conn, tenant_id, appointment.appointment_id, missing)
     await outbox.publish(
         conn,
+        "booking",
         *(
             events.reminder_withdrawn(tenant_id, appointment.appointment_id, item, reason)
             for item in obsolete

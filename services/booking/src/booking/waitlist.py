@@ -161,7 +161,7 @@ async def offer(
         expires_at=made.expires_at,
         occurred_at=now,
     )
-    await outbox.publish(conn, told, time=now, copy_to=tenant)
+    await outbox.publish(conn, "booking", told, time=now, copy_to=tenant)
     reached("booking.waitlist.offered")
     return made
 

@@ -117,7 +117,7 @@ class Closures:
 async def _write(conn: Connection, tenant_id: UUID, present: Holidays, days: Sequence[Holiday]) -> Holidays:
     holidays = await store.update_holidays(conn, tenant_id, days)
     await trail.holidays(conn, tenant_id, present, holidays)
-    await outbox.publish(conn, events.holidays_changed(tenant_id, holidays))
+    await outbox.publish(conn, "business", events.holidays_changed(tenant_id, holidays))
     return holidays
 
 
@@ -127,4 +127,4 @@ async def _write_time_off(
     ordered = tuple(sorted(time_off, key=lambda item: (item.starts_at, item.time_off_id)))
     changed = await store.update_staff(conn, tenant_id, replace(member, time_off=ordered))
     await trail.staff(conn, tenant_id, "staff.changed", member, changed)
-    await outbox.publish(conn, events.staff_changed(tenant_id, changed))
+    await outbox.publish(conn, "business", events.staff_changed(tenant_id, changed))

@@ -22,5 +22,5 @@ class BusinessHooks(TenantHooks):
         if new or await store.rename_profile(conn, tenant_id, tenant.display_name):
             profile = await store.profile(conn, tenant_id)
             if profile is not None:
-                await outbox.publish(conn, events.profile_changed(tenant_id, profile))
+                await outbox.publish(conn, "business", events.profile_changed(tenant_id, profile))
         return StatusDetails()

@@ -59,7 +59,7 @@ class Resources:
                 resource = Resource(resource_id=new_id(), version=1, **given)
                 await store.add_resource(conn, tenant_id, resource)
                 await trail.resource(conn, tenant_id, "resource.added", None, resource)
-                await outbox.publish(conn, events.resource_changed(tenant_id, resource))
+                await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource))
                 return answer(resource)
 
             return await once(conn, tenant_id, key, effect)
@@ -74,7 +74,7 @@ class Resources:
             require_version(version, present.version, "The resource")
             resource = await store.update_resource(conn, tenant_id, replace(present, **fields))
             await trail.resource(conn, tenant_id, "resource.changed", present, resource)
-            await outbox.publish(conn, events.resource_changed(tenant_id, resource))
+            await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource))
             return resource
 
     async def delete(self, tenant_id: UUID, resource_id: UUID) -> None:
@@ -87,4 +87,4 @@ class Resources:
                 raise Conflict(f"{', '.join(names[:5])} needs it. Take it off the service first.")
             resource = await store.delete_resource(conn, tenant_id, resource_id)
             await trail.resource(conn, tenant_id, "resource.removed", resource, None)
-            await outbox.publish(conn, events.resource_changed(tenant_id, resource, deleted=True))
+            await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource, deleted=True))

@@ -37,6 +37,8 @@ from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_in_scope, tenant_to_change
 
+_SOURCE = "business"
+
 
 class BusinessService:
     """What the routes can ask for."""
@@ -64,7 +66,7 @@ class BusinessService:
             present = found(await store.profile(conn, tenant_id, lock=True), "profile")
             require_version(version, present.version, "The profile")
             updated = await store.update_profile(conn, tenant_id, replace(present, **fields))
-            await outbox.publish(conn, events.profile_changed(tenant_id, updated))
+            await outbox.publish(conn, _SOURCE, events.profile_changed(tenant_id, updated))
             await trail.profile(conn, tenant_id, present, updated)
             return tenant, updated
 
@@ -112,7 +114,7 @@ class BusinessService:
                 zone = timezone or tenant.timezone
                 member = StaffMember(new_id(), 1, name, email, zone, tuple(hours), ())
                 await store.add_staff(conn, tenant_id, member)
-                await outbox.publish(conn, events.staff_changed(tenant_id, member))
+                await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
                 await trail.staff(conn, tenant_id, "staff.added", None, member)
                 return answer(member)
 
@@ -159,7 +161,7 @@ class BusinessService:
             present = found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             require_version(version, present.version, "The staff member")
             member = await store.update_staff(conn, tenant_id, change(present))
-            await outbox.publish(conn, events.staff_changed(tenant_id, member))
+            await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member))
             await trail.staff(conn, tenant_id, "staff.changed", present, member)
             return member
 
@@ -171,9 +173,9 @@ class BusinessService:
             for service_id in await store.remove_staff_from_services(conn, tenant_id, staff_id):
                 await store.touch_service(conn, tenant_id, service_id)
                 offer = await _offer(conn, tenant_id, service_id)
-                await outbox.publish(conn, events.service_changed(tenant, offer))
+                await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             member = await store.delete_staff(conn, tenant_id, staff_id)
-            await outbox.publish(conn, events.staff_changed(tenant_id, member, deleted=True))
+            await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member, deleted=True))
             await trail.staff(conn, tenant_id, "staff.removed", member, None)
             await usage.release(conn, tenant_id, "staff", self._clock())
 
@@ -210,7 +212,7 @@ class BusinessService:
                 await usage.consume(conn, tenant, "services", self._clock())
                 offer = ServiceOffer(service_id=new_id(), version=1, **each_once(fields, questions))
                 await store.add_service(conn, tenant_id, offer)
-                await outbox.publish(conn, events.service_changed(tenant, offer))
+                await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
                 await trail.service(conn, tenant_id, "service.added", None, offer)
                 return answer(tenant, offer)
 
@@ -232,7 +234,7 @@ class BusinessService:
             questions = with_question_ids(fields["questions"], before.questions)
             offer = ServiceOffer(service_id=service_id, version=present + 1, **each_once(fields, questions))
             await store.update_service(conn, tenant_id, offer)
-            await outbox.publish(conn, events.service_changed(tenant, offer))
+            await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             await trail.service(conn, tenant_id, "service.changed", before, offer)
             return tenant, offer
 
@@ -243,7 +245,7 @@ class BusinessService:
             present = found(await store.lock_service(conn, tenant_id, service_id), "service")
             offer = replace(await _offer(conn, tenant_id, service_id), version=present + 1)
             await store.delete_service(conn, tenant_id, service_id)
-            await outbox.publish(conn, events.service_changed(tenant, offer, deleted=True))
+            await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer, deleted=True))
             await trail.service(conn, tenant_id, "service.removed", offer, None)
             await usage.release(conn, tenant_id, "services", self._clock())
 
@@ -289,7 +291,7 @@ async def write_policy(
         for pair in sorted(wanted, key=lambda pair: (-pair[0], pair[1]))
     ]
     policy = await store.replace_policy(conn, tenant_id, rules, present.rules)
-    await outbox.publish(conn, events.policy_changed(tenant_id, policy))
+    await outbox.publish(conn, _SOURCE, events.policy_changed(tenant_id, policy))
     return policy
 
 

@@ -352,7 +352,7 @@ async def _tell(
         occurred_at=now,
         **told,
     )
-    await outbox.publish(conn, made, time=now, copy_to=tenant)
+    await outbox.publish(conn, "notification", made, time=now, copy_to=tenant)
 
 
 def _ids(message: Message) -> dict[str, str]:

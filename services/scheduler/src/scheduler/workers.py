@@ -108,7 +108,7 @@ class TimerLoop(Periodic):
         async with self._db.worker() as conn:
             taken = await store.take_due(conn, since, now, self._batch_size)
             events = [event for event in taken.events if event.starts_at > now]
-            await outbox.publish(conn, *events, time=now)
+            await outbox.publish(conn, "scheduler", *events, time=now)
             yield conn, taken
             if taken.events:  # else the other loop has them, whose crash these points are for
                 faults.reached("scheduler.taken")

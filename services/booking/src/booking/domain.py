@@ -62,10 +62,6 @@ class Resource:
     time_off: tuple[tuple[datetime, datetime], ...] = ()
     closed_days: frozenset[date] = frozenset()
 
-    def away(self, begin: datetime, end: datetime) -> bool:
-        """Whether any time off lies between two instants."""
-        return any(starts < end and begin < ends for starts, ends in self.time_off)
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:

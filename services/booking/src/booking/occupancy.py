@@ -1,11 +1,12 @@
 """What lies in the way of an appointment: one resource's busy ranges, sorted, by lane.
 
-Pure; used by booking.availability (what is offered) and booking.choice (what is taken).
+Pure; used by booking.availability and booking.teams (what is offered) and booking.choice (what is taken).
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import accumulate, islice
 from operator import attrgetter
 from uuid import UUID
@@ -20,17 +21,22 @@ class Day:
         """`busy` may be of any time, and is of this resource alone."""
         self.resource = resource
         self._offer = offer
-        self._items = sorted(busy, key=attrgetter("starts", "ends"))
-        self._starts = [item.starts for item in self._items]
+        self.items = sorted(busy, key=attrgetter("starts", "ends"))
+        self._starts = [item.starts for item in self.items]
         # Ends need not be sorted where lanes or lengths differ; their running maximum is.
-        self._reach = list(accumulate((item.ends for item in self._items), max))
+        self._reach = list(accumulate((item.ends for item in self.items), max))
+
+    @cached_property
+    def sessions(self) -> frozenset[UUID]:
+        """Whose they are."""
+        return frozenset(item.session_id for item in self.items)
 
     def taken(self, starts_at: datetime) -> list[Busy]:
         """What overlaps an appointment at `starts_at`, buffers included."""
         begin, end = self._offer.taken(starts_at)
         low = bisect_right(self._reach, begin)
         high = bisect_left(self._starts, end)
-        return [item for item in self._items[low:high] if item.ends > begin]
+        return [item for item in self.items[low:high] if item.ends > begin]
 
     def free(self, starts_at: datetime) -> bool:
         """For an offer that takes one: whether nothing else is there, or a place of its own class is left."""

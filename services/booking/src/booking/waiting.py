@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from booking.availability import Slot, Span
+from booking.availability import Slot
 from booking.domain import Offer
+from booking.hours import Span
 
 MOST_OFFERS = 3
 """So many offers without an answer, and an entry leaves the list."""

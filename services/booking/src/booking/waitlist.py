@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from booking import allocations, catalog, placing, store, waitlist_store
-from booking.availability import Slot, Span
+from booking.availability import Slot
 from booking.domain import Appointment, Customer, Offer
 from booking.errors import HoldExpired, OfferExpired, SlotTaken, WrongAnswers
+from booking.hours import Span
 from booking.placing import BookingRequest, HoldRequest
 from booking.questions import Given
 from booking.waiting import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from booking.availability import Span
+from booking.hours import Span
 from booking.waiting import MOST_OFFERS, Entry, EntryState, Outcome, SlotOffer
 from servicekit.db import Connection
 from servicekit.queries import Queries

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from booking.choice import Options
 from booking.domain import Offer
-from booking.hours import Opening, Schedule
+from booking.hours import Schedule
 from booking.occupancy import Day
 
 
@@ -105,11 +105,10 @@ class _Starts:
     def open(self, schedule: Schedule) -> int:
         """Those at which its hours and its time off allow an appointment."""
         found, duration = 0, self._offer.duration
-        following: Iterable[Opening | None] = [*schedule.openings[1:], None]
-        for opening, next_one in zip(schedule.openings, following, strict=True):
-            closes = opening.closes if next_one is None else min(opening.closes, next_one.opens)
-            low, high = bisect_left(self._starts, opening.opens), bisect_left(self._starts, closes)
-            found |= self._between(low, min(high, bisect_right(self._starts, opening.until - duration)))
+        for opening in schedule.openings:
+            closes = bisect_left(self._starts, opening.closes)
+            last = bisect_right(self._starts, opening.until - duration)
+            found |= self._between(bisect_left(self._starts, opening.opens), min(closes, last))
         for begins, ends in schedule.time_off:
             found &= ~self._between(
                 bisect_right(self._starts, begins - duration), bisect_left(self._starts, ends)

@@ -4,6 +4,7 @@ The worker's code runs in the test, at times of the test's own; that the process
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -257,6 +258,45 @@ async def test_a_calendar_that_fails_keeps_what_it_said_and_says_since_when(
     await importer.turn(shop)
     mended = seen(world, shop)
     assert (mended["fault"], mended["failing_since"], mended["busy_times"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+async def test_a_tag_that_is_no_text_is_not_kept(world: World, importer: Importer, name: str) -> None:
+    """A byte beyond ASCII is legal there, and none that the database takes: it must not end the process."""
+    body = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        tag = name.encode() + b': "caf\xe9"'
+        writer.write(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (tag, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    shop = await world.shop()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        put(world, shop, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await importer.turn(shop)
+    now = seen(world, shop)
+    assert (now["fault"], now["last_success_at"]) == (None, now["last_fetch_at"])
+
+
+async def test_a_fault_of_ours_is_that_calendars_alone(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nowhere/python")
+        await importer.turn(shop)
+    broken = seen(world, shop)
+    assert (broken["fault"], broken["last_success_at"]) == (
+        "could not be taken over, by a fault of ours",
+        None,
+    )
+    importer.now += QUARTER
+    await importer.turn(shop)
+    assert (seen(world, shop)["fault"], seen(world, shop)["busy_times"]) == (None, 1)
 
 
 async def test_what_has_not_changed_is_not_sent_again_until_the_next_day(

@@ -13,12 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from booking import allocations, busy_calendars, waitlist_store
 from booking.busy_calendars import Due, Span
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
+from servicekit.errors import Unavailable
 from servicekit.ical import appointment_of
 from servicekit.outbound import OutboundAnswer, OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.tenants import takes_events
@@ -53,27 +55,36 @@ class BusyImport:
             return await busy_calendars.claim(conn, now, now + EVERY, AT_ONCE)
 
     async def fetch(self, due: Due) -> None:
-        """Fetches one calendar and notes what came of it."""
+        """Fetches one calendar and notes what came of it; what a stranger sends ends nobody else's.
+
+        Raises psycopg.Error and Unavailable where it is the database that fails.
+        """
         try:
-            answer = await self._outbound.request(
-                "GET",
-                due.url,
-                headers=self._conditions(due),
-                seconds=FETCH_SECONDS,
-                max_bytes=MAX_BYTES,
-                redirects=_REDIRECTS,
-            )
-            if answer.status == 304:
-                await self._write_unchanged(due)
-                return
-            if answer.status != 200:
-                raise OutboundFailed(f"answers with status {answer.status}")
-            await self._take_over(due, answer)
+            await self._bring(due)
         except (OutboundFailed, OutboundRefused) as error:
             log.info("a busy calendar failed", resource_id=str(due.resource_id), fault=str(error))
-            async with self._db.tenant(due.tenant_id) as conn:
-                if await takes_events(conn, due.tenant_id):
-                    await busy_calendars.failed(conn, due, str(error), self._clock())
+            await self._write_fault(due, str(error))
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
+            raise
+        except Exception as error:
+            log.error("a busy calendar was given up", resource_id=str(due.resource_id), exc_info=error)
+            await self._write_fault(due, "could not be taken over, by a fault of ours")
+
+    async def _bring(self, due: Due) -> None:
+        answer = await self._outbound.request(
+            "GET",
+            due.url,
+            headers=self._conditions(due),
+            seconds=FETCH_SECONDS,
+            max_bytes=MAX_BYTES,
+            redirects=_REDIRECTS,
+        )
+        if answer.status == 304:
+            await self._write_unchanged(due)
+        elif answer.status == 200:
+            await self._take_over(due, answer)
+        else:
+            raise OutboundFailed(f"answers with status {answer.status}")
 
     def _conditions(self, due: Due) -> dict[str, str]:
         """None once a day: repeating events have to be followed further, though nothing has changed."""
@@ -86,6 +97,11 @@ class BusyImport:
         async with self._db.tenant(due.tenant_id) as conn:
             if await takes_events(conn, due.tenant_id):
                 await busy_calendars.unchanged(conn, due, self._clock())
+
+    async def _write_fault(self, due: Due, fault: str) -> None:
+        async with self._db.tenant(due.tenant_id) as conn:
+            if await takes_events(conn, due.tenant_id):
+                await busy_calendars.failed(conn, due, fault, self._clock())
 
     async def _take_over(self, due: Due, answer: OutboundAnswer) -> None:
         now = self._clock()
@@ -169,5 +185,8 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def _tag(answer: OutboundAnswer, name: str) -> str | None:
+    """None also for one beyond ASCII (RFC 9110, 5.5): its bytes may be no text that the database could keep."""
     value = answer.headers.get(name)
-    return value if value is not None and len(value) <= _MAX_TAG else None
+    if value is None or len(value) > _MAX_TAG or not (value.isascii() and value.isprintable()):
+        return None
+    return value

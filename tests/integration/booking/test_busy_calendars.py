@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from booking.busy_import import MAX_BYTES, BusyImport
+from booking import busy_import
+from booking.busy_import import MAX_BYTES, BusyImport, read_apart
 from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish
 from servicekit.db import Database
 from servicekit.outbound import OutboundClient, OutboundSettings
@@ -297,6 +298,35 @@ async def test_a_fault_of_ours_is_that_calendars_alone(
     importer.now += QUARTER
     await importer.turn(shop)
     assert (seen(world, shop)["fault"], seen(world, shop)["busy_times"]) == (None, 1)
+
+
+async def test_calendars_are_read_one_at_a_time(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reader may take so much memory that a pod has it once."""
+    shop = await world.shop(staff=3)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    for staff_id in shop.staff:
+        world.call("PUT", f"/v1/busy-calendars/{staff_id}", shop, json={"url": server.url})
+    running: list[int] = []
+    most = 0
+
+    async def counted(*asked: Any) -> Any:
+        nonlocal most
+        running.append(1)
+        most = max(most, len(running))
+        try:
+            return await read_apart(*asked)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(busy_import, "read_apart", counted)
+    work = BusyImport(importer.db, importer.outbound, clock=lambda: importer.now)
+    due = []
+    while claimed := await work.claim():
+        due += [item for item in claimed if item.tenant_id == shop.tenant.tenant_id]
+    await asyncio.gather(*map(work.fetch, due))
+    assert (len(due), most) == (3, 1)
 
 
 async def test_what_has_not_changed_is_not_sent_again_until_the_next_day(

@@ -1,6 +1,8 @@
 """Which times a calendar from elsewhere takes, and that no calendar takes the reader's."""
 
 import itertools
+import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booking import busy_import
 from booking.busy_import import merged, read_apart
 from booking.busy_reader import MOST, UnreadableError, busy_times
+from servicekit.ids import new_id
 from servicekit.outbound import OutboundFailed
 
 LISBON = ZoneInfo("Europe/Lisbon")
@@ -153,6 +157,33 @@ async def test_a_rule_without_end_is_given_up(rule: str) -> None:
     content = calendar(*(f"UID:{number}\n{event}" for number in range(20)))
     with pytest.raises(OutboundFailed, match=r"too long|cannot be read"):
         await read_apart(content, "Europe/Lisbon", BEGIN, END)
+
+
+async def test_only_our_own_appointments_are_told_by_name() -> None:
+    """A UID of a stranger's choice, once for each time, would be as much memory as they like."""
+    own = new_id()
+    content = calendar(
+        f"UID:{'u' * 2_000}\nDTSTART:20260301T000000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY",
+        f"UID:{own}@slotwright\nDTSTART:20260310T093000Z\nDURATION:PT15M",
+    )
+    at = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
+    found = await read_apart(content, "Europe/Lisbon", BEGIN, END)
+    assert [item for item in found if item[0] is not None] == [(own, at, at + timedelta(minutes=15))]
+    assert len(found) == 1 + 61 * 24
+
+
+@pytest.mark.parametrize("times", [1, 400])
+async def test_a_reader_that_tells_too_much_is_ended(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy_import, "MAX_READ", 10_000)
+    event = f"UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY;COUNT={times}"
+    with pytest.raises(OutboundFailed, match="more than can be read") if times > 1 else nullcontext():
+        assert len(await read_apart(calendar(event), "Europe/Lisbon", BEGIN, END)) == times
+
+
+def test_as_many_times_as_there_may_be_can_be_told() -> None:
+    """Each with an appointment of ours and the longest instants: seconds of the year 1."""
+    longest = [str(new_id()), *[datetime(1, 1, 1, 12, tzinfo=UTC).timestamp()] * 2]
+    assert len(json.dumps([longest] * MOST)) < busy_import.MAX_READ
 
 
 async def test_what_is_wrong_comes_back_as_a_sentence() -> None:

@@ -8,7 +8,9 @@ process of its own. One that fails keeps what it last said, and the fault is the
 import asyncio
 import json
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,10 +20,10 @@ import structlog
 
 from booking import allocations, busy_calendars, waitlist_store
 from booking.busy_calendars import Due, Span
+from booking.busy_reader import Taken
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Unavailable
-from servicekit.ical import appointment_of
 from servicekit.outbound import OutboundAnswer, OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.tenants import takes_events
 
@@ -32,12 +34,15 @@ AT_ONCE = 4
 MAX_BYTES = 2 * 1024 * 1024
 FETCH_SECONDS = 10
 READ_SECONDS = 10
+MAX_READ = 2 * 1024 * 1024
+"""What the reader tells, in bytes: its MOST times need less."""
 _REDIRECTS = 3
 _BACK = timedelta(days=1)
 _HORIZON = timedelta(days=731)
 """As far as staff can book ahead."""
 _FOLLOW_AGAIN = timedelta(days=1)
 _MAX_TAG = 500
+_CHUNK = 64 * 1024
 
 
 class BusyImport:
@@ -47,6 +52,8 @@ class BusyImport:
         self._db = db
         self._outbound = outbound
         self._clock = clock
+        # A reader may take more than half of what a pod has; the usual one is done within half a second.
+        self._reading = asyncio.Lock()
 
     async def claim(self) -> list[Due]:
         """Some calendars whose time has come, AT_ONCE at most, for this process to fetch."""
@@ -109,7 +116,8 @@ class BusyImport:
             found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
         if not found:
             raise OutboundFailed("is of a staff member who is gone")
-        taken = await read_apart(answer.body, found[0].timezone, now - _BACK, now + _HORIZON)
+        async with self._reading:
+            taken = await read_apart(answer.body, found[0].timezone, now - _BACK, now + _HORIZON)
         tags = {name: _tag(answer, name) for name in ("ETag", "Last-Modified")}
         due = replace(due, etag=tags["ETag"], last_modified=tags["Last-Modified"])
         async with self._db.tenant(due.tenant_id) as conn:
@@ -123,10 +131,8 @@ class BusyImport:
         log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
 
 
-async def read_apart(
-    content: bytes, zone: str, begin: datetime, end: datetime
-) -> list[tuple[str, datetime, datetime]]:
-    """What booking.busy_reader reads, in its own process and no longer than READ_SECONDS. Raises OutboundFailed."""
+async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) -> list[Taken]:
+    """What booking.busy_reader reads, in a process that has READ_SECONDS and MAX_READ. Raises OutboundFailed."""
     bounds = [str(int(moment.timestamp())) for moment in (begin, end)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -142,7 +148,7 @@ async def read_apart(
     )
     try:
         async with asyncio.timeout(READ_SECONDS):
-            out, err = await process.communicate(content)
+            out, err = await _communicate(process, content)
     except TimeoutError:
         raise OutboundFailed("takes too long to be read") from None
     finally:
@@ -150,10 +156,7 @@ async def read_apart(
             process.kill()
             await process.wait()
     if process.returncode == 0:
-        return [
-            (uid, datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(until, UTC))
-            for uid, start, until in json.loads(out)
-        ]
+        return await asyncio.to_thread(_parsed, out)
     said = (err.decode(errors="replace").strip().splitlines() or [""])[-1]
     if process.returncode == 2:
         raise OutboundFailed(said)
@@ -163,14 +166,48 @@ async def read_apart(
     raise OutboundFailed("takes too long to be read")
 
 
-async def _of_others(
-    conn: Connection, tenant_id: UUID, taken: Sequence[tuple[str, datetime, datetime]]
-) -> list[Span]:
+async def _communicate(process: Process, content: bytes) -> tuple[bytes, bytes]:
+    """As the process's own method, but it is killed when it tells more than MAX_READ."""
+    _, out, err = await asyncio.gather(
+        _feed(process.stdin, content), _told(process, process.stdout), _told(process, process.stderr)
+    )
+    await process.wait()
+    if max(len(out), len(err)) > MAX_READ:
+        raise OutboundFailed("holds more than can be read")
+    return out, err
+
+
+async def _feed(stream: asyncio.StreamWriter | None, content: bytes) -> None:
+    assert stream is not None  # noqa: S101 - a pipe
+    with suppress(BrokenPipeError, ConnectionResetError):  # it ended before it had read everything
+        stream.write(content)
+        await stream.drain()
+    stream.close()
+
+
+async def _told(process: Process, stream: asyncio.StreamReader | None) -> bytes:
+    assert stream is not None  # noqa: S101 - a pipe
+    told = bytearray()
+    while chunk := await stream.read(_CHUNK):
+        told += chunk
+        if len(told) > MAX_READ:
+            process.kill()
+            await stream.read()  # what is under way; a pipe that is not read to its end stays open
+    return bytes(told)
+
+
+def _parsed(told: bytes) -> list[Taken]:
+    return [
+        (own and UUID(own), datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(until, UTC))
+        for own, start, until in json.loads(told)
+    ]
+
+
+async def _of_others(conn: Connection, tenant_id: UUID, taken: Sequence[Taken]) -> list[Span]:
     """Without our own appointments: their time is taken already, and stays so no longer than they do."""
-    ours = {uid: appointment_of(uid) for uid, _, _ in taken}
-    ids = [appointment_id for appointment_id in ours.values() if appointment_id is not None]
-    own = await busy_calendars.own_appointments(conn, tenant_id, ids) if ids else set()
-    return [(start, end) for uid, start, end in taken if ours[uid] not in own]
+    ids = {appointment_id for appointment_id, _, _ in taken if appointment_id is not None}
+    own = await busy_calendars.own_appointments(conn, tenant_id, list(ids)) if ids else set()
+    return [(start, end) for appointment_id, start, end in taken if appointment_id not in own]
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:

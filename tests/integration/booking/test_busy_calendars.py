@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from psycopg.types.range import Range
 
 from booking import busy_import
 from booking.busy_import import MAX_BYTES, BusyImport, read_apart
+from integration.booking import waiting
 from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish
 from servicekit.db import Database
 from servicekit.outbound import OutboundClient, OutboundSettings
@@ -427,6 +429,62 @@ async def test_a_withdrawn_calendar_gives_its_times_back(
     assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
     importer.now += QUARTER
     assert await importer.turn(shop) == 0
+
+
+async def test_what_a_calendar_gives_back_is_offered_to_who_waits(
+    world: World, server: Server, importer: Importer
+) -> None:
+    """By an event that is gone, by another address, by the calendar's withdrawal."""
+    noon = tomorrow_noon()
+    hour = (noon, noon + timedelta(hours=1))
+    for gives_back in ("gone", "readdressed", "withdrawn"):
+        shop = await world.shop()
+        put(world, shop, server.url)
+        server.busy(hour)
+        importer.now += QUARTER
+        await importer.turn(shop)
+        entry = waiting.join(world, shop)
+        await world.turn()
+        assert waiting.seen(world, entry)["state"] == "waiting"
+        if gives_back == "gone":
+            server.busy()
+            importer.now += QUARTER
+            await importer.turn(shop)
+        elif gives_back == "readdressed":
+            put(world, shop, f"{server.url}?other")
+        else:
+            world.call("DELETE", path_of(shop), shop)
+        await world.turn()
+        assert waiting.seen(world, entry)["state"] == "offered", gives_back
+
+
+async def test_who_waits_hears_only_of_what_has_become_free(
+    world: World, server: Server, importer: Importer
+) -> None:
+    """A calendar that comes anew each time (it has no tag) does not have the whole line looked at each time."""
+    shop = await world.shop()
+    put(world, shop, server.url)
+    noon = tomorrow_noon()
+    first, second = ((noon + timedelta(days=day), noon + timedelta(days=day, hours=1)) for day in (0, 1))
+    server.busy(first, second)
+    await importer.turn(shop)
+    waiting.join(world, shop)
+    heard = "SELECT during FROM freed_time WHERE tenant_id = %s"
+    kept = "SELECT busy_id FROM external_busy WHERE tenant_id = %s ORDER BY begins_at"
+    before = world.rows(kept, shop.tenant.tenant_id)
+    server.body += b"\r\n"
+    importer.now += QUARTER
+    await importer.turn(shop)
+    assert len(server.asked) == 2
+    assert world.rows(kept, shop.tenant.tenant_id) == before
+    assert world.rows(heard, shop.tenant.tenant_id) == []
+    later = (second[0] + timedelta(days=1), second[1] + timedelta(days=1))
+    server.busy(first, later)
+    importer.now += QUARTER
+    await importer.turn(shop)
+    after = world.rows(kept, shop.tenant.tenant_id)
+    assert (after[0], len(after)) == (before[0], 2)
+    assert [row["during"] for row in world.rows(heard, shop.tenant.tenant_id)] == [Range(*second)]
 
 
 async def test_a_calendar_is_the_owners_and_the_businesss_own(

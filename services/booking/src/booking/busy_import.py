@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from booking import allocations, busy_calendars, waitlist_store
+from booking import allocations, busy_calendars
 from booking.busy_calendars import Due, Span
 from booking.busy_reader import Taken
 from servicekit.clock import Clock, utc_now
@@ -127,7 +127,6 @@ class BusyImport:
             await allocations.lock(conn, due.tenant_id, [due.resource_id])
             times = merged(await _of_others(conn, due.tenant_id, taken))
             await busy_calendars.replace_times(conn, due, times, now)
-            await waitlist_store.anything_free(conn, due.tenant_id)
         log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
 
 

@@ -20,7 +20,7 @@ from psycopg.types.range import Range
 from booking import busy_import
 from booking.busy_import import MAX_BYTES, BusyImport, read_apart
 from integration.booking import waiting
-from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish
+from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
 from servicekit.db import Database
 from servicekit.outbound import OutboundClient, OutboundSettings
 from support.broker import Broker
@@ -429,6 +429,24 @@ async def test_a_withdrawn_calendar_gives_its_times_back(
     assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
     importer.now += QUARTER
     assert await importer.turn(shop) == 0
+
+
+async def test_who_is_gone_has_no_calendar_fetched(world: World, server: Server, importer: Importer) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    await importer.turn(shop)
+    gone = works_all_day(shop.tenant.tenant_id, shop.staff[0]).model_copy(
+        update={"version": 2, "deleted": True}
+    )
+    await world.tell(shop, gone)
+    importer.now += QUARTER
+    assert await importer.turn(shop) == 1
+    assert len(server.asked) == 1
+    importer.now += QUARTER
+    assert await importer.turn(shop) == 0
+    assert world.call("GET", path_of(shop), shop).status_code == 404
+    assert world.rows("SELECT 1 FROM external_busy WHERE tenant_id = %s", shop.tenant.tenant_id) == []
 
 
 async def test_what_a_calendar_gives_back_is_offered_to_who_waits(

@@ -78,6 +78,9 @@ class BusyImport:
             await self._write_fault(due, "could not be taken over, by a fault of ours")
 
     async def _bring(self, due: Due) -> None:
+        zone = await self._zone(due)
+        if zone is None:
+            return
         answer = await self._outbound.request(
             "GET",
             due.url,
@@ -89,9 +92,21 @@ class BusyImport:
         if answer.status == 304:
             await self._write_unchanged(due)
         elif answer.status == 200:
-            await self._take_over(due, answer)
+            await self._take_over(due, answer, zone)
         else:
             raise OutboundFailed(f"answers with status {answer.status}")
+
+    async def _zone(self, due: Due) -> str | None:
+        """Where the staff member works. None when they are gone, then their calendar is too, or their business."""
+        async with self._db.tenant(due.tenant_id) as conn:
+            if not await takes_events(conn, due.tenant_id):
+                return None
+            found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
+            if not found:
+                await busy_calendars.delete(conn, due.tenant_id, due.resource_id, self._clock())
+                log.info("a busy calendar's staff member is gone", resource_id=str(due.resource_id))
+                return None
+        return found[0].timezone
 
     def _conditions(self, due: Due) -> dict[str, str]:
         """None once a day: repeating events have to be followed further, though nothing has changed."""
@@ -110,14 +125,10 @@ class BusyImport:
             if await takes_events(conn, due.tenant_id):
                 await busy_calendars.failed(conn, due, fault, self._clock())
 
-    async def _take_over(self, due: Due, answer: OutboundAnswer) -> None:
+    async def _take_over(self, due: Due, answer: OutboundAnswer, zone: str) -> None:
         now = self._clock()
-        async with self._db.tenant(due.tenant_id) as conn:
-            found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
-        if not found:
-            raise OutboundFailed("is of a staff member who is gone")
         async with self._reading:
-            taken = await read_apart(answer.body, found[0].timezone, now - _BACK, now + _HORIZON)
+            taken = await read_apart(answer.body, zone, now - _BACK, now + _HORIZON)
         tags = {name: _tag(answer, name) for name in ("ETag", "Last-Modified")}
         due = replace(due, etag=tags["ETag"], last_modified=tags["Last-Modified"])
         async with self._db.tenant(due.tenant_id) as conn:

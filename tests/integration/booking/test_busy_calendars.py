@@ -18,10 +18,12 @@ from aiohttp.test_utils import TestServer
 from psycopg.types.range import Range
 
 from booking import busy_import
-from booking.busy_import import MAX_BYTES, BusyImport, read_apart
+from booking.busy_import import AT_ONCE, MAX_BYTES, BusyImport, read_apart
+from booking.workers import BusyCalendarFetcher
 from integration.booking import waiting
 from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
 from servicekit.db import Database
+from servicekit.health import Heartbeat
 from servicekit.outbound import OutboundClient, OutboundSettings
 from support.broker import Broker
 from support.databases import Databases
@@ -40,15 +42,21 @@ def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @dataclass
 class Server:
-    """Serves one calendar; `status` and `body` are what it answers, `asked` the requests' headers."""
+    """Serves one calendar; `status` and `body` are what it answers, `asked` the requests' headers.
+
+    Who asks for `?silent` waits until it `speaks`.
+    """
 
     url: str = ""
     status: int = 200
     body: bytes = b""
     asked: list[dict[str, str]] = field(default_factory=list)
+    speaks: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.headers))
+        if "silent" in request.query:
+            await self.speaks.wait()
         tag = f'"{hash(self.body)}"'
         if self.status == 200 and request.headers.get("If-None-Match") == tag:
             return web.Response(status=304)
@@ -519,6 +527,52 @@ async def test_a_calendar_is_the_owners_and_the_businesss_own(
         assert world.call(method, path_of(theirs), json=body).status_code == 401
     assert seen(world, theirs)["busy_times"] == 1
     assert world.post(ours, wish(ours, tomorrow_noon())).status_code == 201
+
+
+async def test_one_that_fails_is_fetched_less_and_less_often(
+    world: World, server: Server, importer: Importer
+) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    server.status = 500
+    asked = []
+    for quarter in range(1, 82):
+        if quarter == 65:
+            server.status = 200
+        if await importer.turn(shop):
+            asked.append(quarter)
+        importer.now += QUARTER
+    assert asked[:9] == [1, 2, 3, 5, 9, 17, 33, 49, 65]
+    assert asked[9:] == list(range(66, 82))
+    assert seen(world, shop)["fault"] is None
+
+
+async def test_those_that_do_not_answer_keep_no_other_waiting(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(busy_import, "_FETCH_SECONDS", 600)
+    silent, quick = await world.shop(staff=AT_ONCE - 1), await world.shop(staff=4)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    for shop, address in ((silent, f"{server.url}?silent"), (quick, server.url)):
+        for staff_id in shop.staff:
+            world.call("PUT", f"/v1/busy-calendars/{staff_id}", shop, json={"url": address})
+    fetched = "SELECT 1 FROM busy_calendar WHERE tenant_id = %s AND last_fetch_at IS NOT NULL"
+
+    def quick_are_fetched() -> bool:
+        return len(world.rows(fetched, quick.tenant.tenant_id)) == len(quick.staff)
+
+    loop = BusyCalendarFetcher(BusyImport(importer.db, importer.outbound))
+    stop = asyncio.Event()
+    running = asyncio.create_task(loop.run(stop, Heartbeat(loop.name, limit=60)))
+    try:
+        await asyncio.to_thread(until, quick_are_fetched, "the quick ones are fetched")
+        assert world.rows(fetched, silent.tenant.tenant_id) == []
+    finally:
+        stop.set()
+        server.speaks.set()
+        await running
+    assert len(world.rows(fetched, silent.tenant.tenant_id)) == len(silent.staff)
 
 
 async def test_two_processes_do_not_fetch_the_same_calendar(world: World, importer: Importer) -> None:

@@ -33,7 +33,8 @@ RETURNING tenant_id, resource_id, url, etag, last_modified, expanded_at
 -- name: failed
 -- Nothing when the address has been changed meanwhile.
 UPDATE busy_calendar SET last_fetch_at = %(now)s, fault = %(fault)s,
-    failing_since = coalesce(failing_since, %(now)s)
+    failing_since = coalesce(failing_since, %(now)s),
+    next_fetch_at = %(now)s + least(greatest(%(now)s - failing_since, %(soonest)s), %(latest)s)
 WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
 
 -- name: unchanged

@@ -5,7 +5,7 @@ Called by booking.busy_service and booking.busy_import. What is busy is read in 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from servicekit.db import Connection, affected
@@ -69,9 +69,15 @@ async def claim(conn: Connection, now: datetime, until: datetime, limit: int) ->
     return [Due(**row) for row in await rows.fetchall()]
 
 
-async def failed(conn: Connection, due: Due, fault: str, now: datetime) -> None:
-    """Notes why there is nothing new; what was there stays."""
-    await conn.execute(_SQL.failed, asdict(due) | {"fault": fault, "now": now})
+async def failed(
+    conn: Connection, due: Due, fault: str, now: datetime, *, again: tuple[timedelta, timedelta]
+) -> None:
+    """Notes why there is nothing new; what was there stays.
+
+    It is due again when as much time has gone by as it has failed for; `again` is the least and the most of that.
+    """
+    values = {"fault": fault, "now": now, "soonest": again[0], "latest": again[1]}
+    await conn.execute(_SQL.failed, asdict(due) | values)
 
 
 async def unchanged(conn: Connection, due: Due, now: datetime) -> None:

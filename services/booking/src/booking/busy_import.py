@@ -2,7 +2,8 @@
 
 Called by the worker. Every calendar is fetched each quarter of an hour, by a conditional request. Its server and
 what it sends are strangers': servicekit.outbound decides what may be called, and booking.busy_reader reads in a
-process of its own. One that fails keeps what it last said, and the fault is there for its business to see.
+process of its own. One that fails keeps what it last said, and the fault is there for its business to see; it is
+fetched again when as much time has gone by as it has failed for, so that those that fail for good cost little.
 """
 
 import asyncio
@@ -30,10 +31,12 @@ from servicekit.tenants import takes_events
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=15)
-AT_ONCE = 4
+AT_ONCE = 8
+_FAILING_EVERY = timedelta(hours=4)
+"""At the latest: so often is one fetched that has failed for long."""
 MAX_BYTES = 2 * 1024 * 1024
-FETCH_SECONDS = 10
-READ_SECONDS = 10
+_FETCH_SECONDS = 10
+_READ_SECONDS = 10
 MAX_READ = 2 * 1024 * 1024
 """What the reader tells, in bytes: its MOST times need less."""
 _REDIRECTS = 3
@@ -55,11 +58,11 @@ class BusyImport:
         # A reader may take more than half of what a pod has; the usual one is done within half a second.
         self._reading = asyncio.Lock()
 
-    async def claim(self) -> list[Due]:
-        """Some calendars whose time has come, AT_ONCE at most, for this process to fetch."""
+    async def claim(self, limit: int = AT_ONCE) -> list[Due]:
+        """Some calendars whose time has come, so many at most, for this process to fetch."""
         now = self._clock()
         async with self._db.worker() as conn:
-            return await busy_calendars.claim(conn, now, now + EVERY, AT_ONCE)
+            return await busy_calendars.claim(conn, now, now + EVERY, limit)
 
     async def fetch(self, due: Due) -> None:
         """Fetches one calendar and notes what came of it; what a stranger sends ends nobody else's.
@@ -85,7 +88,7 @@ class BusyImport:
             "GET",
             due.url,
             headers=self._conditions(due),
-            seconds=FETCH_SECONDS,
+            seconds=_FETCH_SECONDS,
             max_bytes=MAX_BYTES,
             redirects=_REDIRECTS,
         )
@@ -123,7 +126,8 @@ class BusyImport:
     async def _write_fault(self, due: Due, fault: str) -> None:
         async with self._db.tenant(due.tenant_id) as conn:
             if await takes_events(conn, due.tenant_id):
-                await busy_calendars.failed(conn, due, fault, self._clock())
+                again = (EVERY, _FAILING_EVERY)
+                await busy_calendars.failed(conn, due, fault, self._clock(), again=again)
 
     async def _take_over(self, due: Due, answer: OutboundAnswer, zone: str) -> None:
         now = self._clock()
@@ -142,7 +146,7 @@ class BusyImport:
 
 
 async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) -> list[Taken]:
-    """What booking.busy_reader reads, in a process that has READ_SECONDS and MAX_READ. Raises OutboundFailed."""
+    """What booking.busy_reader reads, in a process that has _READ_SECONDS and MAX_READ. Raises OutboundFailed."""
     bounds = [str(int(moment.timestamp())) for moment in (begin, end)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -157,7 +161,7 @@ async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) 
         env={},  # as much as a reader of strangers' calendars needs to know
     )
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(_READ_SECONDS):
             out, err = await _communicate(process, content)
     except TimeoutError:
         raise OutboundFailed("takes too long to be read") from None

@@ -107,6 +107,16 @@ def test_exceptions_and_additions_count() -> None:
     assert taken(event) == ["03-10T09:00/03-10T10:00", "03-13T09:00/03-13T10:00", "03-20T15:00/03-20T16:00"]
 
 
+def test_a_period_that_is_added_has_its_own_length() -> None:
+    """Also where the rule begins one at the same time; an exception takes it out as any other."""
+    event = (
+        "UID:a\nDTSTART;TZID=Europe/Lisbon:20260310T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=2"
+        "\nRDATE;TZID=Europe/Lisbon;VALUE=PERIOD:20260311T090000/PT3H,20260420T150000/20260420T150500"
+        "\nRDATE;VALUE=PERIOD:20260422T150000Z/PT4H\nEXDATE:20260422T150000Z"
+    )
+    assert taken(event) == ["03-10T09:00/03-10T10:00", "03-11T09:00/03-11T12:00", "04-20T14:00/04-20T14:05"]
+
+
 def test_one_occurrence_that_was_moved_or_cancelled_is_not_where_the_rule_has_it() -> None:
     series = "UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3"
     moved = "UID:a\nRECURRENCE-ID:20260311T090000Z\nDTSTART:20260311T170000Z\nDURATION:PT2H"

@@ -76,8 +76,7 @@ def _of_series(
         if not _takes_time(event):
             continue
         alone = "RECURRENCE-ID" in event
-        for start in _starts(event, zone, end, repeats=not alone):
-            until = _end(event, start, zone)
+        for start, until in _occurrences(event, zone, end, repeats=not alone):
             if begin < until and start < until and start < end and (alone or start not in moved):
                 yield start, until
 
@@ -103,27 +102,41 @@ def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
     return start + length if timed else _instant(_wall(start, zone) + length, zone)
 
 
-def _starts(event: Event, zone: tzinfo, end: datetime, *, repeats: bool) -> Iterator[datetime]:
-    """Instants at which it begins, up to `end`; rules are followed in the wall time of the event's zone."""
+def _occurrences(
+    event: Event, zone: tzinfo, end: datetime, *, repeats: bool
+) -> Iterator[tuple[datetime, datetime]]:
+    """When it begins, up to `end`, and ends; rules are followed in the wall time of the event's zone."""
     first = event["DTSTART"].dt
     if not repeats:
-        yield _instant(first, zone)
+        start = _instant(first, zone)
+        yield start, _end(event, start, zone)
         return
     own = first.tzinfo if isinstance(first, datetime) and first.tzinfo is not None else zone
     left_out = {_instant(item.dt, zone) for item in _dates(event, "EXDATE")}
-    seen: set[datetime] = set()
+    lasting = dict(_periods(event, own))
+    yield from ((start, until) for start, until in lasting.items() if start not in left_out)
+    seen = left_out | lasting.keys()
     for local in _locals(event, _wall(first, own), own, end):
         start = local.replace(tzinfo=own).astimezone(UTC)
-        if start not in left_out and start not in seen:
+        if start not in seen:
             seen.add(start)
-            yield start
+            yield start, _end(event, start, zone)
+
+
+def _periods(event: Event, own: tzinfo) -> Iterator[tuple[datetime, datetime]]:
+    """Occurrences that have a length of their own, whatever a rule says of their start (RFC 5545, 3.8.5.2)."""
+    for item in _dates(event, "RDATE"):
+        if isinstance(item.dt, tuple):
+            begin, last = item.dt
+            start = _instant(begin, own)
+            yield start, start + last if isinstance(last, timedelta) else _instant(last, own)
 
 
 def _locals(event: Event, first: datetime, own: tzinfo, end: datetime) -> Iterator[datetime]:
     yield first
     for item in _dates(event, "RDATE"):
-        value = item.dt[0] if isinstance(item.dt, tuple) else item.dt
-        yield _wall(value, own)
+        if not isinstance(item.dt, tuple):
+            yield _wall(item.dt, own)
     last = _wall(end, own) + _DAY
     for rule in _listed(event, "RRULE"):
         until = _until(rule, own)

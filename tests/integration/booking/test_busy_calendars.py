@@ -4,6 +4,7 @@ The worker's code runs in the test, at times of the test's own; that the process
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from psycopg.types.range import Range
 
-from booking.busy_import import MAX_BYTES, BusyImport
-from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish
+from booking import busy_import
+from booking.busy_import import AT_ONCE, MAX_BYTES, BusyImport, read_apart
+from booking.workers import BusyCalendarFetcher
+from integration.booking import waiting
+from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
 from servicekit.db import Database
+from servicekit.health import Heartbeat
 from servicekit.outbound import OutboundClient, OutboundSettings
 from support.broker import Broker
 from support.databases import Databases
@@ -36,15 +42,21 @@ def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @dataclass
 class Server:
-    """Serves one calendar; `status` and `body` are what it answers, `asked` the requests' headers."""
+    """Serves one calendar; `status` and `body` are what it answers, `asked` the requests' headers.
+
+    Who asks for `?silent` waits until it `speaks`.
+    """
 
     url: str = ""
     status: int = 200
     body: bytes = b""
     asked: list[dict[str, str]] = field(default_factory=list)
+    speaks: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.headers))
+        if "silent" in request.query:
+            await self.speaks.wait()
         tag = f'"{hash(self.body)}"'
         if self.status == 200 and request.headers.get("If-None-Match") == tag:
             return web.Response(status=304)
@@ -259,6 +271,74 @@ async def test_a_calendar_that_fails_keeps_what_it_said_and_says_since_when(
     assert (mended["fault"], mended["failing_since"], mended["busy_times"]) == (None, None, 0)
 
 
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+async def test_a_tag_that_is_no_text_is_not_kept(world: World, importer: Importer, name: str) -> None:
+    """A byte beyond ASCII is legal there, and none that the database takes: it must not end the process."""
+    body = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        tag = name.encode() + b': "caf\xe9"'
+        writer.write(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (tag, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    shop = await world.shop()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        put(world, shop, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await importer.turn(shop)
+    now = seen(world, shop)
+    assert (now["fault"], now["last_success_at"]) == (None, now["last_fetch_at"])
+
+
+async def test_a_fault_of_ours_is_that_calendars_alone(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nowhere/python")
+        await importer.turn(shop)
+    broken = seen(world, shop)
+    assert (broken["fault"], broken["last_success_at"]) == (
+        "could not be taken over, by a fault of ours",
+        None,
+    )
+    importer.now += QUARTER
+    await importer.turn(shop)
+    assert (seen(world, shop)["fault"], seen(world, shop)["busy_times"]) == (None, 1)
+
+
+async def test_calendars_are_read_one_at_a_time(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reader may take so much memory that a pod has it once."""
+    shop = await world.shop(staff=3)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    for staff_id in shop.staff:
+        world.call("PUT", f"/v1/busy-calendars/{staff_id}", shop, json={"url": server.url})
+    running: list[int] = []
+    most = 0
+
+    async def counted(*asked: Any) -> Any:
+        nonlocal most
+        running.append(1)
+        most = max(most, len(running))
+        try:
+            return await read_apart(*asked)
+        finally:
+            running.pop()
+
+    monkeypatch.setattr(busy_import, "read_apart", counted)
+    work = BusyImport(importer.db, importer.outbound, clock=lambda: importer.now)
+    due = []
+    while claimed := await work.claim():
+        due += [item for item in claimed if item.tenant_id == shop.tenant.tenant_id]
+    await asyncio.gather(*map(work.fetch, due))
+    assert (len(due), most) == (3, 1)
+
+
 async def test_what_has_not_changed_is_not_sent_again_until_the_next_day(
     world: World, server: Server, importer: Importer
 ) -> None:
@@ -359,6 +439,80 @@ async def test_a_withdrawn_calendar_gives_its_times_back(
     assert await importer.turn(shop) == 0
 
 
+async def test_who_is_gone_has_no_calendar_fetched(world: World, server: Server, importer: Importer) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    await importer.turn(shop)
+    gone = works_all_day(shop.tenant.tenant_id, shop.staff[0]).model_copy(
+        update={"version": 2, "deleted": True}
+    )
+    await world.tell(shop, gone)
+    importer.now += QUARTER
+    assert await importer.turn(shop) == 1
+    assert len(server.asked) == 1
+    importer.now += QUARTER
+    assert await importer.turn(shop) == 0
+    assert world.call("GET", path_of(shop), shop).status_code == 404
+    assert world.rows("SELECT 1 FROM external_busy WHERE tenant_id = %s", shop.tenant.tenant_id) == []
+
+
+async def test_what_a_calendar_gives_back_is_offered_to_who_waits(
+    world: World, server: Server, importer: Importer
+) -> None:
+    """By an event that is gone, by another address, by the calendar's withdrawal."""
+    noon = tomorrow_noon()
+    hour = (noon, noon + timedelta(hours=1))
+    for gives_back in ("gone", "readdressed", "withdrawn"):
+        shop = await world.shop()
+        put(world, shop, server.url)
+        server.busy(hour)
+        importer.now += QUARTER
+        await importer.turn(shop)
+        entry = waiting.join(world, shop)
+        await world.turn()
+        assert waiting.seen(world, entry)["state"] == "waiting"
+        if gives_back == "gone":
+            server.busy()
+            importer.now += QUARTER
+            await importer.turn(shop)
+        elif gives_back == "readdressed":
+            put(world, shop, f"{server.url}?other")
+        else:
+            world.call("DELETE", path_of(shop), shop)
+        await world.turn()
+        assert waiting.seen(world, entry)["state"] == "offered", gives_back
+
+
+async def test_who_waits_hears_only_of_what_has_become_free(
+    world: World, server: Server, importer: Importer
+) -> None:
+    """A calendar that comes anew each time (it has no tag) does not have the whole line looked at each time."""
+    shop = await world.shop()
+    put(world, shop, server.url)
+    noon = tomorrow_noon()
+    first, second = ((noon + timedelta(days=day), noon + timedelta(days=day, hours=1)) for day in (0, 1))
+    server.busy(first, second)
+    await importer.turn(shop)
+    waiting.join(world, shop)
+    heard = "SELECT during FROM freed_time WHERE tenant_id = %s"
+    kept = "SELECT busy_id FROM external_busy WHERE tenant_id = %s ORDER BY begins_at"
+    before = world.rows(kept, shop.tenant.tenant_id)
+    server.body += b"\r\n"
+    importer.now += QUARTER
+    await importer.turn(shop)
+    assert len(server.asked) == 2
+    assert world.rows(kept, shop.tenant.tenant_id) == before
+    assert world.rows(heard, shop.tenant.tenant_id) == []
+    later = (second[0] + timedelta(days=1), second[1] + timedelta(days=1))
+    server.busy(first, later)
+    importer.now += QUARTER
+    await importer.turn(shop)
+    after = world.rows(kept, shop.tenant.tenant_id)
+    assert (after[0], len(after)) == (before[0], 2)
+    assert [row["during"] for row in world.rows(heard, shop.tenant.tenant_id)] == [Range(*second)]
+
+
 async def test_a_calendar_is_the_owners_and_the_businesss_own(
     world: World, server: Server, importer: Importer
 ) -> None:
@@ -373,6 +527,52 @@ async def test_a_calendar_is_the_owners_and_the_businesss_own(
         assert world.call(method, path_of(theirs), json=body).status_code == 401
     assert seen(world, theirs)["busy_times"] == 1
     assert world.post(ours, wish(ours, tomorrow_noon())).status_code == 201
+
+
+async def test_one_that_fails_is_fetched_less_and_less_often(
+    world: World, server: Server, importer: Importer
+) -> None:
+    shop = await world.shop()
+    put(world, shop, server.url)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    server.status = 500
+    asked = []
+    for quarter in range(1, 82):
+        if quarter == 65:
+            server.status = 200
+        if await importer.turn(shop):
+            asked.append(quarter)
+        importer.now += QUARTER
+    assert asked[:9] == [1, 2, 3, 5, 9, 17, 33, 49, 65]
+    assert asked[9:] == list(range(66, 82))
+    assert seen(world, shop)["fault"] is None
+
+
+async def test_those_that_do_not_answer_keep_no_other_waiting(
+    world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(busy_import, "_FETCH_SECONDS", 600)
+    silent, quick = await world.shop(staff=AT_ONCE - 1), await world.shop(staff=4)
+    server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    for shop, address in ((silent, f"{server.url}?silent"), (quick, server.url)):
+        for staff_id in shop.staff:
+            world.call("PUT", f"/v1/busy-calendars/{staff_id}", shop, json={"url": address})
+    fetched = "SELECT 1 FROM busy_calendar WHERE tenant_id = %s AND last_fetch_at IS NOT NULL"
+
+    def quick_are_fetched() -> bool:
+        return len(world.rows(fetched, quick.tenant.tenant_id)) == len(quick.staff)
+
+    loop = BusyCalendarFetcher(BusyImport(importer.db, importer.outbound))
+    stop = asyncio.Event()
+    running = asyncio.create_task(loop.run(stop, Heartbeat(loop.name, limit=60)))
+    try:
+        await asyncio.to_thread(until, quick_are_fetched, "the quick ones are fetched")
+        assert world.rows(fetched, silent.tenant.tenant_id) == []
+    finally:
+        stop.set()
+        server.speaks.set()
+        await running
+    assert len(world.rows(fetched, silent.tenant.tenant_id)) == len(silent.staff)
 
 
 async def test_two_processes_do_not_fetch_the_same_calendar(world: World, importer: Importer) -> None:

@@ -1,6 +1,8 @@
 """Which times a calendar from elsewhere takes, and that no calendar takes the reader's."""
 
 import itertools
+import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booking import busy_import
 from booking.busy_import import merged, read_apart
 from booking.busy_reader import MOST, UnreadableError, busy_times
+from servicekit.ids import new_id
 from servicekit.outbound import OutboundFailed
 
 LISBON = ZoneInfo("Europe/Lisbon")
@@ -103,6 +107,16 @@ def test_exceptions_and_additions_count() -> None:
     assert taken(event) == ["03-10T09:00/03-10T10:00", "03-13T09:00/03-13T10:00", "03-20T15:00/03-20T16:00"]
 
 
+def test_a_period_that_is_added_has_its_own_length() -> None:
+    """Also where the rule begins one at the same time; an exception takes it out as any other."""
+    event = (
+        "UID:a\nDTSTART;TZID=Europe/Lisbon:20260310T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=2"
+        "\nRDATE;TZID=Europe/Lisbon;VALUE=PERIOD:20260311T090000/PT3H,20260420T150000/20260420T150500"
+        "\nRDATE;VALUE=PERIOD:20260422T150000Z/PT4H\nEXDATE:20260422T150000Z"
+    )
+    assert taken(event) == ["03-10T09:00/03-10T10:00", "03-11T09:00/03-11T12:00", "04-20T14:00/04-20T14:05"]
+
+
 def test_one_occurrence_that_was_moved_or_cancelled_is_not_where_the_rule_has_it() -> None:
     series = "UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=3"
     moved = "UID:a\nRECURRENCE-ID:20260311T090000Z\nDTSTART:20260311T170000Z\nDURATION:PT2H"
@@ -153,6 +167,33 @@ async def test_a_rule_without_end_is_given_up(rule: str) -> None:
     content = calendar(*(f"UID:{number}\n{event}" for number in range(20)))
     with pytest.raises(OutboundFailed, match=r"too long|cannot be read"):
         await read_apart(content, "Europe/Lisbon", BEGIN, END)
+
+
+async def test_only_our_own_appointments_are_told_by_name() -> None:
+    """A UID of a stranger's choice, once for each time, would be as much memory as they like."""
+    own = new_id()
+    content = calendar(
+        f"UID:{'u' * 2_000}\nDTSTART:20260301T000000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY",
+        f"UID:{own}@slotwright\nDTSTART:20260310T093000Z\nDURATION:PT15M",
+    )
+    at = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
+    found = await read_apart(content, "Europe/Lisbon", BEGIN, END)
+    assert [item for item in found if item[0] is not None] == [(own, at, at + timedelta(minutes=15))]
+    assert len(found) == 1 + 61 * 24
+
+
+@pytest.mark.parametrize("times", [1, 400])
+async def test_a_reader_that_tells_too_much_is_ended(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy_import, "MAX_READ", 10_000)
+    event = f"UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY;COUNT={times}"
+    with pytest.raises(OutboundFailed, match="more than can be read") if times > 1 else nullcontext():
+        assert len(await read_apart(calendar(event), "Europe/Lisbon", BEGIN, END)) == times
+
+
+def test_as_many_times_as_there_may_be_can_be_told() -> None:
+    """Each with an appointment of ours and the longest instants: seconds of the year 1."""
+    longest = [str(new_id()), *[datetime(1, 1, 1, 12, tzinfo=UTC).timestamp()] * 2]
+    assert len(json.dumps([longest] * MOST)) < busy_import.MAX_READ
 
 
 async def test_what_is_wrong_comes_back_as_a_sentence() -> None:

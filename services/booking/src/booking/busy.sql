@@ -33,7 +33,8 @@ RETURNING tenant_id, resource_id, url, etag, last_modified, expanded_at
 -- name: failed
 -- Nothing when the address has been changed meanwhile.
 UPDATE busy_calendar SET last_fetch_at = %(now)s, fault = %(fault)s,
-    failing_since = coalesce(failing_since, %(now)s)
+    failing_since = coalesce(failing_since, %(now)s),
+    next_fetch_at = %(now)s + least(greatest(%(now)s - failing_since, %(soonest)s), %(latest)s)
 WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
 
 -- name: unchanged
@@ -45,14 +46,33 @@ UPDATE busy_calendar SET last_fetch_at = %(now)s, last_success_at = %(now)s, fau
     expanded_at = %(now)s, etag = %(etag)s, last_modified = %(last_modified)s
 WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND url = %(url)s
 
--- name: clear_times
-DELETE FROM external_busy
-WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND source = 'calendar'
+-- name: keep_times
+-- Forgets all times but these, and tells the waitlist what has become free by that: whoever gives times back comes
+-- by here.
+WITH gone AS (
+    DELETE FROM external_busy b
+    WHERE b.tenant_id = %(tenant_id)s AND b.resource_id = %(resource_id)s AND b.source = 'calendar'
+        AND NOT EXISTS (
+            SELECT FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS taken(starts, ends)
+            WHERE taken.starts = b.begins_at AND taken.ends = b.ends_at)
+    RETURNING b.during
+)
+INSERT INTO freed_time (tenant_id, during)
+SELECT %(tenant_id)s, range_merge(range_agg(during)) FROM gone
+WHERE upper(during) > %(now)s
+    AND EXISTS (SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting')
+HAVING count(*) > 0
 
 -- name: add_times
+-- Those of them that are not there yet.
 INSERT INTO external_busy (tenant_id, busy_id, resource_id, during, source)
 SELECT %(tenant_id)s, gen_random_uuid(), %(resource_id)s, tstzrange(starts, ends), 'calendar'
-FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS taken(starts, ends)
+FROM (
+    SELECT starts, ends FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS taken(starts, ends)
+    EXCEPT
+    SELECT begins_at, ends_at FROM external_busy
+    WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND source = 'calendar'
+) AS added
 
 -- name: own_appointments
 -- Which of these are appointments of this business.

@@ -5,7 +5,7 @@ Called by booking.busy_service and booking.busy_import. What is busy is read in 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from servicekit.db import Connection, affected
@@ -46,7 +46,7 @@ async def save(conn: Connection, tenant_id: UUID, resource_id: UUID, url: str, n
     values = {"tenant_id": tenant_id, "resource_id": resource_id, "url": url, "now": now}
     if not affected(await conn.execute(_SQL.save, values)):
         return False
-    await conn.execute(_SQL.clear_times, values)
+    await conn.execute(_SQL.keep_times, values | _columns(()))
     return True
 
 
@@ -56,10 +56,10 @@ async def calendar(conn: Connection, tenant_id: UUID, resource_id: UUID) -> Busy
     return BusyCalendar(**row) if row else None
 
 
-async def delete(conn: Connection, tenant_id: UUID, resource_id: UUID) -> bool:
+async def delete(conn: Connection, tenant_id: UUID, resource_id: UUID, now: datetime) -> bool:
     """Removes the calendar with its times; False when there was none."""
-    values = {"tenant_id": tenant_id, "resource_id": resource_id}
-    await conn.execute(_SQL.clear_times, values)
+    values = {"tenant_id": tenant_id, "resource_id": resource_id, "now": now}
+    await conn.execute(_SQL.keep_times, values | _columns(()))
     return affected(await conn.execute(_SQL.delete, values))
 
 
@@ -69,9 +69,15 @@ async def claim(conn: Connection, now: datetime, until: datetime, limit: int) ->
     return [Due(**row) for row in await rows.fetchall()]
 
 
-async def failed(conn: Connection, due: Due, fault: str, now: datetime) -> None:
-    """Notes why there is nothing new; what was there stays."""
-    await conn.execute(_SQL.failed, asdict(due) | {"fault": fault, "now": now})
+async def failed(
+    conn: Connection, due: Due, fault: str, now: datetime, *, again: tuple[timedelta, timedelta]
+) -> None:
+    """Notes why there is nothing new; what was there stays.
+
+    It is due again when as much time has gone by as it has failed for; `again` is the least and the most of that.
+    """
+    values = {"fault": fault, "now": now, "soonest": again[0], "latest": again[1]}
+    await conn.execute(_SQL.failed, asdict(due) | values)
 
 
 async def unchanged(conn: Connection, due: Due, now: datetime) -> None:
@@ -79,14 +85,20 @@ async def unchanged(conn: Connection, due: Due, now: datetime) -> None:
 
 
 async def replace_times(conn: Connection, due: Due, times: Sequence[Span], now: datetime) -> bool:
-    """Makes these the times taken, with `due`'s tags; False when the address is another one by now."""
-    values = asdict(due) | {"now": now}
+    """Makes these the times taken, with `due`'s tags; False when the address is another one by now.
+
+    Only what differs is written, and only what has become free is told to the waitlist.
+    """
+    values = asdict(due) | {"now": now} | _columns(times)
     if not affected(await conn.execute(_SQL.read, values)):
         return False
-    await conn.execute(_SQL.clear_times, values)
-    spans = {"starts": [start for start, _ in times], "ends": [end for _, end in times]}
-    await conn.execute(_SQL.add_times, values | spans)
+    await conn.execute(_SQL.keep_times, values)
+    await conn.execute(_SQL.add_times, values)
     return True
+
+
+def _columns(times: Sequence[Span]) -> dict[str, list[datetime]]:
+    return {"starts": [start for start, _ in times], "ends": [end for _, end in times]}
 
 
 async def own_appointments(conn: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:

@@ -2,40 +2,50 @@
 
 Called by the worker. Every calendar is fetched each quarter of an hour, by a conditional request. Its server and
 what it sends are strangers': servicekit.outbound decides what may be called, and booking.busy_reader reads in a
-process of its own. One that fails keeps what it last said, and the fault is there for its business to see.
+process of its own. One that fails keeps what it last said, and the fault is there for its business to see; it is
+fetched again when as much time has gone by as it has failed for, so that those that fail for good cost little.
 """
 
 import asyncio
 import json
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import structlog
 
-from booking import allocations, busy_calendars, waitlist_store
+from booking import allocations, busy_calendars
 from booking.busy_calendars import Due, Span
+from booking.busy_reader import Taken
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.ical import appointment_of
+from servicekit.errors import Unavailable
 from servicekit.outbound import OutboundAnswer, OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.tenants import takes_events
 
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(minutes=15)
-AT_ONCE = 4
+AT_ONCE = 8
+_FAILING_EVERY = timedelta(hours=4)
+"""At the latest: so often is one fetched that has failed for long."""
 MAX_BYTES = 2 * 1024 * 1024
-FETCH_SECONDS = 10
-READ_SECONDS = 10
+_FETCH_SECONDS = 10
+_READ_SECONDS = 10
+MAX_READ = 2 * 1024 * 1024
+"""What the reader tells, in bytes: its MOST times need less."""
 _REDIRECTS = 3
 _BACK = timedelta(days=1)
 _HORIZON = timedelta(days=731)
 """As far as staff can book ahead."""
 _FOLLOW_AGAIN = timedelta(days=1)
 _MAX_TAG = 500
+_CHUNK = 64 * 1024
 
 
 class BusyImport:
@@ -45,35 +55,61 @@ class BusyImport:
         self._db = db
         self._outbound = outbound
         self._clock = clock
+        # A reader may take more than half of what a pod has; the usual one is done within half a second.
+        self._reading = asyncio.Lock()
 
-    async def claim(self) -> list[Due]:
-        """Some calendars whose time has come, AT_ONCE at most, for this process to fetch."""
+    async def claim(self, limit: int = AT_ONCE) -> list[Due]:
+        """Some calendars whose time has come, so many at most, for this process to fetch."""
         now = self._clock()
         async with self._db.worker() as conn:
-            return await busy_calendars.claim(conn, now, now + EVERY, AT_ONCE)
+            return await busy_calendars.claim(conn, now, now + EVERY, limit)
 
     async def fetch(self, due: Due) -> None:
-        """Fetches one calendar and notes what came of it."""
+        """Fetches one calendar and notes what came of it; what a stranger sends ends nobody else's.
+
+        Raises psycopg.Error and Unavailable where it is the database that fails.
+        """
         try:
-            answer = await self._outbound.request(
-                "GET",
-                due.url,
-                headers=self._conditions(due),
-                seconds=FETCH_SECONDS,
-                max_bytes=MAX_BYTES,
-                redirects=_REDIRECTS,
-            )
-            if answer.status == 304:
-                await self._write_unchanged(due)
-                return
-            if answer.status != 200:
-                raise OutboundFailed(f"answers with status {answer.status}")
-            await self._take_over(due, answer)
+            await self._bring(due)
         except (OutboundFailed, OutboundRefused) as error:
             log.info("a busy calendar failed", resource_id=str(due.resource_id), fault=str(error))
-            async with self._db.tenant(due.tenant_id) as conn:
-                if await takes_events(conn, due.tenant_id):
-                    await busy_calendars.failed(conn, due, str(error), self._clock())
+            await self._write_fault(due, str(error))
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
+            raise
+        except Exception as error:
+            log.error("a busy calendar was given up", resource_id=str(due.resource_id), exc_info=error)
+            await self._write_fault(due, "could not be taken over, by a fault of ours")
+
+    async def _bring(self, due: Due) -> None:
+        zone = await self._zone(due)
+        if zone is None:
+            return
+        answer = await self._outbound.request(
+            "GET",
+            due.url,
+            headers=self._conditions(due),
+            seconds=_FETCH_SECONDS,
+            max_bytes=MAX_BYTES,
+            redirects=_REDIRECTS,
+        )
+        if answer.status == 304:
+            await self._write_unchanged(due)
+        elif answer.status == 200:
+            await self._take_over(due, answer, zone)
+        else:
+            raise OutboundFailed(f"answers with status {answer.status}")
+
+    async def _zone(self, due: Due) -> str | None:
+        """Where the staff member works. None when they are gone, then their calendar is too, or their business."""
+        async with self._db.tenant(due.tenant_id) as conn:
+            if not await takes_events(conn, due.tenant_id):
+                return None
+            found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
+            if not found:
+                await busy_calendars.delete(conn, due.tenant_id, due.resource_id, self._clock())
+                log.info("a busy calendar's staff member is gone", resource_id=str(due.resource_id))
+                return None
+        return found[0].timezone
 
     def _conditions(self, due: Due) -> dict[str, str]:
         """None once a day: repeating events have to be followed further, though nothing has changed."""
@@ -87,13 +123,16 @@ class BusyImport:
             if await takes_events(conn, due.tenant_id):
                 await busy_calendars.unchanged(conn, due, self._clock())
 
-    async def _take_over(self, due: Due, answer: OutboundAnswer) -> None:
-        now = self._clock()
+    async def _write_fault(self, due: Due, fault: str) -> None:
         async with self._db.tenant(due.tenant_id) as conn:
-            found = await allocations.resources(conn, due.tenant_id, [due.resource_id])
-        if not found:
-            raise OutboundFailed("is of a staff member who is gone")
-        taken = await read_apart(answer.body, found[0].timezone, now - _BACK, now + _HORIZON)
+            if await takes_events(conn, due.tenant_id):
+                again = (EVERY, _FAILING_EVERY)
+                await busy_calendars.failed(conn, due, fault, self._clock(), again=again)
+
+    async def _take_over(self, due: Due, answer: OutboundAnswer, zone: str) -> None:
+        now = self._clock()
+        async with self._reading:
+            taken = await read_apart(answer.body, zone, now - _BACK, now + _HORIZON)
         tags = {name: _tag(answer, name) for name in ("ETag", "Last-Modified")}
         due = replace(due, etag=tags["ETag"], last_modified=tags["Last-Modified"])
         async with self._db.tenant(due.tenant_id) as conn:
@@ -103,14 +142,11 @@ class BusyImport:
             await allocations.lock(conn, due.tenant_id, [due.resource_id])
             times = merged(await _of_others(conn, due.tenant_id, taken))
             await busy_calendars.replace_times(conn, due, times, now)
-            await waitlist_store.anything_free(conn, due.tenant_id)
         log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
 
 
-async def read_apart(
-    content: bytes, zone: str, begin: datetime, end: datetime
-) -> list[tuple[str, datetime, datetime]]:
-    """What booking.busy_reader reads, in its own process and no longer than READ_SECONDS. Raises OutboundFailed."""
+async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) -> list[Taken]:
+    """What booking.busy_reader reads, in a process that has _READ_SECONDS and MAX_READ. Raises OutboundFailed."""
     bounds = [str(int(moment.timestamp())) for moment in (begin, end)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -125,8 +161,8 @@ async def read_apart(
         env={},  # as much as a reader of strangers' calendars needs to know
     )
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            out, err = await process.communicate(content)
+        async with asyncio.timeout(_READ_SECONDS):
+            out, err = await _communicate(process, content)
     except TimeoutError:
         raise OutboundFailed("takes too long to be read") from None
     finally:
@@ -134,10 +170,7 @@ async def read_apart(
             process.kill()
             await process.wait()
     if process.returncode == 0:
-        return [
-            (uid, datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(until, UTC))
-            for uid, start, until in json.loads(out)
-        ]
+        return await asyncio.to_thread(_parsed, out)
     said = (err.decode(errors="replace").strip().splitlines() or [""])[-1]
     if process.returncode == 2:
         raise OutboundFailed(said)
@@ -147,14 +180,48 @@ async def read_apart(
     raise OutboundFailed("takes too long to be read")
 
 
-async def _of_others(
-    conn: Connection, tenant_id: UUID, taken: Sequence[tuple[str, datetime, datetime]]
-) -> list[Span]:
+async def _communicate(process: Process, content: bytes) -> tuple[bytes, bytes]:
+    """As the process's own method, but it is killed when it tells more than MAX_READ."""
+    _, out, err = await asyncio.gather(
+        _feed(process.stdin, content), _told(process, process.stdout), _told(process, process.stderr)
+    )
+    await process.wait()
+    if max(len(out), len(err)) > MAX_READ:
+        raise OutboundFailed("holds more than can be read")
+    return out, err
+
+
+async def _feed(stream: asyncio.StreamWriter | None, content: bytes) -> None:
+    assert stream is not None  # noqa: S101 - a pipe
+    with suppress(BrokenPipeError, ConnectionResetError):  # it ended before it had read everything
+        stream.write(content)
+        await stream.drain()
+    stream.close()
+
+
+async def _told(process: Process, stream: asyncio.StreamReader | None) -> bytes:
+    assert stream is not None  # noqa: S101 - a pipe
+    told = bytearray()
+    while chunk := await stream.read(_CHUNK):
+        told += chunk
+        if len(told) > MAX_READ:
+            process.kill()
+            await stream.read()  # what is under way; a pipe that is not read to its end stays open
+    return bytes(told)
+
+
+def _parsed(told: bytes) -> list[Taken]:
+    return [
+        (own and UUID(own), datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(until, UTC))
+        for own, start, until in json.loads(told)
+    ]
+
+
+async def _of_others(conn: Connection, tenant_id: UUID, taken: Sequence[Taken]) -> list[Span]:
     """Without our own appointments: their time is taken already, and stays so no longer than they do."""
-    ours = {uid: appointment_of(uid) for uid, _, _ in taken}
-    ids = [appointment_id for appointment_id in ours.values() if appointment_id is not None]
-    own = await busy_calendars.own_appointments(conn, tenant_id, ids) if ids else set()
-    return [(start, end) for uid, start, end in taken if ours[uid] not in own]
+    ids = {appointment_id for appointment_id, _, _ in taken if appointment_id is not None}
+    own = await busy_calendars.own_appointments(conn, tenant_id, list(ids)) if ids else set()
+    return [(start, end) for appointment_id, start, end in taken if appointment_id not in own]
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
@@ -169,5 +236,8 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def _tag(answer: OutboundAnswer, name: str) -> str | None:
+    """None also for one beyond ASCII (RFC 9110, 5.5): its bytes may be no text that the database could keep."""
     value = answer.headers.get(name)
-    return value if value is not None and len(value) <= _MAX_TAG else None
+    if value is None or len(value) > _MAX_TAG or not (value.isascii() and value.isprintable()):
+        return None
+    return value

@@ -2,8 +2,9 @@
 
 A program of its own, started by booking.busy_import: what a stranger's calendar asks for can cost any amount of
 time (a rule that repeats each second, or one that never comes true), so it gets a process that may take only so
-much and can be ended. Input: the calendar on standard input. Output: JSON, `[[uid, start, end], …]` in seconds
-since 1970. What is wrong is one line on standard error, for the person who typed the address, and exit code 2.
+much and can be ended. Input: the calendar on standard input. Output: JSON, `[[appointment, start, end], …]` in
+seconds since 1970. A UID is as long as a stranger likes, so it is not told; but which appointment of ours it names
+is, else null. What is wrong is one line on standard error, for the person who typed the address, and exit code 2.
 """
 
 import json
@@ -12,10 +13,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 from icalendar import Calendar, vRecur
+
+from servicekit.ical import appointment_of
 
 MOST = 20_000
 """Times of one calendar; a person with more of them is none."""
@@ -23,7 +27,7 @@ _CPU_SECONDS = 5
 _MEMORY = 192 * 1024 * 1024
 _DAY = timedelta(days=1)
 
-Taken = tuple[str, datetime, datetime]
+Taken = tuple[UUID | None, datetime, datetime]
 Event = Mapping[str, Any]
 """A VEVENT's properties."""
 
@@ -33,7 +37,7 @@ class UnreadableError(Exception):
 
 
 def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> list[Taken]:
-    """(UID, start, end) of each time taken between two instants.
+    """(appointment, start, end) of each time taken between two instants; None for an event that is not ours.
 
     `zone` is where the staff member works: a date, and a time without a zone, are meant there.
 
@@ -47,8 +51,9 @@ def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> 
         raise UnreadableError("is not an iCalendar file")
     found: list[Taken] = []
     for uid, events in _by_uid(calendar.walk("VEVENT")).items():
+        appointment_id = appointment_of(uid)
         for start, until in _of_series(events, zone, begin, end):
-            found.append((uid, start, until))
+            found.append((appointment_id, start, until))
             if len(found) > MOST:
                 raise UnreadableError(f"holds more than {MOST} times that are taken")
     return found
@@ -71,8 +76,7 @@ def _of_series(
         if not _takes_time(event):
             continue
         alone = "RECURRENCE-ID" in event
-        for start in _starts(event, zone, end, repeats=not alone):
-            until = _end(event, start, zone)
+        for start, until in _occurrences(event, zone, end, repeats=not alone):
             if begin < until and start < until and start < end and (alone or start not in moved):
                 yield start, until
 
@@ -98,27 +102,41 @@ def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
     return start + length if timed else _instant(_wall(start, zone) + length, zone)
 
 
-def _starts(event: Event, zone: tzinfo, end: datetime, *, repeats: bool) -> Iterator[datetime]:
-    """Instants at which it begins, up to `end`; rules are followed in the wall time of the event's zone."""
+def _occurrences(
+    event: Event, zone: tzinfo, end: datetime, *, repeats: bool
+) -> Iterator[tuple[datetime, datetime]]:
+    """When it begins, up to `end`, and ends; rules are followed in the wall time of the event's zone."""
     first = event["DTSTART"].dt
     if not repeats:
-        yield _instant(first, zone)
+        start = _instant(first, zone)
+        yield start, _end(event, start, zone)
         return
     own = first.tzinfo if isinstance(first, datetime) and first.tzinfo is not None else zone
     left_out = {_instant(item.dt, zone) for item in _dates(event, "EXDATE")}
-    seen: set[datetime] = set()
+    lasting = dict(_periods(event, own))
+    yield from ((start, until) for start, until in lasting.items() if start not in left_out)
+    seen = left_out | lasting.keys()
     for local in _locals(event, _wall(first, own), own, end):
         start = local.replace(tzinfo=own).astimezone(UTC)
-        if start not in left_out and start not in seen:
+        if start not in seen:
             seen.add(start)
-            yield start
+            yield start, _end(event, start, zone)
+
+
+def _periods(event: Event, own: tzinfo) -> Iterator[tuple[datetime, datetime]]:
+    """Occurrences that have a length of their own, whatever a rule says of their start (RFC 5545, 3.8.5.2)."""
+    for item in _dates(event, "RDATE"):
+        if isinstance(item.dt, tuple):
+            begin, last = item.dt
+            start = _instant(begin, own)
+            yield start, start + last if isinstance(last, timedelta) else _instant(last, own)
 
 
 def _locals(event: Event, first: datetime, own: tzinfo, end: datetime) -> Iterator[datetime]:
     yield first
     for item in _dates(event, "RDATE"):
-        value = item.dt[0] if isinstance(item.dt, tuple) else item.dt
-        yield _wall(value, own)
+        if not isinstance(item.dt, tuple):
+            yield _wall(item.dt, own)
     last = _wall(end, own) + _DAY
     for rule in _listed(event, "RRULE"):
         until = _until(rule, own)
@@ -173,7 +191,8 @@ def main() -> int:
     except UnreadableError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    json.dump([(uid, start.timestamp(), until.timestamp()) for uid, start, until in found], sys.stdout)
+    told = [(own and str(own), start.timestamp(), until.timestamp()) for own, start, until in found]
+    sys.stdout.write(json.dumps(told))
     return 0
 
 

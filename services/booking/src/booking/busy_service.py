@@ -50,7 +50,7 @@ class BusyCalendarService:
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
             await allocations.lock(conn, tenant_id, [staff_id])
-            if not await busy_calendars.delete(conn, tenant_id, staff_id):
+            if not await busy_calendars.delete(conn, tenant_id, staff_id, self._clock()):
                 raise _no_calendar()
             await audit.record(conn, tenant_id, "busy-calendar.removed", "staff", staff_id)
 

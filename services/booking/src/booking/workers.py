@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from booking import allocations, changes, store, waitlist, waitlist_store
-from booking.busy_import import AT_ONCE, FETCH_SECONDS, READ_SECONDS, BusyImport
+from booking.busy_import import AT_ONCE, BusyImport
 from booking.waiting import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
@@ -94,24 +94,36 @@ class UnconfirmedCanceller(Periodic):
 
 
 class BusyCalendarFetcher(Periodic):
-    """Fetches calendars that make staff busy as their time comes; several processes share them out."""
+    """Fetches calendars that make staff busy as their time comes; several processes share them out.
+
+    AT_ONCE are under way, each for itself: a slow one keeps its own place, and not the others waiting.
+    """
 
     def __init__(self, calendars: BusyImport, *, every: float = 5) -> None:
         super().__init__("booking.busy-calendars", every=every)
         self._calendars = calendars
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """As every loop of its kind, but a turn may wait for strangers."""
-        beat.limit = 3 * (FETCH_SECONDS + READ_SECONDS)
-        await super().run(stop, beat)
+        """As every loop of its kind; what is under way at the end comes to its own."""
+        try:
+            await super().run(stop, beat)
+        finally:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def turn(self) -> float | None:
-        due = await self._calendars.claim()
-        done = await asyncio.gather(*map(self._calendars.fetch, due), return_exceptions=True)
-        for failed in done:
+        """Fills the places that are free, at the latest when one becomes so; raises what ended a fetch."""
+        ended = {fetch for fetch in self._under_way if fetch.done()}
+        self._under_way -= ended
+        for failed in [fetch.exception() for fetch in ended]:
             if failed is not None:
                 raise failed
-        return 0 if len(due) == AT_ONCE else None
+        free = AT_ONCE - len(self._under_way)
+        for due in await self._calendars.claim(free) if free else ():
+            fetch = asyncio.create_task(self._calendars.fetch(due))
+            fetch.add_done_callback(lambda _: self.nudge())
+            self._under_way.add(fetch)
+        return None
 
 
 class WaitlistOfferer(Periodic):

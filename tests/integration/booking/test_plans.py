@@ -92,7 +92,16 @@ _PAGE = dict.fromkeys(
     [
         (SQL.appointments_page, _PAGE | {"begin": BEGIN + timedelta(hours=4900), "limit": 50}, 50),
         (RECORDS.export_appointments, {"begin": BEGIN, "end": BEGIN + timedelta(hours=10)}, 10),
-        (SQL.future_confirmed, {"now": BEGIN + timedelta(hours=4900)}, 100),
+        (
+            SQL.future_confirmed,
+            {
+                "now": BEGIN + timedelta(hours=4800),
+                "after_time": BEGIN + timedelta(hours=4900),
+                "after_id": UUID(int=0),
+                "most": 50,
+            },
+            55,
+        ),
         (SQL.rest_of_series, {"series_id": new_id(), "begin": BEGIN}, 0),
         (SQL.appointment, {"appointment_id": new_id()}, 0),
         (SQL.lock_appointment, {"appointment_id": new_id()}, 0),

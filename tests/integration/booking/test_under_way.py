@@ -76,12 +76,35 @@ async def test_a_policy_that_changes_while_a_booking_is_made_reaches_it(world: W
         event_id = topics.publish(PolicyChanged(tenant_id=tenant_id, version=2, rules=[rule]))
         until(lambda: waiting(world, _LOCK) or heard(world, event_id), "booking hears of the policy")
     until(lambda: heard(world, event_id), "the policy is in effect")
-    reminders = world.rows(
-        "SELECT rule_id FROM reminder WHERE tenant_id = %s AND appointment_id = %s",
-        tenant_id,
-        UUID(booking.result().json()["id"]),
-    )
-    assert [row["rule_id"] for row in reminders] == [rule.rule_id]
+    until(lambda: asked_for(world, booking.result()) == [rule.rule_id], "the booking follows it")
+
+
+def asked_for(world: World, booking: httpx.Response) -> list[UUID]:
+    """By which rules the appointment has reminders."""
+    asked = "SELECT rule_id FROM reminder WHERE appointment_id = %s"
+    return [row["rule_id"] for row in world.rows(asked, UUID(booking.json()["id"]))]
+
+
+async def test_a_changed_policy_keeps_nobody_waiting_for_the_appointments_that_follow_it(
+    world: World, topics: Topics
+) -> None:
+    """One of them is locked for as long as it takes: the change is heard, and bookings go on and read it."""
+    shop = await world.shop()
+    tenant_id = shop.tenant.tenant_id
+    locked = world.post(shop, wish(shop, tomorrow_noon()))
+    rule = ReminderRule(rule_id=new_id(), offset_seconds=7200, channel=Channel.EMAIL)
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "SELECT 1 FROM appointment WHERE appointment_id = %s FOR UPDATE", (UUID(locked.json()["id"]),)
+        )
+        event_id = topics.publish(PolicyChanged(tenant_id=tenant_id, version=2, rules=[rule]))
+        until(lambda: waiting(world, "-- Changes of one appointment"), "the appointment is waited for")
+        assert heard(world, event_id)
+        beside = world.post(shop, wish(shop, tomorrow_noon() + timedelta(hours=1)))
+        assert beside.status_code == 201, beside.text
+        assert asked_for(world, beside) == [rule.rule_id]
+        conn.rollback()
+    until(lambda: asked_for(world, locked) == [rule.rule_id], "the appointment follows the policy")
 
 
 async def test_a_booking_ends_without_the_process_that_has_sent_it(world: World) -> None:

@@ -5,7 +5,6 @@ from booking.catalog import CatalogFollower
 from contracts.business import HolidaysChanged, PolicyChanged, ResourceChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
 from contracts.model import Event
-from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
@@ -16,9 +15,7 @@ class BookingHooks(TenantHooks):
     """Nothing to prepare: a business can be booked once its catalog has arrived."""
 
 
-def catalog_consumer(
-    db: Database, kafka: KafkaSettings, follower: CatalogFollower, *, clock: Clock = utc_now
-) -> EventConsumer:
+def catalog_consumer(db: Database, kafka: KafkaSettings, follower: CatalogFollower) -> EventConsumer:
     """Follows business.catalog.v1."""
 
     async def staff(conn: Connection, event: Event, _envelope: Envelope) -> None:
@@ -39,9 +36,7 @@ def catalog_consumer(
 
     async def policy(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, PolicyChanged)  # noqa: S101 - as above
-        await reminders.change_policy(conn, event.tenant_id)
-        if await follower.policy_changed(conn, event):
-            await reminders.align_all(conn, event.tenant_id, clock())
+        await reminders.change_policy(conn, follower, event)
 
     return EventConsumer(
         "booking",

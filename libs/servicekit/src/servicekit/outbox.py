@@ -23,6 +23,9 @@ _INSERT = b"""INSERT INTO outbox
     (shard, topic, key, ce_id, ce_type, ce_time, ce_tenantid, traceparent, payload)
 VALUES """
 _ROW = b"(%s, %s, %s, %s, %s, %s, %s, %s, %b)"
+_BURY = b"""INSERT INTO outbox (shard, topic, key, ce_id, ce_type, ce_time, ce_tenantid, traceparent)
+SELECT shard, %s, key, id, %s, %s, %s::uuid, %s::text
+FROM unnest(%s::smallint[], %s::text[], %s::uuid[]) AS buried (shard, key, id)"""
 _MOST = 10
 """Rows in one statement: PostgreSQL plans a statement anew for each number of them."""
 
@@ -78,18 +81,15 @@ async def publish(
 
 async def bury(conn: Connection, event: type[Event], key: str, tenant_id: UUID | None) -> None:
     """Writes a tombstone for `key` on the compacted topic of `event`: the last trace is compacted away."""
-    row = _Row(
-        shard=shard_of(key),
-        topic=event.TOPIC,
-        key=key,
-        ce_id=new_id(),
-        ce_type=event.TYPE,
-        ce_time=utc_now(),
-        ce_tenantid=tenant_id,
-        traceparent=current_traceparent(),
-        payload=None,
-    )
-    await _insert(conn, [row])
+    await bury_all(conn, event, [key], tenant_id)
+
+
+async def bury_all(conn: Connection, event: type[Event], keys: Sequence[str], tenant_id: UUID | None) -> None:
+    """As `bury`, of any number of keys in one statement."""
+    shards = [shard_of(key) for key in keys]
+    ids = [new_id() for _ in keys]
+    told = (event.TOPIC, event.TYPE, utc_now(), tenant_id, current_traceparent())
+    await conn.execute(_BURY, (*told, shards, list(keys), ids))
 
 
 async def _insert(conn: Connection, rows: Sequence[_Row]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 
 from integration.booking.records import ANY, booked, types_told
+from integration.booking.waiting import accept, join
 from integration.booking.world import Shop, World
 from support.events import until
 
@@ -120,3 +121,24 @@ async def test_an_erasure_and_a_booking_of_the_same_person_do_not_cross(world: W
             until(lambda: world.rows(WAITING), "the erasure waits")
             conn.commit()
             assert erasing.result().status_code == 409
+
+
+async def test_who_takes_an_offer_is_not_erased_and_neither_waits_for_the_other_for_good(
+    world: World,
+) -> None:
+    """The offer is being taken, and is held up behind its entry: the erasure waits for it, and refuses."""
+    shop = await world.shop()
+    entry = join(world, shop)
+    await world.turn()
+    (customer,) = world.rows("SELECT customer_id FROM customer WHERE tenant_id = %s", shop.tenant.tenant_id)
+    path = f"/v1/customers/{customer['customer_id']}"
+    with psycopg.connect(world.database.admin_url) as conn, ThreadPoolExecutor(2) as threads:
+        conn.execute("SELECT 1 FROM resource WHERE tenant_id = %s FOR UPDATE", (shop.tenant.tenant_id,))
+        taking = threads.submit(accept, world, entry)
+        until(lambda: world.rows(WAITING), "the offer is being taken")
+        erasing = threads.submit(world.call, "DELETE", path, shop)
+        until(lambda: len(world.rows(WAITING)) == 2, "the erasure waits")
+        conn.rollback()
+        assert taking.result().status_code == 201, taking.result().text
+        assert erasing.result().status_code == 409, erasing.result().text
+    assert erasing.result().json()["type"] == "/problems/customer-has-appointments"

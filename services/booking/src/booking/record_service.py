@@ -98,6 +98,7 @@ class RecordService:
         now = self._clock()
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
+            await records.lock_entries(conn, tenant_id, customer_id)
             present = await records.lock_customer(conn, tenant_id, customer_id)
             if present is None:
                 raise _no_customer()

@@ -63,6 +63,11 @@ async def clear_notes(conn: Connection, tenant_id: UUID, customer_id: UUID) -> N
     await conn.execute(_SQL.clear_notes, {"tenant_id": tenant_id, "customer_id": customer_id})
 
 
+async def lock_entries(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
+    """Locks the customer's entries in the waitlist until the transaction's end; before the customer."""
+    await conn.execute(_SQL.lock_entries, {"tenant_id": tenant_id, "customer_id": customer_id})
+
+
 async def leave_waitlist(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
     """Takes the customer's entries off the list."""
     await conn.execute(_SQL.leave_waitlist, {"tenant_id": tenant_id, "customer_id": customer_id})

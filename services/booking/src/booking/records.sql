@@ -35,6 +35,11 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND status IN 
 UPDATE appointment SET notes = '', answers = '[]', notes_version = notes_version + 1, updated_at = now()
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND (notes <> '' OR answers <> '[]')
 
+-- name: lock_entries
+-- By id, as the waitlist's loop, and before the customer: who takes an offer has the entry, and then needs the customer.
+SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
+ORDER BY entry_id FOR UPDATE
+
 -- name: leave_waitlist
 -- An offer's hold runs out by itself.
 DELETE FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s

@@ -17,7 +17,8 @@ from servicekit.queries import Queries
 _SQL = Queries("booking", "records.sql")
 
 _ROWS_AT_ONCE = 500
-_LIKE = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+LAST = "\U0010ffff"
+"""The last of all characters, which is none and stands in no text."""
 
 
 async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
@@ -46,9 +47,12 @@ async def customers_page(
     conn: Connection, tenant_id: UUID, begins: str | None, after: UUID | None, limit: int
 ) -> list[Customer]:
     """Customers by id; with `begins`, those whose name or address begins so, in any case."""
-    prefix = None if begins is None else begins.lower().translate(_LIKE) + "%"
-    values = {"tenant_id": tenant_id, "prefix": prefix, "after": after, "limit": limit}
-    return [customer_of(row) for row in await (await conn.execute(_SQL.customers_page, values)).fetchall()]
+    values: dict[str, Any] = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    if begins is None:
+        asked = await conn.execute(_SQL.customers_page, values)
+    else:
+        asked = await conn.execute(_SQL.customers_found, values | {"begins": begins, "last": LAST})
+    return [customer_of(row) for row in await asked.fetchall()]
 
 
 async def open_appointments(conn: Connection, tenant_id: UUID, customer_id: UUID, now: datetime) -> int:

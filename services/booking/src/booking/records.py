@@ -67,6 +67,19 @@ async def clear_notes(conn: Connection, tenant_id: UUID, customer_id: UUID) -> N
     await conn.execute(_SQL.clear_notes, {"tenant_id": tenant_id, "customer_id": customer_id})
 
 
+async def answers_about(conn: Connection, tenant_id: UUID, customer_id: UUID) -> list[tuple[str, str, bytes]]:
+    """(route, key, JSON) of the kept answers to requests that name the customer."""
+    values = {"tenant_id": tenant_id, "customer_id": customer_id}
+    rows = await (await conn.execute(_SQL.answers_about, values)).fetchall()
+    return [(row["route"], row["key"], bytes(row["body"])) for row in rows]
+
+
+async def replace_answer(conn: Connection, tenant_id: UUID, route: str, key: str, body: bytes) -> None:
+    """Writes another JSON in the place of an answer."""
+    values = {"tenant_id": tenant_id, "route": route, "key": key, "body": body}
+    await conn.execute(_SQL.replace_answer, values)
+
+
 async def lock_entries(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
     """Locks the customer's entries in the waitlist until the transaction's end; before the customer."""
     await conn.execute(_SQL.lock_entries, {"tenant_id": tenant_id, "customer_id": customer_id})

@@ -43,6 +43,14 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND status IN 
 UPDATE appointment SET notes = '', answers = '[]', notes_version = notes_version + 1, updated_at = now()
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND (notes <> '' OR answers <> '[]')
 
+-- name: answers_about
+-- Of a day, those whose text has the id in it.
+SELECT route, key, body FROM idempotency
+WHERE tenant_id = %(tenant_id)s AND position(convert_to(%(customer_id)s::uuid::text, 'UTF8') IN body) > 0
+
+-- name: replace_answer
+UPDATE idempotency SET body = %(body)s WHERE tenant_id = %(tenant_id)s AND route = %(route)s AND key = %(key)s
+
 -- name: lock_entries
 -- By id, as the waitlist's loop, and before the customer: who takes an offer has the entry, and then needs the customer.
 SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s

@@ -1,13 +1,16 @@
 """Customers who are erased: what stays of them, and what they cannot be erased beside."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 
 from integration.booking.records import ANY, booked, types_told
-from integration.booking.world import Shop, World
+from integration.booking.waiting import accept, join
+from integration.booking.world import Shop, World, tomorrow_noon, wish
 from support.events import until
 
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -88,9 +91,10 @@ def traces(world: World, shop: Shop, text: str) -> list[str]:
         row["name"]
         for row in tables
         if world.rows(
-            f"SELECT 1 FROM {row['name']} t WHERE tenant_id = %s AND t::text LIKE %s",
+            f"SELECT 1 FROM {row['name']} t WHERE tenant_id = %s AND (t::text LIKE %s OR t::text LIKE %s)",
             shop.tenant.tenant_id,
             f"%{text}%",
+            f"%{text.encode().hex()}%",  # what is kept as bytes
         )
     ]
 
@@ -120,3 +124,67 @@ async def test_an_erasure_and_a_booking_of_the_same_person_do_not_cross(world: W
             until(lambda: world.rows(WAITING), "the erasure waits")
             conn.commit()
             assert erasing.result().status_code == 409
+
+
+async def test_who_takes_an_offer_is_not_erased_and_neither_waits_for_the_other_for_good(
+    world: World,
+) -> None:
+    """The offer is being taken, and is held up behind its entry: the erasure waits for it, and refuses."""
+    shop = await world.shop()
+    entry = join(world, shop)
+    await world.turn()
+    (customer,) = world.rows("SELECT customer_id FROM customer WHERE tenant_id = %s", shop.tenant.tenant_id)
+    path = f"/v1/customers/{customer['customer_id']}"
+    with psycopg.connect(world.database.admin_url) as conn, ThreadPoolExecutor(2) as threads:
+        conn.execute("SELECT 1 FROM resource WHERE tenant_id = %s FOR UPDATE", (shop.tenant.tenant_id,))
+        taking = threads.submit(accept, world, entry)
+        until(lambda: world.rows(WAITING), "the offer is being taken")
+        erasing = threads.submit(world.call, "DELETE", path, shop)
+        until(lambda: len(world.rows(WAITING)) == 2, "the erasure waits")
+        conn.rollback()
+        assert taking.result().status_code == 201, taking.result().text
+        assert erasing.result().status_code == 409, erasing.result().text
+    assert erasing.result().json()["type"] == "/problems/customer-has-appointments"
+
+
+async def test_an_answer_that_is_repeated_behind_an_erasure_does_not_tell_who_it_was(world: World) -> None:
+    """Nor does it take effect again; other customers' answers stay as they are."""
+    shop = await world.shop(staff=2)
+    noon = tomorrow_noon()
+    keys = {"beatrix": {"Idempotency-Key": "one"}, "cem": {"Idempotency-Key": "two"}}
+    ids: dict[str, str] = {}
+
+    def book(name: str) -> httpx.Response:
+        person = {"name": name, "email": f"{name}@customer.example", "phone": "+351912345678"}
+        rule = {"every": "day", "count": 2}
+        wanted = wish(shop, noon, rule=rule, customer=person, notes=f"{name} is left-handed")
+        return world.call("POST", "/v1/series", shop, json=wanted, headers=keys[name])
+
+    def offer(name: str) -> httpx.Response:
+        path, at = f"/v1/waitlist/{ids[name]}/offer", (noon + timedelta(hours=5)).isoformat()
+        return world.call("POST", path, shop, json={"starts_at": at}, headers=keys[name])
+
+    for name in keys:
+        person = {"name": name, "email": f"{name}@customer.example", "phone": "+351912345678"}
+        ids[name] = join(world, shop, customer=person)["id"]
+    told = {name: (book(name), offer(name)) for name in keys}
+    assert {answer.status_code for pair in told.values() for answer in pair} == {201}, told
+    series = told["beatrix"][0].json()
+    assert world.call("POST", f"/v1/series/{series['id']}/cancel", shop, json={}).is_success
+    customer_id = series["appointments"][0]["customer"]["id"]
+    assert "idempotency" in traces(world, shop, "beatrix")
+    assert world.call("DELETE", f"/v1/customers/{customer_id}", shop).status_code == 204
+    assert traces(world, shop, "beatrix") == []
+
+    for name in keys:
+        for before, again in zip(told[name], (book(name), offer(name)), strict=True):
+            assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+            if name == "cem":
+                assert again.text == before.text
+                continue
+            assert again.json().keys() == before.json().keys()
+            assert again.json()["id"] == before.json()["id"]
+    one, two = book("beatrix").json()["appointments"]
+    gone = world.call("GET", f"/v1/customers/{customer_id}", shop).json()
+    assert one["customer"] == two["customer"] == offer("beatrix").json()["customer"] == gone
+    assert (one["notes"], one["starts_at"]) == ("", series["appointments"][0]["starts_at"])

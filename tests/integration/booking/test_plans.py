@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from booking.records import LAST
 from booking.store import SQL
 from servicekit.ids import new_id
 from servicekit.queries import Queries
@@ -45,6 +46,12 @@ _CUSTOMERS = """
 INSERT INTO customer (tenant_id, customer_id, name, email, locale, consent_email, consent_sms)
 SELECT tenant_id, tenant_id, 'Bea', 'bea@customer.example', 'en', false, false FROM t
 """
+_MORE_CUSTOMERS = """
+INSERT INTO customer (tenant_id, customer_id, name, email, locale, consent_email, consent_sms)
+SELECT tenant_id, gen_random_uuid(), 'N' || md5(n::text), 'e' || md5(n::text) || '@customer.example', 'en', false,
+    false
+FROM t, generate_series(1, 5000) AS n
+"""
 _TENANTS = """
 INSERT INTO tenants (tenant_id, slug, generation, state, record)
 SELECT tenant_id, tenant_id::text, 1, 'active', '{}' FROM t
@@ -59,7 +66,7 @@ def database(databases: Databases) -> ServiceDatabase:
         for statement in (_STAFF, _TAKEN, _ELSEWHERE):
             conn.execute(statement.encode(), {"tenant": TENANT, "staff": STAFF, "begin": BEGIN})
         conn.execute("CREATE TEMPORARY TABLE t AS SELECT unnest(%s) AS tenant_id", ([TENANT, OTHER],))
-        for statement in (_TENANTS, _CUSTOMERS, _APPOINTMENTS):
+        for statement in (_TENANTS, _CUSTOMERS, _MORE_CUSTOMERS, _APPOINTMENTS):
             conn.execute(statement.encode(), {"begin": BEGIN})
         conn.execute("ANALYZE")
     return made
@@ -92,7 +99,16 @@ _PAGE = dict.fromkeys(
     [
         (SQL.appointments_page, _PAGE | {"begin": BEGIN + timedelta(hours=4900), "limit": 50}, 50),
         (RECORDS.export_appointments, {"begin": BEGIN, "end": BEGIN + timedelta(hours=10)}, 10),
-        (SQL.future_confirmed, {"now": BEGIN + timedelta(hours=4900)}, 100),
+        (
+            SQL.future_confirmed,
+            {
+                "now": BEGIN + timedelta(hours=4800),
+                "after_time": BEGIN + timedelta(hours=4900),
+                "after_id": UUID(int=0),
+                "most": 50,
+            },
+            55,
+        ),
         (SQL.rest_of_series, {"series_id": new_id(), "begin": BEGIN}, 0),
         (SQL.appointment, {"appointment_id": new_id()}, 0),
         (SQL.lock_appointment, {"appointment_id": new_id()}, 0),
@@ -103,6 +119,26 @@ def test_a_business_finds_its_appointments_by_an_index_beside_the_workers_policy
 ) -> None:
     """Of five thousand, and as many of another business's, no more than it asks for."""
     _count, read = looked_at(database, statement, values | {"tenant_id": TENANT}, of="appointment")
+    assert read <= most
+
+
+@pytest.mark.parametrize(
+    ("begins", "count", "most"),
+    [
+        ("BEA", 1, 1),
+        ("Nc4ca4238a0b923820dcc", 1, 1),  # how the md5 of 1 begins
+        ("ec4ca4238a0b923820dcc", 1, 1),
+        ("nobody", 0, 0),
+        ("n", 50, 60),
+    ],
+)
+def test_a_customer_is_found_by_an_index(
+    database: ServiceDatabase, begins: str, count: int, most: int
+) -> None:
+    """Of five thousand, and as many of another business's; where most of them are meant, a page is."""
+    values = {"tenant_id": TENANT, "begins": begins, "last": LAST, "after": None, "limit": 50}
+    found, read = looked_at(database, RECORDS.customers_found, values)
+    assert found == count
     assert read <= most
 
 

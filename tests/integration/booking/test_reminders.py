@@ -1,16 +1,19 @@
 """The reminders that booking asks for and withdraws, as an appointment moves, ends, and the policy changes."""
 
+import asyncio
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+from booking import changes
 from booking.catalog import CatalogFollower
-from booking.reminders import align_all
+from booking.reminders import align_some, change_policy
+from booking.workers import PolicyFollower
 from contracts.booking import Channel
 from contracts.business import PolicyChanged, ReminderRule
 from integration.booking.world import Shop, World, tomorrow_noon, wish
 from servicekit.clock import utc_now
-from servicekit.db import Database
 from servicekit.ids import new_id
 
 
@@ -24,19 +27,44 @@ def told(world: World, shop: Shop) -> list[dict[str, Any]]:
     return [json.loads(row["payload"]) | {"kind": row["type"].split(".")[2]} for row in rows]
 
 
-async def change_policy(world: World, shop: Shop, *offsets: int) -> None:
-    """As the consumer does when business tells it; the offsets in seconds before the appointment."""
+async def hear(world: World, shop: Shop, *offsets: int, version: int = 2) -> None:
+    """A policy, as the consumer takes it over; the offsets in seconds before the appointment."""
     rules = [ReminderRule(rule_id=new_id(), offset_seconds=offset, channel=Channel.SMS) for offset in offsets]
+    changed = PolicyChanged(tenant_id=shop.tenant.tenant_id, version=version, rules=rules)
+    async with world.opened() as db, db.tenant(shop.tenant.tenant_id) as conn:
+        await change_policy(conn, CatalogFollower(), changed)
+
+
+async def follow(world: World, shop: Shop, *, most: int) -> bool:
+    """One step of the loop's, of so many appointments."""
     tenant_id = shop.tenant.tenant_id
-    db = Database(world.database.settings, application="test")
-    await db.open()
-    try:
-        async with db.tenant(tenant_id) as conn:
-            changed = PolicyChanged(tenant_id=tenant_id, version=2, rules=rules)
-            await CatalogFollower().policy_changed(conn, changed)
-            await align_all(conn, tenant_id, utc_now())
-    finally:
-        await db.close()
+    async with world.opened() as db, db.tenant(tenant_id, sharing=changes.SHARING) as conn:
+        return await align_some(conn, tenant_id, utc_now(), most=most)
+
+
+def standing(world: World, shop: Shop) -> dict[str, set[str]]:
+    """By appointment, when the reminders are due that were asked for and not withdrawn, each of both once."""
+    due: dict[str, tuple[str, str]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for event in told(world, shop):
+        seen[event["kind"], event["reminder_id"]] += 1
+        if event["kind"] == "requested":
+            due[event["reminder_id"]] = event["appointment_id"], event["due_at"]
+        else:
+            del due[event["reminder_id"]]
+    assert set(seen.values()) <= {1}
+    return {one: {at for whose, at in due.values() if whose == one} for one, _at in due.values()}
+
+
+def book(world: World, shop: Shop, count: int) -> list[str]:
+    """Appointments an hour apart, from noon tomorrow; the ids."""
+    times = (tomorrow_noon() + timedelta(hours=n) for n in range(count))
+    return [world.post(shop, wish(shop, at)).json()["id"] for at in times]
+
+
+def due(n: int, *offsets: int) -> set[str]:
+    """When reminders of the nth of `book` are due."""
+    return {f"{tomorrow_noon() + timedelta(hours=n, seconds=-offset):%FT%TZ}" for offset in offsets}
 
 
 async def test_a_moved_appointment_withdraws_its_reminder_and_asks_for_one_of_the_new_time(
@@ -78,7 +106,9 @@ async def test_a_changed_policy_withdraws_what_it_no_longer_wants_and_asks_for_w
     assert world.call("POST", f"/v1/appointments/{cancelled}/cancel", shop).status_code == 200
     kept = world.post(shop, wish(shop, noon)).json()["id"]
     before = told(world, shop)
-    await change_policy(world, shop, 1800, 7200, 90 * 24 * 3600)
+    await hear(world, shop, 1800, 7200, 90 * 24 * 3600)
+    assert told(world, shop) == before
+    await world.turn()
     changed = told(world, shop)[len(before) :]
     assert {event["appointment_id"] for event in changed} == {kept}
     assert [event["kind"] for event in changed] == ["withdrawn", "requested", "requested"]
@@ -87,3 +117,54 @@ async def test_a_changed_policy_withdraws_what_it_no_longer_wants_and_asks_for_w
     assert {event["due_at"] for event in changed[1:]} == {
         f"{noon - timedelta(seconds=offset):%FT%TZ}" for offset in (1800, 7200)
     }
+
+
+async def test_a_policy_that_changes_again_in_the_middle_is_followed_from_the_first_appointment_on(
+    world: World,
+) -> None:
+    shop = await world.shop()
+    ids = book(world, shop, 5)
+    await hear(world, shop, 1800)
+    assert await follow(world, shop, most=2)
+    assert standing(world, shop) == {one: due(n, 1800 if n < 2 else 3600) for n, one in enumerate(ids)}
+    await hear(world, shop, 7200, version=3)
+    assert await follow(world, shop, most=2)
+    await hear(world, shop, 600, version=2)  # come late: an older one
+    assert await follow(world, shop, most=2)
+    assert not await follow(world, shop, most=2)
+    assert standing(world, shop) == {one: due(n, 7200) for n, one in enumerate(ids)}
+    assert not await follow(world, shop, most=2)
+    assert world.rows("SELECT 1 FROM reminder_alignment WHERE tenant_id = %s", shop.tenant.tenant_id) == []
+
+
+async def test_what_befalls_an_appointment_while_a_policy_is_followed_comes_first_and_stands(
+    world: World,
+) -> None:
+    """One is cancelled, one moved to before where the loop has come, one moved behind it, and one is new."""
+    shop = await world.shop()
+    ids = book(world, shop, 5)
+    await hear(world, shop, 1800)
+    assert await follow(world, shop, most=2)
+    assert world.call("POST", f"/v1/appointments/{ids[2]}/cancel", shop).status_code == 200
+    for one, hours in ((ids[3], -2), (ids[0], 7)):
+        starts_at = (tomorrow_noon() + timedelta(hours=hours)).isoformat()
+        path = f"/v1/appointments/{one}"
+        moved = world.call("PATCH", path, shop, json={"starts_at": starts_at}, headers={"If-Match": "*"})
+        assert moved.status_code == 200, moved.text
+    new = world.post(shop, wish(shop, tomorrow_noon() + timedelta(hours=9))).json()["id"]
+    while await follow(world, shop, most=2):
+        pass
+    expected = {ids[0]: 7, ids[1]: 1, ids[3]: -2, ids[4]: 4, new: 9}
+    assert standing(world, shop) == {one: due(n, 1800) for one, n in expected.items()}
+
+
+async def test_processes_that_follow_a_policy_at_once_do_it_once(world: World) -> None:
+    """More appointments than one transaction takes, and both of the next one's processes are at them."""
+    shop = await world.shop()
+    ids = book(world, shop, 60)
+    await hear(world, shop, 1800)
+    async with world.opened() as db:
+        async with asyncio.timeout(60):
+            while world.rows("SELECT 1 FROM reminder_alignment WHERE tenant_id = %s", shop.tenant.tenant_id):
+                await asyncio.gather(*(PolicyFollower(db).turn() for _ in range(4)))
+    assert standing(world, shop) == {one: due(n, 1800) for n, one in enumerate(ids)}

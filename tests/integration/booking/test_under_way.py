@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from contracts.booking import Channel
+from contracts.booking import Channel, CustomerChanged
 from contracts.business import PolicyChanged, ReminderRule
 from contracts.platform import Component, ComponentState, DeletionPolicy, TenantState, TenantStatusReported
 from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
@@ -76,12 +76,35 @@ async def test_a_policy_that_changes_while_a_booking_is_made_reaches_it(world: W
         event_id = topics.publish(PolicyChanged(tenant_id=tenant_id, version=2, rules=[rule]))
         until(lambda: waiting(world, _LOCK) or heard(world, event_id), "booking hears of the policy")
     until(lambda: heard(world, event_id), "the policy is in effect")
-    reminders = world.rows(
-        "SELECT rule_id FROM reminder WHERE tenant_id = %s AND appointment_id = %s",
-        tenant_id,
-        UUID(booking.result().json()["id"]),
-    )
-    assert [row["rule_id"] for row in reminders] == [rule.rule_id]
+    until(lambda: asked_for(world, booking.result()) == [rule.rule_id], "the booking follows it")
+
+
+def asked_for(world: World, booking: httpx.Response) -> list[UUID]:
+    """By which rules the appointment has reminders."""
+    asked = "SELECT rule_id FROM reminder WHERE appointment_id = %s"
+    return [row["rule_id"] for row in world.rows(asked, UUID(booking.json()["id"]))]
+
+
+async def test_a_changed_policy_keeps_nobody_waiting_for_the_appointments_that_follow_it(
+    world: World, topics: Topics
+) -> None:
+    """One of them is locked for as long as it takes: the change is heard, and bookings go on and read it."""
+    shop = await world.shop()
+    tenant_id = shop.tenant.tenant_id
+    locked = world.post(shop, wish(shop, tomorrow_noon()))
+    rule = ReminderRule(rule_id=new_id(), offset_seconds=7200, channel=Channel.EMAIL)
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "SELECT 1 FROM appointment WHERE appointment_id = %s FOR UPDATE", (UUID(locked.json()["id"]),)
+        )
+        event_id = topics.publish(PolicyChanged(tenant_id=tenant_id, version=2, rules=[rule]))
+        until(lambda: waiting(world, "-- Changes of one appointment"), "the appointment is waited for")
+        assert heard(world, event_id)
+        beside = world.post(shop, wish(shop, tomorrow_noon() + timedelta(hours=1)))
+        assert beside.status_code == 201, beside.text
+        assert asked_for(world, beside) == [rule.rule_id]
+        conn.rollback()
+    until(lambda: asked_for(world, locked) == [rule.rule_id], "the appointment follows the policy")
 
 
 async def test_a_booking_ends_without_the_process_that_has_sent_it(world: World) -> None:
@@ -128,6 +151,31 @@ async def test_what_is_heard_of_a_business_behind_its_erasure_leaves_nothing(
     event_id = topics.publish(works_all_day(tenant_id, new_id()))
     until(lambda: heard(world, event_id), "booking has passed over the event")
     assert world.rows("SELECT 1 FROM resource WHERE tenant_id = %s", tenant_id) == []
+
+
+async def test_the_topic_keeps_no_customer_of_an_erased_business(world: World, topics: Topics) -> None:
+    """More of them than are buried at once; of a business that is retained, all."""
+    erased = await world.shop(tenant=new_tenant(deletion_policy=DeletionPolicy.DELETE))
+    retained = await world.shop(tenant=new_tenant(deletion_policy=DeletionPolicy.RETAIN))
+    for shop in (erased, retained):
+        assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
+    ids = [new_id() for _ in range(1100)]
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "INSERT INTO customer (tenant_id, customer_id, name, email, locale, consent_email, consent_sms)"
+            " SELECT %s, id, id::text, 'one@customer.example', 'en', false, false FROM unnest(%s) AS id",
+            (erased.tenant.tenant_id, ids),
+        )
+    for shop in (erased, retained):
+        topics.publish(shop.tenant.model_copy(update={"generation": 2, "state": TenantState.DELETING}))
+        until(lambda shop=shop: deleted(topics, shop), "booking has reported the deletion")  # type: ignore[misc]
+    until(lambda: not world.rows("SELECT 1 FROM outbox"), "nothing is on its way")
+    last = {item.key.decode(): item.value for item in topics.messages(CustomerChanged.TOPIC) if item.key}
+    left = {key: value for key, value in last.items() if key.startswith(str(erased.tenant.tenant_id))}
+    assert len(left) == len(ids) + 1
+    assert set(left.values()) == {None}
+    (kept,) = (value for key, value in last.items() if key.startswith(str(retained.tenant.tenant_id)))
+    assert kept is not None
 
 
 def deleted(topics: Topics, shop: Shop) -> bool:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
-from booking.workers import HoldSweeper, UnconfirmedCanceller, WaitlistOfferer
+from booking.workers import HoldSweeper, PolicyFollower, UnconfirmedCanceller, WaitlistOfferer
 from contracts.booking import Channel
 from contracts.business import (
     CatalogEvent,
@@ -186,6 +186,7 @@ class World:
         async with self.opened() as db:
             await HoldSweeper(db, clock=clock).turn()
             await UnconfirmedCanceller(db, clock=clock).turn()
+            await PolicyFollower(db, clock=clock).turn()
             await WaitlistOfferer(db, offer_seconds=OFFER_SECONDS, clock=clock).turn()
 
     def post(self, shop: Shop, body: dict[str, Any], *, key: str | None = None) -> httpx.Response:

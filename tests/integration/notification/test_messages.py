@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.booking import Channel
+from contracts.business import CatalogEvent, HolidaysChanged, PolicyChanged
 from contracts.notification import MessageSuppressed
 from contracts.platform import DeletionPolicy, TenantState
 from integration.notification.world import Salon, World, in_a
@@ -92,6 +93,20 @@ def test_what_cannot_be_asked_is_a_problem_that_names_the_field(
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
     assert world.get(tenant.tenant_id, f"/{new_id()}").status_code == 404
+
+
+def test_tombstones_of_a_whole_catalog_are_understood(world: World) -> None:
+    """business writes them when it erases one of whose end notification may not have heard yet."""
+    salon = world.salon()
+    tenant_id = salon.tenant.tenant_id
+    of_no_use: list[CatalogEvent] = [
+        HolidaysChanged(tenant_id=tenant_id, version=1, days=[]),
+        PolicyChanged(tenant_id=tenant_id, version=1, rules=[]),
+    ]
+    buried = [world.erase(record) for record in (salon.service, salon.staff, *of_no_use)]
+    understood = "SELECT count(*) AS n FROM inbox WHERE event_id = ANY(%s)"
+    until(lambda: world.rows(understood, buried)[0]["n"] == len(buried), "each has its effect")
+    assert world.rows("SELECT 1 FROM catalog_name WHERE tenant_id = %s", tenant_id) == []
 
 
 def test_the_tombstone_of_a_customer_erases_the_person(world: World) -> None:

@@ -23,7 +23,7 @@ from contracts.booking import (
     WaitlistOffered,
 )
 from contracts.business import ServiceChanged, StaffChanged
-from contracts.model import Money, record_key
+from contracts.model import Money, TenantEvent
 from contracts.notification import MessageEvent
 from contracts.platform import TenantChanged, TenantStatusReported
 from contracts.scheduler import ReminderDue
@@ -243,17 +243,18 @@ class World:
             self.topics.publish(event)
         return made
 
-    def erase(self, customer: CustomerChanged) -> None:
-        """The tombstone that booking writes."""
-        key = record_key(customer.tenant_id, customer.customer_id)
+    def erase(self, record: TenantEvent) -> str:
+        """The tombstone that the record's publisher writes; answers its event's id."""
+        event_id = str(new_id())
         headers = {
             "ce_specversion": b"1.0",
-            "ce_id": str(new_id()).encode(),
+            "ce_id": event_id.encode(),
             "ce_source": b"/slotwright/test",
-            "ce_type": CustomerChanged.TYPE.encode(),
-            "ce_tenantid": str(customer.tenant_id).encode(),
+            "ce_type": record.TYPE.encode(),
+            "ce_tenantid": str(record.tenant_id).encode(),
         }
-        self.topics.put(CustomerChanged.TOPIC, key, None, headers)
+        self.topics.put(record.TOPIC, record.key, None, headers)
+        return event_id
 
     def answer(self, tenant: TenantChanged) -> TenantStatusReported:
         """What notification answers the operator about this generation of the tenant."""

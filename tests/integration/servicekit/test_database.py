@@ -128,6 +128,32 @@ async def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing_locked(
         assert await (await conn.execute(b"SELECT 1 AS one")).fetchone() == {"one": 1}
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_of_two_that_wait_for_each_other_one_comes_through_and_one_is_told_to_come_again(
+    db: Database, *, pipelined: bool
+) -> None:
+    both = asyncio.Barrier(2)
+
+    async def locking(first: int, second: int) -> str:
+        async with db.tenant(new_id(), pipelined=pipelined) as conn:
+            await (await conn.execute(b"SELECT pg_advisory_xact_lock(%s)", (first,))).fetchone()
+            await both.wait()
+            await (await conn.execute(b"SELECT pg_advisory_xact_lock(%s)", (second,))).fetchone()
+        return "through"
+
+    ends = await asyncio.gather(locking(1, 2), locking(2, 1), return_exceptions=True)
+    assert [end for end in ends if end == "through"] == ["through"]
+    (told,) = (end for end in ends if end != "through")
+    assert isinstance(told, Unavailable)
+    assert told.headers["Retry-After"]
+
+
+async def test_a_transaction_that_cannot_be_put_in_order_is_told_as_unavailable(db: Database) -> None:
+    with pytest.raises(Unavailable):
+        async with db.tenant(new_id()) as conn:
+            await conn.execute(b"DO 'BEGIN RAISE SQLSTATE ''40001''; END'")
+
+
 async def test_a_pipelined_transaction_whose_connection_is_lost_is_told_as_unavailable(
     db: Database, database: ServiceDatabase
 ) -> None:

@@ -44,6 +44,8 @@ _INSTANTS = "-c timezone=UTC"
 """Instants come with the one UTC of Python's own, which is the cheapest to compare."""
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
+_CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+"""Another transaction was at the same rows, and this one was taken back: a repeat comes through."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
 _SHARE = b", pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 # A name is given again only after its first bearer has gone. Where nobody bears it nothing is in scope.
@@ -101,8 +103,8 @@ class Database:
 
         `sharing` says which of the tenant's locks it shares from its beginning on; see servicekit.tenants. A slug
         that is nobody's leaves nothing to be seen; servicekit.tenants.tenant_in_scope says so.
-        Raises Unavailable when no connection can be had in 5 s, the one in use is lost, or a statement or its wait
-        for a lock takes too long.
+        Raises Unavailable when no connection can be had in 5 s, the one in use is lost, a statement or its wait for
+        a lock takes too long, or another transaction and this one wait for each other.
         """
         if isinstance(tenant, UUID):
             name_tenant(tenant)
@@ -143,6 +145,8 @@ class Database:
                 raise Unavailable("The database was lost on the way.") from error
             if isinstance(error, _OVERTIME):
                 raise Unavailable("The database has too much to do at the moment.") from error
+            if isinstance(error, _CROSSED):
+                raise Unavailable("Somebody else was changing the same; nothing has come of this.") from error
             raise
         else:
             await context.__aexit__(None, None, None)

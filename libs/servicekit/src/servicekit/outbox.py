@@ -23,6 +23,9 @@ SHARDS = 16
 
 _INSERT = b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES "
 _ROW = b"(%s, %s, %s, %s, %b)"
+_BURY = b"""INSERT INTO outbox (shard, topic, key, headers)
+SELECT shard, %s, key, headers
+FROM unnest(%s::smallint[], %s::text[], %s::jsonb[]) AS buried (shard, key, headers)"""
 _MOST = 10
 """Rows in one statement: PostgreSQL plans a statement anew for each number of them."""
 _Row = tuple[int, str, str, Jsonb, bytes | None]
@@ -68,17 +71,29 @@ async def publish(
 
 async def bury(conn: Connection, source: str, event: type[Event], key: str, tenant_id: UUID | None) -> None:
     """Writes a tombstone for `key` on the compacted topic of `event`: the last trace is compacted away."""
-    envelope = Envelope(
-        id=str(new_id()),
-        source=f"/slotwright/{source}",
-        type=event.TYPE,
-        time=utc_now(),
-        subject=key,
-        tenant_id=tenant_id,
-        data=None,
-        traceparent=current_traceparent(),
-    )
-    await _insert(conn, [_row(event.TOPIC, key, envelope)])
+    await bury_all(conn, source, event, [key], tenant_id)
+
+
+async def bury_all(
+    conn: Connection, source: str, event: type[Event], keys: Sequence[str], tenant_id: UUID | None
+) -> None:
+    """As `bury`, of any number of keys in one statement."""
+    now, traceparent = utc_now(), current_traceparent()
+    headers = [
+        Envelope(
+            id=str(new_id()),
+            source=f"/slotwright/{source}",
+            type=event.TYPE,
+            time=now,
+            subject=key,
+            tenant_id=tenant_id,
+            data=None,
+            traceparent=traceparent,
+        ).headers()
+        for key in keys
+    ]
+    shards = [shard_of(key) for key in keys]
+    await conn.execute(_BURY, (event.TOPIC, shards, list(keys), [Jsonb(each) for each in headers]))
 
 
 def _row(topic: str, key: str, envelope: Envelope) -> _Row:

@@ -12,7 +12,13 @@ from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
 from booking.waitlist_service import WaitlistService
-from booking.workers import BusyCalendarFetcher, HoldSweeper, UnconfirmedCanceller, WaitlistOfferer
+from booking.workers import (
+    BusyCalendarFetcher,
+    HoldSweeper,
+    PolicyFollower,
+    UnconfirmedCanceller,
+    WaitlistOfferer,
+)
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -70,6 +76,7 @@ def build(settings: Settings) -> Parts:
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),
             UnconfirmedCanceller(db),
+            PolicyFollower(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
             Housekeeping("booking", db),

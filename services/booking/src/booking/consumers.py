@@ -1,24 +1,43 @@
 """What booking hears: tenants, and the catalog of each business."""
 
-from booking import reminders
+from uuid import UUID
+
+from booking import records, reminders
 from booking.catalog import CatalogFollower
+from contracts.booking import CustomerChanged
 from contracts.business import HolidaysChanged, PolicyChanged, ResourceChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
-from contracts.model import Event
-from servicekit.clock import Clock, utc_now
+from contracts.model import Event, record_key
+from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
+from servicekit import outbox
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks
 
+_BURIED_AT_ONCE = 1000
+
 
 class BookingHooks(TenantHooks):
     """Nothing to prepare: a business can be booked once its catalog has arrived."""
 
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        """Delete also buries the customers on their topic, which would keep their names for good."""
+        if tenant.deletion_policy is DeletionPolicy.DELETE:
+            await _bury_customers(conn, tenant.tenant_id)
+        return await super().remove(conn, tenant)
 
-def catalog_consumer(
-    db: Database, kafka: KafkaSettings, follower: CatalogFollower, *, clock: Clock = utc_now
-) -> EventConsumer:
+
+async def _bury_customers(conn: Connection, tenant_id: UUID) -> None:
+    """A tombstone for each, before its row goes; some at a time, as there may be any number."""
+    after = UUID(int=0)
+    while some := await records.customer_ids(conn, tenant_id, after, _BURIED_AT_ONCE):
+        keys = [record_key(tenant_id, customer_id) for customer_id in some]
+        await outbox.bury_all(conn, "booking", CustomerChanged, keys, tenant_id)
+        after = some[-1]
+
+
+def catalog_consumer(db: Database, kafka: KafkaSettings, follower: CatalogFollower) -> EventConsumer:
     """Follows business.catalog.v1."""
 
     async def staff(conn: Connection, event: Event, _envelope: Envelope) -> None:
@@ -39,9 +58,7 @@ def catalog_consumer(
 
     async def policy(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, PolicyChanged)  # noqa: S101 - as above
-        await reminders.change_policy(conn, event.tenant_id)
-        if await follower.policy_changed(conn, event):
-            await reminders.align_all(conn, event.tenant_id, clock())
+        await reminders.change_policy(conn, follower, event)
 
     return EventConsumer(
         "booking",

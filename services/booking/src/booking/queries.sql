@@ -252,11 +252,32 @@ WHERE a.status = 'pending' AND a.starts_at <= %(now)s
     AND t.state IN ('active', 'suspended')
 ORDER BY a.starts_at, a.appointment_id LIMIT %(most)s
 
+-- name: begin_alignment
+-- From the first appointment on, also where an earlier change has not been followed to its end.
+INSERT INTO reminder_alignment (tenant_id) VALUES (%(tenant_id)s)
+ON CONFLICT (tenant_id) DO UPDATE SET after_time = NULL, after_id = NULL
+
+-- name: alignments
+-- By the worker, across tenants. What of a business is being deleted is its erasure's.
+SELECT a.tenant_id FROM reminder_alignment a JOIN tenants t USING (tenant_id)
+WHERE t.state IN ('active', 'suspended') ORDER BY a.tenant_id
+
+-- name: lock_alignment
+-- One process at a time follows a business's policy; another passes it over.
+SELECT after_time, after_id FROM reminder_alignment WHERE tenant_id = %(tenant_id)s FOR UPDATE SKIP LOCKED
+
+-- name: move_alignment
+UPDATE reminder_alignment SET after_time = %(after_time)s, after_id = %(after_id)s WHERE tenant_id = %(tenant_id)s
+
+-- name: end_alignment
+DELETE FROM reminder_alignment WHERE tenant_id = %(tenant_id)s
+
 -- name: future_confirmed
--- What a changed reminder policy concerns.
-SELECT appointment_id FROM appointment
+-- What a changed reminder policy concerns, some at a time, the next to begin first.
+SELECT starts_at, appointment_id FROM appointment
 WHERE tenant_id = %(tenant_id)s AND status = 'confirmed' AND starts_at > %(now)s
-ORDER BY appointment_id
+    AND (starts_at, appointment_id) > (%(after_time)s, %(after_id)s)
+ORDER BY starts_at, appointment_id LIMIT %(most)s
 
 -- name: reminders
 SELECT reminder_id, rule_id, channel, due_at FROM reminder

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg.errors import UniqueViolation
 
-from booking import events, exports, records, store, trail
+from booking import events, exports, kept_answers, records, store, trail
 from booking.domain import Customer
 from booking.errors import CustomerHasAppointments
 from contracts.booking import Consent, CustomerChanged
@@ -98,6 +98,7 @@ class RecordService:
         now = self._clock()
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
+            await records.lock_entries(conn, tenant_id, customer_id)
             present = await records.lock_customer(conn, tenant_id, customer_id)
             if present is None:
                 raise _no_customer()
@@ -120,6 +121,7 @@ class RecordService:
             await records.update_customer(conn, tenant_id, erased)
             await records.clear_notes(conn, tenant_id, customer_id)
             await records.leave_waitlist(conn, tenant_id, customer_id)
+            await kept_answers.erase_from(conn, tenant_id, erased)
             await outbox.bury(conn, "booking", CustomerChanged, record_key(tenant_id, customer_id), tenant_id)
             await audit.record(conn, tenant_id, "customer.erased", "customer", customer_id)
 

@@ -17,7 +17,8 @@ from servicekit.queries import Queries
 _SQL = Queries("booking", "records.sql")
 
 _ROWS_AT_ONCE = 500
-_LIKE = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+LAST = "\U0010ffff"
+"""The last of all characters, which is none and stands in no text."""
 
 
 async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
@@ -35,13 +36,23 @@ async def update_customer(conn: Connection, tenant_id: UUID, customer: Customer)
     await conn.execute(_SQL.update_customer, values)
 
 
+async def customer_ids(conn: Connection, tenant_id: UUID, after: UUID, most: int) -> list[UUID]:
+    """Ids of customers, erased ones too, behind `after`; `most` at a time."""
+    values = {"tenant_id": tenant_id, "after": after, "most": most}
+    rows = await (await conn.execute(_SQL.customer_ids, values)).fetchall()
+    return [row["customer_id"] for row in rows]
+
+
 async def customers_page(
     conn: Connection, tenant_id: UUID, begins: str | None, after: UUID | None, limit: int
 ) -> list[Customer]:
     """Customers by id; with `begins`, those whose name or address begins so, in any case."""
-    prefix = None if begins is None else begins.lower().translate(_LIKE) + "%"
-    values = {"tenant_id": tenant_id, "prefix": prefix, "after": after, "limit": limit}
-    return [customer_of(row) for row in await (await conn.execute(_SQL.customers_page, values)).fetchall()]
+    values: dict[str, Any] = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    if begins is None:
+        asked = await conn.execute(_SQL.customers_page, values)
+    else:
+        asked = await conn.execute(_SQL.customers_found, values | {"begins": begins, "last": LAST})
+    return [customer_of(row) for row in await asked.fetchall()]
 
 
 async def open_appointments(conn: Connection, tenant_id: UUID, customer_id: UUID, now: datetime) -> int:
@@ -54,6 +65,24 @@ async def open_appointments(conn: Connection, tenant_id: UUID, customer_id: UUID
 async def clear_notes(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
     """Empties notes and answers of the customer's appointments."""
     await conn.execute(_SQL.clear_notes, {"tenant_id": tenant_id, "customer_id": customer_id})
+
+
+async def answers_about(conn: Connection, tenant_id: UUID, customer_id: UUID) -> list[tuple[str, str, bytes]]:
+    """(route, key, JSON) of the kept answers to requests that name the customer."""
+    values = {"tenant_id": tenant_id, "customer_id": customer_id}
+    rows = await (await conn.execute(_SQL.answers_about, values)).fetchall()
+    return [(row["route"], row["key"], bytes(row["body"])) for row in rows]
+
+
+async def replace_answer(conn: Connection, tenant_id: UUID, route: str, key: str, body: bytes) -> None:
+    """Writes another JSON in the place of an answer."""
+    values = {"tenant_id": tenant_id, "route": route, "key": key, "body": body}
+    await conn.execute(_SQL.replace_answer, values)
+
+
+async def lock_entries(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
+    """Locks the customer's entries in the waitlist until the transaction's end; before the customer."""
+    await conn.execute(_SQL.lock_entries, {"tenant_id": tenant_id, "customer_id": customer_id})
 
 
 async def leave_waitlist(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:

@@ -11,12 +11,25 @@ UPDATE customer SET name = %(name)s, email = %(email)s, phone = %(phone)s, local
     erased_at = %(erased_at)s, version = version + 1
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
 
+-- name: customer_ids
+-- Whoever was ever told of: the row of an erased customer stays.
+SELECT customer_id FROM customer WHERE tenant_id = %(tenant_id)s AND customer_id > %(after)s
+ORDER BY customer_id LIMIT %(most)s
+
 -- name: customers_page
--- By the beginning of a name or an address when asked; `prefix` is a pattern of LIKE in lower case.
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
 FROM customer
 WHERE tenant_id = %(tenant_id)s AND erased_at IS NULL AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
-    AND (%(prefix)s::text IS NULL OR lower(name) LIKE %(prefix)s OR lower(email) LIKE %(prefix)s)
+ORDER BY customer_id LIMIT %(limit)s
+
+-- name: customers_found
+-- By the beginning of a name or an address. All that begins so lies between that and that with `last` behind it.
+-- Neither `lower` of a column nor LIKE: an index serves no such thing under row level security.
+SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+FROM customer
+WHERE tenant_id = %(tenant_id)s AND erased_at IS NULL AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
+    AND (name_sought >= lower(%(begins)s) AND name_sought < lower(%(begins)s) || %(last)s
+        OR email_sought >= lower(%(begins)s) AND email_sought < lower(%(begins)s) || %(last)s)
 ORDER BY customer_id LIMIT %(limit)s
 
 -- name: open_appointments
@@ -29,6 +42,19 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND status IN 
 -- What was noted about a customer at their appointments, and what they answered.
 UPDATE appointment SET notes = '', answers = '[]', notes_version = notes_version + 1, updated_at = now()
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND (notes <> '' OR answers <> '[]')
+
+-- name: answers_about
+-- Of a day, those whose text has the id in it.
+SELECT route, key, body FROM idempotency
+WHERE tenant_id = %(tenant_id)s AND position(convert_to(%(customer_id)s::uuid::text, 'UTF8') IN body) > 0
+
+-- name: replace_answer
+UPDATE idempotency SET body = %(body)s WHERE tenant_id = %(tenant_id)s AND route = %(route)s AND key = %(key)s
+
+-- name: lock_entries
+-- By id, as the waitlist's loop, and before the customer: who takes an offer has the entry, and then needs the customer.
+SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
+ORDER BY entry_id FOR UPDATE
 
 -- name: leave_waitlist
 -- An offer's hold runs out by itself.

@@ -1,17 +1,21 @@
 """Which reminders an appointment has asked for, kept in step with the appointment and with the policy.
 
-Called by the service layer and by the catalog consumer, in their transaction and under the appointment's lock.
+Called by the service layer, by the catalog consumer and by the loop that follows a changed policy, in their
+transaction and under the appointment's lock.
 """
 
 from datetime import datetime
 from uuid import UUID
 
 from booking import catalog, events, store
+from booking.catalog import CatalogFollower
 from booking.domain import Appointment, Reminder, Status, reminders_for
 from booking.events import WithdrawalReason
 from contracts.booking import ReminderRequested
+from contracts.business import PolicyChanged
 from servicekit import outbox
 from servicekit.db import Connection, Cursor
+from servicekit.faults import reached
 
 POLICY = "/reminders"
 """The tenant's lock under which the policy stays as it is. Shared before `align`, and before an appointment is
@@ -23,9 +27,15 @@ would be asked for.
 _CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
-async def change_policy(conn: Connection, tenant_id: UUID) -> None:
-    """Waits for those who keep the policy; later ones wait for this transaction. Before `align_all`."""
-    await conn.execute(_CHANGE, (f"{tenant_id}{POLICY}",))
+async def change_policy(conn: Connection, follower: CatalogFollower, event: PolicyChanged) -> None:
+    """Takes over a policy, and notes that the appointments to come are to follow it: see `align_some`.
+
+    Waits for those who keep the policy; later ones wait for this transaction. So it looks at no appointment, of
+    which there may be any number.
+    """
+    await conn.execute(_CHANGE, (f"{event.tenant_id}{POLICY}",))
+    if await follower.policy_changed(conn, event):
+        await store.begin_alignment(conn, event.tenant_id)
 
 
 async def ask(
@@ -74,9 +84,24 @@ async def _wanted(appointment: Appointment, asked: Cursor, now: datetime) -> lis
     return reminders_for(appointment.appointment_id, appointment.version, appointment.starts_at, rules, now)
 
 
-async def align_all(conn: Connection, tenant_id: UUID, now: datetime) -> None:
-    """After a change of the policy: every confirmed appointment to come."""
-    for appointment_id in await store.future_confirmed(conn, tenant_id, now):
+async def align_some(conn: Connection, tenant_id: UUID, now: datetime, *, most: int) -> bool:
+    """After a change of the policy: the next confirmed appointments to come, `most` at a time.
+
+    False when none is left, or another process is at it. The caller shares POLICY, so that the policy is one for
+    all of them. Whatever is made or changed beside it reads the same policy, and leaves nothing to be done here.
+    """
+    after = await store.lock_alignment(conn, tenant_id)
+    if after is None:
+        return False
+    places = await store.future_confirmed(conn, tenant_id, now, after, most)
+    for appointment_id in sorted(appointment_id for _starts_at, appointment_id in places):
+        # By id, as whoever locks several appointments.
         appointment = await store.appointment(conn, tenant_id, appointment_id, lock=True)
         if appointment is not None:
             await align(conn, tenant_id, appointment, "policy-changed", now)
+    reached("booking.policy.aligned")
+    if len(places) < most:
+        await store.end_alignment(conn, tenant_id)
+        return False
+    await store.move_alignment(conn, tenant_id, places[-1])
+    return True

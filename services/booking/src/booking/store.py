@@ -180,10 +180,53 @@ async def unconfirmed(
     return [Unconfirmed(**row) for row in await (await conn.execute(SQL.unconfirmed, values)).fetchall()]
 
 
-async def future_confirmed(conn: Connection, tenant_id: UUID, now: datetime) -> list[UUID]:
-    """Ids of confirmed appointments that have not begun."""
-    rows = await (await conn.execute(SQL.future_confirmed, {"tenant_id": tenant_id, "now": now})).fetchall()
-    return [row["appointment_id"] for row in rows]
+Place = tuple[datetime, UUID]
+"""An appointment's place among all of its business: its start and its id."""
+
+
+async def begin_alignment(conn: Connection, tenant_id: UUID) -> None:
+    """Notes that the reminders of all appointments to come are to follow the policy."""
+    await conn.execute(SQL.begin_alignment, {"tenant_id": tenant_id})
+
+
+async def alignments(conn: Connection) -> list[UUID]:
+    """By the worker: businesses whose policy has not been followed to the end."""
+    return [row["tenant_id"] for row in await (await conn.execute(SQL.alignments)).fetchall()]
+
+
+async def lock_alignment(conn: Connection, tenant_id: UUID) -> Place | None:
+    """Behind which place there is more to be done; None when there is not, or another process does it.
+
+    Nobody else does until the transaction's end.
+    """
+    row = await (await conn.execute(SQL.lock_alignment, {"tenant_id": tenant_id})).fetchone()
+    return (row["after_time"] or _EARLIEST, row["after_id"] or UUID(int=0)) if row else None
+
+
+async def move_alignment(conn: Connection, tenant_id: UUID, place: Place) -> None:
+    """Notes that a locked alignment has come so far."""
+    values = {"tenant_id": tenant_id, "after_time": place[0], "after_id": place[1]}
+    await conn.execute(SQL.move_alignment, values)
+
+
+async def end_alignment(conn: Connection, tenant_id: UUID) -> None:
+    """Notes that a locked alignment is done."""
+    await conn.execute(SQL.end_alignment, {"tenant_id": tenant_id})
+
+
+async def future_confirmed(
+    conn: Connection, tenant_id: UUID, now: datetime, after: Place, most: int
+) -> list[Place]:
+    """Confirmed appointments that have not begun, behind `after`, `most` at a time."""
+    values = {
+        "tenant_id": tenant_id,
+        "now": now,
+        "after_time": after[0],
+        "after_id": after[1],
+        "most": most,
+    }
+    rows = await (await conn.execute(SQL.future_confirmed, values)).fetchall()
+    return [(row["starts_at"], row["appointment_id"]) for row in rows]
 
 
 async def reminders(conn: Connection, tenant_id: UUID, appointment_id: UUID) -> list[Reminder]:

@@ -1,5 +1,6 @@
 """booking's own loops: holds that run out give their slot back, appointments that nobody confirms are cancelled at
-their start, free time is offered to the waitlist, and calendars elsewhere are fetched."""
+their start, reminders follow a changed policy, free time is offered to the waitlist, and calendars elsewhere are
+fetched."""
 
 import asyncio
 import time
@@ -9,7 +10,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from booking import allocations, changes, store, waitlist, waitlist_store
+from booking import allocations, changes, reminders, store, waitlist, waitlist_store
 from booking.busy_import import AT_ONCE, BusyImport
 from booking.waiting import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
@@ -24,8 +25,9 @@ log = structlog.get_logger(__name__)
 
 _TURN_SECONDS = 5.0
 _UNCONFIRMED_AT_ONCE = 100
+_ALIGNED_AT_ONCE = 50
 _LEFT_FOR = timedelta(minutes=1)
-"""So long is an appointment left alone that could not be cancelled."""
+"""So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
 
 
 class HoldSweeper(Periodic):
@@ -91,6 +93,56 @@ class UnconfirmedCanceller(Periodic):
             return
         if cancelled:
             reached("booking.unconfirmed.cancelled")
+
+
+class PolicyFollower(Periodic):
+    """Has the reminders of appointments to come follow a changed policy; any number of processes may.
+
+    Some at a time, each time in one transaction with the locks of every other change, so that bookings go on beside
+    it and a crash takes back only that. How far it has come stands in a table; businesses take turns.
+    """
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 1) -> None:
+        super().__init__("booking.policies", every=every)
+        self._db = db
+        self._clock = clock
+        self._left_until: dict[UUID, datetime] = {}
+
+    async def turn(self) -> float | None:
+        """Follows what has changed, for a few seconds at most."""
+        until = time.monotonic() + _TURN_SECONDS
+        now = self._clock()
+        self._left_until = {key: end for key, end in self._left_until.items() if now < end}
+        async with self._db.worker() as conn:
+            changed = await store.alignments(conn)
+        changed = [tenant_id for tenant_id in changed if tenant_id not in self._left_until]
+        while changed:
+            unfinished = []
+            for tenant_id in changed:
+                if await self._align(tenant_id):
+                    unfinished.append(tenant_id)
+                if time.monotonic() > until:
+                    return 0
+            changed = unfinished
+        return None
+
+    async def _align(self, tenant_id: UUID) -> bool:
+        """Whether there is more to be done. Raises as UnconfirmedCanceller does."""
+        now = self._clock()
+        try:
+            async with self._db.tenant(tenant_id, pipelined=True, sharing=changes.SHARING) as conn:
+                await tenant_by_id(conn, tenant_id)
+                more = await reminders.align_some(conn, tenant_id, now, most=_ALIGNED_AT_ONCE)
+        except NotFound:  # the business is on its way out, since it was found
+            return False
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
+            raise
+        except Exception as error:
+            log.error("reminder policy not followed", tenant_id=str(tenant_id), exc_info=error)
+            self._left_until[tenant_id] = now + _LEFT_FOR
+            return False
+        reached("booking.policy.followed")
+        return more
 
 
 class BusyCalendarFetcher(Periodic):

@@ -1,12 +1,34 @@
-"""What business does when a tenant comes or changes: it gives it a profile and a reminder policy to start from."""
+"""What business does when a tenant comes, changes or goes: it gives it a profile and a reminder policy to start
+from, and takes back what it has told of one that is erased."""
 
 from business import events, store
 from business.domain import DEFAULT_REMINDERS
 from business.service import write_policy
-from contracts.platform import StatusDetails, TenantChanged
+from contracts.business import (
+    CatalogEvent,
+    HolidaysChanged,
+    PolicyChanged,
+    ProfileChanged,
+    ResourceChanged,
+    ServiceChanged,
+    StaffChanged,
+)
+from contracts.model import record_key
+from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
 from servicekit import outbox
 from servicekit.db import Connection
 from servicekit.tenancy import TenantHooks
+
+_ONE_EACH: dict[str, type[CatalogEvent]] = {
+    "profile": ProfileChanged,
+    "policy": PolicyChanged,
+    "holidays": HolidaysChanged,
+}
+_BY_ID: dict[str, type[CatalogEvent]] = {
+    "staff": StaffChanged,
+    "resource": ResourceChanged,
+    "service": ServiceChanged,
+}
 
 
 class BusinessHooks(TenantHooks):
@@ -24,3 +46,14 @@ class BusinessHooks(TenantHooks):
             if profile is not None:
                 await outbox.publish(conn, "business", events.profile_changed(tenant_id, profile))
         return StatusDetails()
+
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+        """Delete also buries the catalog on its topic, which would keep it and people's names for good."""
+        if tenant.deletion_policy is DeletionPolicy.DELETE:
+            told = [(_BY_ID[kind], str(entity)) for kind, entity in await store.told(conn, tenant.tenant_id)]
+            told += [(event, entity) for entity, event in _ONE_EACH.items()]
+            for event, entity in told:
+                await outbox.bury(
+                    conn, "business", event, record_key(tenant.tenant_id, entity), tenant.tenant_id
+                )
+        return await super().remove(conn, tenant)

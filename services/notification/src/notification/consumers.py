@@ -210,7 +210,7 @@ async def _profile(conn: Connection, event: Event, _envelope: Envelope) -> None:
 async def _catalog_erased(conn: Connection, tenant: UUID, entity: str) -> None:
     if entity == "profile":
         await store.delete_profile(conn, tenant)
-    elif entity != "policy":  # nothing of the policy is kept here
+    elif entity not in {"policy", "holidays"}:  # nothing of these is kept here
         await store.delete_name(conn, tenant, _uuid(entity))
 
 

@@ -88,7 +88,8 @@ async def look(
 ) -> SlotOffer | None:
     """Offers the locked entry the first free time that suits it and that it has not let pass; None when none does.
 
-    `freed` narrows the search to what has become free. The service's notice and booking window hold.
+    `freed` narrows the search to what has become free; the next full look is not put off then. The service's
+    notice and booking window hold.
     """
     if entry.latest <= now:
         await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
@@ -101,7 +102,7 @@ async def look(
                     return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
             except (SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
                 continue
-    again = min(now + LOOK_EVERY, entry.latest)
+    again = min(now + LOOK_EVERY, entry.latest) if freed is None else None
     await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
     return None
 

@@ -2,9 +2,9 @@
 
 -- name: add_entry
 INSERT INTO waitlist_entry (tenant_id, entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone,
-    created_at, look_at)
+    created_at, look_at, full_look_at)
 VALUES (%(tenant_id)s, %(entry_id)s, %(state)s, %(service_id)s, %(staff_id)s, %(earliest)s, %(latest)s,
-    %(customer_id)s, %(timezone)s, %(created_at)s, %(created_at)s)
+    %(customer_id)s, %(timezone)s, %(created_at)s, %(created_at)s, %(created_at)s)
 
 -- name: entry
 SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at
@@ -50,13 +50,17 @@ UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s 
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(tenant_id)s || '/waitlist', 0)) AS mine
 
 -- name: next_in_line
-SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at, look_during
+-- A full look that is due comes before a narrow one.
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at,
+    CASE WHEN full_look_at > %(now)s THEN look_during END AS look_during
 FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting' AND look_at <= %(now)s
 ORDER BY created_at, entry_id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: looked
--- In vain; the entry is looked at again when something becomes free, or at the latest then.
-UPDATE waitlist_entry SET look_at = %(again)s, look_during = NULL
+-- In vain; the entry is looked at again when something becomes free, or at the latest for its next full look. Only a
+-- full one puts that off, until `again`: times that are freed one after another would do so for ever.
+UPDATE waitlist_entry
+SET full_look_at = coalesce(%(again)s, full_look_at), look_at = coalesce(%(again)s, full_look_at), look_during = NULL
 WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
 
 -- name: lapse
@@ -75,7 +79,7 @@ UPDATE waitlist_entry e
 SET state = CASE WHEN %(most)s <= 1 + (
         SELECT count(*) FROM waitlist_offer p
         WHERE p.tenant_id = e.tenant_id AND p.entry_id = e.entry_id AND p.outcome = 'lapsed')
-    THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, look_during = NULL
+    THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, full_look_at = %(now)s, look_during = NULL
 FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
 
 -- name: hear

@@ -111,7 +111,7 @@ async def one_at_a_time(conn: Connection, tenant_id: UUID) -> bool:
 
 
 async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tuple[Entry, Span | None] | None:
-    """The first entry that is due, locked, and what was freed where that is known."""
+    """The first entry that is due, locked, and what was freed; None where it is to be looked at in full."""
     row = await (await conn.execute(SQL.next_in_line, {"tenant_id": tenant_id, "now": now})).fetchone()
     if row is None:
         return None
@@ -119,5 +119,6 @@ async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tupl
     return _entry(row), (freed.lower or _EARLIEST, freed.upper or _LATEST) if freed else None
 
 
-async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime) -> None:
+async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime | None) -> None:
+    """Notes a look in vain; `again` is the next full look's time after a full one, None after a narrow one."""
     await conn.execute(SQL.looked, {"tenant_id": tenant_id, "entry_id": entry_id, "again": again})

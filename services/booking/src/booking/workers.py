@@ -164,7 +164,8 @@ class WaitlistOfferer(Periodic):
                 except Exception as error:
                     # One that cannot be served must not keep the others waiting.
                     log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
-                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, now + LOOK_EVERY)
+                    again = now + LOOK_EVERY if freed is None else None
+                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, again)
         except (NotFound, TenantSuspended):  # since it was found
             return False
         return True

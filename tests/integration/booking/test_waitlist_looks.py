@@ -1,0 +1,33 @@
+"""When the waitlist's loop looks for whom: nobody is put off by what happens to others."""
+
+from datetime import UTC, datetime, timedelta
+
+from integration.booking.waiting import LATER, cancel, full_shop, join, seen
+from integration.booking.world import World, tomorrow_noon, wish
+
+
+async def test_times_freed_one_after_another_do_not_put_off_the_hourly_look(world: World) -> None:
+    """Somebody waits behind the booking window, which opens without an event, while others come and go nearby."""
+    shop = await world.shop(booking_window_days=2)
+    far = tomorrow_noon() + timedelta(days=7)
+    entry = join(world, shop, **{"from": far.isoformat(), "to": (far + timedelta(hours=1)).isoformat()})
+    await world.turn()
+    before_it_opens = far - timedelta(days=2, minutes=31) - datetime.now(UTC)
+    states = []
+    for half_hours in range(3):
+        nearby = world.call("POST", "/v1/appointments", shop, json=wish(shop, far - timedelta(days=1)))
+        cancel(world, nearby.json()["token"])
+        await world.turn(later=before_it_opens + half_hours * timedelta(minutes=30))
+        states.append(seen(world, entry)["state"])
+    assert states == ["waiting", "waiting", "offered"]
+
+
+async def test_what_is_freed_is_offered_at_once_also_behind_a_narrow_look_in_vain(world: World) -> None:
+    shop, (first, _second) = await full_shop(world)
+    nearby = world.post(shop, wish(shop, tomorrow_noon() + LATER)).json()["token"]
+    entry = join(world, shop)
+    await world.turn()
+    for token, state in ((nearby, "waiting"), (first, "offered")):
+        cancel(world, token)
+        await world.turn()
+        assert seen(world, entry)["state"] == state

@@ -11,8 +11,15 @@ from booking.routes import ROUTERS
 from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
+from booking.waitlist import EntryCap
 from booking.waitlist_service import WaitlistService
-from booking.workers import BusyCalendarFetcher, HoldSweeper, UnconfirmedCanceller, WaitlistOfferer
+from booking.workers import (
+    BusyCalendarFetcher,
+    HoldSweeper,
+    UnconfirmedCanceller,
+    WaitlistHousekeeping,
+    WaitlistOfferer,
+)
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -50,6 +57,7 @@ def build(settings: Settings) -> Parts:
                 appointments=links,
                 public_url=settings.public_url,
                 offer_seconds=settings.offer_seconds,
+                cap=EntryCap(settings.link_key, most=settings.waitlist_per_address),
                 freed=offerer.nudge,
             ),
         ),
@@ -72,6 +80,7 @@ def build(settings: Settings) -> Parts:
             UnconfirmedCanceller(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
+            WaitlistHousekeeping(db),
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -1,4 +1,4 @@
-"""A waitlist entry knows when it is looked at in full."""
+"""A waitlist entry knows when it is looked at in full, whose it is while in line, and since when it is as it is."""
 
 from servicekit.migrate import run_sql
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from booking.holds import HoldCap
 from booking.service import BookingService
 from booking.store import SQL
+from booking.waitlist import EntryCap
 from booking.waitlist_service import WaitlistService
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
@@ -114,7 +115,12 @@ async def test_the_waitlists_loop_is_woken_for_what_is_given_back_and_for_nothin
     links, url = AppointmentLinks(key), "http://127.0.0.1:8080"
     async with world.opened() as db:
         waitlist = WaitlistService(
-            db, links=WaitlistLinks(key), appointments=links, public_url=url, offer_seconds=OFFER_SECONDS
+            db,
+            links=WaitlistLinks(key),
+            appointments=links,
+            public_url=url,
+            offer_seconds=OFFER_SECONDS,
+            cap=EntryCap(key, most=MOST),
         )
         service = BookingService(
             db,

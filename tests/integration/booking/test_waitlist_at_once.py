@@ -63,7 +63,7 @@ async def test_three_workers_serve_a_line_in_its_order_and_no_time_twice(world: 
     shop = await world.shop(staff=2, slot_step_minutes=30)
     noon = tomorrow_noon()
     window = {"to": (noon + timedelta(minutes=90)).isoformat()}
-    line = [join(world, shop, f"N{n:02}", **window)["id"] for n in range(12)]
+    line = [join(world, shop, f"N{n:02}", address=f"198.51.100.{n}", **window)["id"] for n in range(12)]
     async with world.opened() as one, world.opened() as two, world.opened() as three:
         loops = [WaitlistOfferer(db, offer_seconds=OFFER_SECONDS) for db in (one, two, three)]
         for _ in range(4):

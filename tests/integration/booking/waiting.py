@@ -19,7 +19,10 @@ def join(world: World, shop: Shop, name: str = "Ann", **fields: Any) -> dict[str
     return found
 
 
-def try_to_join(world: World, shop: Shop, name: str = "Ann", **fields: Any) -> httpx.Response:
+def try_to_join(
+    world: World, shop: Shop, name: str = "Ann", *, address: str = "", key: str = "", **fields: Any
+) -> httpx.Response:
+    """As the gateway would for somebody at the address, or past it."""
     noon = tomorrow_noon()
     body = {
         "service_id": str(shop.service_id),
@@ -28,9 +31,10 @@ def try_to_join(world: World, shop: Shop, name: str = "Ann", **fields: Any) -> h
         "customer": {"name": name, "email": f"{name.lower()}@customer.example"},
         "consent": {"email": True},
     }
-    headers = {"Idempotency-Key": fields.pop("key")} if "key" in fields else {}
+    headers = {"X-Forwarded-For": address, "Idempotency-Key": key}
+    given = {name: value for name, value in headers.items() if value}
     path = f"/v1/public/{shop.tenant.slug}/waitlist"
-    return world.call("POST", path, json=body | fields, headers=headers)
+    return world.call("POST", path, json=body | fields, headers=given)
 
 
 def seen(world: World, entry: dict[str, Any]) -> dict[str, Any]:

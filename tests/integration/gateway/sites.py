@@ -3,6 +3,7 @@
 Used by good_requests.py and test_bad_input.py.
 """
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,10 +93,12 @@ class Business:
         return place
 
     def waiting(self) -> dict[str, Any]:
+        """The body of somebody new, as a customer has one place for a service."""
         day = datetime.now(UTC) + timedelta(days=300)
         body = self.booking(**{"from": day.isoformat(), "to": (day + timedelta(days=1)).isoformat()})
         self.slots.append(body.pop("starts_at"))
         del body["answers"]  # asked of whoever accepts
+        body["customer"] |= {"name": f"Bea {secrets.token_hex(4)}"}
         return body
 
     def series(self) -> str:

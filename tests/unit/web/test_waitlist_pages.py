@@ -93,6 +93,41 @@ async def test_what_is_missing_or_refused_is_said_at_its_field_and_kept(
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "slug", "words"),
+    [
+        (409, "already-waiting", "You are on the waitlist for this already."),
+        (
+            429,
+            "too-many-waitlist-entries",
+            "From your internet connection as many people are on this waitlist",
+        ),
+    ],
+)
+async def test_who_cannot_be_put_on_the_list_is_told_in_words_and_what_was_typed_is_kept(
+    gateway: Script, browser: Browser, status: int, slug: str, words: str
+) -> None:
+    full(gateway)
+    gateway.refuse(JOIN, status, slug, "For who builds on the API.")
+    refused = await browser.submit(PICKER, ACTION, {"name": "Lin", "email": "lin@example.com"})
+    assert refused.status_code == status
+    assert words in refused.text
+    assert "For who builds" not in refused.text
+    assert 'value="lin@example.com"' in refused.text
+
+
+async def test_a_refusal_is_said_also_when_something_has_become_free_meanwhile(
+    gateway: Script, browser: Browser
+) -> None:
+    full(gateway)
+    gateway.refuse(JOIN, 409, "already-waiting", "…")
+    shown = [samples.availability(), samples.availability(NINE)]
+    gateway.on(FREE, lambda _call: (200, shown.pop(0) if len(shown) > 1 else shown[0]))
+    refused = await browser.submit(PICKER, ACTION, {"name": "Lin", "email": "lin@example.com"})
+    assert "You are on the waitlist for this already." in refused.text
+    assert ACTION not in refused.text
+
+
 async def test_an_offered_time_is_shown_and_taken(gateway: Script, browser: Browser) -> None:
     gateway.on(PLACE, samples.place(NINE, offered=True))
     page = (await browser.get(LINK)).text

@@ -11,12 +11,14 @@ from booking.routes import ROUTERS
 from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
+from booking.waitlist import EntryCap
 from booking.waitlist_service import WaitlistService
 from booking.workers import (
     BusyCalendarFetcher,
     HoldSweeper,
     PolicyFollower,
     UnconfirmedCanceller,
+    WaitlistHousekeeping,
     WaitlistOfferer,
 )
 from contracts.platform import Component
@@ -56,6 +58,7 @@ def build(settings: Settings) -> Parts:
                 appointments=links,
                 public_url=settings.public_url,
                 offer_seconds=settings.offer_seconds,
+                cap=EntryCap(settings.link_key, most=settings.waitlist_per_address),
                 freed=offerer.nudge,
             ),
         ),
@@ -79,6 +82,7 @@ def build(settings: Settings) -> Parts:
             PolicyFollower(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
+            WaitlistHousekeeping(db),
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -186,7 +186,7 @@ class Appointment:
 class Hold:
     """A slot kept for somebody who is still typing; staff first in `resource_ids`.
 
-    `client` is whose, as booking.holds hides it; None for an offer to the waitlist, which is nobody's.
+    `client` is whose, as booking.clients hides it; None for an offer to the waitlist, which is nobody's.
     """
 
     hold_id: UUID

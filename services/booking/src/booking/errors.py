@@ -34,6 +34,18 @@ class TooManyHolds(TooManyRequests):
     title = "Too many times are held"
 
 
+class TooManyEntries(TooManyRequests):
+    """`limit` says how many there may be; `Retry-After`, when the first of them has waited to its end."""
+
+    slug = "too-many-waitlist-entries"
+    title = "Too many places on the waitlist"
+
+
+class AlreadyWaiting(Conflict):
+    slug = "already-waiting"
+    title = "This customer is on the waitlist already"
+
+
 class OfferExpired(Conflict):
     slug = "offer-expired"
     title = "The offer has expired"

@@ -1,50 +1,33 @@
 """Holds that anyone may ask for: so many a client at a time, and given back; inside the caller's transaction.
 
-Called by the service layer. An offer to the waitlist is a hold as well (docs/adr/0017), but none of these: it
-counts for nobody, and ends as offers do.
+Called by the service layer. An offer to the waitlist is a hold as well (docs/adr/0017), but none of these: its
+entry is counted instead (booking.waitlist), and it ends as offers do.
 """
 
-import hashlib
-import hmac
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import SecretStr
-
 from booking import allocations, waitlist_store
+from booking.clients import ClientCap
 from booking.errors import TooManyHolds
-from servicekit.addresses import counted_as
 from servicekit.db import Connection
 from servicekit.errors import retry_after
 
-_PURPOSE = b"hold-client:"
-_DIGEST_BYTES = 16
 
+class HoldCap(ClientCap):
+    """One client's address holds at most `most` slots of one business at a time, so that nobody blocks its day."""
 
-class HoldCap:
-    """One client's address holds at most `most` slots of one business at a time, so that nobody blocks its day.
-
-    No address is kept: a hold has a MAC of it, which is gone with the hold and is another one at each business.
-    """
-
-    def __init__(self, link_key: SecretStr, *, most: int) -> None:
-        self._key = hmac.digest(link_key.get_secret_value().encode(), _PURPOSE, hashlib.sha256)
-        self._most = most
-
-    def client(self, tenant_id: UUID, address: str) -> bytes:
-        """Whose holds those from the address are; 16 bytes."""
-        whose = tenant_id.bytes + counted_as(address).encode()
-        return hmac.digest(self._key, whose, hashlib.sha256)[:_DIGEST_BYTES]
+    purpose = b"hold-client:"
 
     async def admit(self, conn: Connection, tenant_id: UUID, address: str, now: datetime) -> bytes:
         """The client, who gets no other hold until the transaction ends. Raises TooManyHolds."""
         client = self.client(tenant_id, address)
         held, first_ends = await allocations.held_by(conn, tenant_id, client, now)
-        if held >= self._most and first_ends is not None:
+        if held >= self.most and first_ends is not None:
             raise TooManyHolds(
-                f"From one address {self._most} times can be held at once. Book or give back one of them first.",
+                f"From one address {self.most} times can be held at once. Book or give back one of them first.",
                 headers=retry_after(first_ends, now),
-                limit=self._most,
+                limit=self.most,
             )
         return client
 

@@ -6,12 +6,19 @@ from servicekit.settings import BehindGateway
 
 
 class BookingSettings(BehindGateway):
-    """`link_key` signs customers' manage links; notification holds the same one. It also hides whose a hold is."""
+    """`link_key` signs customers' manage links; notification holds the same one. It also hides whose a hold is,
+    and whose a place on the waitlist.
+    """
 
     link_key: SecretStr = Field(min_length=32)
     hold_seconds: int = Field(default=300, ge=10, le=3600, description="How long a hold keeps a slot.")
     holds_per_address: int = Field(
         default=10, ge=1, description="So many slots of one business does one client address hold at a time."
+    )
+    waitlist_per_address: int = Field(
+        default=10,
+        ge=1,
+        description="So many places on the waitlist of one business does one client address have at a time.",
     )
     offer_seconds: int = Field(
         default=900,

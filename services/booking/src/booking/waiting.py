@@ -20,7 +20,9 @@ MAX_WINDOW = timedelta(days=62)
 TODAY = timedelta(days=2)
 """A window that began so long ago may still be today's, wherever; it begins now."""
 LOOK_EVERY = timedelta(hours=1)
-"""At the latest: time also becomes bookable without an event, when the booking window moves on."""
+"""In full, at the latest: time also becomes bookable without an event, when the booking window moves on."""
+KEEP_ENDED = timedelta(days=90)
+"""So long is an entry kept when it has left the line: its link says how it ended."""
 
 Outcome = Literal["taken", "lapsed", "withdrawn"]
 

@@ -12,8 +12,16 @@ from uuid import UUID
 
 from booking import allocations, catalog, placing, store, waitlist_store
 from booking.availability import Slot
+from booking.clients import ClientCap
 from booking.domain import Appointment, Customer, Offer
-from booking.errors import HoldExpired, OfferExpired, SlotTaken, WrongAnswers
+from booking.errors import (
+    AlreadyWaiting,
+    HoldExpired,
+    OfferExpired,
+    SlotTaken,
+    TooManyEntries,
+    WrongAnswers,
+)
 from booking.hours import Span
 from booking.placing import BookingRequest, HoldRequest
 from booking.questions import Given
@@ -33,7 +41,7 @@ from contracts.booking import WaitlistOffered
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
-from servicekit.errors import Conflict, Invalid, NotFound
+from servicekit.errors import Conflict, Invalid, NotFound, retry_after
 from servicekit.faults import reached
 from servicekit.ids import new_id
 
@@ -50,8 +58,31 @@ class JoinRequest:
     timezone: str
 
 
-async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime) -> Entry:
-    """Puts somebody at the end of the line; a time that is free already is offered at once. Raises Invalid."""
+class EntryCap(ClientCap):
+    """One client's address has at most `most` entries in line at one business: each may come to hold a time."""
+
+    purpose = b"waitlist-client:"
+
+    async def admit(self, conn: Connection, tenant_id: UUID, address: str, now: datetime) -> bytes:
+        """The client, for whom no other is added until the transaction ends. Raises TooManyEntries."""
+        client = self.client(tenant_id, address)
+        waiting, first_ends = await waitlist_store.in_line_of_client(conn, tenant_id, client, now)
+        if waiting >= self.most and first_ends is not None:
+            raise TooManyEntries(
+                f"From one address {self.most} can be on the waitlist at once. Leave a place on it first.",
+                headers=retry_after(first_ends, now),
+                limit=self.most,
+            )
+        return client
+
+
+async def join(
+    conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime, *, client: bytes
+) -> Entry:
+    """Puts somebody at the end of the line; a time that is free already is offered at once.
+
+    Raises Invalid, and AlreadyWaiting for who is in line for the service: one place in it is a customer's.
+    """
     await placing.offered(conn, wanted.service_id, wanted.staff_id)
     if wanted.earliest < now - TODAY:
         raise Invalid.field("/from", "lies in the past")
@@ -62,7 +93,12 @@ async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: date
         raise Invalid.field("/to", f"lies too far behind `from`: {MAX_WINDOW.days} days at most")
     if earliest > now + placing.STAFF_AHEAD:
         raise Invalid.field("/from", "is not within two years of today")
+    # Locks the customer's row, so that of two who join as the same person the second one finds the first.
     customer = await placing.add_customer(conn, tenant_id, wanted.customer, now)
+    if await waitlist_store.waits(conn, tenant_id, customer.customer_id, wanted.service_id, now):
+        raise AlreadyWaiting(
+            "You are on the waitlist for this service already. To wait for other days, leave that place first."
+        )
     entry = Entry(
         entry_id=new_id(),
         state=EntryState.WAITING,
@@ -74,7 +110,7 @@ async def join(conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: date
         timezone=wanted.timezone,
         created_at=now,
     )
-    await waitlist_store.add_entry(conn, tenant_id, entry)
+    await waitlist_store.add_entry(conn, tenant_id, entry, client)
     return entry
 
 
@@ -89,7 +125,8 @@ async def look(
 ) -> SlotOffer | None:
     """Offers the locked entry the first free time that suits it and that it has not let pass; None when none does.
 
-    `freed` narrows the search to what has become free. The service's notice and booking window hold.
+    `freed` narrows the search to what has become free; the next full look is not put off then. The service's
+    notice and booking window hold.
     """
     if entry.latest <= now:
         await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
@@ -102,7 +139,7 @@ async def look(
                     return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
             except (SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
                 continue
-    again = min(now + LOOK_EVERY, entry.latest)
+    again = min(now + LOOK_EVERY, entry.latest) if freed is None else None
     await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
     return None
 

@@ -2,9 +2,26 @@
 
 -- name: add_entry
 INSERT INTO waitlist_entry (tenant_id, entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone,
-    created_at, look_at)
+    created_at, look_at, full_look_at, client)
 VALUES (%(tenant_id)s, %(entry_id)s, %(state)s, %(service_id)s, %(staff_id)s, %(earliest)s, %(latest)s,
-    %(customer_id)s, %(timezone)s, %(created_at)s, %(created_at)s)
+    %(customer_id)s, %(timezone)s, %(created_at)s, %(created_at)s, %(created_at)s, %(client)s)
+
+-- name: lock_client
+-- Before a client's entries are counted, and before any customer: its requests are counted one after another.
+SELECT pg_advisory_xact_lock(
+    hashtextextended(%(tenant_id)s::text || '/waitlist/' || encode(%(client)s, 'hex'), 0))
+
+-- name: in_line_of_client
+-- Whose window has passed waits no longer, though the loop may not have come by.
+SELECT count(*)::int AS waiting, min(latest) AS first_ends FROM waitlist_entry
+WHERE tenant_id = %(tenant_id)s AND client = %(client)s AND state IN ('waiting', 'offered')
+    AND (state = 'offered' OR latest > %(now)s)
+
+-- name: in_line_of_customer
+SELECT 1 FROM waitlist_entry
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND service_id = %(service_id)s
+    AND state IN ('waiting', 'offered') AND (state = 'offered' OR latest > %(now)s)
+LIMIT 1
 
 -- name: entry
 SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at
@@ -50,13 +67,17 @@ UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s 
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(tenant_id)s || '/waitlist', 0)) AS mine
 
 -- name: next_in_line
-SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at, look_during
+-- A full look that is due comes before a narrow one.
+SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at,
+    CASE WHEN full_look_at > %(now)s THEN look_during END AS look_during
 FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting' AND look_at <= %(now)s
 ORDER BY created_at, entry_id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: looked
--- In vain; the entry is looked at again when something becomes free, or at the latest then.
-UPDATE waitlist_entry SET look_at = %(again)s, look_during = NULL
+-- In vain; the entry is looked at again when something becomes free, or at the latest for its next full look. Only a
+-- full one puts that off, until `again`: times that are freed one after another would do so for ever.
+UPDATE waitlist_entry
+SET full_look_at = coalesce(%(again)s, full_look_at), look_at = coalesce(%(again)s, full_look_at), look_during = NULL
 WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
 
 -- name: lapse
@@ -75,7 +96,7 @@ UPDATE waitlist_entry e
 SET state = CASE WHEN %(most)s <= 1 + (
         SELECT count(*) FROM waitlist_offer p
         WHERE p.tenant_id = e.tenant_id AND p.entry_id = e.entry_id AND p.outcome = 'lapsed')
-    THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, look_during = NULL
+    THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, full_look_at = %(now)s, look_during = NULL
 FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
 
 -- name: hear
@@ -101,12 +122,20 @@ SET look_at = least(e.look_at, %(now)s),
 FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
 
 -- name: waited_for
--- Businesses for which somebody is due to be looked at. A suspended one makes no offers.
-SELECT DISTINCT e.tenant_id FROM waitlist_entry e JOIN tenants t USING (tenant_id)
-WHERE e.state = 'waiting' AND e.look_at <= %(now)s AND t.state = 'active' LIMIT 100
+-- Businesses for which somebody is due to be looked at, those behind `after` first. A suspended one makes no offers.
+SELECT e.tenant_id FROM waitlist_entry e JOIN tenants t USING (tenant_id)
+WHERE e.state = 'waiting' AND e.look_at <= %(now)s AND t.state = 'active'
+GROUP BY e.tenant_id ORDER BY e.tenant_id <= %(after)s::uuid, e.tenant_id LIMIT 100
 
 -- name: anything_free
 -- The catalog has changed: any time may have become bookable.
 INSERT INTO freed_time (tenant_id, during)
 SELECT %(tenant_id)s, '(,)'::tstzrange
 WHERE EXISTS (SELECT FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting')
+
+-- name: drop_ended
+-- By the worker, across tenants: entries that left the line before then, with what they were offered. It waits for nobody.
+DELETE FROM waitlist_entry WHERE (tenant_id, entry_id) IN (
+    SELECT tenant_id, entry_id FROM waitlist_entry
+    WHERE state NOT IN ('waiting', 'offered') AND state_since < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)

@@ -15,7 +15,7 @@ from booking.domain import Customer, Offer, Resource
 from booking.managing import Booked
 from booking.questions import Given
 from booking.waiting import Entry, EntryState, SlotOffer, standing
-from booking.waitlist import JoinRequest
+from booking.waitlist import EntryCap, JoinRequest
 from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -51,7 +51,10 @@ class Listed:
 
 
 class WaitlistService:
-    """`offer_seconds` is how long an offered time is kept; `freed`: as in booking.service."""
+    """`offer_seconds` is how long an offered time is kept; `cap`, how many entries a client may have in line.
+
+    `freed`: as in booking.service.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class WaitlistService:
         appointments: AppointmentLinks,
         public_url: str,
         offer_seconds: int,
+        cap: EntryCap,
         clock: Clock = utc_now,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -69,6 +73,7 @@ class WaitlistService:
         self._appointments = appointments
         self._public_url = public_url.rstrip("/")
         self._offer_for = timedelta(seconds=offer_seconds)
+        self._cap = cap
         self._clock = clock
         self._freed = freed
 
@@ -79,16 +84,22 @@ class WaitlistService:
         slug: str,
         key: IdempotencyKey | None,
         wanted: Callable[[TenantChanged], JoinRequest],
+        address: str,
         answer: Callable[[Waiting], BaseModel],
     ) -> Outcome:
-        """Puts a customer on the list. Raises NotFound, Invalid, TenantSuspended."""
+        """Puts a customer on the list, for a client at `address`.
+
+        Raises NotFound, Invalid, TooManyEntries, AlreadyWaiting, TenantSuspended.
+        """
         async with self._db.tenant(slug, sharing=(TO_CHANGE,)) as conn:
             tenant = await tenant_in_scope(conn)
             tenant_id = tenant.tenant_id
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                entry = await waitlist.join(conn, tenant_id, wanted(tenant), self._clock())
+                now = self._clock()
+                client = await self._cap.admit(conn, tenant_id, address, now)
+                entry = await waitlist.join(conn, tenant_id, wanted(tenant), now, client=client)
                 return answer(await self._view(conn, tenant, entry))
 
             outcome = await once(conn, tenant_id, key, effect)

@@ -21,8 +21,32 @@ def _entry(row: dict[str, Any]) -> Entry:
     return Entry(**row | {"state": EntryState(row["state"])})
 
 
-async def add_entry(conn: Connection, tenant_id: UUID, entry: Entry) -> None:
-    await conn.execute(SQL.add_entry, asdict(entry) | {"tenant_id": tenant_id, "state": entry.state.value})
+async def add_entry(conn: Connection, tenant_id: UUID, entry: Entry, client: bytes) -> None:
+    """Adds it as the `client`'s, as booking.clients hides who that is."""
+    values = asdict(entry) | {"tenant_id": tenant_id, "state": entry.state.value, "client": client}
+    await conn.execute(SQL.add_entry, values)
+
+
+async def in_line_of_client(
+    conn: Connection, tenant_id: UUID, client: bytes, now: datetime
+) -> tuple[int, datetime | None]:
+    """How many entries of a client are in line, and when the first of their windows has passed.
+
+    Until the transaction ends no other one is added: this locks the client.
+    """
+    values = {"tenant_id": tenant_id, "client": client, "now": now}
+    await conn.execute(SQL.lock_client, values)
+    row = await (await conn.execute(SQL.in_line_of_client, values)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate
+    return row["waiting"], row["first_ends"]
+
+
+async def waits(
+    conn: Connection, tenant_id: UUID, customer_id: UUID, service_id: UUID, now: datetime
+) -> bool:
+    """Whether an entry of the customer's for the service is in line; certain with the customer's row locked."""
+    values = {"tenant_id": tenant_id, "customer_id": customer_id, "service_id": service_id, "now": now}
+    return await (await conn.execute(SQL.in_line_of_customer, values)).fetchone() is not None
 
 
 async def entry(conn: Connection, tenant_id: UUID, entry_id: UUID, *, lock: bool = False) -> Entry | None:
@@ -98,9 +122,9 @@ async def hear(conn: Connection, now: datetime) -> int:
     return (await conn.execute(SQL.hear, {"now": now})).rowcount
 
 
-async def waited_for(conn: Connection, now: datetime) -> list[UUID]:
-    """Active businesses for which an entry is due."""
-    rows = await (await conn.execute(SQL.waited_for, {"now": now})).fetchall()
+async def waited_for(conn: Connection, now: datetime, after: UUID | None) -> list[UUID]:
+    """Active businesses for which an entry is due, some at a time; those behind `after` first."""
+    rows = await (await conn.execute(SQL.waited_for, {"now": now, "after": after})).fetchall()
     return [row["tenant_id"] for row in rows]
 
 
@@ -111,7 +135,7 @@ async def one_at_a_time(conn: Connection, tenant_id: UUID) -> bool:
 
 
 async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tuple[Entry, Span | None] | None:
-    """The first entry that is due, locked, and what was freed where that is known."""
+    """The first entry that is due, locked, and what was freed; None where it is to be looked at in full."""
     row = await (await conn.execute(SQL.next_in_line, {"tenant_id": tenant_id, "now": now})).fetchone()
     if row is None:
         return None
@@ -119,5 +143,11 @@ async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tupl
     return _entry(row), (freed.lower or _EARLIEST, freed.upper or _LATEST) if freed else None
 
 
-async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime) -> None:
+async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime | None) -> None:
+    """Notes a look in vain; `again` is the next full look's time after a full one, None after a narrow one."""
     await conn.execute(SQL.looked, {"tenant_id": tenant_id, "entry_id": entry_id, "again": again})
+
+
+async def drop_ended(conn: Connection, before: datetime, limit: int) -> int:
+    """Deletes entries that left the line before then, across tenants; answers how many, `limit` at most."""
+    return (await conn.execute(SQL.drop_ended, {"before": before, "limit": limit})).rowcount

@@ -4,6 +4,7 @@ fetched."""
 
 import asyncio
 import time
+from collections import deque
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import structlog
 
 from booking import allocations, changes, reminders, store, waitlist, waitlist_store
 from booking.busy_import import AT_ONCE, BusyImport
-from booking.waiting import LOOK_EVERY
+from booking.waiting import KEEP_ENDED, LOOK_EVERY
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import NotFound, TenantSuspended, Unavailable
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 _TURN_SECONDS = 5.0
 _UNCONFIRMED_AT_ONCE = 100
 _ALIGNED_AT_ONCE = 50
+_DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
 
@@ -182,7 +184,8 @@ class WaitlistOfferer(Periodic):
     """Offers what has become free to who waits for it, the first in line first; any number of processes may.
 
     What is to be done stands in the tables, so that a crash loses nothing and a nudge only saves a second. Each
-    offer is one transaction; of one business, they are made by one process at a time.
+    offer is one transaction; of one business, they are made by one process at a time. Businesses take turns, so
+    that a long line at one of them delays no other.
     """
 
     def __init__(self, db: Database, *, offer_seconds: int, clock: Clock = utc_now, every: float = 1) -> None:
@@ -190,9 +193,13 @@ class WaitlistOfferer(Periodic):
         self._db = db
         self._offer_for = timedelta(seconds=offer_seconds)
         self._clock = clock
+        self._last: UUID | None = None
 
     async def turn(self) -> float | None:
-        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most."""
+        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most.
+
+        An entry of each business at a time; the next turn goes on behind the last one.
+        """
         until = time.monotonic() + _TURN_SECONDS
         now = self._clock()
         async with self._db.worker() as conn:
@@ -200,11 +207,14 @@ class WaitlistOfferer(Periodic):
         async with self._db.worker() as conn:
             await waitlist_store.hear(conn, now)
         async with self._db.worker() as conn:
-            waited_for = await waitlist_store.waited_for(conn, now)
-        for tenant_id in waited_for:
-            while await self._look(tenant_id):
-                if time.monotonic() > until:
-                    return 0
+            due = deque(await waitlist_store.waited_for(conn, now, self._last))
+        while due:
+            # Before it is looked at: whatever comes of that, the others are not kept waiting.
+            self._last = due.popleft()
+            if await self._look(self._last):
+                due.append(self._last)
+            if time.monotonic() > until:
+                return 0
         return None
 
     async def _look(self, tenant_id: UUID) -> bool:
@@ -228,7 +238,25 @@ class WaitlistOfferer(Periodic):
                 except Exception as error:
                     # One that cannot be served must not keep the others waiting.
                     log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
-                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, now + LOOK_EVERY)
+                    again = now + LOOK_EVERY if freed is None else None
+                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, again)
         except (NotFound, TenantSuspended):  # since it was found
             return False
         return True
+
+
+class WaitlistHousekeeping(Periodic):
+    """Drops the waitlist's entries some time after they have left the line."""
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
+        super().__init__("booking.waitlist-housekeeping", every=every)
+        self._db = db
+        self._clock = clock
+
+    async def turn(self) -> float | None:
+        """Drops some thousands at most; at once again where there may be more."""
+        async with self._db.worker() as conn:
+            dropped = await waitlist_store.drop_ended(conn, self._clock() - KEEP_ENDED, _DROPPED_AT_ONCE)
+        if dropped:
+            log.info("waitlist entries dropped", entries=dropped)
+        return 0 if dropped == _DROPPED_AT_ONCE else None

@@ -141,6 +141,13 @@ _TYPES = (
         "Wait for the next offer, or book a time that is free.",
     ),
     ProblemType(
+        "already-waiting",
+        409,
+        "This customer is on the waitlist already",
+        "A customer has one place in line for a service, and this one has it.",
+        "Wait with the place that there is, or leave it by its link and join again, for other days say.",
+    ),
+    ProblemType(
         "appointment-closed",
         409,
         "The appointment can no longer be changed",
@@ -238,6 +245,13 @@ _TYPES = (
         "Too many times are held",
         "One client address holds as many times of this business as it may at once; limit says how many.",
         "Book or give back one of them, or wait as many seconds as Retry-After says: then the first runs out.",
+    ),
+    ProblemType(
+        "too-many-waitlist-entries",
+        429,
+        "Too many places on the waitlist",
+        "As many wait from one client address as may at once with this business; limit says how many.",
+        "Leave one of the places, or come back when one has ended: after Retry-After at the latest.",
     ),
     ProblemType(
         "client-closed-request",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from booking.domain import Customer
-from booking.routes.deps import Waitlist
+from booking.routes.deps import ClientAddress, Waitlist
 from booking.routes.managed import BusinessAnswer, NamedAnswer
 from booking.routes.models import (
     Answers,
@@ -192,9 +192,14 @@ class OfferBody(Body):
 
 
 @public.post("/waitlist", status_code=201, response_model=WaitingAnswer)
-async def join(body: JoinBody, key: Idempotency, slug: Slug, waitlist: Waitlist) -> Response:
-    """Waits for a time to become free. It is then kept for the customer, and offered by e-mail."""
-    return respond(await waitlist.join(slug, key, body.request, WaitingAnswer.of))
+async def join(
+    body: JoinBody, key: Idempotency, slug: Slug, address: ClientAddress, waitlist: Waitlist
+) -> Response:
+    """Waits for a time to become free. It is then kept for the customer, and offered by e-mail.
+
+    A customer has one place in line for a service.
+    """
+    return respond(await waitlist.join(slug, key, body.request, address, WaitingAnswer.of))
 
 
 @links.get("/{token}")

@@ -20,6 +20,12 @@ Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 _FIELDS = {"/customer/name": "name", "/customer/email": "email", "/to": "", "/service_id": ""}
 _CONTACT = ("name", "email")
+_REFUSALS = {
+    "already-waiting": "You are on the waitlist for this already. To wait for other days instead, leave it first, "
+    "by the link that you were shown when you joined.",
+    "too-many-waitlist-entries": "From your internet connection as many people are on this waitlist already as can "
+    "be at once. Somebody has to leave it first, by the link to their place.",
+}
 
 
 @router.post("/b/{slug}/waitlist")
@@ -36,9 +42,12 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
             idempotency_key=form.get("key") or str(new_id()),
         )
     except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
+        if problem.slug in _REFUSALS:
+            form.faults[""] = _REFUSALS[problem.slug]
+        elif problem.status in {403, 409, 422}:
+            form.absorb(problem, _FIELDS)
+        else:
             raise
-        form.absorb(problem, _FIELDS)
         return await picker_page(request, slug, site, form, problem.status)
     return site.pages.redirect(request, f"/waitlist/{quote(answer.data['token'])}")
 

@@ -3,7 +3,7 @@
 from servicekit.migrate import run_sql
 
 revision = "booking_0010"
-down_revision = "booking_0008"
+down_revision = "booking_0009"
 branch_labels = None
 depends_on = None
 

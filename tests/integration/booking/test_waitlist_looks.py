@@ -1,0 +1,69 @@
+"""When the waitlist's loop looks for whom: nobody is put off by what happens to others."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from booking.workers import WaitlistOfferer
+from integration.booking.waiting import LATER, cancel, full_shop, join, seen
+from integration.booking.world import OFFER_SECONDS, Shop, World, tomorrow_noon, wish
+
+
+async def test_times_freed_one_after_another_do_not_put_off_the_hourly_look(world: World) -> None:
+    """Somebody waits behind the booking window, which opens without an event, while others come and go nearby."""
+    shop = await world.shop(booking_window_days=2)
+    far = tomorrow_noon() + timedelta(days=7)
+    entry = join(world, shop, **{"from": far.isoformat(), "to": (far + timedelta(hours=1)).isoformat()})
+    await world.turn()
+    before_it_opens = far - timedelta(days=2, minutes=31) - datetime.now(UTC)
+    states = []
+    for half_hours in range(3):
+        nearby = world.call("POST", "/v1/appointments", shop, json=wish(shop, far - timedelta(days=1)))
+        cancel(world, nearby.json()["token"])
+        await world.turn(later=before_it_opens + half_hours * timedelta(minutes=30))
+        states.append(seen(world, entry)["state"])
+    assert states == ["waiting", "waiting", "offered"]
+
+
+async def test_what_is_freed_is_offered_at_once_also_behind_a_narrow_look_in_vain(world: World) -> None:
+    shop, (first, _second) = await full_shop(world)
+    nearby = world.post(shop, wish(shop, tomorrow_noon() + LATER)).json()["token"]
+    entry = join(world, shop)
+    await world.turn()
+    for token, state in ((nearby, "waiting"), (first, "offered")):
+        cancel(world, token)
+        await world.turn()
+        assert seen(world, entry)["state"] == state
+
+
+async def test_a_long_line_at_one_business_delays_no_other(world: World) -> None:
+    """Within a turn, an entry of each at a time."""
+    shops = [await world.shop(staff=2) for _ in range(3)]
+    order = await served(world, shops)
+    assert len(order) == 12
+    assert [len({*order[begin : begin + 3]}) for begin in range(0, 12, 3)] == [3] * 4
+
+
+async def test_a_turn_goes_on_behind_the_business_at_which_the_one_before_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is time for a single look a turn."""
+    monkeypatch.setattr("booking.workers._TURN_SECONDS", 0)
+    shops = [await world.shop(staff=2) for _ in range(3)]
+    order = await served(world, shops)
+    assert len(order) == 12
+    assert [len({*order[begin : begin + 3]}) for begin in range(0, 12, 3)] == [3] * 4
+
+
+async def served(world: World, shops: list[Shop]) -> list[UUID]:
+    """Four wait at each for an hour that is free; answers the businesses in the order in which they offer it."""
+    for shop in shops:
+        for number in range(4):
+            join(world, shop, f"N{number}")
+    async with world.opened() as db:
+        offerer = WaitlistOfferer(db, offer_seconds=OFFER_SECONDS)
+        while await offerer.turn() == 0:
+            pass
+    made = "SELECT tenant_id FROM waitlist_offer WHERE tenant_id = ANY(%s) ORDER BY offered_at"
+    return [row["tenant_id"] for row in world.rows(made, [shop.tenant.tenant_id for shop in shops])]

@@ -93,9 +93,9 @@ class Hooks:
         self.deliveries = self.another_sender()
         self._admin_url = database.admin_url
 
-    def another_sender(self) -> WebhookDeliveries:
-        """As another process would have."""
-        settings = WebhookSettings(webhook_timeout=5, webhook_lease_seconds=60)
+    def another_sender(self, *, timeout: float = 5) -> WebhookDeliveries:
+        """As another process would have; it waits `timeout` seconds for an answer."""
+        settings = WebhookSettings(webhook_timeout=timeout, webhook_lease_seconds=60)
         return WebhookDeliveries(
             self.db, self.outbound, self.seal, settings, clock=self.clock, jitter=lambda: self.jitter
         )

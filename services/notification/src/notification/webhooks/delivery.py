@@ -74,6 +74,8 @@ OVERDUE = Gauge(
 
 _PLACES = 3
 """Under way to one endpoint at a time, in all processes; a slow one keeps no more than these."""
+_SHARE = 16
+"""Under way to all endpoints of one business; more only as the first of an endpoint (domain.MAX_ENDPOINTS)."""
 _TRANSACTIONS = 3
 """At once; few of the pool's connections, as the consumers need some."""
 
@@ -114,12 +116,17 @@ class WebhookDeliveries:
         self._jitter = jitter
         self._transactions = asyncio.Semaphore(_TRANSACTIONS)
 
-    async def claim(self, limit: int) -> list[Claimed]:
-        """Deliveries whose turn it is, ours until the lease ends."""
+    async def claim(self, limit: int, *, kept: int = 0) -> list[Claimed]:
+        """Deliveries whose turn it is, ours until the lease ends.
+
+        `kept` of the `limit` are for endpoints with nothing under way.
+        """
         now = self._clock()
         lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
         async with self._db.worker() as conn:
-            claimed = await store.claim(conn, now, lease_ends, places=_PLACES, limit=limit)
+            claimed = await store.claim(
+                conn, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
+            )
         if claimed:
             reached("webhook.claimed")
         return claimed

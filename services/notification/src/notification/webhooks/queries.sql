@@ -90,8 +90,10 @@ SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config(
 
 -- name: claim
 -- First who waits at all, from endpoint to endpoint by the index: a long queue of one costs the others nothing. Then
--- of each as many as it has places left, and everybody's first before anybody's second. An endpoint that fails has
--- one place.
+-- of each as many as it has places left; an endpoint that fails has one place. `place` and `share` count what is under
+-- way already, in all processes: or who has a free place would be first again whenever anything ends, with the longest
+-- queue before all others. Everybody's first goes before anybody's second, and of equals the business that has less
+-- under way. Seconds and thirds stay within their business's share, and leave `kept` of the room to firsts.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
      ORDER BY tenant_id, endpoint_id LIMIT 1)
@@ -101,22 +103,31 @@ WITH RECURSIVE waiting AS (
         WHERE d.status IN ('queued', 'sending') AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
         ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) next
 ), room AS (
-    SELECT w.tenant_id, w.endpoint_id,
-        greatest(0, CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END - (
-            SELECT count(*) FROM webhook_delivery s
-            WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
-              AND s.next_attempt_at > %(now)s)) AS places
+    SELECT w.tenant_id, w.endpoint_id, s.under_way, sum(s.under_way) OVER (PARTITION BY w.tenant_id) AS of_business,
+        CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END AS places
     FROM waiting w JOIN webhook_endpoint e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS under_way FROM webhook_delivery s
+        WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
+          AND s.next_attempt_at > %(now)s) s
 ), due AS (
-    SELECT turn.tenant_id, turn.delivery_id FROM room r CROSS JOIN LATERAL (
-        SELECT locked.*, row_number() OVER (ORDER BY locked.next_attempt_at) AS place FROM (
-            SELECT d.tenant_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
-            WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
-              AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
-            ORDER BY d.next_attempt_at LIMIT r.places FOR UPDATE SKIP LOCKED) locked) turn
-    ORDER BY turn.place, turn.next_attempt_at LIMIT %(limit)s)
-UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM due
-WHERE m.tenant_id = due.tenant_id AND m.delivery_id = due.delivery_id
+    SELECT r.of_business, r.under_way + row_number() OVER queue AS place, locked.*
+    FROM room r CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.endpoint_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
+        WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
+          AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
+        ORDER BY d.next_attempt_at LIMIT greatest(0, r.places - r.under_way) FOR UPDATE SKIP LOCKED) locked
+    WINDOW queue AS (PARTITION BY locked.tenant_id, locked.endpoint_id ORDER BY locked.next_attempt_at)
+), shared AS (
+    SELECT due.*, of_business + row_number() OVER (PARTITION BY tenant_id ORDER BY place, next_attempt_at) AS share
+    FROM due
+), turns AS (
+    SELECT shared.*, row_number() OVER (ORDER BY place, share, next_attempt_at) AS turn
+    FROM shared WHERE place = 1 OR share <= %(share)s
+)
+UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM turns
+WHERE m.tenant_id = turns.tenant_id AND m.delivery_id = turns.delivery_id
+  AND turns.turn <= %(limit)s - CASE WHEN turns.place = 1 THEN 0 ELSE %(kept)s END
 RETURNING m.tenant_id, m.delivery_id, m.endpoint_id
 
 -- name: lock_claimed

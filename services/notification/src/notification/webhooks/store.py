@@ -197,11 +197,29 @@ async def interested(conn: Connection, tenant_id: UUID, event_type: str) -> list
 
 
 async def claim(
-    conn: Connection, now: datetime, lease_ends: datetime, *, places: int, limit: int
+    conn: Connection,
+    now: datetime,
+    lease_ends: datetime,
+    *,
+    places: int,
+    share: int,
+    limit: int,
+    kept: int,
 ) -> list[Claimed]:
-    """Deliveries whose turn it is, `places` an endpoint at most with those under way; a worker's transaction."""
+    """Deliveries whose turn it is, `limit` at most; needs a worker's transaction.
+
+    With those under way, an endpoint has `places` at most, and a business `share` but for the first of each
+    endpoint; `kept` of the `limit` go to such firsts alone.
+    """
     await conn.execute(_SQL.lock_claims)
-    values = {"now": now, "lease_ends": lease_ends, "places": places, "limit": limit}
+    values = {
+        "now": now,
+        "lease_ends": lease_ends,
+        "places": places,
+        "share": share,
+        "limit": limit,
+        "kept": kept,
+    }
     rows = await (await conn.execute(_SQL.claim, values)).fetchall()
     return [Claimed(**row, lease_ends=lease_ends) for row in rows]
 

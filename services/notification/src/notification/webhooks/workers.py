@@ -1,7 +1,8 @@
 """The loops of webhooks: one that sends what is due, one that removes what has been kept long enough.
 
-The sender holds many requests at once and claims anew whenever one ends, so that an endpoint that takes its whole
-15 seconds holds up nobody but itself. Any number of processes may run it; a delivery is claimed by one.
+The sender holds many requests at once and claims anew whenever one ends. Some of its room is for endpoints that
+have nothing under way, so that those that take their whole 15 seconds, be they many, do not fill it. Any number of
+processes may run it; a delivery is claimed by one.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.1
 _AT_ONCE = 64
 """Requests under way in one process; they hold no connection to the database meanwhile."""
+_KEPT = 16
+"""So many of them for endpoints with nothing under way."""
 _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
 _SWEEP_SECONDS = 600.0
@@ -56,7 +59,7 @@ class WebhookSender(Periodic):
         """Takes as many deliveries as there is room for; they go on by themselves."""
         free = _AT_ONCE - len(self._under_way)
         if free > 0:
-            for claimed in await self._deliveries.claim(free):
+            for claimed in await self._deliveries.claim(free, kept=_KEPT):
                 task = asyncio.create_task(self._one(claimed))
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)

@@ -100,6 +100,31 @@ async def test_retry_after_is_honoured(hooks: Hooks) -> None:
     assert (await hooks.only(made))[0].next_attempt_at == hooks.clock() + timedelta(seconds=120)
 
 
+@pytest.mark.parametrize("status", [503, 200])
+async def test_a_retry_after_that_is_no_time_is_passed_over(hooks: Hooks, status: int) -> None:
+    made = await hooks.endpoint()
+    header = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+    hooks.receiver.answer(made.path, server.Reply(status, headers={"Retry-After": header}))
+    await hooks.tell(hooks.booked())
+    await hooks.send()
+    delivery, (attempt,) = await hooks.only(made)
+    expected = DeliveryStatus.DELIVERED if status == 200 else DeliveryStatus.QUEUED
+    assert (delivery.status, attempt.http_status) == (expected, status)
+
+
+async def test_an_attempt_that_breaks_off_as_nobody_foresaw_counts_and_the_schedule_ends_it(
+    hooks: Hooks,
+) -> None:
+    made = await hooks.endpoint()
+    await hooks.tell(hooks.booked())
+    hooks.names.answers = []  # the name server's answer breaks the reading of it
+    while await hooks.send():
+        hooks.clock.now = (await hooks.only(made))[0].next_attempt_at
+    delivery, attempts = await hooks.only(made)
+    assert (delivery.status, len(attempts)) == (DeliveryStatus.FAILED, 10)
+    assert {item.error for item in attempts} == {"The attempt broke off (IndexError)."}
+
+
 async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Hooks) -> None:
     gone, other = await hooks.endpoint(), await hooks.endpoint()
     hooks.receiver.answer(gone.path, 500, 410)

@@ -170,6 +170,15 @@ class WebhookDeliveries:
         return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
 
     async def _send(self, ready: Ready) -> Reply:
+        """Whatever happens is an outcome: one that is never concluded would be sent again for ever."""
+        try:
+            return await self._answered(ready)
+        except Exception as error:
+            log.error("webhook attempt broke off", **_ids(ready.delivery), exc_info=error)
+            ATTEMPTS.labels("unanswered").inc()
+            return Reply(error=f"The attempt broke off ({type(error).__name__}).")
+
+    async def _answered(self, ready: Ready) -> Reply:
         now = self._clock()
         body = ready.delivery.body.encode()
         signed = signed_headers(ready.keys, ready.delivery.webhook_id, int(now.timestamp()), body)

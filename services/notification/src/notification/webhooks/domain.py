@@ -223,7 +223,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text[:9]), 10**8))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of more hours than fit in a number
         return None
     pause = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return pause if pause > timedelta() else None

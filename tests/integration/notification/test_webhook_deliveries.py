@@ -17,6 +17,7 @@ from notification.webhooks.domain import DeliveryStatus, DisabledFor, Reply
 from notification.webhooks.workers import WebhookSender, WebhookSweep
 from servicekit.errors import Conflict, NotFound
 from servicekit.health import Heartbeat
+from servicekit.ids import new_id
 from support import receiver as server
 from support.events import until
 from support.receiver import verified
@@ -148,6 +149,44 @@ async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Ho
         pass  # the other has fewer places than deliveries
     assert len(hooks.receiver.webhooks(gone.path)) == 2
     assert len(hooks.receiver.webhooks(other.path)) == 5
+
+
+@pytest.mark.parametrize("answer", [410, 500])
+async def test_what_the_old_address_answers_says_nothing_of_an_endpoint_that_was_moved(
+    hooks: Hooks, answer: int
+) -> None:
+    made, elsewhere = await hooks.endpoint(), "/" + new_id().hex
+    hooks.receiver.answer(made.path, answer)
+    await hooks.tell(hooks.booked())
+    (claimed,) = await hooks.deliveries.claim(10)
+    with hooks.receiver.held(made.path):
+        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
+        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
+        moved = (await hooks.read(made)).url.replace(made.path, elsewhere)
+        await hooks.service.edit(hooks.tenant.tenant_id, made.endpoint_id, None, {"url": moved})
+    await sending
+    endpoint = await hooks.read(made)
+    assert (endpoint.enabled, endpoint.failing_since) == (True, None)
+    hooks.clock.pass_by(timedelta(seconds=5))
+    await hooks.send()
+    assert len(hooks.receiver.webhooks(elsewhere)) == 1
+    assert (await hooks.only(made))[0].status is DeliveryStatus.DELIVERED
+
+
+async def test_an_endpoint_that_fails_goes_on_failing_when_its_old_address_answers_well(hooks: Hooks) -> None:
+    made, elsewhere = await hooks.endpoint(), "/" + new_id().hex
+    hooks.receiver.answer(elsewhere, 500)
+    await hooks.tell(hooks.booked())
+    (claimed,) = await hooks.deliveries.claim(10)
+    with hooks.receiver.held(made.path):
+        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
+        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
+        moved = (await hooks.read(made)).url.replace(made.path, elsewhere)
+        await hooks.service.edit(hooks.tenant.tenant_id, made.endpoint_id, None, {"url": moved})
+        await hooks.tell(hooks.booked())
+        await hooks.send()
+    await sending
+    assert (await hooks.read(made)).failing_since is not None
 
 
 async def test_an_endpoint_that_fails_for_five_days_is_disabled_and_can_be_enabled_again(

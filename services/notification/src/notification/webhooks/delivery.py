@@ -212,14 +212,17 @@ class WebhookDeliveries:
             return  # an erasure has taken it
         endpoint = ready.endpoint
         if reply.delivered:
-            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id)
+            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id, endpoint.url)
         else:
             found = await store.lock_endpoint(conn, endpoint.tenant_id, endpoint.endpoint_id)
             if found is None:
                 return  # deleted meanwhile, and its deliveries with it
             endpoint = found
         pauses = () if delivery.type == TEST else PAUSES
-        decision = decide(reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter())
+        moved = endpoint.url != ready.endpoint.url
+        decision = decide(
+            reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter(), moved=moved
+        )
         if isinstance(decision, Delivered):
             if await store.settle(conn, delivery, ready.number, DeliveryStatus.DELIVERED, None, now):
                 DELIVERIES.labels("delivered").inc()
@@ -247,7 +250,8 @@ class WebhookDeliveries:
                 endpoint_id=str(endpoint.endpoint_id),
                 reason=decision.disables.value,
             )
-        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
+        if endpoint.url == ready.endpoint.url:  # or it has been moved away from where the attempt failed
+            await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
 
     async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> bool:
         settled = await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock())

@@ -44,10 +44,10 @@ UPDATE webhook_endpoint SET failing_since = %(now)s
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NULL
 
 -- name: mark_well
--- Not a disabled one, whose reason stays: what was under way meanwhile may yet arrive.
+-- Not a disabled one, whose reason stays: what was under way meanwhile may yet arrive. Nor one that was moved.
 UPDATE webhook_endpoint SET failing_since = NULL
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NOT NULL
-  AND disabled_reason IS NULL
+  AND disabled_reason IS NULL AND url = %(url)s
 
 -- name: delete_endpoint
 DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s

@@ -121,8 +121,9 @@ async def mark_failing(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now
     await conn.execute(_SQL.mark_failing, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now})
 
 
-async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> None:
-    await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id})
+async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID, url: str) -> None:
+    """`url` is where it has answered well; one that was moved since stays as it is."""
+    await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "url": url})
 
 
 async def delete_endpoint(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> Endpoint | None:

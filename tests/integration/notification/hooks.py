@@ -11,11 +11,16 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
 from contracts.platform import Owner, TenantChanged
+from integration.notification.world import LINK_KEY
+from notification.delivery import Delivery as MailDelivery
+from notification.letters import Letters
+from notification.providers import SmtpProvider
+from notification.settings import NotificationSettings
 from notification.webhooks import store
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
@@ -24,6 +29,7 @@ from notification.webhooks.service import Logged, WebhookService
 from notification.webhooks.settings import WebhookSettings
 from servicekit.db import Database
 from servicekit.ids import new_id
+from servicekit.mail import Mailer, SmtpSettings
 from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.sealing import Seal
 from support.databases import ServiceDatabase
@@ -31,6 +37,7 @@ from support.receiver import Receiver
 from support.tenants import know, new_tenant
 
 NAME = "hooks.example"
+FROM = "Slotwright <no-reply@slotwright.example>"
 
 
 @dataclass
@@ -194,3 +201,18 @@ class Hooks:
         """Rows, past row level security."""
         with psycopg.connect(self._admin_url, row_factory=dict_row) as conn:
             return conn.execute(statement.encode(), values).fetchall()
+
+
+def sender(hooks: Hooks, smtp_port: int) -> MailDelivery:
+    """What sends mails in a process."""
+    settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
+    provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=smtp_port)), "no-reply@slotwright.example")
+    return MailDelivery(hooks.db, provider, Letters(), settings, mail_from=FROM, clock=hooks.clock)
+
+
+async def send(delivery: MailDelivery) -> int:
+    """Sends what is due now, once each; answers how many there were."""
+    claimed = await delivery.claim(10)
+    for item in claimed:
+        await delivery.deliver(item)
+    return len(claimed)

@@ -15,7 +15,7 @@ from integration.notification.hooks import Hooks
 from notification.webhooks.delivery import OVERDUE
 from notification.webhooks.domain import DeliveryStatus, DisabledFor, Reply
 from notification.webhooks.workers import WebhookSender, WebhookSweep
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import Conflict
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
 from support import receiver as server
@@ -367,23 +367,6 @@ async def test_a_test_is_sent_once_and_not_tried_again(hooks: Hooks) -> None:
     (webhook,) = hooks.receiver.webhooks(made.path)
     assert verified(made.secret, webhook)
     assert json.loads(webhook.body)["data"]["endpoint_id"] == str(made.endpoint_id)
-
-
-async def test_a_deleted_endpoint_takes_what_waits_and_its_log_with_it(hooks: Hooks) -> None:
-    made = await hooks.endpoint()
-    tenant_id = hooks.tenant.tenant_id
-    hooks.receiver.answer(made.path, 500)
-    await hooks.tell(hooks.booked())
-    (claimed,) = await hooks.deliveries.claim(10)
-    with hooks.receiver.held(made.path):
-        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
-        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
-        await hooks.service.delete(tenant_id, made.endpoint_id)
-    await sending
-    for table in ("webhook_endpoint", "webhook_secret", "webhook_delivery", "webhook_attempt"):
-        assert hooks.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", tenant_id) == []
-    with pytest.raises(NotFound):
-        await hooks.log(made)
 
 
 async def test_the_log_is_kept_for_thirty_days(hooks: Hooks) -> None:

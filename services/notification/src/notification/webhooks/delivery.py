@@ -165,6 +165,8 @@ class WebhookDeliveries:
             await self._fail(conn, delivery, delivery.attempts, "EndpointDisabled")
             return None
         sealed = await store.secrets(conn, claimed.tenant_id, claimed.endpoint_id, now)
+        if not sealed:
+            return None  # deleted this moment
         keys = tuple(self._seal.open(str(item.secret_id), item.sealed) for item in sealed)
         await store.begin(conn, delivery, now)
         return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)

@@ -31,7 +31,7 @@ _KEPT = 16
 """So many of them for endpoints with nothing under way."""
 _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
-_SWEEP_SECONDS = 600.0
+_SWEEP_SECONDS = 60.0
 _SWEEP_BATCH = 5000
 
 
@@ -83,18 +83,26 @@ class WebhookSender(Periodic):
 
 
 class WebhookSweep(Periodic):
-    """Removes deliveries that were settled long ago, and secrets that sign no more."""
+    """Removes deliveries that were settled long ago, secrets that sign no more, and what goes with its endpoint.
 
-    def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
+    In batches: no statement takes long, nor keeps others waiting.
+    """
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, batch: int = _SWEEP_BATCH) -> None:
         super().__init__("notification.webhooks.sweep", every=_SWEEP_SECONDS)
         self._db = db
         self._clock = clock
+        self._batch = batch
 
     async def turn(self) -> float | None:
         now = self._clock()
         async with self._db.worker() as conn:
             kept_since = now - timedelta(days=KEPT_DAYS)
-            deliveries, ended = await store.sweep(conn, now, kept_since, _SWEEP_BATCH)
-        if deliveries or ended:
-            log.info("webhooks swept", deliveries=deliveries, rotated_away=ended)
-        return 1.0 if deliveries == _SWEEP_BATCH else None
+            deliveries, ended = await store.sweep(conn, now, kept_since, self._batch)
+        async with self._db.worker() as conn:
+            deleted = await store.sweep_deleted(conn, self._batch)
+        if deliveries or ended or deleted:
+            log.info(
+                "webhooks swept", deliveries=deliveries, rotated_away=ended, of_deleted_endpoints=deleted
+            )
+        return 1.0 if self._batch in {deliveries, deleted} else None

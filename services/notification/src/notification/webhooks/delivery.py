@@ -9,7 +9,8 @@ knows a repeat. No log line names the address: it may hold a token of the busine
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -37,12 +38,12 @@ from notification.webhooks.domain import (
 )
 from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.signing import signed_headers
-from notification.webhooks.store import Claimed
+from notification.webhooks.store import Claimed, SealedSecret
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
 from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
-from servicekit.sealing import Seal
+from servicekit.sealing import Seal, WrongSeal
 from servicekit.tenants import takes_events
 
 log = structlog.get_logger(__name__)
@@ -167,9 +168,22 @@ class WebhookDeliveries:
         sealed = await store.secrets(conn, claimed.tenant_id, claimed.endpoint_id, now)
         if not sealed:
             return None  # deleted this moment
-        keys = tuple(self._seal.open(str(item.secret_id), item.sealed) for item in sealed)
+        keys = self._keys(sealed)
         await store.begin(conn, delivery, now)
         return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
+
+    def _keys(self, sealed: Sequence[SealedSecret]) -> tuple[bytes, ...]:
+        """What signs, the present secret first. Raises WrongSeal where that one does not open.
+
+        A replaced one that does not is passed over: rotating is how an endpoint is mended after a change of the
+        platform's key.
+        """
+        present, *replaced = sealed
+        keys = [self._seal.open(str(present.secret_id), present.sealed)]
+        for item in replaced:
+            with suppress(WrongSeal):
+                keys.append(self._seal.open(str(item.secret_id), item.sealed))
+        return tuple(keys)
 
     async def _send(self, ready: Ready) -> Reply:
         """Whatever happens is an outcome: one that is never concluded would be sent again for ever."""

@@ -16,11 +16,13 @@ from pydantic import BaseModel, SecretStr
 from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
 from contracts.platform import Owner, TenantChanged
-from integration.notification.world import LINK_KEY
+from integration.notification.world import LINK_KEY, Salon
+from notification.consumers import MessageRequests
 from notification.delivery import Delivery as MailDelivery
 from notification.letters import Letters
 from notification.providers import SmtpProvider
 from notification.settings import NotificationSettings
+from notification.store import put_customer, put_name
 from notification.webhooks import store
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
@@ -216,3 +218,16 @@ async def send(delivery: MailDelivery) -> int:
     for item in claimed:
         await delivery.deliver(item)
     return len(claimed)
+
+
+async def to_customer(hooks: Hooks) -> tuple[Salon, AppointmentEvent]:
+    """A customer has booked, and a mail that says so is queued."""
+    salon = Salon(hooks.tenant)
+    booked = salon.booked()
+    told = Envelope(str(new_id()), "/test", booked.TYPE, hooks.clock(), booked.key, booked.tenant_id, b"")
+    async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
+        await put_customer(conn, salon.customer)
+        for entity_id, name in ((salon.service.service_id, "Haircut"), (salon.staff.staff_id, "Bo")):
+            await put_name(conn, hooks.tenant.tenant_id, entity_id, 1, name)
+        await MessageRequests(timedelta(days=1), hooks.clock).appointment(conn, booked, told)
+    return salon, booked

@@ -6,18 +6,14 @@ On a real database and SMTP server, under a clock that the tests set (hooks.py).
 import asyncio
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from contracts.envelope import Envelope
 from contracts.platform import DeletionPolicy, TenantState
-from integration.notification.hooks import Hooks, send, sender
-from integration.notification.world import Salon
+from integration.notification.hooks import Hooks, send, sender, to_customer
 from notification import store
-from notification.consumers import MessageRequests, NotificationHooks
-from servicekit.ids import new_id
+from notification.consumers import NotificationHooks
 from servicekit.tenants import take_no_more
 from support.bad_servers import BadSmtpServer
 from support.events import until
@@ -44,19 +40,6 @@ def smtp() -> Iterator[SlowToRefuse]:
     yield made
     made.go_on.set()
     made.close()
-
-
-async def to_customer(hooks: Hooks) -> Salon:
-    """A mail to a customer is queued."""
-    salon = Salon(hooks.tenant)
-    booked = salon.booked()
-    told = Envelope(str(new_id()), "/test", booked.TYPE, hooks.clock(), booked.key, booked.tenant_id, b"")
-    async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
-        await store.put_customer(conn, salon.customer)
-        await store.put_name(conn, hooks.tenant.tenant_id, salon.service.service_id, 1, "Haircut")
-        await store.put_name(conn, hooks.tenant.tenant_id, salon.staff.staff_id, 1, "Bo")
-        await MessageRequests(timedelta(days=1), hooks.clock).appointment(conn, booked, told)
-    return salon
 
 
 async def to_owner(hooks: Hooks) -> None:

@@ -303,15 +303,12 @@ class Delivery:
     async def _fail(
         self, conn: Connection, message: Message, tenant: TenantChanged | None, attempts: int, reason: str
     ) -> bool:
-        """Settles, or answers False. What surely did not go out is given back to the month's quota."""
+        """Settles, or answers False."""
         now = self._clock()
         if not await store.settle(conn, message, attempts, Status.FAILED, reason, now):
             return False
-        if message.counted_at is not None and not message.repeated and reason != "Interrupted":
-            metric = _METRIC[message.channel]
-            await usage.release(
-                conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1
-            )
+        if reason != "Interrupted":
+            await _give_back(conn, message)
         await _tell(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
         MESSAGES.labels(message.channel.value, "failed").inc()
         return True
@@ -322,9 +319,18 @@ class Delivery:
         now = self._clock()
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
+        await _give_back(conn, message)
         said, detail = told(reason)
         await _tell(conn, MessageSuppressed, message, tenant, now, reason=said, detail=detail)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
+
+
+async def _give_back(conn: Connection, message: Message) -> None:
+    """To the month's quota, where it was counted and surely did not go out."""
+    if message.counted_at is None or message.repeated:
+        return
+    metric = _METRIC[message.channel]
+    await usage.release(conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1)
 
 
 async def _unwanted(conn: Connection, message: Message, address: str | None) -> Reason | None:

@@ -11,11 +11,18 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
 from contracts.platform import Owner, TenantChanged
+from integration.notification.world import LINK_KEY, Salon
+from notification.consumers import MessageRequests
+from notification.delivery import Delivery as MailDelivery
+from notification.letters import Letters
+from notification.providers import SmtpProvider
+from notification.settings import NotificationSettings
+from notification.store import put_customer, put_name
 from notification.webhooks import store
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
@@ -24,6 +31,7 @@ from notification.webhooks.service import Logged, WebhookService
 from notification.webhooks.settings import WebhookSettings
 from servicekit.db import Database
 from servicekit.ids import new_id
+from servicekit.mail import Mailer, SmtpSettings
 from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.sealing import Seal
 from support.databases import ServiceDatabase
@@ -31,6 +39,7 @@ from support.receiver import Receiver
 from support.tenants import know, new_tenant
 
 NAME = "hooks.example"
+FROM = "Slotwright <no-reply@slotwright.example>"
 
 
 @dataclass
@@ -93,9 +102,9 @@ class Hooks:
         self.deliveries = self.another_sender()
         self._admin_url = database.admin_url
 
-    def another_sender(self) -> WebhookDeliveries:
-        """As another process would have."""
-        settings = WebhookSettings(webhook_timeout=5, webhook_lease_seconds=60)
+    def another_sender(self, *, timeout: float = 5) -> WebhookDeliveries:
+        """As another process would have; it waits `timeout` seconds for an answer."""
+        settings = WebhookSettings(webhook_timeout=timeout, webhook_lease_seconds=60)
         return WebhookDeliveries(
             self.db, self.outbound, self.seal, settings, clock=self.clock, jitter=lambda: self.jitter
         )
@@ -194,3 +203,31 @@ class Hooks:
         """Rows, past row level security."""
         with psycopg.connect(self._admin_url, row_factory=dict_row) as conn:
             return conn.execute(statement.encode(), values).fetchall()
+
+
+def sender(hooks: Hooks, smtp_port: int) -> MailDelivery:
+    """What sends mails in a process."""
+    settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
+    provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=smtp_port)), "no-reply@slotwright.example")
+    return MailDelivery(hooks.db, provider, Letters(), settings, mail_from=FROM, clock=hooks.clock)
+
+
+async def send(delivery: MailDelivery) -> int:
+    """Sends what is due now, once each; answers how many there were."""
+    claimed = await delivery.claim(10)
+    for item in claimed:
+        await delivery.deliver(item)
+    return len(claimed)
+
+
+async def to_customer(hooks: Hooks) -> tuple[Salon, AppointmentEvent]:
+    """A customer has booked, and a mail that says so is queued."""
+    salon = Salon(hooks.tenant)
+    booked = salon.booked()
+    told = Envelope(str(new_id()), "/test", booked.TYPE, hooks.clock(), booked.key, booked.tenant_id, b"")
+    async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
+        await put_customer(conn, salon.customer)
+        for entity_id, name in ((salon.service.service_id, "Haircut"), (salon.staff.staff_id, "Bo")):
+            await put_name(conn, hooks.tenant.tenant_id, entity_id, 1, name)
+        await MessageRequests(timedelta(days=1), hooks.clock).appointment(conn, booked, told)
+    return salon, booked

@@ -83,6 +83,20 @@ def test_the_page_can_end_everything_and_take_it_back(world: World) -> None:
     world.mails(salon, 2)
 
 
+def test_one_click_takes_nothing_back_from_who_wants_nothing_at_all(world: World) -> None:
+    salon = world.salon()
+    _, path = first_mail(world, salon)
+    api = path.replace("/unsubscribe/", "/v1/unsubscriptions/")
+    world.ask(None, "PUT", api, json={"unsubscribed": "all"}).raise_for_status()
+    assert world.ask(None, "POST", path).status_code == 200
+    assert world.ask(None, "GET", api).json()["unsubscribed"] == "all"
+    world.topics.publish(salon.booked())
+    assert [row["reason"] for row in world.settled(salon, 2)] == [None, "unsubscribed"]
+    # On the page, where one sees what is said, less can be said.
+    world.ask(None, "PUT", api, json={"unsubscribed": "reminders"}).raise_for_status()
+    assert world.ask(None, "GET", api).json()["unsubscribed"] == "reminders"
+
+
 @pytest.mark.parametrize(
     "change", [lambda token: token[:-1], lambda token: token[:40] + token[40:].swapcase(), lambda _: "x"]
 )

@@ -15,8 +15,9 @@ from integration.notification.hooks import Hooks
 from notification.webhooks.delivery import OVERDUE
 from notification.webhooks.domain import DeliveryStatus, DisabledFor, Reply
 from notification.webhooks.workers import WebhookSender, WebhookSweep
-from servicekit.errors import Conflict, NotFound
+from servicekit.errors import Conflict
 from servicekit.health import Heartbeat
+from servicekit.ids import new_id
 from support import receiver as server
 from support.events import until
 from support.receiver import verified
@@ -100,6 +101,31 @@ async def test_retry_after_is_honoured(hooks: Hooks) -> None:
     assert (await hooks.only(made))[0].next_attempt_at == hooks.clock() + timedelta(seconds=120)
 
 
+@pytest.mark.parametrize("status", [503, 200])
+async def test_a_retry_after_that_is_no_time_is_passed_over(hooks: Hooks, status: int) -> None:
+    made = await hooks.endpoint()
+    header = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+    hooks.receiver.answer(made.path, server.Reply(status, headers={"Retry-After": header}))
+    await hooks.tell(hooks.booked())
+    await hooks.send()
+    delivery, (attempt,) = await hooks.only(made)
+    expected = DeliveryStatus.DELIVERED if status == 200 else DeliveryStatus.QUEUED
+    assert (delivery.status, attempt.http_status) == (expected, status)
+
+
+async def test_an_attempt_that_breaks_off_as_nobody_foresaw_counts_and_the_schedule_ends_it(
+    hooks: Hooks,
+) -> None:
+    made = await hooks.endpoint()
+    await hooks.tell(hooks.booked())
+    hooks.names.answers = []  # the name server's answer breaks the reading of it
+    while await hooks.send():
+        hooks.clock.now = (await hooks.only(made))[0].next_attempt_at
+    delivery, attempts = await hooks.only(made)
+    assert (delivery.status, len(attempts)) == (DeliveryStatus.FAILED, 10)
+    assert {item.error for item in attempts} == {"The attempt broke off (IndexError)."}
+
+
 async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Hooks) -> None:
     gone, other = await hooks.endpoint(), await hooks.endpoint()
     hooks.receiver.answer(gone.path, 500, 410)
@@ -123,6 +149,44 @@ async def test_gone_stops_everything_to_that_endpoint_and_nothing_else(hooks: Ho
         pass  # the other has fewer places than deliveries
     assert len(hooks.receiver.webhooks(gone.path)) == 2
     assert len(hooks.receiver.webhooks(other.path)) == 5
+
+
+@pytest.mark.parametrize("answer", [410, 500])
+async def test_what_the_old_address_answers_says_nothing_of_an_endpoint_that_was_moved(
+    hooks: Hooks, answer: int
+) -> None:
+    made, elsewhere = await hooks.endpoint(), "/" + new_id().hex
+    hooks.receiver.answer(made.path, answer)
+    await hooks.tell(hooks.booked())
+    (claimed,) = await hooks.deliveries.claim(10)
+    with hooks.receiver.held(made.path):
+        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
+        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
+        moved = (await hooks.read(made)).url.replace(made.path, elsewhere)
+        await hooks.service.edit(hooks.tenant.tenant_id, made.endpoint_id, None, {"url": moved})
+    await sending
+    endpoint = await hooks.read(made)
+    assert (endpoint.enabled, endpoint.failing_since) == (True, None)
+    hooks.clock.pass_by(timedelta(seconds=5))
+    await hooks.send()
+    assert len(hooks.receiver.webhooks(elsewhere)) == 1
+    assert (await hooks.only(made))[0].status is DeliveryStatus.DELIVERED
+
+
+async def test_an_endpoint_that_fails_goes_on_failing_when_its_old_address_answers_well(hooks: Hooks) -> None:
+    made, elsewhere = await hooks.endpoint(), "/" + new_id().hex
+    hooks.receiver.answer(elsewhere, 500)
+    await hooks.tell(hooks.booked())
+    (claimed,) = await hooks.deliveries.claim(10)
+    with hooks.receiver.held(made.path):
+        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
+        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
+        moved = (await hooks.read(made)).url.replace(made.path, elsewhere)
+        await hooks.service.edit(hooks.tenant.tenant_id, made.endpoint_id, None, {"url": moved})
+        await hooks.tell(hooks.booked())
+        await hooks.send()
+    await sending
+    assert (await hooks.read(made)).failing_since is not None
 
 
 async def test_an_endpoint_that_fails_for_five_days_is_disabled_and_can_be_enabled_again(
@@ -303,23 +367,6 @@ async def test_a_test_is_sent_once_and_not_tried_again(hooks: Hooks) -> None:
     (webhook,) = hooks.receiver.webhooks(made.path)
     assert verified(made.secret, webhook)
     assert json.loads(webhook.body)["data"]["endpoint_id"] == str(made.endpoint_id)
-
-
-async def test_a_deleted_endpoint_takes_what_waits_and_its_log_with_it(hooks: Hooks) -> None:
-    made = await hooks.endpoint()
-    tenant_id = hooks.tenant.tenant_id
-    hooks.receiver.answer(made.path, 500)
-    await hooks.tell(hooks.booked())
-    (claimed,) = await hooks.deliveries.claim(10)
-    with hooks.receiver.held(made.path):
-        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
-        await _until(lambda: len(hooks.receiver.webhooks(made.path)) == 1)
-        await hooks.service.delete(tenant_id, made.endpoint_id)
-    await sending
-    for table in ("webhook_endpoint", "webhook_secret", "webhook_delivery", "webhook_attempt"):
-        assert hooks.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", tenant_id) == []
-    with pytest.raises(NotFound):
-        await hooks.log(made)
 
 
 async def test_the_log_is_kept_for_thirty_days(hooks: Hooks) -> None:

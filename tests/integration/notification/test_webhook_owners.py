@@ -12,30 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from contracts.booking import Channel
 from contracts.notification import MessageEvent
 from contracts.platform import Limits, Owner, TenantState
-from integration.notification.hooks import NAME, Hooks, Made
-from integration.notification.world import LINK_KEY, MailServer, World
+from integration.notification.hooks import NAME, Hooks, Made, send, sender
+from integration.notification.world import MailServer, World
 from notification import rules_store
 from notification.consumers import NotificationHooks
-from notification.delivery import Delivery
-from notification.letters import Letters
-from notification.providers import SmtpProvider
 from notification.quiet import QuietHours
-from notification.settings import NotificationSettings
 from notification.suppression import Reason, digest_of
 from servicekit.ids import new_id
-from servicekit.mail import Mailer, SmtpSettings
 from support.bad_servers import BadSmtpServer, SmtpFault
 from support.events import until
 from support.receiver import Receiver
 from support.tenants import know
 
 API = "https://book.example/v1/webhook-endpoints"
-FROM = "Slotwright <no-reply@slotwright.example>"
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +37,6 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
     made.start()
     yield made
     made.stop()
-
-
-def sender(hooks: Hooks, smtp_port: int) -> Delivery:
-    """As a process has one for mail."""
-    settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
-    provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=smtp_port)), "no-reply@slotwright.example")
-    return Delivery(hooks.db, provider, Letters(), settings, mail_from=FROM, clock=hooks.clock)
-
-
-async def send(delivery: Delivery) -> int:
-    """Sends what is due now, once each; answers how many there were."""
-    claimed = await delivery.claim(10)
-    for item in claimed:
-        await delivery.deliver(item)
-    return len(claimed)
 
 
 async def mails(hooks: Hooks, post: MailServer) -> list[dict[str, Any]]:

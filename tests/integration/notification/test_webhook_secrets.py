@@ -60,6 +60,18 @@ async def test_a_secret_is_sealed_and_one_of_another_platform_key_signs_nothing(
     assert (delivery.status, attempts) == (DeliveryStatus.SENDING, [])
 
 
+async def test_rotating_mends_an_endpoint_whose_secret_another_platform_key_has_sealed(hooks: Hooks) -> None:
+    made = await hooks.endpoint()
+    tenant_id = hooks.tenant.tenant_id
+    hooks.rows("UPDATE webhook_secret SET sealed = 'x' WHERE tenant_id = %s RETURNING 1", tenant_id)
+    _, fresh = await hooks.service.rotate_secret(tenant_id, made.endpoint_id)
+    await hooks.tell(hooks.booked())
+    await hooks.send()
+    (webhook,) = hooks.receiver.webhooks(made.path)
+    assert len(webhook.headers["webhook-signature"].split(" ")) == 1
+    assert verified(fresh, webhook)
+
+
 async def test_a_redirect_is_a_failure_and_goes_nowhere(hooks: Hooks) -> None:
     made, target = await hooks.endpoint("appointment.booked"), await hooks.endpoint("message.failed")
     hooks.receiver.answer(made.path, Reply(307, headers={"Location": f"{hooks.receiver.url}{target.path}"}))

@@ -3,6 +3,10 @@
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.policy import default
+from email.utils import getaddresses
 from typing import Any
 
 import pytest
@@ -16,7 +20,7 @@ from notification.providers import HttpSmsProvider, Refused, SmtpProvider, TryLa
 from notification.settings import NotificationSettings
 from servicekit.ids import new_id
 from servicekit.mail import Mailer, SmtpSettings
-from support.bad_servers import HTTP_IN_DOUBT, BadHttpServer, HttpFault
+from support.bad_servers import HTTP_IN_DOUBT, BadHttpServer, BadSmtpServer, HttpFault
 
 LETTER = Letter("", "See you tomorrow", None)
 NUMBER = "+351912345678"
@@ -136,6 +140,38 @@ async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(add
     with pytest.raises(Refused) as refused:
         await provider.send(new_id(), new_id(), address, letter, sender="Riverside", reply_to=None)
     assert refused.value.reason == "BadAddress"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Riverside Barbers",
+        'Dr. O"Neill \\ Sons',
+        "ceo@bank.example, Riverside Barbers: and all that goes with it, since nineteen hundred and two; or so",
+        "Barbearia São João, Cabeleireiros: corte, barba e ceo@bank.example, em Lisboa, no Porto e em Faro (PT)",
+        "Riverside Barbers and all that goes with it, São João and a great deal more: x@bank.example, since 1902",
+        "理发店, " * 28 + "x@bank.example",
+        "=?utf-8?q?ceo=40bank=2Eexample=2C?= =?utf-8?q?=0D=0ABcc=3A_x=40bank=2Eexample?=",
+    ],
+)
+async def test_whatever_a_business_is_called_its_mail_is_from_one_address(name: str) -> None:
+    server, mails = BadSmtpServer(), list[bytes]()
+    server.keep = mails.append
+    try:
+        smtp = SmtpSettings(smtp_port=server.port)
+        provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
+        letter = Letter("Hello", "text", None)
+        await provider.send(new_id(), new_id(), "c@d.example", letter, sender=name, reply_to=None)
+    finally:
+        server.close()
+    (mail,) = mails
+    seen = message_from_bytes(mail, policy=default)["From"].addresses
+    assert [address.addr_spec for address in seen] == ["no-reply@riverside.example"]
+    ((shown, address),) = getaddresses([str(message_from_bytes(mail)["From"])])
+    assert (str(make_header(decode_header(shown))), address) == (name, "no-reply@riverside.example")
+    head = mail.partition(b"\r\n\r\n")[0]
+    assert b"\r\nBcc" not in head
+    assert max(map(len, head.split(b"\r\n"))) < 200
 
 
 def test_settings_that_do_not_fit_together_are_refused() -> None:

@@ -173,6 +173,7 @@ def test_retry_after_is_waited_for_but_not_for_ever(asked: timedelta, pause: tim
         (format_datetime(NOW - timedelta(minutes=5), usegmt=True), None),
         ("Mon, 01 Jun 2026 12:05:00", timedelta(minutes=5)),
         ("Mon, 99 Jun 2026 12:05:00 GMT", None),
+        ("Mon, 01 Jun 2026 12:05:00 +" + "9" * 20, None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, pause: timedelta | None) -> None:

@@ -27,7 +27,7 @@ from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
 from contracts.scheduler import ReminderDue
 from notification import store
 from notification.domain import AppointmentStatus, Wanted
-from notification.webhooks.store import drop_endpoints
+from notification.webhooks.store import delete_endpoints
 from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer, Handler
 from servicekit.db import Connection, Database
@@ -51,6 +51,10 @@ _NOTICE: dict[type[AppointmentEvent], Kind] = {
 }
 
 
+_DELETED = "webhook_"
+"""How tables are called that keep nothing of a business that leaves; notification.webhooks.workers empties them."""
+
+
 class NotificationHooks(TenantHooks):
     """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
 
@@ -61,8 +65,12 @@ class NotificationHooks(TenantHooks):
         await store.drop_queue(conn, tenant.tenant_id, self._clock())
         if tenant.deletion_policy is DeletionPolicy.RETAIN:
             # Nothing is delivered any more, and their secrets are of no use; an erasure finds them by itself.
-            await drop_endpoints(conn, tenant.tenant_id)
-        return await archive_or_erase(conn, tenant)
+            await delete_endpoints(conn, tenant.tenant_id, self._clock())
+        details = await archive_or_erase(conn, tenant)
+        if details.archived is None:
+            return details
+        kept = {name: rows for name, rows in details.archived.items() if not name.startswith(_DELETED)}
+        return details.model_copy(update={"archived": kept})
 
 
 class MessageRequests:

@@ -50,6 +50,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.faults import reached
+from servicekit.tenants import takes_events
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +132,8 @@ class Delivery:
     async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
         """Decides; None when there is nothing to hand over now."""
         now = self._clock()
+        if not await takes_events(conn, claimed.tenant_id):
+            return None  # an erasure has settled it
         customer = None
         if claimed.customer_id is not None:
             customer = await store.lock_customer(conn, claimed.tenant_id, claimed.customer_id)
@@ -267,18 +270,22 @@ class Delivery:
             await store.postpone(conn, message, ready.attempt, next_attempt_at, in_doubt=in_doubt)
 
     async def _failed(self, ready: Ready, error: Refused) -> None:
-        message = ready.message
+        """The customer's row first, as everyone who locks both does."""
+        message, customer = ready.message, None
         async with self._db.tenant(message.tenant_id) as conn:
-            if error.bounced:
-                await self._bounced(conn, ready)
-            await self._fail(conn, message, ready.tenant, ready.attempt, error.reason)
+            if not await takes_events(conn, message.tenant_id):
+                return  # an erasure has settled it
+            if error.bounced and isinstance(message, CustomerMessage):
+                customer = await store.lock_customer(conn, message.tenant_id, message.customer_id)
+            failed = await self._fail(conn, message, ready.tenant, ready.attempt, error.reason)
+            if failed and error.bounced:
+                await self._bounced(conn, ready, customer)
 
-    async def _bounced(self, conn: Connection, ready: Ready) -> None:
+    async def _bounced(self, conn: Connection, ready: Ready, customer: Customer | None) -> None:
         """Nobody is there: nothing is sent there again until the business takes it back."""
         message, address = ready.message, ready.draft.address
         customer_id, known = None, True
         if isinstance(message, CustomerMessage):
-            customer = await store.lock_customer(conn, message.tenant_id, message.customer_id)
             known = customer is not None and not customer.erased
             customer_id = message.customer_id if known else None
         await rules_store.put_suppression(
@@ -295,18 +302,16 @@ class Delivery:
 
     async def _fail(
         self, conn: Connection, message: Message, tenant: TenantChanged | None, attempts: int, reason: str
-    ) -> None:
-        """Settles; a message that surely did not go out is given back to the month's quota."""
+    ) -> bool:
+        """Settles, or answers False."""
         now = self._clock()
         if not await store.settle(conn, message, attempts, Status.FAILED, reason, now):
-            return
-        if message.counted_at is not None and not message.repeated and reason != "Interrupted":
-            metric = _METRIC[message.channel]
-            await usage.release(
-                conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1
-            )
+            return False
+        if reason != "Interrupted":
+            await _give_back(conn, message)
         await _tell(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
         MESSAGES.labels(message.channel.value, "failed").inc()
+        return True
 
     async def _suppress(
         self, conn: Connection, message: Message, tenant: TenantChanged | None, reason: SuppressedFor
@@ -314,9 +319,18 @@ class Delivery:
         now = self._clock()
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
+        await _give_back(conn, message)
         said, detail = told(reason)
         await _tell(conn, MessageSuppressed, message, tenant, now, reason=said, detail=detail)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
+
+
+async def _give_back(conn: Connection, message: Message) -> None:
+    """To the month's quota, where it was counted and surely did not go out."""
+    if message.counted_at is None or message.repeated:
+        return
+    metric = _METRIC[message.channel]
+    await usage.release(conn, message.tenant_id, metric, message.counted_at, count=message.segments or 1)
 
 
 async def _unwanted(conn: Connection, message: Message, address: str | None) -> Reason | None:

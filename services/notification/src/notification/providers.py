@@ -8,9 +8,12 @@ good by an answer that is about this message, or to be tried later. Nonsense is 
 whether the message was taken.
 """
 
-from email.headerregistry import Address
+from email.header import Header
+from email.headerregistry import BaseHeader
+from email.policy import Policy
+from email.utils import quote
 from http import HTTPStatus
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import aiohttp
@@ -131,7 +134,7 @@ class SmtpProvider:
                 letter.subject,
                 letter.text,
                 html=letter.html,
-                sender=str(Address(display_name=one_line(sender), addr_spec=self._from)),
+                sender=_from(one_line(sender), self._from),
                 message_id=mail_message_id(message_id),
                 headers=_headers(answer_to, letter.unsubscribe_url),
                 attachments=_attachments(letter),
@@ -228,6 +231,29 @@ def sms_provider(settings: NotificationSettings, db: Database) -> Provider:
         return HttpSmsProvider(settings.sms_url, settings.sms_token, timeout=settings.send_timeout)
     log.warning("text messages are kept for a person to look at, and none is sent", sms_provider="mock")
     return MockSmsProvider(db)
+
+
+class _Written(BaseHeader):
+    """A header that goes out as it is written; lines end between encoded words only.
+
+    The library's own folding loses the quotes of a long name, so that `a@b.example, …` in it becomes an address
+    (gh-80222).
+    """
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        """Called by BaseHeader: nothing of it is decoded."""
+        kwds |= {"decoded": value, "parse_tree": None}
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}".replace("?= ", f"?={policy.linesep} ")
+
+
+def _from(name: str, address: str) -> str:
+    """Whatever a business is called, this is one address (RFC 5322, RFC 2047). Raises ValueError."""
+    plain = name.isascii() and "=?" not in name
+    phrase = f'"{quote(name)}"' if plain else Header(name, "utf-8", header_name="From").encode(linesep="")
+    return _Written("From", f"{phrase} <{address}>")
 
 
 def _headers(answer_to: str | None, unsubscribe_url: str | None) -> dict[str, str]:

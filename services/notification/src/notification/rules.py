@@ -267,12 +267,20 @@ class Rules:
             tenant = await tenant_by_id(conn, subscription.tenant_id)
             return tenant, subscription, await _scope(conn, subscription)
 
-    async def unsubscribe(self, token: str, scope: Scope) -> tuple[TenantChanged, Subscription, Scope | None]:
-        """As `subscription`, once it is so; a suspended business's customers may too. Raises NotFound."""
+    async def unsubscribe(
+        self, token: str, scope: Scope | None
+    ) -> tuple[TenantChanged, Subscription, Scope | None]:
+        """As `subscription`, once it is so; a suspended business's customers may too. Raises NotFound.
+
+        Without a scope it is the reminders, unless more was ended before.
+        """
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_to_change(conn, of.tenant_id)
             customer = await store.lock_customer(conn, of.tenant_id, of.customer_id)
+            if scope is None:
+                await rules_store.lock(conn, of.tenant_id)
+                scope = await _scope(conn, of) or "reminders"
             address = customer.address(of.channel) if customer else None
             known = address is not None and digest_of(of.tenant_id, of.channel, address) == of.digest
             before, added = await rules_store.put_suppression(

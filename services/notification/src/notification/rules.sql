@@ -31,9 +31,9 @@ WHERE %(expected)s::int IS NULL OR q.version = %(expected)s
 RETURNING version
 
 -- name: release_held
--- What waits for quiet hours that have changed is looked at anew.
+-- What waits for quiet hours that have changed is looked at anew, what is in doubt too; not what a sender has claimed.
 UPDATE message SET next_attempt_at = %(now)s, held_until = NULL
-WHERE tenant_id = %(tenant_id)s AND status = 'queued' AND held_until = next_attempt_at
+WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending') AND held_until = next_attempt_at
 
 -- name: against
 -- The weightiest reason first: nobody is there, then what somebody has said.

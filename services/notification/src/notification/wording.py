@@ -98,8 +98,10 @@ class Sandbox:
         self._env.globals = {}
 
     def render(self, words: str, values: Mapping[str, str]) -> str:
-        """Raises what Jinja raises."""
-        return self._env.from_string(words).render(values)
+        """Raises what Jinja raises, and whatever a template can: its filters and constants are Python's."""
+        said = self._env.from_string(words).render(values)
+        said.encode()  # half a character can be written to nobody
+        return said
 
     def check(self, wording: Wording, samples: Iterable[Mapping[str, str]]) -> None:
         """Raises WordingFault for the first part that does not hold, be it with one of the samples only."""
@@ -118,6 +120,8 @@ class Sandbox:
             return f"line {error.lineno}: {error.message}"
         except RecursionError:
             return _TOO_DEEP
+        except ValueError as error:  # a number of thousands of digits
+            return f"it cannot be read: {error}"
         for node, depth in _every(tree):
             if depth > _DEEPEST:
                 return f"line {node.lineno}: {_TOO_DEEP}"
@@ -130,7 +134,7 @@ class Sandbox:
             said = self.render(words, values)
         except TemplateError as error:
             return f"it cannot be rendered: {error.message}"
-        except (TypeError, ValueError, ArithmeticError) as error:
+        except Exception as error:  # noqa: BLE001 - as `render` says
             return f"it cannot be rendered: {error}"
         if not said.strip():
             return "nothing is left of it with sample facts"

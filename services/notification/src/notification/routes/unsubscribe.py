@@ -56,6 +56,9 @@ async def resubscribe(token: Token, rules: MessageRules) -> SubscriptionAnswer:
 
 @router.post("/unsubscribe/{token}", include_in_schema=False)
 async def one_click(token: Token, rules: MessageRules) -> PlainTextResponse:
-    """Whatever its body: the token is what counts, and nobody follows a link by POST."""
-    tenant, _, _ = await rules.unsubscribe(token, "reminders")
+    """Whatever its body: the token is what counts, and nobody follows a link by POST.
+
+    It says no scope: who has ended more than reminders wants to get less now, not more.
+    """
+    tenant, _, _ = await rules.unsubscribe(token, None)
     return PlainTextResponse(f"You get no more reminders from {tenant.display_name}.\n")

@@ -9,7 +9,8 @@ knows a repeat. No log line names the address: it may hold a token of the busine
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -37,12 +38,12 @@ from notification.webhooks.domain import (
 )
 from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.signing import signed_headers
-from notification.webhooks.store import Claimed
+from notification.webhooks.store import Claimed, SealedSecret
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
 from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
-from servicekit.sealing import Seal
+from servicekit.sealing import Seal, WrongSeal
 from servicekit.tenants import takes_events
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,8 @@ OVERDUE = Gauge(
 
 _PLACES = 3
 """Under way to one endpoint at a time, in all processes; a slow one keeps no more than these."""
+_SHARE = 16
+"""Under way to all endpoints of one business; more only as the first of an endpoint (domain.MAX_ENDPOINTS)."""
 _TRANSACTIONS = 3
 """At once; few of the pool's connections, as the consumers need some."""
 
@@ -114,12 +117,17 @@ class WebhookDeliveries:
         self._jitter = jitter
         self._transactions = asyncio.Semaphore(_TRANSACTIONS)
 
-    async def claim(self, limit: int) -> list[Claimed]:
-        """Deliveries whose turn it is, ours until the lease ends."""
+    async def claim(self, limit: int, *, kept: int = 0) -> list[Claimed]:
+        """Deliveries whose turn it is, ours until the lease ends.
+
+        `kept` of the `limit` are for endpoints with nothing under way.
+        """
         now = self._clock()
         lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
         async with self._db.worker() as conn:
-            claimed = await store.claim(conn, now, lease_ends, places=_PLACES, limit=limit)
+            claimed = await store.claim(
+                conn, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
+            )
         if claimed:
             reached("webhook.claimed")
         return claimed
@@ -158,11 +166,35 @@ class WebhookDeliveries:
             await self._fail(conn, delivery, delivery.attempts, "EndpointDisabled")
             return None
         sealed = await store.secrets(conn, claimed.tenant_id, claimed.endpoint_id, now)
-        keys = tuple(self._seal.open(str(item.secret_id), item.sealed) for item in sealed)
+        if not sealed:
+            return None  # deleted this moment
+        keys = self._keys(sealed)
         await store.begin(conn, delivery, now)
         return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
 
+    def _keys(self, sealed: Sequence[SealedSecret]) -> tuple[bytes, ...]:
+        """What signs, the present secret first. Raises WrongSeal where that one does not open.
+
+        A replaced one that does not is passed over: rotating is how an endpoint is mended after a change of the
+        platform's key.
+        """
+        present, *replaced = sealed
+        keys = [self._seal.open(str(present.secret_id), present.sealed)]
+        for item in replaced:
+            with suppress(WrongSeal):
+                keys.append(self._seal.open(str(item.secret_id), item.sealed))
+        return tuple(keys)
+
     async def _send(self, ready: Ready) -> Reply:
+        """Whatever happens is an outcome: one that is never concluded would be sent again for ever."""
+        try:
+            return await self._answered(ready)
+        except Exception as error:
+            log.error("webhook attempt broke off", **_ids(ready.delivery), exc_info=error)
+            ATTEMPTS.labels("unanswered").inc()
+            return Reply(error=f"The attempt broke off ({type(error).__name__}).")
+
+    async def _answered(self, ready: Ready) -> Reply:
         now = self._clock()
         body = ready.delivery.body.encode()
         signed = signed_headers(ready.keys, ready.delivery.webhook_id, int(now.timestamp()), body)
@@ -196,14 +228,17 @@ class WebhookDeliveries:
             return  # an erasure has taken it
         endpoint = ready.endpoint
         if reply.delivered:
-            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id)
+            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id, endpoint.url)
         else:
             found = await store.lock_endpoint(conn, endpoint.tenant_id, endpoint.endpoint_id)
             if found is None:
                 return  # deleted meanwhile, and its deliveries with it
             endpoint = found
         pauses = () if delivery.type == TEST else PAUSES
-        decision = decide(reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter())
+        moved = endpoint.url != ready.endpoint.url
+        decision = decide(
+            reply, ready.tries, pauses, endpoint.failing_since, now, self._jitter(), moved=moved
+        )
         if isinstance(decision, Delivered):
             if await store.settle(conn, delivery, ready.number, DeliveryStatus.DELIVERED, None, now):
                 DELIVERIES.labels("delivered").inc()
@@ -231,7 +266,8 @@ class WebhookDeliveries:
                 endpoint_id=str(endpoint.endpoint_id),
                 reason=decision.disables.value,
             )
-        await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
+        if endpoint.url == ready.endpoint.url:  # or it has been moved away from where the attempt failed
+            await store.mark_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, self._clock())
 
     async def _fail(self, conn: Connection, delivery: Delivery, attempts: int, reason: str) -> bool:
         settled = await store.settle(conn, delivery, attempts, DeliveryStatus.FAILED, reason, self._clock())

@@ -194,18 +194,22 @@ def decide(
     failing_since: datetime | None,
     now: datetime,
     jitter: float,
+    *,
+    moved: bool = False,
 ) -> Delivered | Retry | Failed:
     """What becomes of a delivery after the nth attempt of its schedule, which has `pauses` between attempts.
 
     `failing_since` is the endpoint's, before this attempt; `jitter` lies between -1 and 1. A single failure after
-    long silence is no failing endpoint: it takes a delivery that fails repeatedly to disable one.
+    long silence is no failing endpoint: it takes a delivery that fails repeatedly to disable one. Nor does it say
+    anything of an endpoint that has `moved` since to another address than the attempt's.
     """
     if reply.delivered:
         return Delivered()
-    if reply.http_status == _GONE:
-        return Failed(reply.reason, DisabledFor.GONE)
-    if failing_since is not None and now - failing_since >= GIVE_UP_ENDPOINT and tries > 1:
-        return Failed(reply.reason, DisabledFor.FAILING)
+    if not moved:
+        if reply.http_status == _GONE:
+            return Failed(reply.reason, DisabledFor.GONE)
+        if failing_since is not None and now - failing_since >= GIVE_UP_ENDPOINT and tries > 1:
+            return Failed(reply.reason, DisabledFor.FAILING)
     if tries > len(pauses):
         return Failed(reply.reason)
     pause = pauses[tries - 1] * (1 + _JITTER * jitter)
@@ -223,7 +227,7 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text[:9]), 10**8))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of more hours than fit in a number
         return None
     pause = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return pause if pause > timedelta() else None

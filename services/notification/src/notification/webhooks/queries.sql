@@ -1,12 +1,12 @@
 -- The statements of webhooks; see servicekit.queries. Row level security limits each to the transaction's tenant, but
--- for those of a worker: claim, overdue and the sweeps.
+-- for those of a worker: claim, overdue and the sweeps. An endpoint that was deleted is there for the sweeps alone.
 
 -- name: lock_endpoints
 -- One change of the number of a business's endpoints at a time.
 SELECT pg_advisory_xact_lock(hashtextextended('webhook-endpoints/' || %(tenant_id)s::text, 0))
 
 -- name: count_endpoints
-SELECT count(*) AS n FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s
+SELECT count(*) AS n FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
 
 -- name: add_endpoint
 INSERT INTO webhook_endpoint (tenant_id, endpoint_id, url, events, description, created_at)
@@ -18,19 +18,20 @@ RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_re
 SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
     created_at
 FROM webhook_endpoint
-WHERE tenant_id = %(tenant_id)s AND (%(after)s::uuid IS NULL OR endpoint_id > %(after)s)
+WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND (%(after)s::uuid IS NULL OR endpoint_id > %(after)s)
 ORDER BY endpoint_id LIMIT %(limit)s
 
 -- name: endpoint
 SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
     created_at
-FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
+FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND deleted_at IS NULL
 
 -- name: lock_endpoint
 -- Before any row of a delivery, as everyone who locks both does.
 SELECT tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
     created_at
-FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s FOR NO KEY UPDATE
+FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND deleted_at IS NULL
+FOR NO KEY UPDATE
 
 -- name: update_endpoint
 UPDATE webhook_endpoint SET version = version + 1, url = %(url)s, events = %(events)s, description = %(description)s,
@@ -44,18 +45,21 @@ UPDATE webhook_endpoint SET failing_since = %(now)s
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NULL
 
 -- name: mark_well
--- Not a disabled one, whose reason stays: what was under way meanwhile may yet arrive.
+-- Not a disabled one, whose reason stays: what was under way meanwhile may yet arrive. Nor one that was moved.
 UPDATE webhook_endpoint SET failing_since = NULL
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NOT NULL
-  AND disabled_reason IS NULL
+  AND disabled_reason IS NULL AND url = %(url)s
 
--- name: delete_endpoint
-DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
-RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_reason, disabled_at, failing_since,
-    created_at
+-- name: hide_endpoints
+-- One, or all of a business. What hangs on them may be more than one statement has time for: the sweeps remove it.
+UPDATE webhook_endpoint SET deleted_at = %(now)s, disabled_reason = coalesce(disabled_reason, 'owner'),
+    disabled_at = coalesce(disabled_at, %(now)s)
+WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
+  AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s)
 
--- name: drop_endpoints
-DELETE FROM webhook_endpoint WHERE tenant_id = %(tenant_id)s
+-- name: drop_secrets
+DELETE FROM webhook_secret
+WHERE tenant_id = %(tenant_id)s AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s)
 
 -- name: add_secret
 INSERT INTO webhook_secret (tenant_id, secret_id, endpoint_id, sealed)
@@ -72,9 +76,9 @@ WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND (ends_at I
 ORDER BY ends_at DESC NULLS FIRST
 
 -- name: interested
--- The endpoints that an event goes to; none of them is deleted before this transaction ends.
+-- The endpoints that an event goes to; none of their rows goes before this transaction ends.
 SELECT endpoint_id FROM webhook_endpoint
-WHERE tenant_id = %(tenant_id)s AND disabled_reason IS NULL AND events && ARRAY[%(type)s, '*']
+WHERE tenant_id = %(tenant_id)s AND disabled_reason IS NULL AND deleted_at IS NULL AND events && ARRAY[%(type)s, '*']
 FOR KEY SHARE
 
 -- name: queue
@@ -90,8 +94,10 @@ SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config(
 
 -- name: claim
 -- First who waits at all, from endpoint to endpoint by the index: a long queue of one costs the others nothing. Then
--- of each as many as it has places left, and everybody's first before anybody's second. An endpoint that fails has
--- one place.
+-- of each as many as it has places left; an endpoint that fails has one place. `place` and `share` count what is under
+-- way already, in all processes: or who has a free place would be first again whenever anything ends, with the longest
+-- queue before all others. Everybody's first goes before anybody's second, and of equals the business that has less
+-- under way. Seconds and thirds stay within their business's share, and leave `kept` of the room to firsts.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
      ORDER BY tenant_id, endpoint_id LIMIT 1)
@@ -101,22 +107,32 @@ WITH RECURSIVE waiting AS (
         WHERE d.status IN ('queued', 'sending') AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
         ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) next
 ), room AS (
-    SELECT w.tenant_id, w.endpoint_id,
-        greatest(0, CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END - (
-            SELECT count(*) FROM webhook_delivery s
-            WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
-              AND s.next_attempt_at > %(now)s)) AS places
+    SELECT w.tenant_id, w.endpoint_id, s.under_way, sum(s.under_way) OVER (PARTITION BY w.tenant_id) AS of_business,
+        CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END AS places
     FROM waiting w JOIN webhook_endpoint e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
+        AND e.deleted_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS under_way FROM webhook_delivery s
+        WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
+          AND s.next_attempt_at > %(now)s) s
 ), due AS (
-    SELECT turn.tenant_id, turn.delivery_id FROM room r CROSS JOIN LATERAL (
-        SELECT locked.*, row_number() OVER (ORDER BY locked.next_attempt_at) AS place FROM (
-            SELECT d.tenant_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
-            WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
-              AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
-            ORDER BY d.next_attempt_at LIMIT r.places FOR UPDATE SKIP LOCKED) locked) turn
-    ORDER BY turn.place, turn.next_attempt_at LIMIT %(limit)s)
-UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM due
-WHERE m.tenant_id = due.tenant_id AND m.delivery_id = due.delivery_id
+    SELECT r.of_business, r.under_way + row_number() OVER queue AS place, locked.*
+    FROM room r CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.endpoint_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
+        WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
+          AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
+        ORDER BY d.next_attempt_at LIMIT greatest(0, r.places - r.under_way) FOR UPDATE SKIP LOCKED) locked
+    WINDOW queue AS (PARTITION BY locked.tenant_id, locked.endpoint_id ORDER BY locked.next_attempt_at)
+), shared AS (
+    SELECT due.*, of_business + row_number() OVER (PARTITION BY tenant_id ORDER BY place, next_attempt_at) AS share
+    FROM due
+), turns AS (
+    SELECT shared.*, row_number() OVER (ORDER BY place, share, next_attempt_at) AS turn
+    FROM shared WHERE place = 1 OR share <= %(share)s
+)
+UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM turns
+WHERE m.tenant_id = turns.tenant_id AND m.delivery_id = turns.delivery_id
+  AND turns.turn <= %(limit)s - CASE WHEN turns.place = 1 THEN 0 ELSE %(kept)s END
 RETURNING m.tenant_id, m.delivery_id, m.endpoint_id
 
 -- name: lock_claimed
@@ -186,11 +202,27 @@ RETURNING tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, r
     attempts, tries, settled_at
 
 -- name: overdue
-SELECT min(next_attempt_at) AS since FROM webhook_delivery WHERE status = 'queued'
+SELECT d.next_attempt_at AS since FROM webhook_delivery d
+WHERE d.status = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM webhook_endpoint e
+    WHERE e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id AND e.deleted_at IS NOT NULL)
+ORDER BY d.next_attempt_at LIMIT 1
 
 -- name: sweep_deliveries
 DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
     SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT %(limit)s)
+
+-- name: sweep_deleted
+-- What hangs on endpoints that were deleted.
+DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
+    SELECT d.tenant_id, d.delivery_id FROM webhook_endpoint e CROSS JOIN LATERAL (
+        SELECT tenant_id, delivery_id FROM webhook_delivery
+        WHERE tenant_id = e.tenant_id AND endpoint_id = e.endpoint_id LIMIT %(limit)s) d
+    WHERE e.deleted_at IS NOT NULL LIMIT %(limit)s)
+
+-- name: sweep_endpoints
+DELETE FROM webhook_endpoint e WHERE e.deleted_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM webhook_delivery d WHERE d.tenant_id = e.tenant_id AND d.endpoint_id = e.endpoint_id)
 
 -- name: sweep_secrets
 DELETE FROM webhook_secret WHERE ends_at <= %(now)s

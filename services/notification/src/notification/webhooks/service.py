@@ -121,10 +121,11 @@ class WebhookService:
             return made
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
-        """With what waits for it and its log. Raises NotFound."""
+        """With what waits for it and its log, which notification.webhooks.workers removes. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            removed = _found(await store.delete_endpoint(conn, tenant_id, endpoint_id))
+            removed = _found(await store.lock_endpoint(conn, tenant_id, endpoint_id))
+            await store.delete_endpoints(conn, tenant_id, self._clock(), endpoint_id)
             await trail.endpoint(conn, tenant_id, "webhook-endpoint.removed", removed, None)
 
     async def rotate_secret(self, tenant_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, str]:

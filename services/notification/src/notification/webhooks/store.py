@@ -121,19 +121,18 @@ async def mark_failing(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now
     await conn.execute(_SQL.mark_failing, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now})
 
 
-async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> None:
-    await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id})
+async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID, url: str) -> None:
+    """`url` is where it has answered well; one that was moved since stays as it is."""
+    await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "url": url})
 
 
-async def delete_endpoint(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> Endpoint | None:
-    """With its secrets, its deliveries and their attempts. Answers what it was; None when there was none."""
-    row = await _one(conn, _SQL.delete_endpoint, tenant_id=tenant_id, endpoint_id=endpoint_id)
-    return _endpoint(row) if row else None
-
-
-async def drop_endpoints(conn: Connection, tenant_id: UUID) -> None:
-    """All of a business that is leaving, with everything that hangs on them."""
-    await conn.execute(_SQL.drop_endpoints, {"tenant_id": tenant_id})
+async def delete_endpoints(
+    conn: Connection, tenant_id: UUID, now: datetime, endpoint_id: UUID | None = None
+) -> None:
+    """One, or all of a business that is leaving; its secrets go at once, its deliveries by `sweep_deleted`."""
+    values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now}
+    for statement in (_SQL.hide_endpoints, _SQL.drop_secrets):
+        await conn.execute(statement, values)
 
 
 # secrets
@@ -191,17 +190,35 @@ async def queue(
 
 
 async def interested(conn: Connection, tenant_id: UUID, event_type: str) -> list[UUID]:
-    """The endpoints that an event goes to, kept from being deleted until the transaction's end."""
+    """The endpoints that an event goes to, whose rows stay until the transaction's end."""
     values = {"tenant_id": tenant_id, "type": event_type}
     return [row["endpoint_id"] for row in await (await conn.execute(_SQL.interested, values)).fetchall()]
 
 
 async def claim(
-    conn: Connection, now: datetime, lease_ends: datetime, *, places: int, limit: int
+    conn: Connection,
+    now: datetime,
+    lease_ends: datetime,
+    *,
+    places: int,
+    share: int,
+    limit: int,
+    kept: int,
 ) -> list[Claimed]:
-    """Deliveries whose turn it is, `places` an endpoint at most with those under way; a worker's transaction."""
+    """Deliveries whose turn it is, `limit` at most; needs a worker's transaction.
+
+    With those under way, an endpoint has `places` at most, and a business `share` but for the first of each
+    endpoint; `kept` of the `limit` go to such firsts alone.
+    """
     await conn.execute(_SQL.lock_claims)
-    values = {"now": now, "lease_ends": lease_ends, "places": places, "limit": limit}
+    values = {
+        "now": now,
+        "lease_ends": lease_ends,
+        "places": places,
+        "share": share,
+        "limit": limit,
+        "kept": kept,
+    }
     rows = await (await conn.execute(_SQL.claim, values)).fetchall()
     return [Claimed(**row, lease_ends=lease_ends) for row in rows]
 
@@ -343,3 +360,13 @@ async def sweep(conn: Connection, now: datetime, kept_since: datetime, limit: in
     gone = (await conn.execute(_SQL.sweep_deliveries, {"before": kept_since, "limit": limit})).rowcount
     ended = (await conn.execute(_SQL.sweep_secrets, {"now": now})).rowcount
     return gone, ended
+
+
+async def sweep_deleted(conn: Connection, limit: int) -> int:
+    """Removes deliveries of deleted endpoints, `limit` at most, and those endpoints that have none left.
+
+    Answers how many deliveries there were.
+    """
+    gone = (await conn.execute(_SQL.sweep_deleted, {"limit": limit})).rowcount
+    await conn.execute(_SQL.sweep_endpoints)
+    return gone

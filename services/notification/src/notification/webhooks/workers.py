@@ -1,7 +1,8 @@
 """The loops of webhooks: one that sends what is due, one that removes what has been kept long enough.
 
-The sender holds many requests at once and claims anew whenever one ends, so that an endpoint that takes its whole
-15 seconds holds up nobody but itself. Any number of processes may run it; a delivery is claimed by one.
+The sender holds many requests at once and claims anew whenever one ends. Some of its room is for endpoints that
+have nothing under way, so that those that take their whole 15 seconds, be they many, do not fill it. Any number of
+processes may run it; a delivery is claimed by one.
 """
 
 import asyncio
@@ -26,9 +27,11 @@ log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.1
 _AT_ONCE = 64
 """Requests under way in one process; they hold no connection to the database meanwhile."""
+_KEPT = 16
+"""So many of them for endpoints with nothing under way."""
 _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
-_SWEEP_SECONDS = 600.0
+_SWEEP_SECONDS = 60.0
 _SWEEP_BATCH = 5000
 
 
@@ -56,7 +59,7 @@ class WebhookSender(Periodic):
         """Takes as many deliveries as there is room for; they go on by themselves."""
         free = _AT_ONCE - len(self._under_way)
         if free > 0:
-            for claimed in await self._deliveries.claim(free):
+            for claimed in await self._deliveries.claim(free, kept=_KEPT):
                 task = asyncio.create_task(self._one(claimed))
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
@@ -80,18 +83,26 @@ class WebhookSender(Periodic):
 
 
 class WebhookSweep(Periodic):
-    """Removes deliveries that were settled long ago, and secrets that sign no more."""
+    """Removes deliveries that were settled long ago, secrets that sign no more, and what goes with its endpoint.
 
-    def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
+    In batches: no statement takes long, nor keeps others waiting.
+    """
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, batch: int = _SWEEP_BATCH) -> None:
         super().__init__("notification.webhooks.sweep", every=_SWEEP_SECONDS)
         self._db = db
         self._clock = clock
+        self._batch = batch
 
     async def turn(self) -> float | None:
         now = self._clock()
         async with self._db.worker() as conn:
             kept_since = now - timedelta(days=KEPT_DAYS)
-            deliveries, ended = await store.sweep(conn, now, kept_since, _SWEEP_BATCH)
-        if deliveries or ended:
-            log.info("webhooks swept", deliveries=deliveries, rotated_away=ended)
-        return 1.0 if deliveries == _SWEEP_BATCH else None
+            deliveries, ended = await store.sweep(conn, now, kept_since, self._batch)
+        async with self._db.worker() as conn:
+            deleted = await store.sweep_deleted(conn, self._batch)
+        if deliveries or ended or deleted:
+            log.info(
+                "webhooks swept", deliveries=deliveries, rotated_away=ended, of_deleted_endpoints=deleted
+            )
+        return 1.0 if self._batch in {deliveries, deleted} else None

@@ -1,0 +1,69 @@
+"""A mail whose first attempt did not arrive, or may have, when something has changed by the next one.
+
+On a real database and SMTP server, under a clock that the tests set (hooks.py).
+"""
+
+from datetime import time, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from contracts.booking import AppointmentCancelled, Channel
+from integration.notification.hooks import Hooks, send, sender, to_customer
+from integration.notification.world import LINK_KEY
+from notification import store
+from notification.domain import AppointmentStatus
+from notification.letters import Letters
+from notification.quiet import QuietHours
+from notification.rules import Rules
+from servicekit.links import UnsubscribeLinks
+from support.bad_servers import BadSmtpServer, SmtpFault
+
+
+def only(hooks: Hooks) -> dict[str, Any]:
+    (row,) = hooks.rows("SELECT * FROM message WHERE tenant_id = %s", hooks.tenant.tenant_id)
+    return row
+
+
+async def test_one_that_is_no_longer_true_is_given_back_to_the_quota(hooks: Hooks) -> None:
+    salon, booked = await to_customer(hooks)
+    smtp = BadSmtpServer(SmtpFault.BUSY_RCPT)
+    delivery = sender(hooks, smtp.port)
+    await send(delivery)
+    used = "SELECT used FROM usage WHERE tenant_id = %s"
+    assert hooks.rows(used, hooks.tenant.tenant_id) == [{"used": 1}]
+    past = {"appointment_id": booked.appointment_id, "starts_at": booked.starts_at, "version": 2}
+    async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
+        cancelled = salon.event(AppointmentCancelled, **past)
+        await store.put_appointment(conn, cancelled, AppointmentStatus.CANCELLED)
+    hooks.clock.pass_by(timedelta(minutes=1))
+    await send(delivery)
+    smtp.close()
+    row = only(hooks)
+    assert (row["status"], row["reason"], row["attempts"]) == ("suppressed", "stale", 1)
+    assert hooks.rows(used, hooks.tenant.tenant_id) == [{"used": 0}]
+
+
+async def test_one_in_doubt_that_quiet_hours_hold_is_let_go_with_them(hooks: Hooks) -> None:
+    hooks.clock.now = hooks.clock.now.replace(hour=12)
+    await to_customer(hooks)
+    smtp = BadSmtpServer(SmtpFault.RESET_AFTER_DATA)
+    delivery = sender(hooks, smtp.port)
+    await send(delivery)
+    links = UnsubscribeLinks(SecretStr(LINK_KEY))
+    rules = Rules(
+        hooks.db, Letters(), links, public_url="https://book.example", mail_from="a@b.c", clock=hooks.clock
+    )
+    email = frozenset({Channel.EMAIL})
+    quiet = QuietHours(version=0, begins=time(0), ends=time(23, 59), channels=email, notices=True)
+    await rules.replace_quiet_hours(hooks.tenant.tenant_id, None, quiet)
+    hooks.clock.pass_by(timedelta(minutes=1))
+    await send(delivery)
+    row = only(hooks)
+    assert (row["status"], row["held_until"] is None) == ("sending", False)
+    off = QuietHours(version=0, begins=time(0), ends=time(23, 59), channels=frozenset(), notices=True)
+    await rules.replace_quiet_hours(hooks.tenant.tenant_id, None, off)
+    assert await send(delivery) == 1
+    smtp.close()
+    row = only(hooks)
+    assert (row["status"], row["attempts"], row["repeated"]) == ("sent", 2, True)

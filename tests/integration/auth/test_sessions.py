@@ -1,19 +1,23 @@
 """Signing in, refreshing, switching, signing out, and what a stolen token or a guessed password leads to."""
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import jwt
+import psycopg
 import pytest
 
-from auth.opaque import OpaqueToken
+from auth.opaque import OpaqueToken, TokenKind
 from contracts.platform import DeletionPolicy, TenantState
 from integration.auth.world import PASSWORD, PUBLIC_URL, Person, World, new_email
 from servicekit.http.tokens import TokenVerifier
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
+from support.events import until
 
 
 class _Published:
@@ -196,6 +200,131 @@ def test_who_works_at_two_businesses_names_one_or_switches(world: World) -> None
     me = world.call("GET", "/v1/me", Person(owner.email, back.json())).json()
     assert (me["business"]["slug"], me["role"]) == (first.slug, "owner")
     assert world.call("GET", "/v1/me", there).json()["role"] == "staff", "the session there goes on"
+
+
+def _at_two(world: World) -> tuple[Person, Person]:
+    """Somebody signed in at one business, and the session that it opened at another."""
+    first, owner = world.business()
+    second, other_owner = world.business()
+    world.colleague(other_owner, email=owner.email)
+    there = world.sign_in(owner.email, business=first.slug)
+    opened = world.post("/v1/sessions", {"business": second.slug}, there)
+    assert opened.status_code == 201, opened.text
+    return there, Person(owner.email, opened.json())
+
+
+def test_a_token_opens_no_second_session_where_it_is_already(world: World) -> None:
+    """It would be one that outlives the token and that nothing ends."""
+    tenant, owner = world.business()
+    refused = world.post("/v1/sessions", {"business": tenant.slug}, owner)
+    assert _problem(refused) == (409, "conflict")
+    assert refused.json()["errors"][0]["pointer"] == "/business"
+    assert len(world.rows("SELECT 1 FROM session WHERE tenant_id = %s", tenant.tenant_id)) == 1
+
+
+def test_a_session_opened_by_a_token_lives_no_longer_than_the_first(world: World) -> None:
+    first, owner = world.business()
+    second, other_owner = world.business()
+    world.colleague(other_owner, email=owner.email)
+    there = world.sign_in(owner.email, business=first.slug)
+    world.rows(
+        "UPDATE session SET expires_at = now() + interval '1 minute' WHERE session_id = %s RETURNING 1 AS x",
+        there.session["session_id"],
+    )
+    opened = world.post("/v1/sessions", {"business": second.slug}, there).json()
+    ends = world.rows(
+        "SELECT expires_at FROM session WHERE session_id = ANY(%s::uuid[])"
+        " UNION ALL SELECT expires_at FROM refresh_token WHERE session_id = %s",
+        [there.session["session_id"], opened["session_id"]],
+        opened["session_id"],
+    )
+    assert len(ends) == 3
+    assert len({row["expires_at"] for row in ends}) == 1
+
+
+@pytest.mark.parametrize("signed_out", [0, 1])
+def test_signing_out_ends_what_a_session_opened_elsewhere_and_what_opened_it(
+    world: World, signed_out: int
+) -> None:
+    family = _at_two(world)
+    apart = world.sign_in(family[0].email)
+    session_id = family[signed_out].session["session_id"]
+    assert world.call("DELETE", f"/v1/sessions/{session_id}", family[signed_out]).status_code == 204
+    for person in family:
+        assert _problem(world.refresh(person.session["refresh_token"])) == ENDED
+        assert _problem(world.call("GET", "/v1/me", person)) == ENDED
+    assert world.call("GET", "/v1/me", apart).status_code == 200
+
+
+@pytest.mark.parametrize("stolen", [0, 1])
+def test_a_refresh_token_that_comes_back_ends_what_came_of_its_session_at_other_businesses(
+    world: World, stolen: int
+) -> None:
+    family = _at_two(world)
+    token = family[stolen].session["refresh_token"]
+    fresh = world.refresh(token).json()["refresh_token"]
+    assert world.refresh(fresh).status_code == 200
+    assert _problem(world.refresh(token)) == ENDED
+    for person in family:
+        assert _problem(world.call("GET", "/v1/me", person)) == ENDED
+    assert _problem(world.refresh(family[1 - stolen].session["refresh_token"])) == ENDED
+
+
+@contextmanager
+def _ending(world: World, person: Person) -> Iterator[psycopg.Connection[Any]]:
+    """A transaction that has the user's row, as one that ends sessions has it, and commits behind the block."""
+    with psycopg.connect(world.database.admin_url) as conn:
+        found = conn.execute("SELECT FROM users WHERE email = %s FOR NO KEY UPDATE", (person.email,))
+        assert found.rowcount == 1
+        yield conn
+
+
+def _until_one_waits_for_the_user(world: World) -> None:
+    waiting = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock' AND position('FROM users' IN query) > 0"""
+    until(lambda: world.rows(waiting), "a session waits for its user")
+
+
+def test_a_session_opened_as_its_family_ends_is_refused(world: World) -> None:
+    first, owner = world.business()
+    second, other_owner = world.business()
+    world.colleague(other_owner, email=owner.email)
+    there = world.sign_in(owner.email, business=first.slug)
+    with ThreadPoolExecutor(1) as pool:
+        with _ending(world, owner) as conn:
+            opening = pool.submit(world.post, "/v1/sessions", {"business": second.slug}, there)
+            _until_one_waits_for_the_user(world)
+            conn.execute(
+                "UPDATE session SET ended_at = now(), ended_because = 'signed-out' WHERE session_id = %s",
+                (there.session["session_id"],),
+            )
+        assert _problem(opening.result()) == ENDED
+
+
+def test_a_session_of_the_release_before_goes_on(world: World) -> None:
+    """It knows of no families: what it adds is one of its own, and it reads what there is."""
+    tenant, owner = world.business()
+    token, session_id = OpaqueToken.new(TokenKind.REFRESH, tenant.tenant_id), new_id()
+    world.rows(
+        "INSERT INTO session (tenant_id, session_id, user_id, created_at, expires_at)"
+        " SELECT tenant_id, %s, user_id, now(), now() + interval '1 day' FROM membership WHERE tenant_id = %s"
+        " RETURNING 1 AS x",
+        session_id,
+        tenant.tenant_id,
+    )
+    world.rows(
+        "INSERT INTO refresh_token (tenant_id, token_hash, session_id, expires_at)"
+        " VALUES (%s, %s, %s, now() + interval '1 day') RETURNING 1 AS x",
+        tenant.tenant_id,
+        token.digest(),
+        session_id,
+    )
+    fresh = world.refresh(token.text())
+    assert fresh.status_code == 200, fresh.text
+    person = Person(owner.email, fresh.json())
+    assert world.call("DELETE", f"/v1/sessions/{session_id}", person).status_code == 204
+    assert _problem(world.refresh(fresh.json()["refresh_token"])) == ENDED
+    assert world.call("GET", "/v1/me", owner).status_code == 200, "which is of another family"
 
 
 def test_nobody_gets_into_a_business_that_is_not_theirs(world: World) -> None:

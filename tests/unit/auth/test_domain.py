@@ -26,7 +26,7 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TIMES = KeyTimes(rotation=timedelta(days=30), overlap=timedelta(minutes=15), linger=timedelta(minutes=11))
 
-SESSION = Session(UUID(int=1), UUID(int=2), UUID(int=3), NOW + HOUR, None)
+SESSION = Session(UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=1), NOW + HOUR, None)
 TOKEN = RefreshToken(UUID(int=1), NOW + HOUR, None)
 
 

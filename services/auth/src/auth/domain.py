@@ -94,9 +94,15 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`family_id` is the session that a password opened: its own id, unless it was opened by another session.
+
+    What ends one of a family ends all, and none lives longer than the first.
+    """
+
     session_id: UUID
     tenant_id: UUID
     user_id: UUID
+    family_id: UUID
     expires_at: datetime
     ended_at: datetime | None
 

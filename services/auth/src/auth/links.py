@@ -128,7 +128,10 @@ class PasswordLinks:
         return user
 
     async def _start_afresh(self, conn: Connection, user: User) -> None:
-        """A new password ends what the old one opened, reset links included, and any lock-out."""
+        """A new password ends what the old one opened, reset links included, and any lock-out.
+
+        The user's row was written just before, and is locked as store.lock_user would.
+        """
         await store.delete_password_resets(conn, user.user_id)
         await store.act_as(conn, user.user_id)
         await store.end_sessions(conn, user.user_id, SessionEnd.PASSWORD_SET, self._clock())

@@ -10,6 +10,10 @@ SELECT user_id, email, name, password_hash FROM users WHERE lower(email) = lower
 -- name: user_by_id
 SELECT user_id, email, name, password_hash FROM users WHERE user_id = %(user_id)s
 
+-- name: lock_user
+-- Not FOR UPDATE, which would keep memberships waiting that refer to the row.
+SELECT user_id, email, name, password_hash FROM users WHERE user_id = %(user_id)s FOR NO KEY UPDATE
+
 -- name: save_user
 -- Somebody accepted an invitation: they are new, or were known by another business and choose a new password.
 INSERT INTO users (user_id, email, name, password_hash, password_set_at)
@@ -53,19 +57,20 @@ ON CONFLICT (tenant_id, user_id) DO UPDATE SET role = excluded.role WHERE m.role
 UPDATE membership SET signed_in_at = %(now)s WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
 
 -- name: insert_session
-INSERT INTO session (tenant_id, session_id, user_id, created_at, expires_at)
-VALUES (%(tenant_id)s, %(session_id)s, %(user_id)s, %(now)s, %(expires_at)s)
+INSERT INTO session (tenant_id, session_id, user_id, family_id, created_at, expires_at)
+VALUES (%(tenant_id)s, %(session_id)s, %(user_id)s, %(family_id)s, %(now)s, %(expires_at)s)
 
 -- name: session
-SELECT session_id, tenant_id, user_id, expires_at, ended_at FROM session WHERE session_id = %(session_id)s
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at
+FROM session WHERE session_id = %(session_id)s
 
 -- name: lock_session
-SELECT session_id, tenant_id, user_id, expires_at, ended_at FROM session
-WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s FOR UPDATE
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at
+FROM session WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s FOR UPDATE
 
--- name: end_session
+-- name: end_family
 UPDATE session SET ended_at = %(now)s, ended_because = %(because)s
-WHERE session_id = %(session_id)s AND ended_at IS NULL
+WHERE user_id = %(user_id)s AND coalesce(family_id, session_id) = %(family_id)s AND ended_at IS NULL
 
 -- name: end_sessions
 UPDATE session SET ended_at = %(now)s, ended_because = %(because)s

@@ -50,6 +50,15 @@ async def user_by_id(conn: Connection, user_id: UUID) -> User | None:
     return User(**row) if row else None
 
 
+async def lock_user(conn: Connection, user_id: UUID) -> User | None:
+    """Comes before any other lock on what is the user's: whoever adds, renews or ends a session holds this one.
+
+    So that of a session that is added and an end that reaches it too, one comes behind the other.
+    """
+    row = await one(conn, SQL.lock_user, user_id=user_id)
+    return User(**row) if row else None
+
+
 async def save_user(conn: Connection, user: User, now: datetime) -> User:
     """Adds a user, or sets the password of the one who has this address; answers who it is."""
     row = await one(
@@ -119,6 +128,7 @@ async def add_session(conn: Connection, session: Session, now: datetime) -> None
             "tenant_id": session.tenant_id,
             "session_id": session.session_id,
             "user_id": session.user_id,
+            "family_id": session.family_id,
             "expires_at": session.expires_at,
             "now": now,
         },
@@ -136,9 +146,13 @@ async def lock_session(conn: Connection, tenant_id: UUID, session_id: UUID) -> S
     return Session(**row) if row else None
 
 
-async def end_session(conn: Connection, session_id: UUID, because: SessionEnd, now: datetime) -> None:
-    """Ends a session and with it all its refresh tokens."""
-    await conn.execute(SQL.end_session, {"session_id": session_id, "because": because.value, "now": now})
+async def end_family(conn: Connection, session: Session, because: SessionEnd, now: datetime) -> None:
+    """Ends a session, those that came of it or that it came of, and with them all their refresh tokens.
+
+    They may be at other businesses: needs the user named by `act_as`.
+    """
+    values = {"user_id": session.user_id, "family_id": session.family_id}
+    await conn.execute(SQL.end_family, values | {"because": because.value, "now": now})
 
 
 async def end_sessions(conn: Connection, user_id: UUID, because: SessionEnd, now: datetime) -> int:

@@ -18,7 +18,10 @@ router = APIRouter(tags=["sign-in"])
 
 
 class NewSession(Body):
-    """E-mail and password sign in. A business alone, with an access token, opens a session there as well."""
+    """E-mail and password sign in. A business alone, with an access token, opens a session there as well.
+
+    That one ends with the session whose token it was, and is no way to prolong it: 409 where it is already.
+    """
 
     email: EmailAddress | None = None
     password: GivenPassword | None = None
@@ -109,6 +112,7 @@ async def refresh(body: RefreshBody, auth: Auth, response: Response) -> SessionA
 
 @router.delete("/v1/sessions/{session_id}", status_code=204)
 async def sign_out(session_id: UUID, who: Anyone, auth: Auth) -> None:
+    """Ends, too, what the session opened at other businesses, and what opened it."""
     await auth.sessions.sign_out(who, session_id)
 
 

@@ -1,15 +1,18 @@
 """Signing in, refreshing, switching, signing out, and what a stolen token or a guessed password leads to."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 import jwt
 import psycopg
 import pytest
+from starlette.requests import Request
 
 from auth.opaque import OpaqueToken, TokenKind
 from contracts.platform import DeletionPolicy, TenantState
@@ -18,6 +21,9 @@ from servicekit.http.tokens import TokenVerifier
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.events import until
+from web.cookies import CookieBox
+from web.gateway_client import Gateway
+from web.sessions import COOKIE, Sessions, session_from
 
 
 class _Published:
@@ -123,27 +129,100 @@ def test_refreshing_gives_new_tokens_of_the_same_session(world: World) -> None:
     assert third.status_code == 200, third.text
 
 
+def _later(world: World, person: Person) -> None:
+    """Lets what may still be repeated be past that."""
+    world.rows(
+        "UPDATE session SET refreshed_at = refreshed_at - interval '31 seconds' WHERE session_id = %s"
+        " RETURNING 1 AS x",
+        person.session["session_id"],
+    )
+
+
+def _ended_because(world: World, person: Person) -> str | None:
+    (row,) = world.rows(
+        "SELECT ended_because FROM session WHERE session_id = %s", person.session["session_id"]
+    )
+    because: str | None = row["ended_because"]
+    return because
+
+
 def test_a_refresh_token_that_comes_back_ends_the_whole_family(world: World) -> None:
     _, owner = world.business()
     stolen = owner.session["refresh_token"]
     fresh = world.refresh(stolen).json()
+    _later(world, owner)
     assert _problem(world.refresh(stolen)) == ENDED
     assert _problem(world.refresh(fresh["refresh_token"])) == ENDED
     assert _problem(world.call("GET", "/v1/me", Person(owner.email, fresh))) == ENDED
-    (row,) = world.rows(
-        "SELECT ended_because FROM session WHERE session_id = %s", owner.session["session_id"]
-    )
-    assert row == {"ended_because": "token-reused"}
+    assert _ended_because(world, owner) == "token-reused"
     assert world.sign_in(owner.email), "other sessions are untouched"
 
 
-def test_of_two_at_once_one_is_a_thief(world: World) -> None:
+def test_a_refresh_token_that_comes_back_behind_its_successor_ends_the_family_at_once(world: World) -> None:
+    _, owner = world.business()
+    stolen = owner.session["refresh_token"]
+    fresh = world.refresh(world.refresh(stolen).json()["refresh_token"])
+    assert fresh.status_code == 200, fresh.text
+    assert _problem(world.refresh(stolen)) == ENDED
+    assert _problem(world.refresh(fresh.json()["refresh_token"])) == ENDED
+    assert _ended_because(world, owner) == "token-reused"
+
+
+def test_requests_that_refresh_at_once_all_go_on(world: World) -> None:
+    """As those of one browser do that come to several replicas of web; it keeps the answer that comes last."""
     _, owner = world.business()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(world.refresh, [owner.session["refresh_token"]] * 4))
-    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
-    (won,) = [answer.json() for answer in answers if answer.status_code == 200]
-    assert _problem(world.refresh(won["refresh_token"])) == ENDED
+    assert [answer.status_code for answer in answers] == [200] * 4
+    tokens = [answer.json()["refresh_token"] for answer in answers]
+    assert len(set(tokens)) == 4
+    assert {answer.json()["session_id"] for answer in answers} == {owner.session["session_id"]}
+    _later(world, owner)
+    assert world.refresh(tokens[2]).status_code == 200
+    assert _ended_because(world, owner) is None
+
+
+async def test_two_replicas_of_web_refresh_one_browsers_session(world: World) -> None:
+    """Each has a lock and a memory of its own, so that both exchange the cookie's token."""
+    _, owner = world.business()
+    box = CookieBox("the cookie key of this test, long enough")
+    stale = replace(session_from(owner.session), expires_at=0)
+    cookie = f"{COOKIE}={box.seal('session', asdict(stale))}".encode()
+    gateways = [Gateway(world.url) for _ in range(2)]
+    for gateway in gateways:
+        await gateway.open()
+    try:
+        replicas = [Sessions(gateway, box, secure=False) for gateway in gateways]
+        requests = [Request({"type": "http", "headers": [(b"cookie", cookie)]}) for _ in replicas]
+        answers = await asyncio.gather(
+            *(site.call(request, "GET", "/v1/me") for site, request in zip(replicas, requests, strict=True))
+        )
+    finally:
+        for gateway in gateways:
+            await gateway.close()
+    assert {answer.data["email"] for answer in answers} == {owner.email}
+    _later(world, owner)
+    kept = requests[1].state.session  # whichever answer comes last
+    assert world.refresh(kept.refresh_token).status_code == 200
+
+
+def test_a_refresh_whose_answer_was_lost_may_be_repeated(world: World) -> None:
+    _, owner = world.business()
+    lost = world.refresh(owner.session["refresh_token"])
+    assert lost.status_code == 200
+    again = world.refresh(owner.session["refresh_token"]).json()
+    _later(world, owner)
+    assert world.refresh(again["refresh_token"]).status_code == 200
+
+
+def test_a_thief_who_repeats_a_refresh_is_told_apart_by_the_next_one(world: World) -> None:
+    _, owner = world.business()
+    mine, theirs = (world.refresh(owner.session["refresh_token"]).json() for _ in range(2))
+    _later(world, owner)
+    assert world.refresh(mine["refresh_token"]).status_code == 200
+    _later(world, owner)
+    assert _problem(world.refresh(theirs["refresh_token"])) == ENDED
+    assert _ended_because(world, owner) == "token-reused"
 
 
 @pytest.mark.parametrize("token", ["x", "swr_" + "A" * 64, "swi_" + "A" * 64, "swr_" + "é" * 64])
@@ -321,6 +400,7 @@ def test_a_session_of_the_release_before_goes_on(world: World) -> None:
     )
     fresh = world.refresh(token.text())
     assert fresh.status_code == 200, fresh.text
+    assert world.refresh(token.text()).status_code == 200, "a repetition"
     person = Person(owner.email, fresh.json())
     assert world.call("DELETE", f"/v1/sessions/{session_id}", person).status_code == 204
     assert _problem(world.refresh(fresh.json()["refresh_token"])) == ENDED

@@ -61,12 +61,18 @@ INSERT INTO session (tenant_id, session_id, user_id, family_id, created_at, expi
 VALUES (%(tenant_id)s, %(session_id)s, %(user_id)s, %(family_id)s, %(now)s, %(expires_at)s)
 
 -- name: session
-SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at,
+    generation, refreshed_at
 FROM session WHERE session_id = %(session_id)s
 
 -- name: lock_session
-SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at,
+    generation, refreshed_at
 FROM session WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s FOR UPDATE
+
+-- name: session_refreshed
+UPDATE session SET generation = %(generation)s, refreshed_at = %(now)s
+WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s
 
 -- name: end_family
 UPDATE session SET ended_at = %(now)s, ended_because = %(because)s
@@ -77,15 +83,16 @@ UPDATE session SET ended_at = %(now)s, ended_because = %(because)s
 WHERE user_id = %(user_id)s AND ended_at IS NULL
 
 -- name: insert_refresh_token
-INSERT INTO refresh_token (tenant_id, token_hash, session_id, expires_at)
-VALUES (%(tenant_id)s, %(token_hash)s, %(session_id)s, %(expires_at)s)
+INSERT INTO refresh_token (tenant_id, token_hash, session_id, generation, expires_at)
+VALUES (%(tenant_id)s, %(token_hash)s, %(session_id)s, %(generation)s, %(expires_at)s)
 
 -- name: refresh_token
-SELECT session_id, expires_at, used_at FROM refresh_token
+SELECT session_id, expires_at, used_at, generation FROM refresh_token
 WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
 
 -- name: use_refresh_token
-UPDATE refresh_token SET used_at = %(now)s WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
+UPDATE refresh_token SET used_at = %(now)s, generation = %(generation)s
+WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
 
 -- name: insert_invitation
 INSERT INTO invitation (tenant_id, invitation_id, email, name, role, invited_by, created_at)

@@ -97,9 +97,7 @@ class Sessions:
             await store.lock_user(conn, user.user_id)
             await store.act_as(conn, user.user_id)
             session_id, expires_at = new_id(), self._clock() + timedelta(days=self._settings.session_days)
-            return await self._add(
-                conn, Session(session_id, tenant_id, user.user_id, session_id, expires_at, None)
-            )
+            return await self._add(conn, Session(session_id, tenant_id, user.user_id, session_id, expires_at))
 
     async def switch(self, principal: Principal, slug: str) -> SignedIn:
         """A further session of the same user, at another business: of the same family, and no longer than it.
@@ -119,13 +117,14 @@ class Sessions:
             first = await self._still_going(conn, principal)
             return await self._add(
                 conn,
-                Session(new_id(), tenant_id, first.user_id, first.family_id, first.expires_at, None),
+                Session(new_id(), tenant_id, first.user_id, first.family_id, first.expires_at),
             )
 
     async def refresh(self, text: str) -> SignedIn:
         """New tokens for a refresh token, which is used up. Raises SessionEnded.
 
-        A token that was used before ends the session's whole family, with every token that came of it.
+        A token that was used before ends the session's whole family, with every token that came of it; but for a
+        repetition, see domain.refresh_outcome.
         """
         token = OpaqueToken.parse(text)
         if token is None or token.kind is not TokenKind.REFRESH:
@@ -153,13 +152,16 @@ class Sessions:
         if outcome is Refresh.END_FAMILY:
             await store.end_family(conn, session, SessionEnd.TOKEN_REUSED, now)
             log.warning("refresh token used twice, session ended", session_id=str(session.session_id))
-        if outcome is not Refresh.ROTATE:
+        if outcome not in {Refresh.ROTATE, Refresh.REPEAT}:
             return None
         businesses = await store.memberships(conn, session.user_id)
         if all(item.tenant_id != tenant_id for item in businesses):
             return None
-        await store.use_refresh_token(conn, tenant_id, digest, now)
-        text = await self._add_refresh_token(conn, session, now)
+        generation = session.generation
+        if outcome is Refresh.ROTATE:
+            generation = generation + 1 if found.generation is None else found.generation
+            await store.use_refresh_token(conn, session, digest, generation, now)
+        text = await self._add_refresh_token(conn, session, generation + 1, now)
         return self._signed_in(session, _own_first(businesses, tenant_id=tenant_id), text)
 
     async def sign_out(self, principal: Principal, session_id: UUID) -> None:
@@ -198,15 +200,17 @@ class Sessions:
         try:
             await store.touch_membership(conn, tenant_id, user_id, now)
             await store.add_session(conn, session, now)
-            text = await self._add_refresh_token(conn, session, now)
+            text = await self._add_refresh_token(conn, session, 1, now)
         except psycopg.errors.ForeignKeyViolation:  # the business was erased this very moment
             raise NoBusiness("This business does not exist any more.") from None
         return self._signed_in(session, businesses, text)
 
-    async def _add_refresh_token(self, conn: Connection, session: Session, now: datetime) -> str:
+    async def _add_refresh_token(
+        self, conn: Connection, session: Session, generation: int, now: datetime
+    ) -> str:
         token = OpaqueToken.new(TokenKind.REFRESH, session.tenant_id)
         expires_at = min(session.expires_at, now + timedelta(days=self._settings.refresh_token_days))
-        await store.add_refresh_token(conn, session.tenant_id, token.digest(), session.session_id, expires_at)
+        await store.add_refresh_token(conn, session, token.digest(), generation, expires_at)
         return token.text()
 
     def _signed_in(

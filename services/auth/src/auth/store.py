@@ -162,14 +162,15 @@ async def end_sessions(conn: Connection, user_id: UUID, because: SessionEnd, now
 
 
 async def add_refresh_token(
-    conn: Connection, tenant_id: UUID, token_hash: bytes, session_id: UUID, expires_at: datetime
+    conn: Connection, session: Session, token_hash: bytes, generation: int, expires_at: datetime
 ) -> None:
     await conn.execute(
         SQL.insert_refresh_token,
         {
-            "tenant_id": tenant_id,
+            "tenant_id": session.tenant_id,
             "token_hash": token_hash,
-            "session_id": session_id,
+            "session_id": session.session_id,
+            "generation": generation,
             "expires_at": expires_at,
         },
     )
@@ -180,8 +181,13 @@ async def refresh_token(conn: Connection, tenant_id: UUID, token_hash: bytes) ->
     return RefreshToken(**row) if row else None
 
 
-async def use_refresh_token(conn: Connection, tenant_id: UUID, token_hash: bytes, now: datetime) -> None:
-    await conn.execute(SQL.use_refresh_token, {"tenant_id": tenant_id, "token_hash": token_hash, "now": now})
+async def use_refresh_token(
+    conn: Connection, session: Session, token_hash: bytes, generation: int, now: datetime
+) -> None:
+    """Notes the first use of a generation, by this token."""
+    values = {"tenant_id": session.tenant_id, "generation": generation, "now": now}
+    await conn.execute(SQL.use_refresh_token, values | {"token_hash": token_hash})
+    await conn.execute(SQL.session_refreshed, values | {"session_id": session.session_id})
 
 
 # invitations and links

@@ -1,8 +1,9 @@
 """Who is signed in: tokens travel in an encrypted cookie, and are refreshed here, never in the browser.
 
-Refresh tokens rotate and one used twice ends the whole session, so that two requests of one browser must not both
-refresh: a session is refreshed by one request at a time, and those that come with the old cookie shortly after get
-what that one got. Pages call `Sessions.call`, which does all this around `Gateway.call`.
+Refresh tokens rotate, and one that is used twice ends the whole session, unless it is repeated at once. So of a
+browser's requests one refreshes at a time, and those that come with the old cookie shortly after get what that one
+got; those that come to another replica meanwhile refresh by such a repetition. Pages call `Sessions.call`, which
+does all this around `Gateway.call`.
 """
 
 import asyncio

@@ -55,7 +55,9 @@ class SessionAnswer(Answer):
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str = Field(description="For one use.")
+    refresh_token: str = Field(
+        description="For one use. Repeated within 30 seconds, for an answer that was lost, it gives another."
+    )
     businesses: list[BusinessAnswer] = Field(description="All of the user's, the session's own first.")
 
 

@@ -1,8 +1,8 @@
 """Whether a request may go on: token, business, role, and how often. Used by gateway.proxy.
 
 A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
-the business in a bucket of its own: they cannot use up what its staff needs. A token that is refused counts for
-the address as well.
+the business in a bucket of its own: they cannot use up what its staff needs. A token that is refused, or whose
+key is not known, counts for the address as well.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Admission:
             principal = self._credentials.principal(
                 request.headers.get(b"authorization", b"").decode("latin-1")
             )
-        except Unauthorized:
+        except (Unauthorized, Unavailable):  # the latter, too, is what anyone gets for a key that they invent
             await self._count_address(request, address)
             raise
         if principal.role == ADMIN:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from servicekit.errors import SlotwrightError
 from web.cookies import CookieBox
-from web.gateway_client import ApiAnswer, ApiProblem, Gateway
+from web.gateway_client import ApiAnswer, ApiProblem, Gateway, GatewayDown
 
 COOKIE = "slotwright_session"
 _PURPOSE = "session"
@@ -121,12 +121,13 @@ class Sessions:
         except ApiProblem as problem:
             if problem.status != 401:
                 raise
-        # The token was revoked, or its key has gone: one try with a new one, then the sign-in page.
+        # Its key has gone, say: one try with a new token. With that, auth has said that the session goes on:
+        # whoever refuses it does not know its key yet, which is nothing to sign anybody out for.
         session = await self._refresh(request, session)
         try:
             return await self._gateway.call(method, path, token=session.access_token, **options)
         except ApiProblem as problem:
-            raise SignedOut(problem.detail) if problem.status == 401 else problem from problem
+            raise GatewayDown(problem.detail) if problem.status == 401 else problem from problem
 
     async def _refresh(self, request: Request, session: Session) -> Session:
         digest = hashlib.sha256(session.refresh_token.encode()).hexdigest()

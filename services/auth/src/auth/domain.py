@@ -54,6 +54,7 @@ class SessionEnd(StrEnum):
     SIGNED_OUT = "signed-out"
     TOKEN_REUSED = "token-reused"  # noqa: S105 - a reason
     PASSWORD_SET = "password-set"  # noqa: S105 - a reason
+    ROLE_CHANGED = "role-changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,18 @@ class Membership:
     display_name: str
     role: Role
     suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who works at a business, as its owner sees them."""
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    joined_at: datetime
+    signed_in_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,11 @@ UPDATE users SET password_hash = %(fresh)s WHERE user_id = %(user_id)s AND passw
 DELETE FROM users u WHERE user_id = ANY(%(user_ids)s)
     AND NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id)
 
+-- name: drop_users_of_no_business
+DELETE FROM users WHERE user_id IN (
+    SELECT u.user_id FROM users u
+    WHERE NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id) LIMIT %(limit)s)
+
 -- name: memberships
 -- Of the user that act_as named, the one last signed in to first.
 SELECT m.tenant_id, t.slug, t.record->>'display_name' AS display_name, m.role, t.state = 'suspended' AS suspended
@@ -46,6 +51,28 @@ WHERE m.tenant_id = %(tenant_id)s AND lower(u.email) = lower(%(email)s)
 
 -- name: members
 SELECT user_id FROM membership WHERE tenant_id = %(tenant_id)s
+
+-- name: member_page
+-- Without the platform's own people, as below.
+SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at
+FROM membership m JOIN users u ON u.user_id = m.user_id
+WHERE m.tenant_id = %(tenant_id)s AND m.role IN ('owner', 'staff')
+    AND (%(after)s::uuid IS NULL OR m.user_id > %(after)s)
+ORDER BY m.user_id LIMIT %(limit)s
+
+-- name: share_member
+SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at
+FROM membership m JOIN users u ON u.user_id = m.user_id
+WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(user_id)s AND m.role IN ('owner', 'staff') FOR SHARE OF m
+
+-- name: lock_owners
+SELECT user_id FROM membership WHERE tenant_id = %(tenant_id)s AND role = 'owner' ORDER BY user_id FOR UPDATE
+
+-- name: set_role
+UPDATE membership SET role = %(role)s WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
+
+-- name: delete_membership
+DELETE FROM membership WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
 
 -- name: save_membership
 -- Who is invited again keeps the higher role.

@@ -11,6 +11,7 @@ from uuid import UUID
 from auth.domain import (
     Invitation,
     InvitationState,
+    Member,
     Membership,
     RefreshToken,
     Role,
@@ -111,6 +112,37 @@ async def touch_membership(conn: Connection, tenant_id: UUID, user_id: UUID, now
 async def members(conn: Connection, tenant_id: UUID) -> list[UUID]:
     cursor = await conn.execute(SQL.members, {"tenant_id": tenant_id})
     return [row["user_id"] for row in await cursor.fetchall()]
+
+
+def _member(row: dict[str, Any]) -> Member:
+    return Member(**row | {"role": Role(row["role"])})
+
+
+async def member_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Member]:
+    values = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    return [_member(row) for row in await (await conn.execute(SQL.member_page, values)).fetchall()]
+
+
+async def share_member(conn: Connection, tenant_id: UUID, user_id: UUID) -> Member | None:
+    """A member, who stays one in this role until the transaction ends."""
+    row = await one(conn, SQL.share_member, tenant_id=tenant_id, user_id=user_id)
+    return _member(row) if row else None
+
+
+async def lock_owners(conn: Connection, tenant_id: UUID) -> list[UUID]:
+    """A business's owners, who all stay it unless this transaction changes one."""
+    cursor = await conn.execute(SQL.lock_owners, {"tenant_id": tenant_id})
+    return [row["user_id"] for row in await cursor.fetchall()]
+
+
+async def set_role(conn: Connection, tenant_id: UUID, user_id: UUID, role: Role) -> None:
+    values = {"tenant_id": tenant_id, "user_id": user_id, "role": role.value}
+    await conn.execute(SQL.set_role, values)
+
+
+async def delete_membership(conn: Connection, tenant_id: UUID, user_id: UUID) -> None:
+    """Removes a member, and with them their sessions at this business."""
+    await conn.execute(SQL.delete_membership, {"tenant_id": tenant_id, "user_id": user_id})
 
 
 async def delete_users_of_no_business(conn: Connection, user_ids: list[UUID]) -> int:

@@ -383,6 +383,19 @@ def test_a_session_opened_as_its_family_ends_is_refused(world: World) -> None:
         assert _problem(opening.result()) == ENDED
 
 
+def test_a_sign_in_under_way_as_the_password_is_set_is_refused(world: World) -> None:
+    """The old password was right as it was checked; what it opens now would outlive the new one."""
+    _, owner = world.business()
+    body = {"email": owner.email, "password": PASSWORD}
+    with ThreadPoolExecutor(1) as pool:
+        with _ending(world, owner) as conn:
+            signing_in = pool.submit(world.post, "/v1/sessions", body)
+            _until_one_waits_for_the_user(world)
+            conn.execute("UPDATE users SET password_set_at = now() WHERE email = %s", (owner.email,))
+        assert _problem(signing_in.result()) == (401, "invalid-credentials")
+    assert world.sign_in(owner.email), "whose password was set to the same"
+
+
 def test_a_session_of_the_release_before_goes_on(world: World) -> None:
     """It knows of no families: what it adds is one of its own, and it reads what there is."""
     tenant, owner = world.business()

@@ -59,10 +59,13 @@ class SessionEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """`password_set_at` is when the password was chosen; its hash may be made anew since."""
+
     user_id: UUID
     email: str
     name: str
     password_hash: str
+    password_set_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

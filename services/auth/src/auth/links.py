@@ -80,8 +80,8 @@ class PasswordLinks:
         async with self._db.tenant(token.tenant_id) as conn:
             invitation = await self._invitation(conn, token)
             now = self._clock()
-            given = User(new_id(), invitation.email, invitation.name, password_hash)
-            user = await store.save_user(conn, given, now)
+            given = User(new_id(), invitation.email, invitation.name, password_hash, now)
+            user = await store.save_user(conn, given)
             await store.save_membership(conn, token.tenant_id, user.user_id, invitation.role, now)
             await store.set_invitation_state(conn, invitation, InvitationState.ACCEPTED)
             await store.delete_invitation_links(conn, token.tenant_id, invitation.invitation_id)

@@ -5,22 +5,22 @@
 SELECT set_config('app.user_id', %(user_id)s, true)
 
 -- name: user_by_email
-SELECT user_id, email, name, password_hash FROM users WHERE lower(email) = lower(%(email)s)
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE lower(email) = lower(%(email)s)
 
 -- name: user_by_id
-SELECT user_id, email, name, password_hash FROM users WHERE user_id = %(user_id)s
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE user_id = %(user_id)s
 
 -- name: lock_user
 -- Not FOR UPDATE, which would keep memberships waiting that refer to the row.
-SELECT user_id, email, name, password_hash FROM users WHERE user_id = %(user_id)s FOR NO KEY UPDATE
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE user_id = %(user_id)s FOR NO KEY UPDATE
 
 -- name: save_user
 -- Somebody accepted an invitation: they are new, or were known by another business and choose a new password.
 INSERT INTO users (user_id, email, name, password_hash, password_set_at)
-VALUES (%(user_id)s, %(email)s, %(name)s, %(password_hash)s, %(now)s)
+VALUES (%(user_id)s, %(email)s, %(name)s, %(password_hash)s, %(password_set_at)s)
 ON CONFLICT (lower(email)) DO UPDATE SET password_hash = excluded.password_hash,
     password_set_at = excluded.password_set_at
-RETURNING user_id, email, name, password_hash
+RETURNING user_id, email, name, password_hash, password_set_at
 
 -- name: set_password
 UPDATE users SET password_hash = %(password_hash)s, password_set_at = %(now)s WHERE user_id = %(user_id)s

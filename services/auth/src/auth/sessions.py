@@ -88,13 +88,15 @@ class Sessions:
             raise InvalidCredentials
         async with self._db.public() as conn:
             await self._attempts.good(conn, account, network)
-            if rehashed is not None:
-                await store.rehash_password(conn, user, rehashed)
             await store.act_as(conn, user.user_id)
             businesses = await store.memberships(conn, user.user_id)
         tenant_id = _own_first(businesses, slug=slug)[0].tenant_id
         async with self._db.tenant(tenant_id) as conn:
-            await store.lock_user(conn, user.user_id)
+            known = await store.lock_user(conn, user.user_id)
+            if known is None or known.password_set_at != user.password_set_at:
+                raise InvalidCredentials  # another password was set since, which ends what the old one opens
+            if rehashed is not None:
+                await store.rehash_password(conn, user, rehashed)
             await store.act_as(conn, user.user_id)
             session_id, expires_at = new_id(), self._clock() + timedelta(days=self._settings.session_days)
             return await self._add(conn, Session(session_id, tenant_id, user.user_id, session_id, expires_at))

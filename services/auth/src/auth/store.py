@@ -60,7 +60,7 @@ async def lock_user(conn: Connection, user_id: UUID) -> User | None:
     return User(**row) if row else None
 
 
-async def save_user(conn: Connection, user: User, now: datetime) -> User:
+async def save_user(conn: Connection, user: User) -> User:
     """Adds a user, or sets the password of the one who has this address; answers who it is."""
     row = await one(
         conn,
@@ -69,7 +69,7 @@ async def save_user(conn: Connection, user: User, now: datetime) -> User:
         email=user.email,
         name=user.name,
         password_hash=user.password_hash,
-        now=now,
+        password_set_at=user.password_set_at,
     )
     assert row is not None  # noqa: S101 - an upsert returns its row
     return User(**row)

@@ -97,6 +97,19 @@ def test_repeated_failures_lock_the_account_for_a_while_whoever_makes_them(world
     assert world.sign_in(owner.email)
 
 
+def test_an_account_is_one_bucket_however_it_is_written_and_no_others(world: World) -> None:
+    name = f"p{new_id().hex[-12:]}"
+    _, owner = world.business(email=f"{name}@strasse.example")
+    guess = {"email": f"{name}@stra\u00dfe.example", "password": "another bicycle"}
+    assert [world.post("/v1/sessions", guess).status_code for _ in range(11)] == [401] * 10 + [429]
+    assert world.sign_in(owner.email), "which is another account"
+    for number in range(11):
+        guess["email"] = f"{name if number % 2 else name.upper()}@strasse.example"
+        answer = world.post("/v1/sessions", guess)
+    assert _problem(answer) == (429, "too-many-attempts")
+    assert name not in str(world.rows("SELECT bucket FROM attempt"))
+
+
 def test_a_good_sign_in_starts_the_account_afresh(world: World) -> None:
     _, owner = world.business()
     for _ in range(2):

@@ -51,12 +51,12 @@ class PasswordLinks:
         An address that was asked for too often gets no more for a while, silently. Raises TooManyAttempts for the
         client's network.
         """
-        account = by_account("reset", email, self._settings.resets_per_account)
         network = by_address("reset", address, self._settings.resets_per_address)
         async with self._db.tenant(PLATFORM) as conn:
 
             async def effect() -> BaseModel:
                 await self._attempts.count(conn, network)
+                account = await by_account(conn, "reset", email, self._settings.resets_per_account)
                 if await self._attempts.allows(conn, account):
                     await queue_store.queue_mail(conn, PLATFORM, self._clock(), reset_email=email)
                 return answer
@@ -135,7 +135,7 @@ class PasswordLinks:
         await store.delete_password_resets(conn, user.user_id)
         await store.act_as(conn, user.user_id)
         await store.end_sessions(conn, user.user_id, SessionEnd.PASSWORD_SET, self._clock())
-        await store.forget_attempts(conn, by_account("login", user.email, 0).bucket)
+        await store.forget_attempts(conn, (await by_account(conn, "login", user.email, 0)).bucket)
 
 
 def _check(password: str, *about: str) -> None:

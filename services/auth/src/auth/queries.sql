@@ -239,6 +239,10 @@ DELETE FROM mail WHERE tenant_id = %(tenant_id)s AND invitation_id = %(invitatio
 -- name: postpone_mail
 UPDATE mail SET due_at = %(due_at)s WHERE tenant_id = %(tenant_id)s AND mail_id = %(mail_id)s
 
+-- name: account_digest
+-- Of an address as user_by_email compares it.
+SELECT encode(sha256(convert_to(lower(%(email)s), 'UTF8')), 'hex') AS digest
+
 -- name: count_attempt
 INSERT INTO attempt AS a (bucket, count, window_ends_at) VALUES (%(bucket)s, 1, %(ends_at)s)
 ON CONFLICT (bucket) DO UPDATE SET

@@ -78,9 +78,9 @@ class Sessions:
         Raises InvalidCredentials, which takes as long for an unknown user as for a wrong password; TooManyAttempts;
         NoBusiness.
         """
-        account = by_account("login", email, self._settings.failed_logins_per_account)
         network = by_address("login", address, self._settings.failed_logins_per_address)
         async with self._db.public() as conn:
+            account = await by_account(conn, "login", email, self._settings.failed_logins_per_account)
             await self._attempts.count(conn, account, network)
             user = await store.user_by_email(conn, email)
         fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)

@@ -350,6 +350,14 @@ async def delete_password_resets(conn: Connection, user_id: UUID) -> None:
 # attempts
 
 
+async def account_digest(conn: Connection, email: str) -> str:
+    """The SHA-256 of an address, the same for all that `user_by_email` takes for one."""
+    row = await one(conn, SQL.account_digest, email=email)
+    assert row is not None  # noqa: S101 - it has no FROM
+    digest: str = row["digest"]
+    return digest
+
+
 async def count_attempt(
     conn: Connection, bucket: str, now: datetime, ends_at: datetime
 ) -> tuple[int, datetime]:

@@ -8,7 +8,7 @@ import pytest
 
 from auth.settings import AuthSettings
 from auth.workers import AuthHousekeeping
-from integration.auth.world import ENCRYPTION_KEY, PASSWORD, Person, World, new_email
+from integration.auth.world import ENCRYPTION_KEY, ENDED, PASSWORD, Person, World, new_email, problem
 from servicekit.db import Database
 from servicekit.ids import new_id
 from support.events import until
@@ -34,17 +34,10 @@ def _make(world: World, by: Person, whom: Person, role: str) -> Any:
     return world.call("PATCH", f"/v1/members/{_id(world, whom)}", by, json={"role": role})
 
 
-def _slug(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]
-
-
-ENDED = (401, "session-ended")
-
-
 def _is_out(world: World, person: Person) -> None:
     """Whatever they hold of a session there opens nothing at auth any more."""
-    assert _slug(world.refresh(person.session["refresh_token"])) == ENDED
-    assert _slug(world.call("GET", "/v1/me", person)) == ENDED
+    assert problem(world.refresh(person.session["refresh_token"])) == ENDED
+    assert problem(world.call("GET", "/v1/me", person)) == ENDED
 
 
 def test_the_owner_sees_who_works_there_and_in_which_role(world: World) -> None:
@@ -72,8 +65,8 @@ def test_who_is_removed_is_out_at_once_and_works_on_elsewhere(world: World) -> N
     assert _remove(world, owner, staff).status_code == 204
     _is_out(world, here)
     body = {"email": staff.email, "password": PASSWORD, "business": tenant.slug}
-    assert _slug(world.post("/v1/sessions", body)) == (403, "no-business")
-    assert _slug(world.post("/v1/sessions", {"business": tenant.slug}, there)) == (403, "no-business")
+    assert problem(world.post("/v1/sessions", body)) == (403, "no-business")
+    assert problem(world.post("/v1/sessions", {"business": tenant.slug}, there)) == (403, "no-business")
     assert _members(world, owner) == {owner.email: "owner"}
     assert world.call("GET", "/v1/me", there).status_code == 200
     assert world.refresh(there.session["refresh_token"]).status_code == 200
@@ -108,9 +101,9 @@ def test_an_owner_who_is_out_cannot_come_back_by_the_token_that_they_still_have(
     answer = _remove(world, owner, other) if how == "removed" else _make(world, owner, other, "staff")
     assert answer.status_code in {200, 204}
     invitation = {"email": new_email(), "name": "Me", "role": "owner"}
-    assert _slug(world.post("/v1/invitations", invitation, other)) == ENDED
-    assert _slug(_make(world, other, staff, "owner")) == ENDED
-    assert _slug(_remove(world, other, owner)) == ENDED
+    assert problem(world.post("/v1/invitations", invitation, other)) == ENDED
+    assert problem(_make(world, other, staff, "owner")) == ENDED
+    assert problem(_remove(world, other, owner)) == ENDED
     assert _members(world, owner)[staff.email] == "staff"
 
 
@@ -118,7 +111,7 @@ def test_the_last_owner_stays(world: World) -> None:
     _, owner = world.business()
     staff = world.colleague(owner)
     for answer in (_remove(world, owner, owner), _make(world, owner, owner, "staff")):
-        assert _slug(answer) == (409, "conflict")
+        assert problem(answer) == (409, "conflict")
     assert _make(world, owner, staff, "owner").status_code == 200
     assert _remove(world, owner, owner).status_code == 204
     _is_out(world, owner)
@@ -145,7 +138,7 @@ def test_of_two_owners_who_go_at_once_one_stays(world: World, how: str, whom: st
             answers = [pool.submit(end, pair) for pair in pairs]
             until(lambda: len(world.rows(_WAITING)) == 2, "both wait")
         refused = [answer for answer in (future.result() for future in answers) if answer.status_code >= 400]
-    assert [_slug(answer) for answer in refused] == [ENDED if whom == "each other" else (409, "conflict")]
+    assert [problem(answer) for answer in refused] == [ENDED if whom == "each other" else (409, "conflict")]
     owners = "SELECT 1 FROM membership WHERE tenant_id = %s AND role = 'owner'"
     assert len(world.rows(owners, tenant.tenant_id)) == 1
 
@@ -174,17 +167,17 @@ def test_members_of_another_business_are_out_of_reach(world: World) -> None:
     _, stranger = world.business()
     staff = world.colleague(stranger)
     for whom in (stranger, staff):
-        assert _slug(_remove(world, owner, whom)) == (404, "not-found")
-        assert _slug(_make(world, owner, whom, "owner")) == (404, "not-found")
+        assert problem(_remove(world, owner, whom)) == (404, "not-found")
+        assert problem(_make(world, owner, whom, "owner")) == (404, "not-found")
     assert _members(world, stranger) == {stranger.email: "owner", staff.email: "staff"}
 
 
 def test_staff_neither_see_nor_change_members(world: World) -> None:
     _, owner = world.business()
     staff = world.colleague(owner)
-    assert _slug(world.call("GET", "/v1/members", staff)) == (403, "forbidden")
-    assert _slug(_remove(world, staff, owner)) == (403, "forbidden")
-    assert _slug(_make(world, staff, staff, "owner")) == (403, "forbidden")
+    assert problem(world.call("GET", "/v1/members", staff)) == (403, "forbidden")
+    assert problem(_remove(world, staff, owner)) == (403, "forbidden")
+    assert problem(_make(world, staff, staff, "owner")) == (403, "forbidden")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +192,7 @@ def test_staff_neither_see_nor_change_members(world: World) -> None:
 def test_bad_input_is_named(world: World, body: dict[str, Any], pointer: str) -> None:
     _, owner = world.business()
     answer = world.call("PATCH", f"/v1/members/{new_id()}", owner, json=body)
-    assert _slug(answer) == (422, "invalid")
+    assert problem(answer) == (422, "invalid")
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 

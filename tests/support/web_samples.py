@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
+from auth.routes.members import MemberAnswer
 from auth.routes.sessions import BusinessAnswer as Membership
 from auth.routes.sessions import SessionAnswer
 from auth.routes.signups import SignupAnswer
@@ -264,6 +265,19 @@ def usage() -> dict[str, Any]:
     return UsageAnswer(
         month="2030-01", plan="pro", metrics=metrics, appointments=AppointmentsAnswer(booked=42)
     ).model_dump(mode="json")
+
+
+def colleague(**changes: Any) -> dict[str, Any]:
+    """Of those who can sign in, as auth lists them."""
+    values: dict[str, Any] = {
+        "id": GRACE,
+        "email": "grace@riverside.example",
+        "name": "Grace",
+        "role": "staff",
+        "joined_at": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+        "signed_in_at": dt.datetime(2030, 7, 1, 12, tzinfo=dt.UTC),
+    }
+    return MemberAnswer(**values | changes).model_dump(mode="json")
 
 
 def tokens(**changes: Any) -> dict[str, Any]:

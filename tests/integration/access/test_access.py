@@ -16,6 +16,7 @@ from contracts.platform import TenantState
 from integration.access.world import Route, Who, World
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
+from support.events import until
 from support.tenants import new_tenant
 
 NO_KEY_TAKEN = {
@@ -117,15 +118,29 @@ async def test_without_a_token_nothing_opens(world: World) -> None:
     assert world.state() == before
 
 
-async def test_a_token_of_an_unknown_key_is_to_come_again(world: World) -> None:
+async def test_a_token_of_an_unknown_key_is_to_come_again_until_it_was_looked_for(world: World) -> None:
     """It may be one that auth has just begun to sign with."""
     tenant = await world.tenant()
-    token = TokenMinter(kid="unheard-of").token(tenant.tenant_id)
+    closed = [route for route in world.routes if route.who is not Who.ANYONE]
+    token = f"Bearer {TokenMinter(kid='unheard-of').token(tenant.tenant_id)}"
+    first = world.call(closed[0], tenant, token)
+    refused(first, closed[0], 503, "unavailable")
+    assert first.headers["Retry-After"] == "1"
+    until(lambda: world.call(closed[0], tenant, token).status_code == 401, "the keys are read again")
+    for route in closed:
+        answer = world.call(route, tenant, token)
+        refused(answer, route, 401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"', route
+
+
+async def test_an_expired_token_of_an_unknown_key_has_expired(world: World) -> None:
+    """Its key has been dropped, as those are that nothing valid is signed with: no use to come again."""
+    tenant = await world.tenant()
+    past = datetime.now(UTC) - timedelta(days=3)
+    token = TokenMinter(kid="dropped").token(tenant.tenant_id, iat=past, exp=past + timedelta(minutes=10))
     for route in world.routes:
         if route.who is not Who.ANYONE:
-            answer = world.call(route, tenant, f"Bearer {token}")
-            refused(answer, route, 503, "unavailable")
-            assert answer.headers["Retry-After"] == "1"
+            refused(world.call(route, tenant, f"Bearer {token}"), route, 401, "unauthorized")
 
 
 async def test_a_role_opens_what_it_is_for_and_nothing_else(world: World) -> None:

@@ -100,6 +100,9 @@ ROUTES = {
         Route("POST", "/v1/invitations", Who.OWNER, {"email": "bo@a.example", "name": "Bo"}, new=True),
         Route("GET", "/v1/invitations", Who.OWNER),
         Route("DELETE", "/v1/invitations/{invitation_id}", Who.OWNER),
+        Route("GET", "/v1/members", Who.OWNER),
+        Route("PATCH", "/v1/members/{member_id}", Who.OWNER, {"role": "staff"}),
+        Route("DELETE", "/v1/members/{member_id}", Who.OWNER),
         Route("POST", "/v1/passwords/reset-requests", Who.ANYONE),
         Route("POST", "/v1/passwords/reset", Who.ANYONE),
         Route("GET", "/.well-known/jwks.json", Who.ANYONE),
@@ -264,7 +267,17 @@ class World:
             of = Subscription(tenant.tenant_id, new_id(), Channel.EMAIL, bytes(16))
             link = UnsubscribeLinks(SecretStr(LINK_KEY)).token(of)
         names = ["signup", "session", "invitation", "staff", "service", "appointment", "customer", "message"]
-        names += ["resource", "time_off", "suppression", "series", "entry", "endpoint", "delivery", "hold"]
+        names += [
+            "resource",
+            "time_off",
+            "suppression",
+            "series",
+            "entry",
+            "endpoint",
+            "delivery",
+            "hold",
+            "member",
+        ]
         ids = {f"{name}_id": str(new_id()) for name in names}
         words = {"kind": "reminder", "channel": "email", "language": "en", "day": "2030-01-07"}
         path = route.path.format(slug=tenant.slug, token=link, **words, **ids)

@@ -1,4 +1,4 @@
-"""Signing in, refreshing, switching, signing out, and what a stolen token or a guessed password leads to."""
+"""Signing in, refreshing, switching, signing out, and what a guessed password leads to."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +10,11 @@ import pytest
 
 from auth.opaque import OpaqueToken
 from contracts.platform import DeletionPolicy, TenantState
-from integration.auth.world import PASSWORD, PUBLIC_URL, Person, World, new_email
+from integration.auth.world import ENDED, PASSWORD, PUBLIC_URL, Person, World, new_email, problem
 from servicekit.http.tokens import TokenVerifier
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
+from support.events import until
 
 
 class _Published:
@@ -27,13 +28,8 @@ class _Published:
     def key(self, kid: str) -> Any | None:
         return self._keys.get(kid)
 
-
-def _problem(answer: Any) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]
-
-
-ENDED = (401, "session-ended")
+    def gone(self, kid: str) -> bool:
+        return True
 
 
 def test_a_token_says_who_where_and_what_and_others_can_verify_it(world: World) -> None:
@@ -67,7 +63,7 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(world: Worl
     _, owner = world.business()
     wrong = world.post("/v1/sessions", {"email": owner.email, "password": "another bicycle"})
     unknown = world.post("/v1/sessions", {"email": new_email(), "password": PASSWORD})
-    assert _problem(wrong) == _problem(unknown) == (401, "invalid-credentials")
+    assert problem(wrong) == problem(unknown) == (401, "invalid-credentials")
     assert wrong.json()["detail"] == unknown.json()["detail"]
 
 
@@ -78,10 +74,23 @@ def test_repeated_failures_lock_the_account_for_a_while_whoever_makes_them(world
         statuses = Counter(pool.map(lambda _: world.post("/v1/sessions", guess).status_code, range(16)))
     assert statuses == {401: 10, 429: 6}
     refused = world.post("/v1/sessions", {"email": owner.email, "password": PASSWORD})
-    assert _problem(refused) == (429, "too-many-attempts")
+    assert problem(refused) == (429, "too-many-attempts")
     assert 0 < int(refused.headers["retry-after"]) <= 900
     world.rows("UPDATE attempt SET window_ends_at = now() RETURNING bucket")
     assert world.sign_in(owner.email)
+
+
+def test_an_account_is_one_bucket_however_it_is_written_and_no_others(world: World) -> None:
+    name = f"p{new_id().hex[-12:]}"
+    _, owner = world.business(email=f"{name}@strasse.example")
+    guess = {"email": f"{name}@stra\u00dfe.example", "password": "another bicycle"}
+    assert [world.post("/v1/sessions", guess).status_code for _ in range(11)] == [401] * 10 + [429]
+    assert world.sign_in(owner.email), "which is another account"
+    for number in range(11):
+        guess["email"] = f"{name if number % 2 else name.upper()}@strasse.example"
+        answer = world.post("/v1/sessions", guess)
+    assert problem(answer) == (429, "too-many-attempts")
+    assert name not in str(world.rows("SELECT bucket FROM attempt"))
 
 
 def test_a_good_sign_in_starts_the_account_afresh(world: World) -> None:
@@ -119,32 +128,9 @@ def test_refreshing_gives_new_tokens_of_the_same_session(world: World) -> None:
     assert third.status_code == 200, third.text
 
 
-def test_a_refresh_token_that_comes_back_ends_the_whole_family(world: World) -> None:
-    _, owner = world.business()
-    stolen = owner.session["refresh_token"]
-    fresh = world.refresh(stolen).json()
-    assert _problem(world.refresh(stolen)) == ENDED
-    assert _problem(world.refresh(fresh["refresh_token"])) == ENDED
-    assert _problem(world.call("GET", "/v1/me", Person(owner.email, fresh))) == ENDED
-    (row,) = world.rows(
-        "SELECT ended_because FROM session WHERE session_id = %s", owner.session["session_id"]
-    )
-    assert row == {"ended_because": "token-reused"}
-    assert world.sign_in(owner.email), "other sessions are untouched"
-
-
-def test_of_two_at_once_one_is_a_thief(world: World) -> None:
-    _, owner = world.business()
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(world.refresh, [owner.session["refresh_token"]] * 4))
-    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
-    (won,) = [answer.json() for answer in answers if answer.status_code == 200]
-    assert _problem(world.refresh(won["refresh_token"])) == ENDED
-
-
 @pytest.mark.parametrize("token", ["x", "swr_" + "A" * 64, "swi_" + "A" * 64, "swr_" + "é" * 64])
 def test_a_made_up_refresh_token_is_refused(world: World, token: str) -> None:
-    assert _problem(world.refresh(token)) == ENDED
+    assert problem(world.refresh(token)) == ENDED
 
 
 def test_a_refresh_token_moved_to_another_business_is_unknown_there(world: World) -> None:
@@ -153,7 +139,7 @@ def test_a_refresh_token_moved_to_another_business_is_unknown_there(world: World
     mine = OpaqueToken.parse(owner.session["refresh_token"])
     assert mine is not None
     moved = OpaqueToken(mine.kind, other.tenant_id, mine.random)
-    assert _problem(world.refresh(moved.text())) == ENDED
+    assert problem(world.refresh(moved.text())) == ENDED
     assert world.refresh(owner.session["refresh_token"]).status_code == 200
 
 
@@ -163,8 +149,8 @@ def test_signing_out_ends_the_session_and_may_be_repeated(world: World) -> None:
     path = f"/v1/sessions/{owner.session['session_id']}"
     assert world.call("DELETE", path, owner).status_code == 204
     assert world.call("DELETE", path, owner).status_code == 204
-    assert _problem(world.refresh(owner.session["refresh_token"])) == ENDED
-    assert _problem(world.call("GET", "/v1/me", owner)) == ENDED
+    assert problem(world.refresh(owner.session["refresh_token"])) == ENDED
+    assert problem(world.call("GET", "/v1/me", owner)) == ENDED
     assert world.call("GET", "/v1/me", other).status_code == 200
 
 
@@ -174,7 +160,7 @@ def test_nobody_ends_anothers_session(world: World) -> None:
     _, stranger = world.business()
     for person in (staff, stranger):
         path = f"/v1/sessions/{owner.session['session_id']}"
-        assert _problem(world.call("DELETE", path, person)) == (404, "not-found")
+        assert problem(world.call("DELETE", path, person)) == (404, "not-found")
     assert world.call("DELETE", f"/v1/sessions/{new_id()}", owner).status_code == 404
     assert world.call("DELETE", "/v1/sessions/one", owner).status_code == 422
     assert world.call("GET", "/v1/me", owner).status_code == 200
@@ -202,20 +188,21 @@ def test_nobody_gets_into_a_business_that_is_not_theirs(world: World) -> None:
     _, owner = world.business()
     other, _ = world.business()
     body = {"email": owner.email, "password": PASSWORD, "business": other.slug}
-    assert _problem(world.post("/v1/sessions", body)) == (403, "no-business")
-    assert _problem(world.post("/v1/sessions", {"business": other.slug}, owner)) == (403, "no-business")
-    assert _problem(world.post("/v1/sessions", {"business": "nobody"}, owner)) == (403, "no-business")
-    assert _problem(world.post("/v1/sessions", {"business": other.slug})) == (401, "unauthorized")
+    assert problem(world.post("/v1/sessions", body)) == (403, "no-business")
+    assert problem(world.post("/v1/sessions", {"business": other.slug}, owner)) == (403, "no-business")
+    assert problem(world.post("/v1/sessions", {"business": "nobody"}, owner)) == (403, "no-business")
+    assert problem(world.post("/v1/sessions", {"business": other.slug})) == (401, "unauthorized")
     world.call("DELETE", f"/v1/sessions/{owner.session['session_id']}", owner)
     own = owner.session["businesses"][0]["slug"]
-    assert _problem(world.post("/v1/sessions", {"business": own}, owner)) == ENDED
+    assert problem(world.post("/v1/sessions", {"business": own}, owner)) == ENDED
 
 
 def test_tokens_of_others_open_nothing(world: World) -> None:
     tenant, _ = world.business()
     forged = TokenMinter(issuer=PUBLIC_URL).headers(tenant.tenant_id)
     answer = world.call("GET", "/v1/me", headers=forged)
-    assert answer.status_code == 503, "a key that is not known (yet)"
+    assert answer.status_code in {503, 401}, "a key that is not known (yet)"
+    until(lambda: world.call("GET", "/v1/me", headers=forged).status_code == 401, "the keys are read again")
     for header in ("", "Bearer", "Bearer x.y.z", "Basic YTpi"):
         assert world.call("GET", "/v1/me", headers={"Authorization": header}).status_code == 401
 
@@ -232,9 +219,9 @@ def test_a_suspended_business_can_be_signed_in_to_and_a_deleted_one_cannot(world
 
     world.delete(suspended, DeletionPolicy.RETAIN)
     body = {"email": owner.email, "password": PASSWORD}
-    assert _problem(world.post("/v1/sessions", body)) == (403, "no-business")
-    assert _problem(world.refresh(renewed.json()["refresh_token"])) == ENDED
-    assert _problem(world.call("GET", "/v1/me", again)) == ENDED
+    assert problem(world.post("/v1/sessions", body)) == (403, "no-business")
+    assert problem(world.refresh(renewed.json()["refresh_token"])) == ENDED
+    assert problem(world.call("GET", "/v1/me", again)) == ENDED
 
 
 @pytest.mark.parametrize(
@@ -255,14 +242,14 @@ def test_bad_input_is_named_and_does_not_show_the_password(
     world: World, body: dict[str, Any], pointer: str
 ) -> None:
     answer = world.post("/v1/sessions", body)
-    assert _problem(answer) == (422, "invalid"), answer.text
+    assert problem(answer) == (422, "invalid"), answer.text
     assert pointer in [error["pointer"] for error in answer.json()["errors"]], answer.text
     assert PASSWORD not in answer.text
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": "x" * 201}, {"token": "x"}])
 def test_bad_refreshes_are_named(world: World, body: dict[str, Any]) -> None:
-    assert _problem(world.post("/v1/sessions/refresh", body)) == (422, "invalid")
+    assert problem(world.post("/v1/sessions/refresh", body)) == (422, "invalid")
 
 
 def test_what_is_stored_and_logged_holds_no_secret(world: World) -> None:

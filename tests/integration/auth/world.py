@@ -215,6 +215,15 @@ def _at_least(count: int, mails: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return mails if len(mails) >= count else []
 
 
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Status and slug."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]
+
+
+ENDED = (401, "session-ended")
+
+
 def new_email() -> str:
     return f"p{secrets.token_hex(6)}@riverside.example"
 

@@ -173,6 +173,24 @@ def test_sign_ins_are_limited_by_address(edge: Edge) -> None:
     assert edge.call("POST", "/v1/sessions", headers=other, json={}).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["of an invented key", "nonsense"])
+def test_a_token_that_opens_nothing_counts_for_its_address(edge: Edge, kind: str) -> None:
+    """The limit that is the same for all addresses, which an address of its own has not used up."""
+    tenant = edge.open_business()
+    for number in range(3):
+        token = TokenMinter(kid=f"invented-{new_id()}").token(tenant.tenant_id)
+        headers = {"Authorization": f"Bearer {token if kind == 'of an invented key' else 'x'}"}
+        headers["X-Forwarded-For"] = "203.0.113.99" if kind == "nonsense" else "203.0.113.100"
+        answer = edge.call("GET", BUSINESS, headers=headers)
+        assert answer.status_code == (401 if kind == "nonsense" else 503)
+        policy, left = re.findall(r'"address";q=(\d+)|"address";r=(\d+)', _limits(answer))
+        assert int(left[1]) == int(policy[0]) - number - 1
+
+
+def _limits(answer: httpx.Response) -> str:
+    return f"{answer.headers['RateLimit-Policy']} {answer.headers['RateLimit']}"
+
+
 # bodies
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth.domain import (
+    REPEAT_WITHIN,
     KeyTimes,
     Refresh,
     RefreshToken,
@@ -26,8 +27,9 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TIMES = KeyTimes(rotation=timedelta(days=30), overlap=timedelta(minutes=15), linger=timedelta(minutes=11))
 
-SESSION = Session(UUID(int=1), UUID(int=2), UUID(int=3), NOW + HOUR, None)
-TOKEN = RefreshToken(UUID(int=1), NOW + HOUR, None)
+SESSION = Session(UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=1), NOW + HOUR)
+TOKEN = RefreshToken(UUID(int=1), NOW + HOUR, None, 1)
+MOMENT = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +67,49 @@ def test_an_unused_token_rotates() -> None:
     assert refresh_outcome(TOKEN, SESSION, NOW) is Refresh.ROTATE
 
 
-def test_a_used_token_ends_the_family() -> None:
-    used = replace(TOKEN, used_at=NOW - HOUR)
+def _refreshed(generation: int, ago: timedelta) -> Session:
+    return replace(SESSION, generation=generation, refreshed_at=NOW - ago)
+
+
+USED = replace(TOKEN, used_at=NOW - MOMENT)
+
+
+def test_a_used_token_that_comes_back_at_once_is_a_repetition() -> None:
+    assert refresh_outcome(USED, _refreshed(1, MOMENT), NOW) is Refresh.REPEAT
+    assert refresh_outcome(USED, _refreshed(1, REPEAT_WITHIN - MOMENT), NOW) is Refresh.REPEAT
+
+
+def test_a_used_token_that_comes_back_later_ends_the_family() -> None:
+    used = replace(TOKEN, used_at=NOW - REPEAT_WITHIN)
+    assert refresh_outcome(used, _refreshed(1, REPEAT_WITHIN), NOW) is Refresh.END_FAMILY
+
+
+def test_a_used_token_ends_the_family_once_its_successor_was_used() -> None:
+    assert refresh_outcome(USED, _refreshed(2, MOMENT), NOW) is Refresh.END_FAMILY
+
+
+def test_tokens_of_one_generation_count_as_one() -> None:
+    """A repetition leaves two that are unused: when one is used the other is, too."""
+    twin = replace(TOKEN, generation=2)
+    assert refresh_outcome(twin, _refreshed(1, MOMENT), NOW) is Refresh.ROTATE
+    assert refresh_outcome(twin, _refreshed(2, MOMENT), NOW) is Refresh.REPEAT
+    assert refresh_outcome(twin, _refreshed(2, HOUR), NOW) is Refresh.END_FAMILY
+    assert refresh_outcome(twin, _refreshed(3, MOMENT), NOW) is Refresh.END_FAMILY
+
+
+def test_a_token_of_the_release_that_did_not_count_rotates_once() -> None:
+    uncounted = replace(TOKEN, generation=None)
+    assert refresh_outcome(uncounted, SESSION, NOW) is Refresh.ROTATE
+    assert refresh_outcome(uncounted, _refreshed(3, MOMENT), NOW) is Refresh.ROTATE
+    used = replace(uncounted, used_at=NOW - MOMENT)
     assert refresh_outcome(used, SESSION, NOW) is Refresh.END_FAMILY
+    used_by_it = replace(TOKEN, generation=4, used_at=NOW - MOMENT)
+    assert refresh_outcome(used_by_it, _refreshed(3, MOMENT), NOW) is Refresh.END_FAMILY
 
 
 def test_a_used_token_that_has_expired_too_still_gives_the_theft_away() -> None:
-    used = replace(TOKEN, used_at=NOW - HOUR, expires_at=NOW - timedelta(seconds=1))
-    assert refresh_outcome(used, SESSION, NOW) is Refresh.END_FAMILY
+    used = replace(TOKEN, used_at=NOW - HOUR, expires_at=NOW - MOMENT)
+    assert refresh_outcome(used, _refreshed(1, HOUR), NOW) is Refresh.END_FAMILY
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,6 @@ def test_a_name_cannot_add_a_line_to_a_header_or_the_text() -> None:
 
 def test_a_reset_names_the_account() -> None:
     token = OpaqueToken.new(TokenKind.PASSWORD_RESET, UUID(int=0))
-    letter = reset_letter(User(UUID(int=1), "ada@riverside.example", "Ada", ""), token, NOW, URL)
+    letter = reset_letter(User(UUID(int=1), "ada@riverside.example", "Ada", "", NOW), token, NOW, URL)
     assert "ada@riverside.example" in letter.text
     assert f"#token={token.text()}" in letter.text

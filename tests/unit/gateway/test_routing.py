@@ -24,6 +24,8 @@ from gateway.routing import RULES, UPSTREAMS, Access, route
         ("POST", "/v1/signups", "auth", Access.SIGN_IN),
         ("GET", "/v1/signups/0190", "auth", Access.PUBLIC),
         ("GET", "/v1/me", "auth", Access.TOKEN),
+        ("GET", "/v1/members", "auth", Access.TOKEN),
+        ("DELETE", "/v1/members/0190", "auth", Access.TOKEN),
         ("GET", "/v1/staff", "business", Access.TOKEN),
         ("PUT", "/v1/staff/0190/exceptions/2030-01-01", "business", Access.TOKEN),
         ("GET", "/v1/appointments", "booking", Access.TOKEN),

@@ -312,3 +312,57 @@ def test_bars_stand_within_the_chart() -> None:
     assert second.height == 0
     assert first.x + first.width < second.x
     assert bars([]) == []
+
+
+def _members(gateway: Script) -> None:
+    owner = samples.colleague(id=samples.ADA, name="Ada <A>", role="owner", signed_in_at=None)
+    gateway.on("GET /v1/members", samples.page(samples.colleague(), owner))
+
+
+GRACES = f"/v1/members/{samples.GRACE}"
+
+
+async def test_the_owner_sees_who_can_sign_in_and_changes_all_but_the_only_owner(
+    gateway: Script, browser: Browser
+) -> None:
+    _members(gateway)
+    page = await browser.get("/dashboard/members")
+    assert page.status_code == 200
+    assert "Ada &lt;A&gt;" in page.text
+    assert "2030-07-01 13:00" in page.text, "the business's time"
+    assert f"/dashboard/members/{samples.GRACE}/role/owner" in page.text
+    assert f"/dashboard/members/{samples.ADA}/" not in page.text
+    assert "the only owner" in page.text
+
+
+async def test_a_member_gets_another_role(gateway: Script, browser: Browser) -> None:
+    _members(gateway)
+    gateway.on(f"PATCH {GRACES}", samples.colleague(role="owner"))
+    answer = await browser.submit("/dashboard/members", f"/dashboard/members/{samples.GRACE}/role/owner")
+    assert answer.headers["location"] == "/dashboard/members"
+    assert gateway.asked(f"PATCH {GRACES}")[0].body == {"role": "owner"}
+
+
+async def test_a_members_access_is_taken_away(gateway: Script, browser: Browser) -> None:
+    _members(gateway)
+    gateway.on(f"DELETE {GRACES}", None, 204)
+    answer = await browser.submit("/dashboard/members", f"/dashboard/members/{samples.GRACE}/remove")
+    assert answer.headers["location"] == "/dashboard/members"
+    assert len(gateway.asked(f"DELETE {GRACES}")) == 1
+    assert "They are signed out" in (await browser.get("/dashboard/members")).text
+
+
+@pytest.mark.parametrize("form", ["remove", "role/owner"])
+async def test_why_a_member_stays_is_told(gateway: Script, browser: Browser, form: str) -> None:
+    _members(gateway)
+    for method in ("DELETE", "PATCH"):
+        gateway.refuse(f"{method} {GRACES}", 409, "conflict", "This is the only owner.")
+    await browser.submit("/dashboard/members", f"/dashboard/members/{samples.GRACE}/{form}")
+    assert "This is the only owner." in (await browser.get("/dashboard/members")).text
+
+
+async def test_staff_have_no_page_of_members(gateway: Script, browser: Browser) -> None:
+    gateway.refuse("GET /v1/members", 403, "forbidden", "Your role is staff; this needs owner.")
+    answer = await browser.get("/dashboard/members")
+    assert answer.status_code == 403
+    assert "This is not for you" in answer.text

@@ -136,6 +136,19 @@ async def test_a_token_refused_early_is_refreshed_too(gateway: Script, browser: 
     assert len(gateway.asked(REFRESH)) == 1
 
 
+async def test_a_new_token_that_is_refused_too_does_not_sign_out(gateway: Script, browser: Browser) -> None:
+    """auth has just said that the session goes on: who refuses its token does not know the key yet."""
+    a_day(gateway)
+    gateway.refuse("GET /v1/business", 401, "unauthorized", "The token's key is not in use any more.")
+    gateway.on(REFRESH, samples.tokens(access_token="access-2", refresh_token="refresh-2"))
+    give_session(browser)
+    answer = await browser.get("/dashboard")
+    assert answer.status_code == 503
+    assert "We will be right back" in answer.text
+    kept = next(item for item in answer.headers.get_list("set-cookie") if item.startswith(COOKIE))
+    assert not kept.startswith(f'{COOKIE}=""'), "the refreshed session is kept"
+
+
 async def test_a_session_that_has_ended_leads_to_signing_in(gateway: Script, browser: Browser) -> None:
     gateway.refuse(REFRESH, 401, "unauthorized", "Used twice.")
     give_session(browser, expires_at=time.time() - 1)

@@ -5,6 +5,7 @@ from auth.consumers import AuthHooks
 from auth.invitations import Invitations
 from auth.keyring import Keyring, Seal
 from auth.links import PasswordLinks
+from auth.members import Members
 from auth.passwords import Passwords
 from auth.routes import ROUTERS
 from auth.service import AuthService
@@ -44,6 +45,7 @@ def service_of(
     return AuthService(
         sessions=sessions,
         invitations=Invitations(db, attempts, per_business=settings.invitations_per_business, clock=clock),
+        members=Members(db, clock=clock),
         links=PasswordLinks(db, passwords, attempts, settings, clock=clock),
         signups=Signups(db, attempts, per_address=settings.signups_per_address, clock=clock),
         keyring=keyring,

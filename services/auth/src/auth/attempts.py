@@ -4,7 +4,6 @@ A try is counted before it is made, and given back if it turns out to be a good 
 more than the limit get through. Buckets hold no address in clear. Called by the service modules.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,10 +22,9 @@ class Limit:
     most: int
 
 
-def by_account(what: str, email: str, most: int) -> Limit:
-    """Tries on one e-mail address, whoever makes them."""
-    digest = hashlib.sha256(email.casefold().encode()).hexdigest()
-    return Limit(f"{what}:account:{digest}", most)
+async def by_account(conn: Connection, what: str, email: str, most: int) -> Limit:
+    """Tries on one e-mail address, whoever makes them. PostgreSQL folds its case, as it does to look a user up."""
+    return Limit(f"{what}:account:{await store.account_digest(conn, email)}", most)
 
 
 def by_address(what: str, address: str, most: int) -> Limit:

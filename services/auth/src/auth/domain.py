@@ -54,14 +54,18 @@ class SessionEnd(StrEnum):
     SIGNED_OUT = "signed-out"
     TOKEN_REUSED = "token-reused"  # noqa: S105 - a reason
     PASSWORD_SET = "password-set"  # noqa: S105 - a reason
+    ROLE_CHANGED = "role-changed"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """`password_set_at` is when the password was chosen; its hash may be made anew since."""
+
     user_id: UUID
     email: str
     name: str
     password_hash: str
+    password_set_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,18 @@ class Membership:
     display_name: str
     role: Role
     suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who works at a business, as its owner sees them."""
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    joined_at: datetime
+    signed_in_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +110,30 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`family_id` is the session that a password opened: its own id, unless it was opened by another session.
+
+    What ends one of a family ends all, and none lives longer than the first. `generation` is the last one of its
+    refresh tokens that was used, 0 for none, and `refreshed_at` when it was used first.
+    """
+
     session_id: UUID
     tenant_id: UUID
     user_id: UUID
+    family_id: UUID
     expires_at: datetime
-    ended_at: datetime | None
+    ended_at: datetime | None = None
+    generation: int = 0
+    refreshed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
+    """`generation` counts from 1; None for an unused one of the release that did not count."""
+
     session_id: UUID
     expires_at: datetime
     used_at: datetime | None
+    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +191,29 @@ class Refresh(StrEnum):
     """What presenting a refresh token leads to."""
 
     ROTATE = "rotate"
+    REPEAT = "repeat"
     REFUSE = "refuse"
     END_FAMILY = "end-family"
 
 
+REPEAT_WITHIN = timedelta(seconds=30)
+"""How long a refresh may be repeated: for two requests of one client that ran at once, at two replicas of web say,
+and for one whose answer was lost, which web waits for for 10 s before somebody tries again."""
+
+
 def refresh_outcome(token: RefreshToken, session: Session, now: datetime) -> Refresh:
-    """Source: RFC 9700 §4.14.2. A used token that comes back means that two hold it; neither may go on."""
+    """Source: RFC 9700 §4.14.2. A used token that comes back means that two hold it; neither may go on.
+
+    Unless it comes back at once, and nothing that it was exchanged for has been used: then it is a repetition, and
+    answered with another token. Those of one generation count as one, so that of two holders the second gives
+    itself away as soon as both have refreshed once more.
+    """
     if session.ended_at is not None or session.expires_at <= now:
         return Refresh.REFUSE
-    if token.used_at is not None:
-        return Refresh.END_FAMILY
+    generation, last = token.generation, session.generation
+    if token.used_at is not None or (generation is not None and generation <= last):
+        at_once = session.refreshed_at is not None and now < session.refreshed_at + REPEAT_WITHIN
+        return Refresh.REPEAT if generation == last and at_once else Refresh.END_FAMILY
     return Refresh.REFUSE if token.expires_at <= now else Refresh.ROTATE
 
 

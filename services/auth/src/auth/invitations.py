@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from auth import queue_store, store
 from auth.attempts import Attempts, Limit
 from auth.domain import Invitation, InvitationState, Role
+from auth.members import require_going
 from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
@@ -43,11 +44,13 @@ class Invitations:
     ) -> Outcome:
         """Invites by mail; an invitation of the same address that still waits is withdrawn for it.
 
-        Raises Conflict for somebody who works there already, TenantSuspended, TooManyAttempts.
+        Raises Conflict for somebody who works there already, TenantSuspended, TooManyAttempts; SessionEnded, so
+        that nobody who was removed invites themselves with the token that they still have.
         """
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
+            await require_going(conn, principal, self._clock)
 
             async def effect() -> BaseModel:
                 await self._attempts.count(conn, Limit(f"invite:business:{tenant_id}", self._per_business))

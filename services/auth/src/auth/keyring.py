@@ -23,7 +23,7 @@ from servicekit import sealing
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import SlotwrightError, Unavailable
-from servicekit.http.tokens import ALGORITHM
+from servicekit.http.tokens import ALGORITHM, MissingKeys
 from servicekit.periodic import Periodic
 
 log = structlog.get_logger(__name__)
@@ -87,9 +87,11 @@ class Keyring(Periodic):
         self._times = times
         self._clock = clock
         self._keys: dict[str, _OpenKey] = {}
+        self._missing = MissingKeys()
 
     async def turn(self) -> None:
         now = self._clock()
+        looked_for = [*self._missing.sought(), *self._keys]
         async with self._db.public() as conn:
             stored = await queue_store.signing_keys(conn)
             if self._work_to_do(stored, now):
@@ -105,6 +107,7 @@ class Keyring(Periodic):
                 await queue_store.delete_signing_keys(conn, gone)
                 stored = [key for key in stored if key.kid not in gone]
         self._keys = {key.kid: self._keys.get(key.kid) or self._opened(key) for key in stored}
+        self._missing.looked_for(looked_for, self._keys)
 
     def _work_to_do(self, stored: Sequence[SigningKey], now: datetime) -> bool:
         return next_key_signs_from(stored, now, self._times) is not None or bool(
@@ -123,6 +126,10 @@ class Keyring(Periodic):
         """The public key with this id, for TokenVerifier."""
         key = self._keys.get(kid)
         return key.public if key else None
+
+    def gone(self, kid: str) -> bool:
+        """As KeySource has it."""
+        return self._missing.gone(kid)
 
     def jwks(self) -> dict[str, Any]:
         """The JWKS document: every key that may have signed a valid token, and those that will sign next."""

@@ -51,12 +51,12 @@ class PasswordLinks:
         An address that was asked for too often gets no more for a while, silently. Raises TooManyAttempts for the
         client's network.
         """
-        account = by_account("reset", email, self._settings.resets_per_account)
         network = by_address("reset", address, self._settings.resets_per_address)
         async with self._db.tenant(PLATFORM) as conn:
 
             async def effect() -> BaseModel:
                 await self._attempts.count(conn, network)
+                account = await by_account(conn, "reset", email, self._settings.resets_per_account)
                 if await self._attempts.allows(conn, account):
                     await queue_store.queue_mail(conn, PLATFORM, self._clock(), reset_email=email)
                 return answer
@@ -80,8 +80,8 @@ class PasswordLinks:
         async with self._db.tenant(token.tenant_id) as conn:
             invitation = await self._invitation(conn, token)
             now = self._clock()
-            given = User(new_id(), invitation.email, invitation.name, password_hash)
-            user = await store.save_user(conn, given, now)
+            given = User(new_id(), invitation.email, invitation.name, password_hash, now)
+            user = await store.save_user(conn, given)
             await store.save_membership(conn, token.tenant_id, user.user_id, invitation.role, now)
             await store.set_invitation_state(conn, invitation, InvitationState.ACCEPTED)
             await store.delete_invitation_links(conn, token.tenant_id, invitation.invitation_id)
@@ -128,11 +128,14 @@ class PasswordLinks:
         return user
 
     async def _start_afresh(self, conn: Connection, user: User) -> None:
-        """A new password ends what the old one opened, reset links included, and any lock-out."""
+        """A new password ends what the old one opened, reset links included, and any lock-out.
+
+        The user's row was written just before, and is locked as store.lock_user would.
+        """
         await store.delete_password_resets(conn, user.user_id)
         await store.act_as(conn, user.user_id)
         await store.end_sessions(conn, user.user_id, SessionEnd.PASSWORD_SET, self._clock())
-        await store.forget_attempts(conn, by_account("login", user.email, 0).bucket)
+        await store.forget_attempts(conn, (await by_account(conn, "login", user.email, 0)).bucket)
 
 
 def _check(password: str, *about: str) -> None:

@@ -5,18 +5,22 @@
 SELECT set_config('app.user_id', %(user_id)s, true)
 
 -- name: user_by_email
-SELECT user_id, email, name, password_hash FROM users WHERE lower(email) = lower(%(email)s)
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE lower(email) = lower(%(email)s)
 
 -- name: user_by_id
-SELECT user_id, email, name, password_hash FROM users WHERE user_id = %(user_id)s
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE user_id = %(user_id)s
+
+-- name: lock_user
+-- Not FOR UPDATE, which would keep memberships waiting that refer to the row.
+SELECT user_id, email, name, password_hash, password_set_at FROM users WHERE user_id = %(user_id)s FOR NO KEY UPDATE
 
 -- name: save_user
 -- Somebody accepted an invitation: they are new, or were known by another business and choose a new password.
 INSERT INTO users (user_id, email, name, password_hash, password_set_at)
-VALUES (%(user_id)s, %(email)s, %(name)s, %(password_hash)s, %(now)s)
+VALUES (%(user_id)s, %(email)s, %(name)s, %(password_hash)s, %(password_set_at)s)
 ON CONFLICT (lower(email)) DO UPDATE SET password_hash = excluded.password_hash,
     password_set_at = excluded.password_set_at
-RETURNING user_id, email, name, password_hash
+RETURNING user_id, email, name, password_hash, password_set_at
 
 -- name: set_password
 UPDATE users SET password_hash = %(password_hash)s, password_set_at = %(now)s WHERE user_id = %(user_id)s
@@ -28,6 +32,11 @@ UPDATE users SET password_hash = %(fresh)s WHERE user_id = %(user_id)s AND passw
 -- name: delete_users_of_no_business
 DELETE FROM users u WHERE user_id = ANY(%(user_ids)s)
     AND NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id)
+
+-- name: drop_users_of_no_business
+DELETE FROM users WHERE user_id IN (
+    SELECT u.user_id FROM users u
+    WHERE NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id) LIMIT %(limit)s)
 
 -- name: memberships
 -- Of the user that act_as named, the one last signed in to first.
@@ -43,6 +52,28 @@ WHERE m.tenant_id = %(tenant_id)s AND lower(u.email) = lower(%(email)s)
 -- name: members
 SELECT user_id FROM membership WHERE tenant_id = %(tenant_id)s
 
+-- name: member_page
+-- Without the platform's own people, as below.
+SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at
+FROM membership m JOIN users u ON u.user_id = m.user_id
+WHERE m.tenant_id = %(tenant_id)s AND m.role IN ('owner', 'staff')
+    AND (%(after)s::uuid IS NULL OR m.user_id > %(after)s)
+ORDER BY m.user_id LIMIT %(limit)s
+
+-- name: share_member
+SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at
+FROM membership m JOIN users u ON u.user_id = m.user_id
+WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(user_id)s AND m.role IN ('owner', 'staff') FOR SHARE OF m
+
+-- name: lock_owners
+SELECT user_id FROM membership WHERE tenant_id = %(tenant_id)s AND role = 'owner' ORDER BY user_id FOR UPDATE
+
+-- name: set_role
+UPDATE membership SET role = %(role)s WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
+
+-- name: delete_membership
+DELETE FROM membership WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
+
 -- name: save_membership
 -- Who is invited again keeps the higher role.
 INSERT INTO membership AS m (tenant_id, user_id, role, joined_at)
@@ -53,34 +84,42 @@ ON CONFLICT (tenant_id, user_id) DO UPDATE SET role = excluded.role WHERE m.role
 UPDATE membership SET signed_in_at = %(now)s WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
 
 -- name: insert_session
-INSERT INTO session (tenant_id, session_id, user_id, created_at, expires_at)
-VALUES (%(tenant_id)s, %(session_id)s, %(user_id)s, %(now)s, %(expires_at)s)
+INSERT INTO session (tenant_id, session_id, user_id, family_id, created_at, expires_at)
+VALUES (%(tenant_id)s, %(session_id)s, %(user_id)s, %(family_id)s, %(now)s, %(expires_at)s)
 
 -- name: session
-SELECT session_id, tenant_id, user_id, expires_at, ended_at FROM session WHERE session_id = %(session_id)s
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at,
+    generation, refreshed_at
+FROM session WHERE session_id = %(session_id)s
 
 -- name: lock_session
-SELECT session_id, tenant_id, user_id, expires_at, ended_at FROM session
-WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s FOR UPDATE
+SELECT session_id, tenant_id, user_id, coalesce(family_id, session_id) AS family_id, expires_at, ended_at,
+    generation, refreshed_at
+FROM session WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s FOR UPDATE
 
--- name: end_session
+-- name: session_refreshed
+UPDATE session SET generation = %(generation)s, refreshed_at = %(now)s
+WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s
+
+-- name: end_family
 UPDATE session SET ended_at = %(now)s, ended_because = %(because)s
-WHERE session_id = %(session_id)s AND ended_at IS NULL
+WHERE user_id = %(user_id)s AND coalesce(family_id, session_id) = %(family_id)s AND ended_at IS NULL
 
 -- name: end_sessions
 UPDATE session SET ended_at = %(now)s, ended_because = %(because)s
 WHERE user_id = %(user_id)s AND ended_at IS NULL
 
 -- name: insert_refresh_token
-INSERT INTO refresh_token (tenant_id, token_hash, session_id, expires_at)
-VALUES (%(tenant_id)s, %(token_hash)s, %(session_id)s, %(expires_at)s)
+INSERT INTO refresh_token (tenant_id, token_hash, session_id, generation, expires_at)
+VALUES (%(tenant_id)s, %(token_hash)s, %(session_id)s, %(generation)s, %(expires_at)s)
 
 -- name: refresh_token
-SELECT session_id, expires_at, used_at FROM refresh_token
+SELECT session_id, expires_at, used_at, generation FROM refresh_token
 WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
 
 -- name: use_refresh_token
-UPDATE refresh_token SET used_at = %(now)s WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
+UPDATE refresh_token SET used_at = %(now)s, generation = %(generation)s
+WHERE tenant_id = %(tenant_id)s AND token_hash = %(token_hash)s
 
 -- name: insert_invitation
 INSERT INTO invitation (tenant_id, invitation_id, email, name, role, invited_by, created_at)
@@ -199,6 +238,10 @@ DELETE FROM mail WHERE tenant_id = %(tenant_id)s AND invitation_id = %(invitatio
 
 -- name: postpone_mail
 UPDATE mail SET due_at = %(due_at)s WHERE tenant_id = %(tenant_id)s AND mail_id = %(mail_id)s
+
+-- name: account_digest
+-- Of an address as user_by_email compares it.
+SELECT encode(sha256(convert_to(lower(%(email)s), 'UTF8')), 'hex') AS digest
 
 -- name: count_attempt
 INSERT INTO attempt AS a (bucket, count, window_ends_at) VALUES (%(bucket)s, 1, %(ends_at)s)

@@ -167,6 +167,7 @@ class Dropped:
     resets: int
     attempts: int
     signups: int
+    users: int
 
 
 async def drop_expired(
@@ -184,4 +185,5 @@ async def drop_expired(
         resets=await drop(SQL.drop_expired_resets, now),
         attempts=await drop(SQL.drop_closed_attempts, now),
         signups=await drop(SQL.drop_settled_signups, signups_before),
+        users=await drop(SQL.drop_users_of_no_business, now),
     )

@@ -1,7 +1,9 @@
 """`python -m auth rotate-keys`: a new signing key before its time, for whoever runs the platform.
 
-By default the change is seamless: the new key is published first and signs after the overlap. With `--now` it signs
-at once and every older key is withdrawn, for when one may have leaked: all access tokens end, and clients refresh.
+By default the change is seamless: the new key is published first and signs after the overlap. With `--now` it
+signs at once and every older key is withdrawn, for when one may have leaked: all access tokens end, once a service
+has fetched the keys again (5 minutes at most), and clients refresh. For 10 s or so not every process of auth has
+read the new key, and a service that asked such a one refuses tokens that are good.
 """
 
 import argparse

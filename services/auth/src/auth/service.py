@@ -1,6 +1,7 @@
-"""The service layer, in four parts; the routes find it at `app.state.service`.
+"""The service layer, in five parts; the routes find it at `app.state.service`.
 
-Each part's methods open the transactions: auth.sessions, auth.invitations, auth.links, auth.signups.
+Each part's methods open the transactions: auth.sessions, auth.invitations, auth.members,
+auth.links, auth.signups.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from auth.invitations import Invitations
 from auth.keyring import Keyring
 from auth.links import PasswordLinks
+from auth.members import Members
 from auth.sessions import Sessions
 from auth.signups import Signups
 
@@ -18,6 +20,7 @@ class AuthService:
 
     sessions: Sessions
     invitations: Invitations
+    members: Members
     links: PasswordLinks
     signups: Signups
     keyring: Keyring

@@ -21,7 +21,7 @@ from auth.passwords import Passwords
 from auth.settings import AuthSettings
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
-from servicekit.errors import NotFound
+from servicekit.errors import Conflict, FieldError, NotFound
 from servicekit.http.tokens import Principal
 from servicekit.ids import new_id
 
@@ -78,9 +78,9 @@ class Sessions:
         Raises InvalidCredentials, which takes as long for an unknown user as for a wrong password; TooManyAttempts;
         NoBusiness.
         """
-        account = by_account("login", email, self._settings.failed_logins_per_account)
         network = by_address("login", address, self._settings.failed_logins_per_address)
         async with self._db.public() as conn:
+            account = await by_account(conn, "login", email, self._settings.failed_logins_per_account)
             await self._attempts.count(conn, account, network)
             user = await store.user_by_email(conn, email)
         fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)
@@ -88,23 +88,45 @@ class Sessions:
             raise InvalidCredentials
         async with self._db.public() as conn:
             await self._attempts.good(conn, account, network)
+            await store.act_as(conn, user.user_id)
+            businesses = await store.memberships(conn, user.user_id)
+        tenant_id = _own_first(businesses, slug=slug)[0].tenant_id
+        async with self._db.tenant(tenant_id) as conn:
+            known = await store.lock_user(conn, user.user_id)
+            if known is None or known.password_set_at != user.password_set_at:
+                raise InvalidCredentials  # another password was set since, which ends what the old one opens
             if rehashed is not None:
                 await store.rehash_password(conn, user, rehashed)
             await store.act_as(conn, user.user_id)
-            businesses = await store.memberships(conn, user.user_id)
-        return await self._start(user.user_id, _own_first(businesses, slug=slug))
+            session_id, expires_at = new_id(), self._clock() + timedelta(days=self._settings.session_days)
+            return await self._add(conn, Session(session_id, tenant_id, user.user_id, session_id, expires_at))
 
     async def switch(self, principal: Principal, slug: str) -> SignedIn:
-        """A further session of the same user, at another business. Raises SessionEnded, NoBusiness."""
+        """A further session of the same user, at another business: of the same family, and no longer than it.
+
+        A token alone must not buy more than it had. Raises SessionEnded, NoBusiness; Conflict for the business
+        where the session is already, as `refresh` is what goes on there.
+        """
         async with self._db.public() as conn:
             await self._still_going(conn, principal)
             businesses = await store.memberships(conn, principal.user_id)
-        return await self._start(principal.user_id, _own_first(businesses, slug=slug))
+        tenant_id = _own_first(businesses, slug=slug)[0].tenant_id
+        if tenant_id == principal.tenant_id:
+            detail = "is where this session is already; refresh it"
+            raise Conflict(f"{slug!r} {detail}.", errors=(FieldError("/business", detail),))
+        async with self._db.tenant(tenant_id) as conn:
+            await store.lock_user(conn, principal.user_id)
+            first = await self._still_going(conn, principal)
+            return await self._add(
+                conn,
+                Session(new_id(), tenant_id, first.user_id, first.family_id, first.expires_at),
+            )
 
     async def refresh(self, text: str) -> SignedIn:
         """New tokens for a refresh token, which is used up. Raises SessionEnded.
 
-        A token that was used before ends the session, with every token that came of it.
+        A token that was used before ends the session's whole family, with every token that came of it; but for a
+        repetition, see domain.refresh_outcome.
         """
         token = OpaqueToken.parse(text)
         if token is None or token.kind is not TokenKind.REFRESH:
@@ -119,31 +141,40 @@ class Sessions:
         now = self._clock()
         tenant_id, digest = token.tenant_id, token.digest()
         found = await store.refresh_token(conn, tenant_id, digest)
-        session = await store.lock_session(conn, tenant_id, found.session_id) if found else None
-        found = await store.refresh_token(conn, tenant_id, digest)  # as it is under the session's lock
+        session = await store.session(conn, found.session_id) if found else None
+        if session is None:
+            return None
+        await store.lock_user(conn, session.user_id)
+        session = await store.lock_session(conn, tenant_id, session.session_id)
+        found = await store.refresh_token(conn, tenant_id, digest)  # as both are under the locks
         if found is None or session is None:
             return None
+        await store.act_as(conn, session.user_id)
         outcome = refresh_outcome(found, session, now)
         if outcome is Refresh.END_FAMILY:
-            await store.end_session(conn, session.session_id, SessionEnd.TOKEN_REUSED, now)
+            await store.end_family(conn, session, SessionEnd.TOKEN_REUSED, now)
             log.warning("refresh token used twice, session ended", session_id=str(session.session_id))
-        if outcome is not Refresh.ROTATE:
+        if outcome not in {Refresh.ROTATE, Refresh.REPEAT}:
             return None
-        await store.act_as(conn, session.user_id)
         businesses = await store.memberships(conn, session.user_id)
         if all(item.tenant_id != tenant_id for item in businesses):
             return None
-        await store.use_refresh_token(conn, tenant_id, digest, now)
-        text = await self._add_refresh_token(conn, session, now)
+        generation = session.generation
+        if outcome is Refresh.ROTATE:
+            generation = generation + 1 if found.generation is None else found.generation
+            await store.use_refresh_token(conn, session, digest, generation, now)
+        text = await self._add_refresh_token(conn, session, generation + 1, now)
         return self._signed_in(session, _own_first(businesses, tenant_id=tenant_id), text)
 
     async def sign_out(self, principal: Principal, session_id: UUID) -> None:
-        """Ends one of the user's own sessions; one that has ended is fine. Raises NotFound."""
+        """Ends one of the user's own sessions and its family; one that has ended is fine. Raises NotFound."""
         async with self._db.public() as conn:
+            await store.lock_user(conn, principal.user_id)
             await store.act_as(conn, principal.user_id)
-            if await store.session(conn, session_id) is None:
+            session = await store.session(conn, session_id)
+            if session is None:
                 raise NotFound("There is no such session.")
-            await store.end_session(conn, session_id, SessionEnd.SIGNED_OUT, self._clock())
+            await store.end_family(conn, session, SessionEnd.SIGNED_OUT, self._clock())
 
     async def me(self, principal: Principal) -> Me:
         """Raises SessionEnded, also when the business is being deleted."""
@@ -155,31 +186,33 @@ class Sessions:
             raise SessionEnded
         return Me(user, principal.session_id, _own_first(businesses, tenant_id=principal.tenant_id))
 
-    async def _still_going(self, conn: Connection, principal: Principal) -> None:
+    async def _still_going(self, conn: Connection, principal: Principal) -> Session:
         """The token has not expired; its session must not have ended either. Names the user to the transaction."""
         await store.act_as(conn, principal.user_id)
         session = await store.session(conn, principal.session_id)
         if session is None or session.ended_at is not None or session.expires_at <= self._clock():
             raise SessionEnded
+        return session
 
-    async def _start(self, user_id: UUID, businesses: tuple[Membership, ...]) -> SignedIn:
+    async def _add(self, conn: Connection, session: Session) -> SignedIn:
+        """Adds a session, in a transaction that has locked its user and named them."""
         now = self._clock()
-        tenant_id = businesses[0].tenant_id
-        expires_at = now + timedelta(days=self._settings.session_days)
-        session = Session(new_id(), tenant_id, user_id, expires_at, None)
+        tenant_id, user_id = session.tenant_id, session.user_id
+        businesses = _own_first(await store.memberships(conn, user_id), tenant_id=tenant_id)
         try:
-            async with self._db.tenant(tenant_id) as conn:
-                await store.touch_membership(conn, tenant_id, user_id, now)
-                await store.add_session(conn, session, now)
-                text = await self._add_refresh_token(conn, session, now)
+            await store.touch_membership(conn, tenant_id, user_id, now)
+            await store.add_session(conn, session, now)
+            text = await self._add_refresh_token(conn, session, 1, now)
         except psycopg.errors.ForeignKeyViolation:  # the business was erased this very moment
             raise NoBusiness("This business does not exist any more.") from None
         return self._signed_in(session, businesses, text)
 
-    async def _add_refresh_token(self, conn: Connection, session: Session, now: datetime) -> str:
+    async def _add_refresh_token(
+        self, conn: Connection, session: Session, generation: int, now: datetime
+    ) -> str:
         token = OpaqueToken.new(TokenKind.REFRESH, session.tenant_id)
         expires_at = min(session.expires_at, now + timedelta(days=self._settings.refresh_token_days))
-        await store.add_refresh_token(conn, session.tenant_id, token.digest(), session.session_id, expires_at)
+        await store.add_refresh_token(conn, session, token.digest(), generation, expires_at)
         return token.text()
 
     def _signed_in(

@@ -11,6 +11,7 @@ from uuid import UUID
 from auth.domain import (
     Invitation,
     InvitationState,
+    Member,
     Membership,
     RefreshToken,
     Role,
@@ -50,7 +51,16 @@ async def user_by_id(conn: Connection, user_id: UUID) -> User | None:
     return User(**row) if row else None
 
 
-async def save_user(conn: Connection, user: User, now: datetime) -> User:
+async def lock_user(conn: Connection, user_id: UUID) -> User | None:
+    """Comes before any other lock on what is the user's: whoever adds, renews or ends a session holds this one.
+
+    So that of a session that is added and an end that reaches it too, one comes behind the other.
+    """
+    row = await one(conn, SQL.lock_user, user_id=user_id)
+    return User(**row) if row else None
+
+
+async def save_user(conn: Connection, user: User) -> User:
     """Adds a user, or sets the password of the one who has this address; answers who it is."""
     row = await one(
         conn,
@@ -59,7 +69,7 @@ async def save_user(conn: Connection, user: User, now: datetime) -> User:
         email=user.email,
         name=user.name,
         password_hash=user.password_hash,
-        now=now,
+        password_set_at=user.password_set_at,
     )
     assert row is not None  # noqa: S101 - an upsert returns its row
     return User(**row)
@@ -104,6 +114,37 @@ async def members(conn: Connection, tenant_id: UUID) -> list[UUID]:
     return [row["user_id"] for row in await cursor.fetchall()]
 
 
+def _member(row: dict[str, Any]) -> Member:
+    return Member(**row | {"role": Role(row["role"])})
+
+
+async def member_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[Member]:
+    values = {"tenant_id": tenant_id, "after": after, "limit": limit}
+    return [_member(row) for row in await (await conn.execute(SQL.member_page, values)).fetchall()]
+
+
+async def share_member(conn: Connection, tenant_id: UUID, user_id: UUID) -> Member | None:
+    """A member, who stays one in this role until the transaction ends."""
+    row = await one(conn, SQL.share_member, tenant_id=tenant_id, user_id=user_id)
+    return _member(row) if row else None
+
+
+async def lock_owners(conn: Connection, tenant_id: UUID) -> list[UUID]:
+    """A business's owners, who all stay it unless this transaction changes one."""
+    cursor = await conn.execute(SQL.lock_owners, {"tenant_id": tenant_id})
+    return [row["user_id"] for row in await cursor.fetchall()]
+
+
+async def set_role(conn: Connection, tenant_id: UUID, user_id: UUID, role: Role) -> None:
+    values = {"tenant_id": tenant_id, "user_id": user_id, "role": role.value}
+    await conn.execute(SQL.set_role, values)
+
+
+async def delete_membership(conn: Connection, tenant_id: UUID, user_id: UUID) -> None:
+    """Removes a member, and with them their sessions at this business."""
+    await conn.execute(SQL.delete_membership, {"tenant_id": tenant_id, "user_id": user_id})
+
+
 async def delete_users_of_no_business(conn: Connection, user_ids: list[UUID]) -> int:
     """Erases those of these users who work nowhere any more. Needs a worker's transaction."""
     return (await conn.execute(SQL.delete_users_of_no_business, {"user_ids": user_ids})).rowcount
@@ -119,6 +160,7 @@ async def add_session(conn: Connection, session: Session, now: datetime) -> None
             "tenant_id": session.tenant_id,
             "session_id": session.session_id,
             "user_id": session.user_id,
+            "family_id": session.family_id,
             "expires_at": session.expires_at,
             "now": now,
         },
@@ -136,9 +178,13 @@ async def lock_session(conn: Connection, tenant_id: UUID, session_id: UUID) -> S
     return Session(**row) if row else None
 
 
-async def end_session(conn: Connection, session_id: UUID, because: SessionEnd, now: datetime) -> None:
-    """Ends a session and with it all its refresh tokens."""
-    await conn.execute(SQL.end_session, {"session_id": session_id, "because": because.value, "now": now})
+async def end_family(conn: Connection, session: Session, because: SessionEnd, now: datetime) -> None:
+    """Ends a session, those that came of it or that it came of, and with them all their refresh tokens.
+
+    They may be at other businesses: needs the user named by `act_as`.
+    """
+    values = {"user_id": session.user_id, "family_id": session.family_id}
+    await conn.execute(SQL.end_family, values | {"because": because.value, "now": now})
 
 
 async def end_sessions(conn: Connection, user_id: UUID, because: SessionEnd, now: datetime) -> int:
@@ -148,14 +194,15 @@ async def end_sessions(conn: Connection, user_id: UUID, because: SessionEnd, now
 
 
 async def add_refresh_token(
-    conn: Connection, tenant_id: UUID, token_hash: bytes, session_id: UUID, expires_at: datetime
+    conn: Connection, session: Session, token_hash: bytes, generation: int, expires_at: datetime
 ) -> None:
     await conn.execute(
         SQL.insert_refresh_token,
         {
-            "tenant_id": tenant_id,
+            "tenant_id": session.tenant_id,
             "token_hash": token_hash,
-            "session_id": session_id,
+            "session_id": session.session_id,
+            "generation": generation,
             "expires_at": expires_at,
         },
     )
@@ -166,8 +213,13 @@ async def refresh_token(conn: Connection, tenant_id: UUID, token_hash: bytes) ->
     return RefreshToken(**row) if row else None
 
 
-async def use_refresh_token(conn: Connection, tenant_id: UUID, token_hash: bytes, now: datetime) -> None:
-    await conn.execute(SQL.use_refresh_token, {"tenant_id": tenant_id, "token_hash": token_hash, "now": now})
+async def use_refresh_token(
+    conn: Connection, session: Session, token_hash: bytes, generation: int, now: datetime
+) -> None:
+    """Notes the first use of a generation, by this token."""
+    values = {"tenant_id": session.tenant_id, "generation": generation, "now": now}
+    await conn.execute(SQL.use_refresh_token, values | {"token_hash": token_hash})
+    await conn.execute(SQL.session_refreshed, values | {"session_id": session.session_id})
 
 
 # invitations and links
@@ -296,6 +348,14 @@ async def delete_password_resets(conn: Connection, user_id: UUID) -> None:
 
 
 # attempts
+
+
+async def account_digest(conn: Connection, email: str) -> str:
+    """The SHA-256 of an address, the same for all that `user_by_email` takes for one."""
+    row = await one(conn, SQL.account_digest, email=email)
+    assert row is not None  # noqa: S101 - it has no FROM
+    digest: str = row["digest"]
+    return digest
 
 
 async def count_attempt(

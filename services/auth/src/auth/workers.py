@@ -169,7 +169,10 @@ class MailSender(Periodic):
 
 
 class AuthHousekeeping(Periodic):
-    """Drops ended sessions, expired tokens and links, settled sign-ups; gives up sign-ups that led to nothing."""
+    """Drops ended sessions, expired tokens and links, settled sign-ups, and users who work nowhere any more.
+
+    Gives up sign-ups that led to nothing.
+    """
 
     def __init__(self, db: Database, settings: AuthSettings, *, clock: Clock = utc_now) -> None:
         super().__init__("auth.expiry", every=_CLEAN_EVERY_SECONDS)
@@ -184,11 +187,12 @@ class AuthHousekeeping(Periodic):
             dropped = await queue_store.drop_expired(
                 conn, now=now, sessions_before=now - _KEEP_SESSIONS, signups_before=now - _KEEP_SIGNUPS
             )
-        if given_up or dropped.sessions or dropped.signups:
+        if given_up or dropped.sessions or dropped.signups or dropped.users:
             log.info(
                 "expired",
                 sessions=dropped.sessions,
                 signups=dropped.signups,
+                users=dropped.users,
                 signups_given_up=given_up,
                 links=dropped.links + dropped.resets,
             )

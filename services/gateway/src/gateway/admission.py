@@ -2,7 +2,7 @@
 
 A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
 the business in a bucket of its own: they cannot use up what its staff needs, and none of them what the others need.
-A token that is refused counts for the address as well.
+A token that is refused, or whose key is not known, counts for the address as well.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Admission:
             principal = self._credentials.principal(
                 request.headers.get(b"authorization", b"").decode("latin-1")
             )
-        except Unauthorized:
+        except (Unauthorized, Unavailable):  # the latter, too, is what anyone gets for a key that they invent
             await self._count_address(request, address)
             raise
         if principal.role == ADMIN:

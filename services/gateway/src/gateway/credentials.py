@@ -41,7 +41,7 @@ class Credentials:
         self._kept: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def principal(self, authorization: str) -> Principal:
-        """Raises Unauthorized, or Unavailable when the token's key is not known yet."""
+        """Raises Unauthorized, or Unavailable while the token's key cannot be had."""
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:

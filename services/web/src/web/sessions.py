@@ -1,8 +1,9 @@
 """Who is signed in: tokens travel in an encrypted cookie, and are refreshed here, never in the browser.
 
-Refresh tokens rotate and one used twice ends the whole session, so that two requests of one browser must not both
-refresh: a session is refreshed by one request at a time, and those that come with the old cookie shortly after get
-what that one got. Pages call `Sessions.call`, which does all this around `Gateway.call`.
+Refresh tokens rotate, and one that is used twice ends the whole session, unless it is repeated at once. So of a
+browser's requests one refreshes at a time, and those that come with the old cookie shortly after get what that one
+got; those that come to another replica meanwhile refresh by such a repetition. Pages call `Sessions.call`, which
+does all this around `Gateway.call`.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from starlette.responses import Response
 
 from servicekit.errors import SlotwrightError
 from web.cookies import CookieBox
-from web.gateway_client import ApiAnswer, ApiProblem, Gateway
+from web.gateway_client import ApiAnswer, ApiProblem, Gateway, GatewayDown
 
 COOKIE = "slotwright_session"
 _PURPOSE = "session"
@@ -120,12 +121,13 @@ class Sessions:
         except ApiProblem as problem:
             if problem.status != 401:
                 raise
-        # The token was revoked, or its key has gone: one try with a new one, then the sign-in page.
+        # Its key has gone, say: one try with a new token. With that, auth has said that the session goes on:
+        # whoever refuses it does not know its key yet, which is nothing to sign anybody out for.
         session = await self._refresh(request, session)
         try:
             return await self._gateway.call(method, path, token=session.access_token, **options)
         except ApiProblem as problem:
-            raise SignedOut(problem.detail) if problem.status == 401 else problem from problem
+            raise GatewayDown(problem.detail) if problem.status == 401 else problem from problem
 
     async def _refresh(self, request: Request, session: Session) -> Session:
         digest = hashlib.sha256(session.refresh_token.encode()).hexdigest()

@@ -1,11 +1,13 @@
 """Good requests of auth."""
 
-from integration.auth.world import PASSWORD, new_email, wish
+from integration.auth.world import PASSWORD, Person, new_email, wish
 from integration.gateway.bad_input import Good
 from integration.gateway.good_requests.registry import good, keyed, plain
 from integration.gateway.sites import Site
 
-plain("/v1/me", "/v1/invitations", "/.well-known/jwks.json", "/.well-known/openid-configuration")
+plain(
+    "/v1/me", "/v1/invitations", "/v1/members", "/.well-known/jwks.json", "/.well-known/openid-configuration"
+)
 
 
 @good("POST", "/v1/signups")
@@ -55,6 +57,29 @@ def _invite(site: Site) -> Good:
 def _withdraw(site: Site) -> Good:
     others = {"invitation_id": site.other.invitation()}
     return Good({"invitation_id": site.mine.invitation()}, person=site.mine.owner, others=others)
+
+
+def _owner(site: Site, person: Person) -> str:
+    return str(site.platform.call("GET", "/v1/me", person).json()["id"])
+
+
+@good("PATCH", "/v1/members/{member_id}")
+def _change_a_member(site: Site) -> Good:
+    mine = {"member_id": _owner(site, site.mine.owner)}
+    others = {"member_id": _owner(site, site.other.owner)}
+    return Good(mine, body={"role": "owner"}, person=site.mine.owner, others=others)
+
+
+@good("DELETE", "/v1/members/{member_id}")
+def _remove_a_member(site: Site) -> Good:
+    email = new_email()
+    invited = {"email": email, "name": "Bo", "role": "staff"}
+    site.platform.create("/v1/invitations", invited, site.mine.owner)
+    site.platform.auth.accept(email)
+    page = site.platform.call("GET", "/v1/members", site.mine.owner).json()
+    added = next(item["id"] for item in page["items"] if item["email"] == email)
+    others = {"member_id": _owner(site, site.other.owner)}
+    return Good({"member_id": added}, person=site.mine.owner, others=others)
 
 
 @good("POST", "/v1/passwords/reset-requests")

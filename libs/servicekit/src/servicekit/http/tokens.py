@@ -1,11 +1,14 @@
 """Who is asking: access tokens are verified in every service, against the keys of auth's JWKS.
 
 Source: RFC 7519, RFC 8037 (Ed25519), RFC 7517. Keys are fetched by a loop, never while a request waits; a token
-with an unknown `kid` asks the loop to hurry and gets a 503 that says when to come again.
+with an unknown `kid` asks the loop to hurry and gets a 503 that says when to come again. Once the loop has looked
+and not found it, or where the token has expired anyway, it is a 401, upon which a client refreshes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from uuid import UUID
@@ -16,7 +19,7 @@ import structlog
 from fastapi import Depends, Request
 
 from servicekit import audit
-from servicekit.errors import Forbidden, Unauthorized, Unavailable
+from servicekit.errors import Forbidden, Problem, Unauthorized, Unavailable
 from servicekit.health import Heartbeat
 from servicekit.logging import name_tenant
 from servicekit.settings import TokenSettings
@@ -29,7 +32,12 @@ STAFF = "staff"
 ADMIN = "admin"
 _REFRESH_SECONDS = 300.0
 _RETRY_SECONDS = 1.0
+_HURRY_SECONDS = 10.0
+"""Between two fetches that tokens ask for: anyone may invent a `kid`, and each process would ask auth."""
 _LEEWAY_SECONDS = 5
+_LONGEST_KID = 128
+"""auth's are thumbprints (RFC 7638) of 43 characters."""
+_MOST_SOUGHT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +56,70 @@ class KeySource(Protocol):
     def key(self, kid: str) -> Any | None:
         """The key with this id; None when it is not known (yet)."""
 
+    def gone(self, kid: str) -> bool:
+        """Of a key that is not known: whether keys were read since it was first asked for, and it was not there."""
+
+
+class MissingKeys:
+    """Which keys were asked for in vain: for a KeySource that reads its keys again and again.
+
+    Remembers so many; one that is forgotten is as one that was never asked for.
+    """
+
+    def __init__(self) -> None:
+        self._sought: OrderedDict[str, bool] = OrderedDict()
+
+    def gone(self, kid: str) -> bool:
+        """As KeySource has it; the first time notes the key as asked for."""
+        if kid not in self._sought:
+            self._note(kid, gone=False)
+        return self._sought[kid]
+
+    def sought(self) -> list[str]:
+        """What a reading that begins now looks for."""
+        return list(self._sought)
+
+    def looked_for(self, kids: Iterable[str], found: Container[str]) -> None:
+        """A reading is complete that looked for these, and found those."""
+        for kid in kids:
+            if kid not in found:
+                self._note(kid, gone=True)
+            else:
+                self._sought.pop(kid, None)
+
+    def _note(self, kid: str, *, gone: bool) -> None:
+        self._sought[kid] = gone
+        self._sought.move_to_end(kid)
+        if len(self._sought) > _MOST_SOUGHT:
+            self._sought.popitem(last=False)
+
 
 class RemoteKeys:
-    """auth's keys, refreshed by a loop."""
+    """auth's keys, refreshed by a loop. `hurry_seconds` lie between fetches that tokens ask for."""
 
     name = "jwks"
 
-    def __init__(self, settings: TokenSettings) -> None:
+    def __init__(self, settings: TokenSettings, *, hurry_seconds: float = _HURRY_SECONDS) -> None:
         self._url = settings.jwks_url
+        self._hurry_seconds = hurry_seconds
         self._keys: dict[str, Any] = {}
+        self._missing = MissingKeys()
         self._hurry = asyncio.Event()
 
     def key(self, kid: str) -> Any | None:
-        key = self._keys.get(kid)
-        if key is None:
-            self._hurry.set()
-        return key
+        return self._keys.get(kid)
+
+    def gone(self, kid: str) -> bool:
+        # Looked for again even so: one process of auth may sign with a key that another has not read yet.
+        self._hurry.set()
+        return self._missing.gone(kid)
 
     async def ready(self) -> str | None:
         """The readiness check."""
         return None if self._keys else "no signing keys from auth yet"
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Fetches the keys now, every 5 minutes, and when an unknown one is asked for (at most once a second)."""
+        """Fetches the keys now, every 5 minutes, and when an unknown one is asked for (at most every 10 s)."""
         beat.limit = 2 * _REFRESH_SECONDS
         # Each time by a connection of its own: one that was made while auth's address led elsewhere would go on to.
         connector = aiohttp.TCPConnector(force_close=True)
@@ -79,21 +128,24 @@ class RemoteKeys:
             while not stop.is_set():
                 beat.beat()
                 self._hurry.clear()
-                pause = _REFRESH_SECONDS
+                may_hurry, pause = time.monotonic() + self._hurry_seconds, _REFRESH_SECONDS
                 try:
-                    async with session.get(self._url) as response:
-                        response.raise_for_status()
-                        document = await response.json()
-                    self._keys = {
-                        key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id
-                    }
+                    await self._fetch(session)
                 except (aiohttp.ClientError, TimeoutError, jwt.PyJWTError) as error:
                     pause = _RETRY_SECONDS if not self._keys else 10.0
                     log.warning("keys not refreshed", url=self._url, error=str(error), retry_in=pause)
-                await _first(stop.wait(), self._hurried(), limit=pause)
+                await _first(stop.wait(), self._hurried(may_hurry), limit=pause)
 
-    async def _hurried(self) -> None:
-        await asyncio.sleep(_RETRY_SECONDS)
+    async def _fetch(self, session: aiohttp.ClientSession) -> None:
+        looked_for = [*self._missing.sought(), *self._keys]
+        async with session.get(self._url) as response:
+            response.raise_for_status()
+            document = await response.json()
+        self._keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
+        self._missing.looked_for(looked_for, self._keys)
+
+    async def _hurried(self, at: float) -> None:
+        await asyncio.sleep(max(0, at - time.monotonic()))
         await self._hurry.wait()
 
 
@@ -120,7 +172,7 @@ class TokenVerifier:
         return cls(keys, issuer=settings.token_issuer or public_url, audience=settings.token_audience)
 
     def verify(self, token: str) -> Principal:
-        """Raises Unauthorized, or Unavailable when the key is not known yet."""
+        """Raises Unauthorized, or Unavailable while the key cannot be had."""
         return principal_of(self.claims(token))
 
     def claims(self, token: str) -> dict[str, Any]:
@@ -129,11 +181,12 @@ class TokenVerifier:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise _refused("This is not a token.") from None
-        if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
+        kid = header.get("kid")
+        if header.get("alg") != ALGORITHM or not isinstance(kid, str) or len(kid) > _LONGEST_KID:
             raise _refused("The token's algorithm is not accepted.")
-        key = self._keys.key(header["kid"])
+        key = self._keys.key(kid)
         if key is None:
-            raise Unavailable("The token's key is not known here yet.", retry_after=1)
+            raise self._keyless(token, kid)
         try:
             return jwt.decode(
                 token,
@@ -148,6 +201,20 @@ class TokenVerifier:
             raise _refused("The token has expired; refresh it.") from None
         except jwt.PyJWTError:
             raise _refused("The token is not valid.") from None
+
+    def _keyless(self, token: str, kid: str) -> Problem:
+        """Why a token is not taken whose key is not known: what it says of its end is believed against it only."""
+        try:
+            expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
+        except jwt.PyJWTError:
+            expires = None
+        if not isinstance(expires, int | float):
+            return _refused("The token is not valid.")
+        if expires + _LEEWAY_SECONDS < time.time():
+            return _refused("The token has expired; refresh it.")
+        if self._keys.gone(kid):
+            return _refused("The token's key is not in use any more; refresh it.")
+        return Unavailable("The token's key is not known here yet.", retry_after=1)
 
 
 def principal_of(claims: Mapping[str, Any]) -> Principal:

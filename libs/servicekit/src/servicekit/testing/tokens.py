@@ -32,6 +32,9 @@ class TokenMinter:
     def key(self, kid: str) -> Any | None:
         return self._key.public_key() if kid == self.kid else None
 
+    def gone(self, kid: str) -> bool:
+        return kid != self.kid
+
     def jwks(self) -> dict[str, Any]:
         """The JWKS document, to be served to a service under test."""
         public = json.loads(OKPAlgorithm.to_jwk(self._key.public_key()))

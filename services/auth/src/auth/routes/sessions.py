@@ -18,7 +18,10 @@ router = APIRouter(tags=["sign-in"])
 
 
 class NewSession(Body):
-    """E-mail and password sign in. A business alone, with an access token, opens a session there as well."""
+    """E-mail and password sign in. A business alone, with an access token, opens a session there as well.
+
+    That one ends with the session whose token it was, and is no way to prolong it: 409 where it is already.
+    """
 
     email: EmailAddress | None = None
     password: GivenPassword | None = None
@@ -52,7 +55,9 @@ class SessionAnswer(Answer):
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str = Field(description="For one use.")
+    refresh_token: str = Field(
+        description="For one use. Repeated within 30 seconds, for an answer that was lost, it gives another."
+    )
     businesses: list[BusinessAnswer] = Field(description="All of the user's, the session's own first.")
 
 
@@ -109,6 +114,7 @@ async def refresh(body: RefreshBody, auth: Auth, response: Response) -> SessionA
 
 @router.delete("/v1/sessions/{session_id}", status_code=204)
 async def sign_out(session_id: UUID, who: Anyone, auth: Auth) -> None:
+    """Ends, too, what the session opened at other businesses, and what opened it."""
     await auth.sessions.sign_out(who, session_id)
 
 

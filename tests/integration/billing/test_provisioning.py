@@ -208,6 +208,27 @@ def test_killed_after_a_change_of_plan_it_is_changed_once_and_told(world: World)
     assert len(world.subscriptions(tenant)) == 1
 
 
+@pytest.mark.slow
+def test_killed_while_an_unpaid_plan_is_changed_it_subscribes_anew(world: World) -> None:
+    """What was never paid is ended and another made: a kill in between does not leave it at the end."""
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe"))
+    before = world.provision(tenant).details.billing
+    assert before is not None
+    assert before.state == "incomplete"
+    world.billing.stop()
+    tenant = again(tenant, plan=TEAM)
+    world.publish(tenant)
+    for fault in ("billing.unpaid-cancelled", "billing.subscription-made"):
+        world.start_billing(SLOTWRIGHT_FAULT=fault)
+        assert world.billing.wait() == -9, fault
+    world.start_billing()
+    after = world.status(tenant, "ready", state="incomplete").details.billing
+    assert after is not None
+    assert after.subscription_id != before.subscription_id
+    statuses = {item["id"]: item["status"] for item in world.subscriptions(tenant)}
+    assert statuses == {before.subscription_id: "canceled", after.subscription_id: "incomplete"}
+
+
 def test_another_plan_changes_the_price_of_the_same_subscription(world: World) -> None:
     tenant = new_tenant()
     linked = world.provision(tenant).details.billing

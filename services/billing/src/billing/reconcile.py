@@ -189,7 +189,7 @@ class Reconciler:
         if present is not None and present.stored.live and present.stored.price_id != wanted.price_id:
             changed = True
             if present.stored.status == "incomplete":  # Stripe does not reprice what was never paid
-                await self._api.cancel(present.stored.subscription_id)
+                await self._drop_unpaid(tenant_id, present.stored.subscription_id)
                 await self._subscribe(tenant, account, wanted, len(found))
             else:
                 await self._api.change_plan(present, wanted.price_id, tenant.plan.name)
@@ -204,6 +204,17 @@ class Reconciler:
                 await store.link_subscription(conn, tenant_id, now.stored.subscription_id)
             reached("billing.subscription-stored")
         return found
+
+    async def _drop_unpaid(self, tenant_id: UUID, subscription_id: str) -> None:
+        """Ends a subscription that another is to follow.
+
+        Unlinked first: were it linked still, and what follows failed, it would pass for one that someone has ended,
+        and be left at that. Ended before the next begins, as a customer's are all of one currency.
+        """
+        async with self._db.tenant(tenant_id) as conn:
+            await store.link_subscription(conn, tenant_id, None)
+        await self._api.cancel(subscription_id)
+        reached("billing.unpaid-cancelled")
 
     async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
         await self._api.subscribe(

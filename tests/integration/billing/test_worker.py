@@ -1,0 +1,59 @@
+"""What cannot be done for one business is noted and tried again, and no other business waits for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged
+from integration.billing.world import PRO, World, again, new_tenant
+
+
+@contextmanager
+def _storing_fails(world: World, tenants: list[TenantChanged]) -> Iterator[None]:
+    """The database refuses these tenants' subscriptions."""
+    ids = ", ".join(f"'{item.tenant_id}'" for item in tenants)
+    with psycopg.connect(world.database, autocommit=True) as conn:
+        check = f"CHECK (tenant_id NOT IN ({ids})) NOT VALID"
+        conn.execute(f"ALTER TABLE subscription ADD CONSTRAINT refused {check}".encode())
+        try:
+            yield
+        finally:
+            conn.execute(b"ALTER TABLE subscription DROP CONSTRAINT refused")
+
+
+def test_one_tenants_error_in_the_database_stops_no_other(world: World) -> None:
+    """As many fail as are worked at at once; others are linked and deleted meanwhile."""
+    going = new_tenant()
+    world.provision(going)
+    failing = [new_tenant() for _ in range(4)]
+    with _storing_fails(world, failing):
+        for tenant in failing:
+            world.publish(tenant)
+        for tenant in failing:
+            assert world.status(tenant, "failed").reason == "BillingError"
+        world.provision(new_tenant())
+        world.delete(going, DeletionPolicy.DELETE)
+    for tenant in failing:
+        world.publish(again(tenant))
+        world.status(again(tenant), "ready")
+
+
+def test_an_invoice_may_be_as_large_as_stripe_makes_it(world: World) -> None:
+    """Forty times the highest price that Stripe takes: more than 32 bits hold."""
+    amount, quantity = 99_999_999, 40
+    product = world.call_stripe("POST", "/v1/products", name="Dear")
+    recurring = {"unit_amount": str(amount), "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product["id"], currency="eur", **recurring)
+    customer = world.call_stripe("POST", "/v1/customers", name="Large")["id"]
+    items = {"items[0][price]": price["id"], "items[0][quantity]": str(quantity)}
+    world.call_stripe("POST", "/v1/subscriptions", customer=customer, **items)
+    plan = PlanSnapshot.model_validate(
+        PRO.model_dump()
+        | {"name": "dear", "price": {"amount": amount, "currency": "EUR"}}
+        | {"stripe_price_id": price["id"]}
+    )
+    tenant = new_tenant(plan=plan, billing=BillingSpec(mode="Stripe", customer_id=customer))
+    world.provision(tenant)
+    (invoice,) = world.get("/v1/billing/invoices", tenant).json()["items"]
+    assert invoice["total"]["amount"] == amount * quantity

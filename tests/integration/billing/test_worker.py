@@ -39,6 +39,38 @@ def test_one_tenants_error_in_the_database_stops_no_other(world: World) -> None:
         world.status(again(tenant), "ready")
 
 
+def test_many_that_cannot_be_billed_do_not_keep_the_resync_from_the_others(world: World) -> None:
+    """As many as are looked at at once are the oldest, each with a task that is put off."""
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.idle(tenant)
+    stuck = [new_tenant() for _ in range(50)]
+    with psycopg.connect(world.database) as conn:
+        for item in stuck:
+            values = (item.tenant_id, item.slug, item.model_dump_json(), f"cus_{item.slug}")
+            conn.execute(
+                b"""WITH known AS (INSERT INTO tenants VALUES (%(id)s, %(slug)s, 1, 'active', %(record)s)),
+                put_off AS (INSERT INTO task (tenant_id, wanted, due_at) VALUES (%(id)s, 'reconcile', 'infinity'))
+                INSERT INTO account (tenant_id, customer_id, customer_adopted, synced_at)
+                VALUES (%(id)s, %(customer)s, false, now() - interval '2 days')""",
+                dict(zip(("id", "slug", "record", "customer"), values, strict=True)),
+            )
+    try:
+        world.control("PUT", "/webhooks/mischief", lose=100)
+        world.call_stripe("DELETE", f"/v1/subscriptions/{details.subscription_id}")
+        world.rows(
+            "UPDATE account SET synced_at = now() - interval '1 day' WHERE tenant_id = %s RETURNING 1",
+            tenant.tenant_id,
+        )
+        world.status(tenant, "ready", state="canceled")
+    finally:
+        with psycopg.connect(world.database) as conn:
+            for table in (b"task", b"account", b"tenants"):
+                ids = [item.tenant_id for item in stuck]
+                conn.execute(b"DELETE FROM " + table + b" WHERE tenant_id = ANY (%s)", (ids,))
+
+
 def test_an_invoice_may_be_as_large_as_stripe_makes_it(world: World) -> None:
     """Forty times the highest price that Stripe takes: more than 32 bits hold."""
     amount, quantity = 99_999_999, 40

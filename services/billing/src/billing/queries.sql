@@ -105,11 +105,14 @@ WHERE h.type ~ '^(customer|invoice|checkout)[.]'
 ON CONFLICT (tenant_id) DO UPDATE SET version = task.version + 1, due_at = least(task.due_at, now())
 
 -- name: want_stale
--- The net under lost webhooks: accounts that were not looked at for a while.
+-- The net under lost webhooks: accounts that were not looked at for a while. Those that have a task are passed over: as
+-- long as they cannot be billed they are the oldest, and nobody else would come up.
 INSERT INTO task (tenant_id, wanted)
 SELECT a.tenant_id, 'reconcile' FROM account a
 JOIN tenants t ON t.tenant_id = a.tenant_id AND t.state IN ('active', 'suspended')
-WHERE a.synced_at < now() - make_interval(secs => %(seconds)s) ORDER BY a.synced_at LIMIT 50
+WHERE a.synced_at < now() - make_interval(secs => %(seconds)s)
+  AND NOT EXISTS (SELECT FROM task k WHERE k.tenant_id = a.tenant_id)
+ORDER BY a.synced_at LIMIT 50
 ON CONFLICT (tenant_id) DO NOTHING
 
 -- name: forget_events

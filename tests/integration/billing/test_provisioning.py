@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantState
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged, TenantState
 from integration.billing.world import PRO, TEAM, World, again, new_tenant
 from support.events import until
 
@@ -107,6 +107,36 @@ def test_stripe_failing_in_between_is_ridden_out(world: World) -> None:
     world.control("PUT", "/outage", status=500, requests=7)
     world.provision(tenant)
     assert len(world.customers(tenant)) == len(world.subscriptions(tenant)) == 1
+
+
+@pytest.mark.parametrize("status", [500, 402])
+@pytest.mark.parametrize("path", ["customers", "subscriptions", "checkout/sessions", "prices"])
+def test_a_failure_that_stripe_keeps_holds_nobody_up_for_a_day(world: World, path: str, status: int) -> None:
+    """The same key would be answered with it until then. The next comes when the search is sure to know."""
+    world.control("PUT", "/outage", status=status, requests=1, path=f"/v1/{path}", kept=True)
+    plan = PRO.model_copy(update={"name": f"kept-{path[:4]}-{status}"})
+    tenant = new_tenant(plan=plan)
+    world.publish(tenant)
+    if path != "prices":  # which are known by their lookup key at once
+        world.status(tenant, "failed")
+        _minutes_pass(world, tenant)
+    world.status(tenant, "ready", state="trialing")
+    (customer,) = world.customers(tenant)
+    assert len(world.subscriptions(tenant)) == 1
+    assert len(world.objects("checkout.session", customer=customer["id"])) == 1
+    assert len(world.objects("price", nickname=plan.name)) == 1
+
+
+def _minutes_pass(world: World, tenant: TenantChanged) -> None:
+    """Since Stripe has failed for a tenant, and the tenant's task is due."""
+    until(
+        lambda: world.rows(
+            "UPDATE creation SET failed_at = failed_at - interval '2 minutes' WHERE tenant_id = %s RETURNING 1",
+            tenant.tenant_id,
+        ),
+        "the failure is noted",
+    )
+    world.rows("UPDATE task SET due_at = now() WHERE tenant_id = %s RETURNING 1 AS x", tenant.tenant_id)
 
 
 def test_an_outage_does_not_unlink_who_is_linked(world: World) -> None:

@@ -13,6 +13,16 @@ ON CONFLICT (tenant_id) DO NOTHING
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 
+-- name: attempt
+-- Another one once the last failure is old enough for all of Stripe to know what came of it.
+SELECT attempt + (failed_at < now() - interval '90 seconds')::int AS attempt FROM creation
+WHERE tenant_id = %(tenant_id)s
+
+-- name: attempt_failed
+INSERT INTO creation AS c (tenant_id, attempt) VALUES (%(tenant_id)s, %(attempt)s)
+ON CONFLICT (tenant_id) DO UPDATE SET attempt = excluded.attempt, failed_at = now()
+WHERE c.attempt < excluded.attempt OR c.attempt = excluded.attempt AND NOT %(replayed)s
+
 -- name: link_subscription
 UPDATE account SET subscription_id = %(subscription_id)s WHERE tenant_id = %(tenant_id)s
 

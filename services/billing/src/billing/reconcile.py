@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from billing import store
+from billing.attempts import attempt_of
 from billing.domain import Account, FetchedSubscription, Subscription, current, event_for
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
@@ -157,7 +158,8 @@ class Reconciler:
 
     async def _link_customer(self, tenant_id: UUID, asked: str | None) -> Account:
         if asked is None:
-            customer_id = await self._api.customer_for(tenant_id)
+            async with attempt_of(self._db, tenant_id) as attempt:
+                customer_id = await self._api.customer_for(tenant_id, attempt)
         else:
             customer_id = asked
             try:
@@ -217,14 +219,16 @@ class Reconciler:
         reached("billing.unpaid-cancelled")
 
     async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
-        await self._api.subscribe(
-            tenant.tenant_id,
-            account.customer_id,
-            wanted.price_id,
-            tenant.plan.name,
-            tenant.billing.trial_days,
-            nth,
-        )
+        async with attempt_of(self._db, tenant.tenant_id) as attempt:
+            await self._api.subscribe(
+                tenant.tenant_id,
+                account.customer_id,
+                wanted.price_id,
+                tenant.plan.name,
+                tenant.billing.trial_days,
+                nth,
+                attempt,
+            )
         reached("billing.subscription-made")
 
     async def _of_tenant(
@@ -281,16 +285,18 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             if await store.checkouts(conn, tenant.tenant_id):
                 return
-        session_id, url, expires_at = await self._api.checkout(
-            tenant.tenant_id,
-            account.customer_id,
-            "setup",
-            price_id=wanted.price_id,
-            plan=tenant.plan.name,
-            currency=tenant.plan.price.currency,
-            return_url=self._return_url,
-            key=present.stored.subscription_id,
-        )
+        async with attempt_of(self._db, tenant.tenant_id) as attempt:
+            session_id, url, expires_at = await self._api.checkout(
+                tenant.tenant_id,
+                account.customer_id,
+                "setup",
+                price_id=wanted.price_id,
+                plan=tenant.plan.name,
+                currency=tenant.plan.price.currency,
+                return_url=self._return_url,
+                key=present.stored.subscription_id,
+                attempt=attempt,
+            )
         reached("billing.checkout-made")
         async with self._db.tenant(tenant.tenant_id) as conn:
             await store.add_checkout(conn, tenant.tenant_id, session_id, "setup", url, expires_at)

@@ -2,7 +2,8 @@
 
 Called by the reconciler and the service layer, never inside a transaction. Each creating call takes a key of its
 own making, so that a call repeated after a crash makes nothing twice (docs.stripe.com/api/idempotent_requests; keys
-last 24 hours, which is why callers also look for what is there).
+last 24 hours, which is why callers also look for what is there). A failure that was answered is kept under its key
+for as long, so that the tenant's `attempt` is part of it; see billing.attempts.
 """
 
 import hashlib
@@ -84,30 +85,41 @@ class StripeApi:
         return key
 
     async def _price(self, plan: PlanSnapshot, product_id: str) -> str:
-        """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key."""
+        """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key.
+
+        Which no second one can have: its creation needs no idempotency key to be made once.
+        """
         money = plan.price
         lookup = f"slotwright:{plan.name}:{money.amount}:{money.currency.lower()}:{plan.interval}"
         prices = self._client.v1.prices
-        found = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
-        if found.data:
-            return found.data[0].id
-        price = await prices.create_async(
-            {
-                "product": product_id,
-                "currency": money.currency.lower(),
-                "unit_amount": money.amount,
-                "recurring": {"interval": plan.interval},
-                "lookup_key": lookup,
-                "nickname": plan.name,
-                "metadata": {PLAN: plan.name},
-            },
-            {"idempotency_key": _key("price", product_id, lookup)},
-        )
-        return price.id
+
+        async def found() -> str | None:
+            listed = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
+            return listed.data[0].id if listed.data else None
+
+        if (price_id := await found()) is not None:
+            return price_id
+        try:
+            made = await prices.create_async(
+                {
+                    "product": product_id,
+                    "currency": money.currency.lower(),
+                    "unit_amount": money.amount,
+                    "recurring": {"interval": plan.interval},
+                    "lookup_key": lookup,
+                    "nickname": plan.name,
+                    "metadata": {PLAN: plan.name},
+                }
+            )
+        except stripe.InvalidRequestError:
+            if (price_id := await found()) is None:
+                raise
+            return price_id  # another task was quicker
+        return made.id
 
     # customers
 
-    async def customer_for(self, tenant_id: UUID) -> str:
+    async def customer_for(self, tenant_id: UUID, attempt: int) -> str:
         """The one customer of a tenant, found by its metadata or made. Their name comes by describe_customer.
 
         The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more.
@@ -120,7 +132,7 @@ class StripeApi:
                 return found.data[0].id
             made = await self._client.v1.customers.create_async(
                 {"metadata": {TENANT: str(tenant_id)}},
-                {"idempotency_key": _key("customer", str(tenant_id))},
+                {"idempotency_key": _key(attempt, "customer", str(tenant_id))},
             )
             return made.id
 
@@ -173,7 +185,14 @@ class StripeApi:
             return [subscription_from(item) for item in found.data]
 
     async def subscribe(
-        self, tenant_id: UUID, customer_id: str, price_id: str, plan: str, trial_days: int, nth: int
+        self,
+        tenant_id: UUID,
+        customer_id: str,
+        price_id: str,
+        plan: str,
+        trial_days: int,
+        nth: int,
+        attempt: int,
     ) -> None:
         """Makes the customer's `nth` subscription, with a trial when `trial_days` is above 0.
 
@@ -189,7 +208,8 @@ class StripeApi:
         if trial_days:
             params["trial_period_days"] = trial_days
             params["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
-        key = _key("subscription", str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
+        parts = (str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
+        key = _key(attempt, "subscription", *parts)
         async with _translated():
             await self._client.v1.subscriptions.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]  # built up in steps
 
@@ -245,6 +265,7 @@ class StripeApi:
         currency: str,
         return_url: str,
         key: str,
+        attempt: int,
     ) -> tuple[str, str, datetime]:
         """Opens a checkout page: id, URL, and when it expires. `setup` takes a card, `subscription` subscribes."""
         metadata = {TENANT: str(tenant_id), PLAN: plan}
@@ -266,7 +287,7 @@ class StripeApi:
                 params,  # type: ignore[arg-type]  # built up in steps
                 {
                     "idempotency_key": _key(
-                        "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
+                        attempt, "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
                     )
                 },
             )
@@ -327,15 +348,27 @@ async def _translated() -> AsyncIterator[None]:
         raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
         status = error.http_status or 0
+        told: StripeUnavailable | StripeRefused
         if status >= 500 or status == 409:
-            raise StripeUnavailable(f"{type(error).__name__} {status}") from error
-        raise StripeRefused(error.user_message or type(error).__name__, error.code) from error
+            told = StripeUnavailable(f"{type(error).__name__} {status}")
+        else:
+            told = StripeRefused(error.user_message or type(error).__name__, error.code)
+        told.kept = status >= 400 and status != 409  # which says that the first call goes on
+        told.replayed = _replayed(error)
+        raise told from error
     except (aiohttp.ClientError, TimeoutError) as error:  # while the answer's body was read
         raise StripeUnavailable(type(error).__name__) from error
 
 
-def _key(*parts: str) -> str:
-    """An idempotency key of at most 255 characters; the same parts give the same key."""
+def _replayed(error: stripe.StripeError) -> bool:
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
+
+
+def _key(attempt: int, *parts: str) -> str:
+    """An idempotency key of at most 255 characters; the same attempt and parts give the same key."""
+    if attempt:  # the first has the key that releases before this one gave it
+        parts = (*parts, f"attempt {attempt}")
     return f"slotwright:{parts[0]}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()}"
 
 

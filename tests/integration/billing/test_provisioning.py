@@ -189,6 +189,28 @@ def test_a_customer_is_adopted(world: World) -> None:
     assert world.status(other, "failed").reason == "CustomerTaken"
 
 
+@pytest.mark.parametrize("policy", list(DeletionPolicy))
+def test_an_adopted_customer_is_let_go_with_its_tenant(world: World, policy: DeletionPolicy) -> None:
+    customer = world.call_stripe("POST", "/v1/customers", name="Comes back")["id"]
+    billing = BillingSpec(mode="Stripe", customer_id=customer, trial_days=7)
+    first, second = new_tenant(billing=billing), new_tenant(billing=billing)
+    world.provision(first)
+    world.publish(second)
+    assert world.status(second, "failed").reason == "CustomerTaken"
+    world.delete(first, policy)
+    world.publish(again(second))
+    details = world.status(again(second), "ready", state="trialing").details.billing
+    assert details is not None
+    assert details.customer_id == customer
+    # Told once more to go, the first takes nothing from the second.
+    going = again(again(first), state=TenantState.DELETING, deletion_policy=policy)
+    world.publish(going)
+    world.status(going, "deleted")
+    assert [item["id"] for item in world.customers(second)] == [customer]
+    (subscription,) = world.subscriptions(second)
+    assert subscription["status"] == "trialing"
+
+
 def test_an_unknown_customer_or_price_fails_with_a_reason_and_recovers(world: World) -> None:
     tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id="cus_doesnotexist"))
     world.publish(tenant)

@@ -10,6 +10,9 @@ FROM account WHERE tenant_id = %(tenant_id)s
 INSERT INTO account (tenant_id, customer_id, customer_adopted) VALUES (%(tenant_id)s, %(customer_id)s, %(adopted)s)
 ON CONFLICT (tenant_id) DO NOTHING
 
+-- name: release_customer
+UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s AND customer_adopted
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 

@@ -90,9 +90,13 @@ class Reconciler:
             async with self._db.tenant(tenant.tenant_id) as conn:
                 for item in found:
                     await _tell(conn, tenant, item.stored, self._clock, copy=False)
-            if tenant.deletion_policy is DeletionPolicy.DELETE and not account.customer_adopted:
+            if account.customer_adopted:
+                await self._api.release_customer(tenant.tenant_id, account.customer_id)
+                reached("billing.customer-released")
+            elif tenant.deletion_policy is DeletionPolicy.DELETE:
                 await self._api.delete_customer(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
+            await store.release_customer(conn, tenant.tenant_id)
             details = await archive_or_erase(conn, tenant)
             await report_deleted(conn, _COMPONENT, tenant, details, clock=self._clock)
 

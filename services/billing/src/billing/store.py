@@ -53,6 +53,11 @@ async def add_account(conn: Connection, tenant_id: UUID, customer_id: str, *, ad
         ) from error
 
 
+async def release_customer(conn: Connection, tenant_id: UUID) -> None:
+    """Lets another tenant adopt the customer that this one had adopted."""
+    await conn.execute(_SQL.release_customer, {"tenant_id": tenant_id})
+
+
 async def describe_customer(conn: Connection, tenant_id: UUID, name: str, email: str) -> None:
     await conn.execute(_SQL.describe_customer, {"tenant_id": tenant_id, "name": name, "email": email})
 

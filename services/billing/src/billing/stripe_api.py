@@ -151,6 +151,20 @@ class StripeApi:
                 )
             await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: str(tenant_id)}})
 
+    async def release_customer(self, tenant_id: UUID, customer_id: str) -> None:
+        """Takes the mark of `adopt_customer` away; fine when it is another's by now, or the customer is gone."""
+        async with _translated():
+            try:
+                customer = await self._client.v1.customers.retrieve_async(customer_id)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return
+            if not getattr(customer, "deleted", False) and metadata_of(customer).get(TENANT) == str(
+                tenant_id
+            ):
+                await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: ""}})
+
     async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
         async with _translated():
             await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})

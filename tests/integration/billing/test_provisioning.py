@@ -189,6 +189,29 @@ def test_a_customer_is_adopted(world: World) -> None:
     assert world.status(other, "failed").reason == "CustomerTaken"
 
 
+@pytest.mark.parametrize("ending", ["deleted", "manual"])
+def test_what_else_an_adopted_customer_subscribes_to_is_left_alone_and_not_told(
+    world: World, ending: str
+) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Something else")["id"]
+    recurring = {"unit_amount": "100", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    customer = world.call_stripe("POST", "/v1/customers", name="Busy")["id"]
+    other = world.call_stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=customer, trial_days=7))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    if ending == "deleted":
+        world.delete(tenant, DeletionPolicy.RETAIN)
+    else:
+        world.publish(again(tenant, billing=BillingSpec(mode="Manual")))
+        world.status(again(tenant), "ready", state="manual")
+    until(lambda: len(world.told(tenant.tenant_id)) > 1, "the end is told")
+    told = [(event.TYPE.split(".")[2], event.subscription_id) for event in world.told(tenant.tenant_id)]
+    assert told == [("activated", details.subscription_id), ("canceled", details.subscription_id)]
+    assert world.objects("subscription", id=other["id"])[0]["status"] == "incomplete"
+
+
 @pytest.mark.parametrize("policy", list(DeletionPolicy))
 def test_an_adopted_customer_is_let_go_with_its_tenant(world: World, policy: DeletionPolicy) -> None:
     customer = world.call_stripe("POST", "/v1/customers", name="Comes back")["id"]

@@ -13,7 +13,7 @@ import structlog
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account, FetchedSubscription, Subscription, current, event_for
+from billing.domain import Account, FetchedSubscription, Subscription, current, event_for, of_tenant
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
 from contracts.platform import (
@@ -82,14 +82,7 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
-            for item in await self._api.subscriptions(account.customer_id):
-                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
-                    await self._api.cancel(item.stored.subscription_id)
-            reached("billing.subscription-cancelled")
-            found = await self._api.subscriptions(account.customer_id)
-            async with self._db.tenant(tenant.tenant_id) as conn:
-                for item in found:
-                    await _tell(conn, tenant, item.stored, self._clock, copy=False)
+            await self._end(tenant, account, copy=False)
             if account.customer_adopted:
                 await self._api.release_customer(tenant.tenant_id, account.customer_id)
                 reached("billing.customer-released")
@@ -105,14 +98,8 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
-            found = await self._api.subscriptions(account.customer_id)
-            for item in found:
-                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
-                    await self._api.cancel(item.stored.subscription_id)
-            found = await self._api.subscriptions(account.customer_id)
+            await self._end(tenant, account, copy=True)
             async with self._db.tenant(tenant.tenant_id) as conn:
-                for item in found:
-                    await _tell(conn, tenant, item.stored, self._clock)
                 await store.update_account(
                     conn,
                     tenant.tenant_id,
@@ -124,6 +111,18 @@ class Reconciler:
                 )
         async with self._db.tenant(tenant.tenant_id) as conn:
             await report_if_new(conn, tenant, MANUAL, self._clock)
+
+    async def _end(self, tenant: TenantChanged, account: Account, *, copy: bool) -> None:
+        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on."""
+        found = await self._api.subscriptions(account.customer_id)
+        for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
+            if item.stored.live:
+                await self._api.cancel(item.stored.subscription_id)
+        reached("billing.subscription-cancelled")
+        found = await self._api.subscriptions(account.customer_id)
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
+                await _tell(conn, tenant, item.stored, self._clock, copy=copy)
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
@@ -184,7 +183,7 @@ class Reconciler:
     ) -> list[FetchedSubscription]:
         """The tenant's subscriptions once they are as wanted: one that lives, at the plan's price."""
         tenant_id = tenant.tenant_id
-        found = await self._of_tenant(tenant, account, wanted)
+        found = await self._claimed(tenant, account, wanted)
         present = current(account.subscription_id, found)
         changed = False
         for extra in found:  # two checkout pages, both paid
@@ -204,7 +203,7 @@ class Reconciler:
             await self._subscribe(tenant, account, wanted, len(found))
             changed = True
         if changed:
-            found = await self._of_tenant(tenant, account, wanted)
+            found = await self._claimed(tenant, account, wanted)
         if (now := current(account.subscription_id, found)) is not None:
             async with self._db.tenant(tenant_id) as conn:
                 await store.link_subscription(conn, tenant_id, now.stored.subscription_id)
@@ -235,7 +234,7 @@ class Reconciler:
             )
         reached("billing.subscription-made")
 
-    async def _of_tenant(
+    async def _claimed(
         self, tenant: TenantChanged, account: Account, wanted: _Wanted
     ) -> list[FetchedSubscription]:
         """The customer's subscriptions that are the tenant's. An adopted customer's, at this price, becomes so."""
@@ -246,11 +245,7 @@ class Reconciler:
                 if item.tenant_id is None and item.stored.live and item.stored.price_id == wanted.price_id:
                     await self._api.claim_subscription(item.stored.subscription_id, tenant.tenant_id)
                     found[index] = replace(item, tenant_id=mine)
-        return [
-            item
-            for item in found
-            if item.tenant_id == mine or item.stored.subscription_id == account.subscription_id
-        ]
+        return of_tenant(tenant.tenant_id, account.subscription_id, found)
 
     async def _cards(
         self, tenant: TenantChanged, account: Account, found: list[FetchedSubscription]

@@ -189,6 +189,21 @@ def test_a_customer_is_adopted(world: World) -> None:
     assert world.status(other, "failed").reason == "CustomerTaken"
 
 
+def test_a_tenants_subscription_is_found_behind_many_newer_ones(world: World) -> None:
+    """More than are on a page of the list; else the tenant would be billed twice."""
+    product = world.call_stripe("POST", "/v1/products", name="Many")["id"]
+    recurring = {"unit_amount": "0", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    customer = world.call_stripe("POST", "/v1/customers", name="Collector")["id"]
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=customer, trial_days=7))
+    before = world.provision(tenant).details.billing
+    for _ in range(101):
+        world.call_stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    world.publish(again(tenant))
+    assert world.status(again(tenant), "ready").details.billing == before
+    assert len(world.subscriptions(tenant)) == 1
+
+
 @pytest.mark.parametrize("ending", ["deleted", "manual"])
 def test_what_else_an_adopted_customer_subscribes_to_is_left_alone_and_not_told(
     world: World, ending: str

@@ -181,14 +181,14 @@ class StripeApi:
     # subscriptions
 
     async def subscriptions(self, customer_id: str) -> list[FetchedSubscription]:
-        """The customer's newest subscriptions, ended ones too, newest first; none for a customer that is gone."""
+        """All the customer's subscriptions, ended ones too, newest first; none for a customer that is gone."""
         async with _translated():
             try:
                 found = await self._client.v1.subscriptions.list_async(
                     {
                         "customer": customer_id,
                         "status": "all",
-                        "limit": 20,
+                        "limit": 100,
                         "expand": ["data.customer", "data.latest_invoice"],
                     }
                 )
@@ -196,7 +196,7 @@ class StripeApi:
                 if error.code != "resource_missing":
                     raise
                 return []
-            return [subscription_from(item) for item in found.data]
+            return [subscription_from(item) async for item in found.auto_paging_iter()]
 
     async def subscribe(
         self,

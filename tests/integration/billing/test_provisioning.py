@@ -269,12 +269,38 @@ def test_a_price_is_adopted(world: World) -> None:
     price = world.call_stripe(
         "POST",
         "/v1/prices",
-        **{"product": product["id"], "currency": "eur", "unit_amount": "100", "recurring[interval]": "month"},
+        **{
+            "product": product["id"],
+            "currency": "eur",
+            "unit_amount": "2900",
+            "recurring[interval]": "month",
+        },
     )
     plan = PlanSnapshot.model_validate(PRO.model_dump() | {"name": "own", "stripe_price_id": price["id"]})
     details = world.provision(new_tenant(plan=plan)).details.billing
     assert details is not None
     assert (details.product_id, details.price_id) == (product["id"], price["id"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"unit_amount": "2901"},
+        {"currency": "usd"},
+        {"recurring[interval]": "year"},
+        {"recurring[interval_count]": "3"},
+    ],
+    ids=["amount", "currency", "interval", "count"],
+)
+def test_a_price_that_is_not_the_plans_is_refused(world: World, other: dict[str, str]) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Own product")
+    given = {"currency": "eur", "unit_amount": "2900", "recurring[interval]": "month"} | other
+    price = world.call_stripe("POST", "/v1/prices", product=product["id"], **given)
+    plan = PRO.model_copy(update={"name": "own", "stripe_price_id": price["id"]})
+    tenant = new_tenant(plan=plan)
+    world.publish(tenant)
+    assert world.status(tenant, "failed").reason == "PriceRefused"
+    assert world.subscriptions(tenant) == []
 
 
 @pytest.mark.slow

@@ -57,10 +57,7 @@ class StripeApi:
         async with _translated():
             if plan.stripe_price_id is not None:
                 price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
-                if price.recurring is None or not price.active:
-                    raise StripeRefused(
-                        f"The price {price.id} is not an active recurring one.", "price_unusable"
-                    )
+                _check_price(price, plan)
                 return str(price.product), price.id
             product_id = await self._product(plan)
             return product_id, await self._price(plan, product_id)
@@ -372,6 +369,20 @@ async def _translated() -> AsyncIterator[None]:
         raise told from error
     except (aiohttp.ClientError, TimeoutError) as error:  # while the answer's body was read
         raise StripeUnavailable(type(error).__name__) from error
+
+
+def _check_price(price: stripe.Price, plan: PlanSnapshot) -> None:
+    """Raises StripeRefused unless a price is what the plan says that its customers pay."""
+    if price.recurring is None or not price.active:
+        raise StripeRefused(f"The price {price.id} is not an active recurring one.", "price_unusable")
+    rhythm = (price.recurring.interval, price.recurring.interval_count)
+    charged = (price.unit_amount, price.currency.upper(), *rhythm)
+    if charged != (plan.price.amount, plan.price.currency, plan.interval, 1):
+        raise StripeRefused(
+            f"The price {price.id} is of {charged[0]} {charged[1]} every {rhythm[1]} {rhythm[0]}, "
+            f"the plan of {plan.price.amount} {plan.price.currency} every 1 {plan.interval}.",
+            "price_unusable",
+        )
 
 
 def _replayed(error: stripe.StripeError) -> bool:

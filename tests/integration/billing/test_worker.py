@@ -7,6 +7,8 @@ import psycopg
 
 from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged
 from integration.billing.world import PRO, World, again, new_tenant
+from servicekit.queries import Queries
+from support.databases import Databases
 
 
 @contextmanager
@@ -89,3 +91,11 @@ def test_an_invoice_may_be_as_large_as_stripe_makes_it(world: World) -> None:
     world.provision(tenant)
     (invoice,) = world.get("/v1/billing/invoices", tenant).json()["items"]
     assert invoice["total"]["amount"] == amount * quantity
+
+
+def test_events_to_be_forgotten_are_found_by_an_index(databases: Databases) -> None:
+    """The worker looks for them every few seconds, among those of 60 days."""
+    with psycopg.connect(databases.for_service("billing").admin_url) as conn:
+        conn.execute(b"SET enable_seqscan = off")
+        plan = conn.execute(b"EXPLAIN " + Queries("billing").forget_events).fetchall()
+    assert any("stripe_event_handled" in line for (line,) in plan), plan

@@ -122,9 +122,8 @@ class BillingWorker:
             await self._failed(
                 task, tenant, "StripeRefused", f"Stripe refused: {error}", _MAX_REFUSED_BACKOFF
             )
-        except (
-            Unavailable
-        ) as error:  # of the database; noting it fails as well unless it was this task's alone
+        except Unavailable as error:
+            # Of the database. Unless this task alone was interrupted, noting it fails too, and ends the lead.
             log.warning("task interrupted", attempt=task.attempts + 1, error=str(error))
             async with self._db.tenant(task.tenant_id) as conn:
                 await store.postpone_task(conn, task, _pause(task, _MAX_BACKOFF))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.billing import SubscriptionActivated, SubscriptionPastDue
+from contracts.billing import SubscriptionActivated, SubscriptionCanceled, SubscriptionPastDue
 from contracts.booking import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -244,6 +244,18 @@ def _subscription(tenant: TenantChanged, occurred_at: datetime) -> dict[str, obj
         "current_period_end": None,
         "occurred_at": occurred_at,
     }
+
+
+def test_the_owner_sees_the_subscription_that_lives_though_the_end_of_another_was_told_last(
+    world: World,
+) -> None:
+    tenant = world.tenant()
+    lives = SubscriptionActivated.model_validate(_subscription(tenant, at(MONDAY)) | {"status": "active"})
+    ended = SubscriptionCanceled.model_validate(
+        _subscription(tenant, at(TUESDAY)) | {"status": "canceled", "subscription_id": "sub_before"}
+    )
+    world.consumed(world.topics.publish(lives), world.topics.publish(ended))
+    assert world.get(tenant.tenant_id).json()["subscription"]["status"] == "active"
 
 
 def test_the_owner_sees_the_subscription_as_it_was_told_last(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantState
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged, TenantState
 from integration.billing.world import PRO, TEAM, World, again, new_tenant
 from support.events import until
 
@@ -109,6 +109,36 @@ def test_stripe_failing_in_between_is_ridden_out(world: World) -> None:
     assert len(world.customers(tenant)) == len(world.subscriptions(tenant)) == 1
 
 
+@pytest.mark.parametrize("status", [500, 402])
+@pytest.mark.parametrize("path", ["customers", "subscriptions", "checkout/sessions", "prices"])
+def test_a_failure_that_stripe_keeps_holds_nobody_up_for_a_day(world: World, path: str, status: int) -> None:
+    """The same key would be answered with it until then. The next comes when the search is sure to know."""
+    world.control("PUT", "/outage", status=status, requests=1, path=f"/v1/{path}", kept=True)
+    plan = PRO.model_copy(update={"name": f"kept-{path[:4]}-{status}"})
+    tenant = new_tenant(plan=plan)
+    world.publish(tenant)
+    if path != "prices":  # which are known by their lookup key at once
+        world.status(tenant, "failed")
+        _minutes_pass(world, tenant)
+    world.status(tenant, "ready", state="trialing")
+    (customer,) = world.customers(tenant)
+    assert len(world.subscriptions(tenant)) == 1
+    assert len(world.objects("checkout.session", customer=customer["id"])) == 1
+    assert len(world.objects("price", nickname=plan.name)) == 1
+
+
+def _minutes_pass(world: World, tenant: TenantChanged) -> None:
+    """Since Stripe has failed for a tenant, and the tenant's task is due."""
+    until(
+        lambda: world.rows(
+            "UPDATE creation SET failed_at = failed_at - interval '2 minutes' WHERE tenant_id = %s RETURNING 1",
+            tenant.tenant_id,
+        ),
+        "the failure is noted",
+    )
+    world.rows("UPDATE task SET due_at = now() WHERE tenant_id = %s RETURNING 1 AS x", tenant.tenant_id)
+
+
 def test_an_outage_does_not_unlink_who_is_linked(world: World) -> None:
     tenant = new_tenant()
     world.provision(tenant)
@@ -159,6 +189,66 @@ def test_a_customer_is_adopted(world: World) -> None:
     assert world.status(other, "failed").reason == "CustomerTaken"
 
 
+def test_a_tenants_subscription_is_found_behind_many_newer_ones(world: World) -> None:
+    """More than are on a page of the list; else the tenant would be billed twice."""
+    product = world.call_stripe("POST", "/v1/products", name="Many")["id"]
+    recurring = {"unit_amount": "0", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    customer = world.call_stripe("POST", "/v1/customers", name="Collector")["id"]
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=customer, trial_days=7))
+    before = world.provision(tenant).details.billing
+    for _ in range(101):
+        world.call_stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    world.publish(again(tenant))
+    assert world.status(again(tenant), "ready").details.billing == before
+    assert len(world.subscriptions(tenant)) == 1
+
+
+@pytest.mark.parametrize("ending", ["deleted", "manual"])
+def test_what_else_an_adopted_customer_subscribes_to_is_left_alone_and_not_told(
+    world: World, ending: str
+) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Something else")["id"]
+    recurring = {"unit_amount": "100", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    customer = world.call_stripe("POST", "/v1/customers", name="Busy")["id"]
+    other = world.call_stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=customer, trial_days=7))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    if ending == "deleted":
+        world.delete(tenant, DeletionPolicy.RETAIN)
+    else:
+        world.publish(again(tenant, billing=BillingSpec(mode="Manual")))
+        world.status(again(tenant), "ready", state="manual")
+    until(lambda: len(world.told(tenant.tenant_id)) > 1, "the end is told")
+    told = [(event.TYPE.split(".")[2], event.subscription_id) for event in world.told(tenant.tenant_id)]
+    assert told == [("activated", details.subscription_id), ("canceled", details.subscription_id)]
+    assert world.objects("subscription", id=other["id"])[0]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize("policy", list(DeletionPolicy))
+def test_an_adopted_customer_is_let_go_with_its_tenant(world: World, policy: DeletionPolicy) -> None:
+    customer = world.call_stripe("POST", "/v1/customers", name="Comes back")["id"]
+    billing = BillingSpec(mode="Stripe", customer_id=customer, trial_days=7)
+    first, second = new_tenant(billing=billing), new_tenant(billing=billing)
+    world.provision(first)
+    world.publish(second)
+    assert world.status(second, "failed").reason == "CustomerTaken"
+    world.delete(first, policy)
+    world.publish(again(second))
+    details = world.status(again(second), "ready", state="trialing").details.billing
+    assert details is not None
+    assert details.customer_id == customer
+    # Told once more to go, the first takes nothing from the second.
+    going = again(again(first), state=TenantState.DELETING, deletion_policy=policy)
+    world.publish(going)
+    world.status(going, "deleted")
+    assert [item["id"] for item in world.customers(second)] == [customer]
+    (subscription,) = world.subscriptions(second)
+    assert subscription["status"] == "trialing"
+
+
 def test_an_unknown_customer_or_price_fails_with_a_reason_and_recovers(world: World) -> None:
     tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id="cus_doesnotexist"))
     world.publish(tenant)
@@ -179,12 +269,38 @@ def test_a_price_is_adopted(world: World) -> None:
     price = world.call_stripe(
         "POST",
         "/v1/prices",
-        **{"product": product["id"], "currency": "eur", "unit_amount": "100", "recurring[interval]": "month"},
+        **{
+            "product": product["id"],
+            "currency": "eur",
+            "unit_amount": "2900",
+            "recurring[interval]": "month",
+        },
     )
     plan = PlanSnapshot.model_validate(PRO.model_dump() | {"name": "own", "stripe_price_id": price["id"]})
     details = world.provision(new_tenant(plan=plan)).details.billing
     assert details is not None
     assert (details.product_id, details.price_id) == (product["id"], price["id"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"unit_amount": "2901"},
+        {"currency": "usd"},
+        {"recurring[interval]": "year"},
+        {"recurring[interval_count]": "3"},
+    ],
+    ids=["amount", "currency", "interval", "count"],
+)
+def test_a_price_that_is_not_the_plans_is_refused(world: World, other: dict[str, str]) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Own product")
+    given = {"currency": "eur", "unit_amount": "2900", "recurring[interval]": "month"} | other
+    price = world.call_stripe("POST", "/v1/prices", product=product["id"], **given)
+    plan = PRO.model_copy(update={"name": "own", "stripe_price_id": price["id"]})
+    tenant = new_tenant(plan=plan)
+    world.publish(tenant)
+    assert world.status(tenant, "failed").reason == "PriceRefused"
+    assert world.subscriptions(tenant) == []
 
 
 @pytest.mark.slow
@@ -206,6 +322,27 @@ def test_killed_after_a_change_of_plan_it_is_changed_once_and_told(world: World)
     plans = [event.plan for event in world.told(tenant.tenant_id)]
     assert plans.count("team") == 1
     assert len(world.subscriptions(tenant)) == 1
+
+
+@pytest.mark.slow
+def test_killed_while_an_unpaid_plan_is_changed_it_subscribes_anew(world: World) -> None:
+    """What was never paid is ended and another made: a kill in between does not leave it at the end."""
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe"))
+    before = world.provision(tenant).details.billing
+    assert before is not None
+    assert before.state == "incomplete"
+    world.billing.stop()
+    tenant = again(tenant, plan=TEAM)
+    world.publish(tenant)
+    for fault in ("billing.unpaid-cancelled", "billing.subscription-made"):
+        world.start_billing(SLOTWRIGHT_FAULT=fault)
+        assert world.billing.wait() == -9, fault
+    world.start_billing()
+    after = world.status(tenant, "ready", state="incomplete").details.billing
+    assert after is not None
+    assert after.subscription_id != before.subscription_id
+    statuses = {item["id"]: item["status"] for item in world.subscriptions(tenant)}
+    assert statuses == {before.subscription_id: "canceled", after.subscription_id: "incomplete"}
 
 
 def test_another_plan_changes_the_price_of_the_same_subscription(world: World) -> None:

@@ -217,6 +217,18 @@ def test_bad_queries_are_problems(world: World, path: str) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
 
 
+def test_a_failure_that_stripe_keeps_is_not_answered_to_a_key_for_a_day(world: World) -> None:
+    tenant = new_tenant()
+    world.provision(tenant)
+    world.control("PUT", "/outage", status=500, requests=1, path="/v1/checkout/sessions", kept=True)
+    path, key = "/v1/billing/checkout-sessions", str(uuid4())
+    for _ in range(2):  # the same answer again is no news: it does not put off the next attempt
+        assert world.post(path, tenant, Idempotency_Key=key).status_code == 503
+    world.rows("UPDATE creation SET failed_at = failed_at - interval '2 minutes' RETURNING 1 AS x")
+    answer = world.post(path, tenant, Idempotency_Key=key)
+    assert answer.status_code == 201, answer.text
+
+
 def test_stripe_away_is_a_problem_to_come_back_for(world: World) -> None:
     tenant = new_tenant()
     world.provision(tenant)

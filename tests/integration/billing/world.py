@@ -287,9 +287,9 @@ class World:
 
     # Stripe's side
 
-    def control(self, method: str, path: str, **body: Any) -> Any:
+    def control(self, method: str, where: str, /, **body: Any) -> Any:
         answer = self.http.request(
-            method, f"{self.stripe_url}/_standin{path}", json=None if method == "GET" else body
+            method, f"{self.stripe_url}/_standin{where}", json=None if method == "GET" else body
         )
         assert answer.status_code == 200, answer.text
         return answer.json()

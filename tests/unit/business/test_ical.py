@@ -63,6 +63,45 @@ def test_whole_days_are_taken_for_three_years(wanted: str, days: list[str]) -> N
     assert {item.name for item in found} == {"Closed day"}
 
 
+@pytest.mark.parametrize(
+    ("change", "days"),
+    [
+        (event("20271227", "UID:x", "RECURRENCE-ID;VALUE=DATE:20271225"), ["2026-12-25", "2027-12-27"]),
+        (
+            event("20271225", "UID:x", "RECURRENCE-ID;VALUE=DATE:20271225", "STATUS:CANCELLED"),
+            ["2026-12-25"],
+        ),
+        # Of another event, though at the same day.
+        (
+            event("20271225", "UID:y", "RECURRENCE-ID;VALUE=DATE:20271225", "STATUS:CANCELLED"),
+            ["2026-12-25", "2027-12-25"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_repetition_that_was_moved_or_cancelled_is_not_closed(
+    change: str, days: list[str], *, behind: bool
+) -> None:
+    yearly = event("20241225", "UID:x", "RRULE:FREQ=YEARLY;COUNT=4")
+    events = [yearly, change] if behind else [change, yearly]
+    found = closed_days(calendar(*events), TODAY)
+    assert [item.date.isoformat() for item in found] == days
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["RECURRENCE-ID;VALUE=DATE:20271225"], "no UID"),
+        (["UID:x", "RECURRENCE-ID;VALUE=DATE;RANGE=THISANDFUTURE:20271225"], "all that follow"),
+        (["UID:x", "RECURRENCE-ID:20271225T100000Z"], "time of day"),
+        (["UID:x", "RECURRENCE-ID;VALUE=DATE:nonsense", "STATUS:CANCELLED"], "cannot be read"),
+    ],
+)
+def test_a_change_of_a_repetition_that_cannot_be_taken_is_refused(lines: list[str], words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        closed_days(calendar(event("20271227", *lines)), TODAY)
+
+
 def test_days_come_in_order_once_and_with_one_line_for_a_name() -> None:
     events = [
         event("20270101", name="New\\nYear"),

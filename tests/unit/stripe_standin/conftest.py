@@ -59,9 +59,9 @@ class Api:
     def delete(self, path: str) -> Any:
         return self._done(self.call("DELETE", path))
 
-    def control(self, method: str, path: str, **body: Any) -> Any:
+    def control(self, method: str, where: str, /, **body: Any) -> Any:
         return self._done(
-            self.http.request(method, f"/_standin{path}", json=None if method == "GET" else body)
+            self.http.request(method, f"/_standin{where}", json=None if method == "GET" else body)
         )
 
     def _done(self, answer: Response) -> Any:

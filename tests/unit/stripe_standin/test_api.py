@@ -119,6 +119,20 @@ def test_an_outage_is_had_on_demand(api: Api) -> None:
     assert codes == [503, 503, 200]
 
 
+def test_a_failure_of_one_route_is_kept_under_its_key_on_demand(api: Api) -> None:
+    """As Stripe keeps the result of what had begun, "including `500` errors"."""
+    api.control("PUT", "/outage", status=500, requests=1, path="/v1/customers", kept=True)
+    asked = {"name": "Ada"}
+    assert api.call("POST", "/v1/products", asked, Idempotency_Key="other").status_code == 200
+    assert api.call("GET", "/v1/customers").status_code == 200
+    first, again = (api.call("POST", "/v1/customers", asked, Idempotency_Key="k") for _ in range(2))
+    assert (first.status_code, again.status_code) == (500, 500)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert api.call("POST", "/v1/customers", asked, Idempotency_Key="l").status_code == 200
+    assert len(api.get("/v1/customers")["data"]) == 1
+
+
 def test_state_outlives_a_restart(tmp_path: Path) -> None:
     settings = StandinSettings(api_key=KEY, state_file=str(tmp_path / "state.sqlite"))
     with TestClient(create_app(settings)) as http:

@@ -285,6 +285,26 @@ async def test_paying_leads_to_stripe_by_a_link(gateway: Script, browser: Browse
     assert asked.body == {"return_path": "/dashboard/billing"}
 
 
+@pytest.mark.parametrize("has_card", [False, True])
+@pytest.mark.parametrize("state", ["canceled", "incomplete_expired", "active"])
+async def test_what_has_ended_can_be_subscribed_to_again(
+    gateway: Script, browser: Browser, state: str, *, has_card: bool
+) -> None:
+    subscription = samples.subscription(state=state, has_payment_method=has_card)
+    gateway.on("GET /v1/billing/subscription", subscription)
+    gateway.on("GET /v1/usage", samples.usage())
+    gateway.on("GET /v1/billing/invoices", samples.page())
+    gateway.on("POST /v1/billing/checkout-sessions", {"url": "https://pay.example/c/1", "id": "cs_1"}, 201)
+    page = (await browser.get("/dashboard/billing")).text
+    ended = state != "active"
+    assert ("Subscribe again" in page) is ended
+    assert ("Add a way to pay" in page) is not (ended or has_card)
+    assert ("Renews" in page) is not ended
+    if ended:
+        await browser.submit("/dashboard/billing", "/dashboard/billing/checkout")
+        assert len(gateway.asked("POST /v1/billing/checkout-sessions")) == 1
+
+
 async def test_a_payment_page_that_is_no_web_address_is_not_shown(gateway: Script, browser: Browser) -> None:
     gateway.on("GET /v1/billing/subscription", samples.subscription())
     gateway.on("GET /v1/usage", samples.usage())

@@ -40,8 +40,12 @@ class Release(Control):
 
 
 class OutageBody(Control):
+    """See server.Outage."""
+
     status: Annotated[int, Field(ge=400, le=599)] = 503
     requests: Annotated[int | None, Field(ge=1)] = None
+    path: str | None = None
+    kept: bool = False
 
 
 def router(edge: Edge, webhooks: Webhooks) -> APIRouter:
@@ -91,7 +95,7 @@ def router(edge: Edge, webhooks: Webhooks) -> APIRouter:
 
     @routes.put("/outage")
     async def outage(body: OutageBody) -> dict[str, Any]:
-        edge.outage = Outage(body.status, body.requests)
+        edge.outage = Outage(**body.model_dump())
         return body.model_dump()
 
     @routes.delete("/outage")

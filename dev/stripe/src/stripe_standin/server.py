@@ -30,10 +30,20 @@ _NOT_KEPT = frozenset({400, 401, 404, 409, 429})
 
 @dataclass(slots=True)
 class Outage:
-    """Answers the next `requests` with `status`; forever when None."""
+    """Answers the next `requests` with `status`; forever when None. Those to `path` only when there is one.
+
+    A `kept` failure is one of a request that had begun: only those with an idempotency key have it, and the same
+    key is answered with it for as long as keys are kept.
+    """
 
     status: int = 503
     requests: int | None = None
+    path: str | None = None
+    kept: bool = False
+
+    def hits(self, path: str, key: str | None) -> bool:
+        """Whether a request to a path with this key is one of them."""
+        return self.path in {None, path} and (key is not None or not self.kept)
 
 
 @dataclass(slots=True)
@@ -61,7 +71,7 @@ class Edge:
             headers["Idempotency-Key"] = key
         world.request_id, world.idempotency_key = headers["Request-Id"], key
         try:
-            self._check_outage()
+            kept_failure = self._check_outage(request.url.path, key)
             self._check_key(request)
             lifecycle.catch_up(world)
             encoded = body if route.method == "POST" else str(request.url.query)
@@ -71,8 +81,11 @@ class Edge:
             if key and (kept := self._kept(key, fingerprint)):
                 headers["Idempotent-Replayed"] = "true"
                 return _json(kept["status"], kept["body"], headers)
-            status, answer = self._perform(route, request, encoded)
-            if key and status not in _NOT_KEPT:
+            if kept_failure is not None:
+                status, answer = kept_failure.status, kept_failure.body()
+            else:
+                status, answer = self._perform(route, request, encoded)
+            if key and (kept_failure is not None or status not in _NOT_KEPT):
                 world.store.put(
                     {
                         "id": key,
@@ -101,16 +114,21 @@ class Edge:
         except ApiError as error:
             return error.status, error.body()
 
-    def _check_outage(self) -> None:
-        if self.outage is None:
-            return
-        status = self.outage.status
-        if self.outage.requests is not None:
-            self.outage.requests -= 1
-            if self.outage.requests <= 0:
+    def _check_outage(self, path: str, key: str | None) -> ApiError | None:
+        """Answers the failure that is to be kept; raises one that is not."""
+        outage = self.outage
+        if outage is None or not outage.hits(path, key):
+            return None
+        if outage.requests is not None:
+            outage.requests -= 1
+            if outage.requests <= 0:
                 self.outage = None
-        kind = "rate_limit" if status == 429 else None
-        raise ApiError("The stand-in is out of order on demand.", status=status, kind="api_error", code=kind)
+        code = "rate_limit" if outage.status == 429 else None
+        words = "The stand-in is out of order on demand."
+        error = ApiError(words, status=outage.status, kind="api_error", code=code)
+        if not outage.kept:
+            raise error
+        return error
 
     def _check_key(self, request: Request) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

@@ -31,9 +31,9 @@ ON CONFLICT (tenant_id, subscription_id) DO UPDATE SET status = excluded.status,
 WHERE excluded.occurred_at >= s.occurred_at
 
 -- name: subscription
--- The one told of last.
+-- The one told of last, of those that have not ended if there are any: the end of one is told after the next has begun.
 SELECT status, plan, occurred_at FROM subscription WHERE tenant_id = %(tenant_id)s
-ORDER BY occurred_at DESC, subscription_id DESC LIMIT 1
+ORDER BY status IN ('canceled', 'incomplete_expired'), occurred_at DESC, subscription_id DESC LIMIT 1
 
 -- name: counts
 -- What happened between the first midnight and the last, by the day (1 is the first) and what it was.

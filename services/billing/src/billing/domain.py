@@ -121,6 +121,14 @@ def event_for(before: Subscription | None, after: Subscription) -> type[Subscrip
     return SubscriptionChanged
 
 
+def of_tenant(
+    tenant_id: UUID, linked: str | None, subscriptions: list[FetchedSubscription]
+) -> list[FetchedSubscription]:
+    """Those of a customer's subscriptions that are the tenant's: marked as such, or linked."""
+    mine = str(tenant_id)
+    return [item for item in subscriptions if item.tenant_id == mine or item.stored.subscription_id == linked]
+
+
 def current(linked: str | None, subscriptions: list[FetchedSubscription]) -> FetchedSubscription | None:
     """The subscription that counts, of all that are the tenant's, newest first.
 

@@ -3,11 +3,21 @@
 from servicekit.errors import Conflict, Problem, SlotwrightError
 
 
-class StripeUnavailable(SlotwrightError):
+class StripeError(SlotwrightError):
+    """`kept` says whether Stripe may keep this answer under the call's idempotency key, for a day.
+
+    `replayed` says that it was given again: nothing was tried this time.
+    """
+
+    kept = False
+    replayed = False
+
+
+class StripeUnavailable(StripeError):
     """Stripe could not be reached, was busy or failed: trying again may help."""
 
 
-class StripeRefused(SlotwrightError):
+class StripeRefused(StripeError):
     """Stripe understood and said no. `code` is Stripe's, such as resource_missing."""
 
     def __init__(self, message: str, code: str | None) -> None:

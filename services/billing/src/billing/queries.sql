@@ -10,8 +10,21 @@ FROM account WHERE tenant_id = %(tenant_id)s
 INSERT INTO account (tenant_id, customer_id, customer_adopted) VALUES (%(tenant_id)s, %(customer_id)s, %(adopted)s)
 ON CONFLICT (tenant_id) DO NOTHING
 
+-- name: release_customer
+UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s AND customer_adopted
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
+
+-- name: attempt
+-- Another one once the last failure is old enough for all of Stripe to know what came of it.
+SELECT attempt + (failed_at < now() - interval '90 seconds')::int AS attempt FROM creation
+WHERE tenant_id = %(tenant_id)s
+
+-- name: attempt_failed
+INSERT INTO creation AS c (tenant_id, attempt) VALUES (%(tenant_id)s, %(attempt)s)
+ON CONFLICT (tenant_id) DO UPDATE SET attempt = excluded.attempt, failed_at = now()
+WHERE c.attempt < excluded.attempt OR c.attempt = excluded.attempt AND NOT %(replayed)s
 
 -- name: link_subscription
 UPDATE account SET subscription_id = %(subscription_id)s WHERE tenant_id = %(tenant_id)s
@@ -105,11 +118,14 @@ WHERE h.type ~ '^(customer|invoice|checkout)[.]'
 ON CONFLICT (tenant_id) DO UPDATE SET version = task.version + 1, due_at = least(task.due_at, now())
 
 -- name: want_stale
--- The net under lost webhooks: accounts that were not looked at for a while.
+-- The net under lost webhooks: accounts that were not looked at for a while. Those that have a task are passed over: as
+-- long as they cannot be billed they are the oldest, and nobody else would come up.
 INSERT INTO task (tenant_id, wanted)
 SELECT a.tenant_id, 'reconcile' FROM account a
 JOIN tenants t ON t.tenant_id = a.tenant_id AND t.state IN ('active', 'suspended')
-WHERE a.synced_at < now() - make_interval(secs => %(seconds)s) ORDER BY a.synced_at LIMIT 50
+WHERE a.synced_at < now() - make_interval(secs => %(seconds)s)
+  AND NOT EXISTS (SELECT FROM task k WHERE k.tenant_id = a.tenant_id)
+ORDER BY a.synced_at LIMIT 50
 ON CONFLICT (tenant_id) DO NOTHING
 
 -- name: forget_events

@@ -12,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from billing import store
-from billing.domain import Account, FetchedSubscription, Subscription, current, event_for
+from billing.attempts import attempt_of
+from billing.domain import Account, FetchedSubscription, Subscription, current, event_for, of_tenant
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
 from contracts.platform import (
@@ -81,17 +82,14 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
-            for item in await self._api.subscriptions(account.customer_id):
-                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
-                    await self._api.cancel(item.stored.subscription_id)
-            reached("billing.subscription-cancelled")
-            found = await self._api.subscriptions(account.customer_id)
-            async with self._db.tenant(tenant.tenant_id) as conn:
-                for item in found:
-                    await _tell(conn, tenant, item.stored, self._clock, copy=False)
-            if tenant.deletion_policy is DeletionPolicy.DELETE and not account.customer_adopted:
+            await self._end(tenant, account, copy=False)
+            if account.customer_adopted:
+                await self._api.release_customer(tenant.tenant_id, account.customer_id)
+                reached("billing.customer-released")
+            elif tenant.deletion_policy is DeletionPolicy.DELETE:
                 await self._api.delete_customer(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
+            await store.release_customer(conn, tenant.tenant_id)
             details = await archive_or_erase(conn, tenant)
             await report_deleted(conn, _COMPONENT, tenant, details, clock=self._clock)
 
@@ -100,14 +98,8 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
-            found = await self._api.subscriptions(account.customer_id)
-            for item in found:
-                if item.stored.live and item.tenant_id == str(tenant.tenant_id):
-                    await self._api.cancel(item.stored.subscription_id)
-            found = await self._api.subscriptions(account.customer_id)
+            await self._end(tenant, account, copy=True)
             async with self._db.tenant(tenant.tenant_id) as conn:
-                for item in found:
-                    await _tell(conn, tenant, item.stored, self._clock)
                 await store.update_account(
                     conn,
                     tenant.tenant_id,
@@ -119,6 +111,18 @@ class Reconciler:
                 )
         async with self._db.tenant(tenant.tenant_id) as conn:
             await report_if_new(conn, tenant, MANUAL, self._clock)
+
+    async def _end(self, tenant: TenantChanged, account: Account, *, copy: bool) -> None:
+        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on."""
+        found = await self._api.subscriptions(account.customer_id)
+        for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
+            if item.stored.live:
+                await self._api.cancel(item.stored.subscription_id)
+        reached("billing.subscription-cancelled")
+        found = await self._api.subscriptions(account.customer_id)
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
+                await _tell(conn, tenant, item.stored, self._clock, copy=copy)
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
@@ -157,7 +161,8 @@ class Reconciler:
 
     async def _link_customer(self, tenant_id: UUID, asked: str | None) -> Account:
         if asked is None:
-            customer_id = await self._api.customer_for(tenant_id)
+            async with attempt_of(self._db, tenant_id) as attempt:
+                customer_id = await self._api.customer_for(tenant_id, attempt)
         else:
             customer_id = asked
             try:
@@ -178,7 +183,7 @@ class Reconciler:
     ) -> list[FetchedSubscription]:
         """The tenant's subscriptions once they are as wanted: one that lives, at the plan's price."""
         tenant_id = tenant.tenant_id
-        found = await self._of_tenant(tenant, account, wanted)
+        found = await self._claimed(tenant, account, wanted)
         present = current(account.subscription_id, found)
         changed = False
         for extra in found:  # two checkout pages, both paid
@@ -189,7 +194,7 @@ class Reconciler:
         if present is not None and present.stored.live and present.stored.price_id != wanted.price_id:
             changed = True
             if present.stored.status == "incomplete":  # Stripe does not reprice what was never paid
-                await self._api.cancel(present.stored.subscription_id)
+                await self._drop_unpaid(tenant_id, present.stored.subscription_id)
                 await self._subscribe(tenant, account, wanted, len(found))
             else:
                 await self._api.change_plan(present, wanted.price_id, tenant.plan.name)
@@ -198,25 +203,38 @@ class Reconciler:
             await self._subscribe(tenant, account, wanted, len(found))
             changed = True
         if changed:
-            found = await self._of_tenant(tenant, account, wanted)
+            found = await self._claimed(tenant, account, wanted)
         if (now := current(account.subscription_id, found)) is not None:
             async with self._db.tenant(tenant_id) as conn:
                 await store.link_subscription(conn, tenant_id, now.stored.subscription_id)
             reached("billing.subscription-stored")
         return found
 
+    async def _drop_unpaid(self, tenant_id: UUID, subscription_id: str) -> None:
+        """Ends a subscription that another is to follow.
+
+        Unlinked first: were it linked still, and what follows failed, it would pass for one that someone has ended,
+        and be left at that. Ended before the next begins, as a customer's are all of one currency.
+        """
+        async with self._db.tenant(tenant_id) as conn:
+            await store.link_subscription(conn, tenant_id, None)
+        await self._api.cancel(subscription_id)
+        reached("billing.unpaid-cancelled")
+
     async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
-        await self._api.subscribe(
-            tenant.tenant_id,
-            account.customer_id,
-            wanted.price_id,
-            tenant.plan.name,
-            tenant.billing.trial_days,
-            nth,
-        )
+        async with attempt_of(self._db, tenant.tenant_id) as attempt:
+            await self._api.subscribe(
+                tenant.tenant_id,
+                account.customer_id,
+                wanted.price_id,
+                tenant.plan.name,
+                tenant.billing.trial_days,
+                nth,
+                attempt,
+            )
         reached("billing.subscription-made")
 
-    async def _of_tenant(
+    async def _claimed(
         self, tenant: TenantChanged, account: Account, wanted: _Wanted
     ) -> list[FetchedSubscription]:
         """The customer's subscriptions that are the tenant's. An adopted customer's, at this price, becomes so."""
@@ -227,11 +245,7 @@ class Reconciler:
                 if item.tenant_id is None and item.stored.live and item.stored.price_id == wanted.price_id:
                     await self._api.claim_subscription(item.stored.subscription_id, tenant.tenant_id)
                     found[index] = replace(item, tenant_id=mine)
-        return [
-            item
-            for item in found
-            if item.tenant_id == mine or item.stored.subscription_id == account.subscription_id
-        ]
+        return of_tenant(tenant.tenant_id, account.subscription_id, found)
 
     async def _cards(
         self, tenant: TenantChanged, account: Account, found: list[FetchedSubscription]
@@ -270,16 +284,18 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             if await store.checkouts(conn, tenant.tenant_id):
                 return
-        session_id, url, expires_at = await self._api.checkout(
-            tenant.tenant_id,
-            account.customer_id,
-            "setup",
-            price_id=wanted.price_id,
-            plan=tenant.plan.name,
-            currency=tenant.plan.price.currency,
-            return_url=self._return_url,
-            key=present.stored.subscription_id,
-        )
+        async with attempt_of(self._db, tenant.tenant_id) as attempt:
+            session_id, url, expires_at = await self._api.checkout(
+                tenant.tenant_id,
+                account.customer_id,
+                "setup",
+                price_id=wanted.price_id,
+                plan=tenant.plan.name,
+                currency=tenant.plan.price.currency,
+                return_url=self._return_url,
+                key=present.stored.subscription_id,
+                attempt=attempt,
+            )
         reached("billing.checkout-made")
         async with self._db.tenant(tenant.tenant_id) as conn:
             await store.add_checkout(conn, tenant.tenant_id, session_id, "setup", url, expires_at)

@@ -11,6 +11,7 @@ import stripe
 from pydantic import BaseModel, Field
 
 from billing import store
+from billing.attempts import attempt_of
 from billing.domain import Account, Checkout, CheckoutMode, Invoice, Subscription
 from billing.errors import (
     BillingNotReady,
@@ -100,8 +101,8 @@ class BillingService:
         mode: CheckoutMode = "setup" if subscription is not None and subscription.live else "subscription"
         if mode == "subscription":
             await self._close(others)
-        attempt = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
-        async with _as_problems():
+        asked = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
+        async with _as_problems(), attempt_of(self._db, tenant_id, guard=tenant_to_change) as attempt:
             session_id, url, expires_at = await self._api.checkout(
                 tenant_id,
                 account.customer_id,
@@ -110,7 +111,8 @@ class BillingService:
                 plan=standing.tenant.plan.name,
                 currency=standing.tenant.plan.price.currency,
                 return_url=f"{self._public_url}{return_path}",
-                key=attempt,
+                key=asked,
+                attempt=attempt,
             )
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)

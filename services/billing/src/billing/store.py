@@ -53,8 +53,25 @@ async def add_account(conn: Connection, tenant_id: UUID, customer_id: str, *, ad
         ) from error
 
 
+async def release_customer(conn: Connection, tenant_id: UUID) -> None:
+    """Lets another tenant adopt the customer that this one had adopted."""
+    await conn.execute(_SQL.release_customer, {"tenant_id": tenant_id})
+
+
 async def describe_customer(conn: Connection, tenant_id: UUID, name: str, email: str) -> None:
     await conn.execute(_SQL.describe_customer, {"tenant_id": tenant_id, "name": name, "email": email})
+
+
+async def attempt(conn: Connection, tenant_id: UUID) -> int:
+    """The number that the tenant's next creating call at Stripe has."""
+    row = await _row(conn, _SQL.attempt, tenant_id=tenant_id)
+    return int(row["attempt"]) if row else 0
+
+
+async def attempt_failed(conn: Connection, tenant_id: UUID, number: int, *, replayed: bool) -> None:
+    """Notes a failure that Stripe may keep under the attempt's keys; one that it gave again changes nothing."""
+    values = {"tenant_id": tenant_id, "attempt": number, "replayed": replayed}
+    await conn.execute(_SQL.attempt_failed, values)
 
 
 async def link_subscription(conn: Connection, tenant_id: UUID, subscription_id: str | None) -> None:

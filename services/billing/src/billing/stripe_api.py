@@ -2,7 +2,8 @@
 
 Called by the reconciler and the service layer, never inside a transaction. Each creating call takes a key of its
 own making, so that a call repeated after a crash makes nothing twice (docs.stripe.com/api/idempotent_requests; keys
-last 24 hours, which is why callers also look for what is there).
+last 24 hours, which is why callers also look for what is there). A failure that was answered is kept under its key
+for as long, so that the tenant's `attempt` is part of it; see billing.attempts.
 """
 
 import hashlib
@@ -56,10 +57,7 @@ class StripeApi:
         async with _translated():
             if plan.stripe_price_id is not None:
                 price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
-                if price.recurring is None or not price.active:
-                    raise StripeRefused(
-                        f"The price {price.id} is not an active recurring one.", "price_unusable"
-                    )
+                _check_price(price, plan)
                 return str(price.product), price.id
             product_id = await self._product(plan)
             return product_id, await self._price(plan, product_id)
@@ -84,30 +82,41 @@ class StripeApi:
         return key
 
     async def _price(self, plan: PlanSnapshot, product_id: str) -> str:
-        """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key."""
+        """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key.
+
+        Which no second one can have: its creation needs no idempotency key to be made once.
+        """
         money = plan.price
         lookup = f"slotwright:{plan.name}:{money.amount}:{money.currency.lower()}:{plan.interval}"
         prices = self._client.v1.prices
-        found = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
-        if found.data:
-            return found.data[0].id
-        price = await prices.create_async(
-            {
-                "product": product_id,
-                "currency": money.currency.lower(),
-                "unit_amount": money.amount,
-                "recurring": {"interval": plan.interval},
-                "lookup_key": lookup,
-                "nickname": plan.name,
-                "metadata": {PLAN: plan.name},
-            },
-            {"idempotency_key": _key("price", product_id, lookup)},
-        )
-        return price.id
+
+        async def found() -> str | None:
+            listed = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
+            return listed.data[0].id if listed.data else None
+
+        if (price_id := await found()) is not None:
+            return price_id
+        try:
+            made = await prices.create_async(
+                {
+                    "product": product_id,
+                    "currency": money.currency.lower(),
+                    "unit_amount": money.amount,
+                    "recurring": {"interval": plan.interval},
+                    "lookup_key": lookup,
+                    "nickname": plan.name,
+                    "metadata": {PLAN: plan.name},
+                }
+            )
+        except stripe.InvalidRequestError:
+            if (price_id := await found()) is None:
+                raise
+            return price_id  # another task was quicker
+        return made.id
 
     # customers
 
-    async def customer_for(self, tenant_id: UUID) -> str:
+    async def customer_for(self, tenant_id: UUID, attempt: int) -> str:
         """The one customer of a tenant, found by its metadata or made. Their name comes by describe_customer.
 
         The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more.
@@ -120,7 +129,7 @@ class StripeApi:
                 return found.data[0].id
             made = await self._client.v1.customers.create_async(
                 {"metadata": {TENANT: str(tenant_id)}},
-                {"idempotency_key": _key("customer", str(tenant_id))},
+                {"idempotency_key": _key(attempt, "customer", str(tenant_id))},
             )
             return made.id
 
@@ -139,6 +148,20 @@ class StripeApi:
                 )
             await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: str(tenant_id)}})
 
+    async def release_customer(self, tenant_id: UUID, customer_id: str) -> None:
+        """Takes the mark of `adopt_customer` away; fine when it is another's by now, or the customer is gone."""
+        async with _translated():
+            try:
+                customer = await self._client.v1.customers.retrieve_async(customer_id)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return
+            if not getattr(customer, "deleted", False) and metadata_of(customer).get(TENANT) == str(
+                tenant_id
+            ):
+                await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: ""}})
+
     async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
         async with _translated():
             await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})
@@ -155,14 +178,14 @@ class StripeApi:
     # subscriptions
 
     async def subscriptions(self, customer_id: str) -> list[FetchedSubscription]:
-        """The customer's newest subscriptions, ended ones too, newest first; none for a customer that is gone."""
+        """All the customer's subscriptions, ended ones too, newest first; none for a customer that is gone."""
         async with _translated():
             try:
                 found = await self._client.v1.subscriptions.list_async(
                     {
                         "customer": customer_id,
                         "status": "all",
-                        "limit": 20,
+                        "limit": 100,
                         "expand": ["data.customer", "data.latest_invoice"],
                     }
                 )
@@ -170,10 +193,17 @@ class StripeApi:
                 if error.code != "resource_missing":
                     raise
                 return []
-            return [subscription_from(item) for item in found.data]
+            return [subscription_from(item) async for item in found.auto_paging_iter()]
 
     async def subscribe(
-        self, tenant_id: UUID, customer_id: str, price_id: str, plan: str, trial_days: int, nth: int
+        self,
+        tenant_id: UUID,
+        customer_id: str,
+        price_id: str,
+        plan: str,
+        trial_days: int,
+        nth: int,
+        attempt: int,
     ) -> None:
         """Makes the customer's `nth` subscription, with a trial when `trial_days` is above 0.
 
@@ -189,7 +219,8 @@ class StripeApi:
         if trial_days:
             params["trial_period_days"] = trial_days
             params["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
-        key = _key("subscription", str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
+        parts = (str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
+        key = _key(attempt, "subscription", *parts)
         async with _translated():
             await self._client.v1.subscriptions.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]  # built up in steps
 
@@ -245,6 +276,7 @@ class StripeApi:
         currency: str,
         return_url: str,
         key: str,
+        attempt: int,
     ) -> tuple[str, str, datetime]:
         """Opens a checkout page: id, URL, and when it expires. `setup` takes a card, `subscription` subscribes."""
         metadata = {TENANT: str(tenant_id), PLAN: plan}
@@ -266,7 +298,7 @@ class StripeApi:
                 params,  # type: ignore[arg-type]  # built up in steps
                 {
                     "idempotency_key": _key(
-                        "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
+                        attempt, "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
                     )
                 },
             )
@@ -327,15 +359,41 @@ async def _translated() -> AsyncIterator[None]:
         raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
         status = error.http_status or 0
+        told: StripeUnavailable | StripeRefused
         if status >= 500 or status == 409:
-            raise StripeUnavailable(f"{type(error).__name__} {status}") from error
-        raise StripeRefused(error.user_message or type(error).__name__, error.code) from error
+            told = StripeUnavailable(f"{type(error).__name__} {status}")
+        else:
+            told = StripeRefused(error.user_message or type(error).__name__, error.code)
+        told.kept = status >= 400 and status != 409  # which says that the first call goes on
+        told.replayed = _replayed(error)
+        raise told from error
     except (aiohttp.ClientError, TimeoutError) as error:  # while the answer's body was read
         raise StripeUnavailable(type(error).__name__) from error
 
 
-def _key(*parts: str) -> str:
-    """An idempotency key of at most 255 characters; the same parts give the same key."""
+def _check_price(price: stripe.Price, plan: PlanSnapshot) -> None:
+    """Raises StripeRefused unless a price is what the plan says that its customers pay."""
+    if price.recurring is None or not price.active:
+        raise StripeRefused(f"The price {price.id} is not an active recurring one.", "price_unusable")
+    rhythm = (price.recurring.interval, price.recurring.interval_count)
+    charged = (price.unit_amount, price.currency.upper(), *rhythm)
+    if charged != (plan.price.amount, plan.price.currency, plan.interval, 1):
+        raise StripeRefused(
+            f"The price {price.id} is of {charged[0]} {charged[1]} every {rhythm[1]} {rhythm[0]}, "
+            f"the plan of {plan.price.amount} {plan.price.currency} every 1 {plan.interval}.",
+            "price_unusable",
+        )
+
+
+def _replayed(error: stripe.StripeError) -> bool:
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
+
+
+def _key(attempt: int, *parts: str) -> str:
+    """An idempotency key of at most 255 characters; the same attempt and parts give the same key."""
+    if attempt:  # the first has the key that releases before this one gave it
+        parts = (*parts, f"attempt {attempt}")
     return f"slotwright:{parts[0]}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()}"
 
 

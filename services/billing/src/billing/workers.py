@@ -1,7 +1,8 @@
 """billing's worker: turns webhooks and stale accounts into tasks, and does the tasks at Stripe.
 
 One process at a time works, by an advisory lock of its own connection, which Postgres lets go of when the process
-dies; so another goes on at once where it stopped. A task that fails stays and is tried again with backoff.
+dies; so another goes on at once where it stopped. A task that fails, whatever the reason, stays and is tried again
+with backoff, and no other waits for it; only a database that cannot note even that ends the work for all.
 """
 
 import asyncio
@@ -47,19 +48,18 @@ class BillingWorker:
         self._reconciler = reconciler
         self._resync_seconds = resync_seconds
         self._clock = clock
+        self._failures = 0
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Works until told to stop; rides out a lost database with the beat going on."""
         beat.limit = 2 * _TASK_SECONDS + 10
-        failures = 0
         while not stop.is_set():
             beat.beat()
             try:
                 await self._lead(stop, beat)
-                failures = 0
             except (Unavailable, psycopg.Error, OSError) as error:
-                failures += 1
-                pause = backoff(failures)
+                self._failures += 1
+                pause = backoff(self._failures)
                 log.warning("worker interrupted", error=str(error).strip(), retry_in=pause)
                 await pause_for(pause, stop)
 
@@ -77,7 +77,9 @@ class BillingWorker:
                 if loop.time() - looked >= _STALE_SECONDS:
                     looked = loop.time()
                     await self._look_for_stale()
-                if not await self.turn():
+                busy = await self.turn()
+                self._failures = 0
+                if not busy:
                     await pause_for(_POLL_SECONDS, stop)
 
     async def _look_for_stale(self) -> None:
@@ -90,7 +92,10 @@ class BillingWorker:
         async with self._db.worker() as conn:
             await store.want_for_events(conn)
             tasks = await store.due_tasks(conn, _CONCURRENCY)
-        await asyncio.gather(*(self._attempt(task) for task in tasks))
+        # To the end of each, also when one fails: what goes on must not outlive the lock.
+        ended = await asyncio.gather(*(self._attempt(task) for task in tasks), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
         return bool(tasks)
 
     async def _attempt(self, task: Task) -> None:
@@ -117,8 +122,11 @@ class BillingWorker:
             await self._failed(
                 task, tenant, "StripeRefused", f"Stripe refused: {error}", _MAX_REFUSED_BACKOFF
             )
-        except (Unavailable, psycopg.Error):
-            raise
+        except Unavailable as error:
+            # Of the database. Unless this task alone was interrupted, noting it fails too, and ends the lead.
+            log.warning("task interrupted", attempt=task.attempts + 1, error=str(error))
+            async with self._db.tenant(task.tenant_id) as conn:
+                await store.postpone_task(conn, task, _pause(task, _MAX_BACKOFF))
         except Exception as error:
             log.error("billing task failed", exc_info=error)
             message = "Something went wrong on our side; billing goes on trying."
@@ -139,9 +147,8 @@ class BillingWorker:
     async def _failed(
         self, task: Task, tenant: TenantChanged, reason: str, message: str, longest: float
     ) -> None:
-        pause = min(longest, _FIRST_BACKOFF * 2 ** min(task.attempts, 20)) * random.uniform(0.75, 1)  # noqa: S311 - jitter
         async with self._db.tenant(task.tenant_id) as conn:
-            await store.postpone_task(conn, task, pause)
+            await store.postpone_task(conn, task, _pause(task, longest))
             last = await store.last_status(conn, task.tenant_id)
             if last is not None and last.generation >= tenant.generation:
                 same = last.reason == reason and last.message == message
@@ -159,6 +166,11 @@ class BillingWorker:
                 last.details if last is not None else StatusDetails(),
                 clock=self._clock,
             )
+
+
+def _pause(task: Task, longest: float) -> float:
+    """Seconds until a task that failed is tried again."""
+    return min(longest, _FIRST_BACKOFF * 2.0 ** min(task.attempts, 20)) * random.uniform(0.75, 1)  # noqa: S311 - jitter
 
 
 async def _locked(conn: Connection) -> bool:

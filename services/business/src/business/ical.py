@@ -24,6 +24,7 @@ _NAME = 120
 _YEARLY = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYMONTHDAY", "BYDAY", "WKST"})
 _OF_MONTH = frozenset({"BYMONTHDAY", "BYDAY"})
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_REPLACES = "RECURRENCE-ID"
 _EARLIEST = date(1900, 1, 1)
 
 
@@ -35,12 +36,13 @@ def closed_days(calendar: bytes, today: date) -> list[Holiday]:
     if len(events) > _MAX_EVENTS:
         raise _refused(f"the calendar holds {len(events)} events; {_MAX_EVENTS} are the most")
     found: dict[date, Holiday] = {}
-    for place, event in enumerate(events, 1):
+    named = [(f"event {place}, {_name(event)!r}", event) for place, event in enumerate(events, 1)]
+    replaced = _replaced(named)
+    for what, event in named:
         if str(event.get("STATUS", "")).upper() == "CANCELLED":
             continue
         name = _name(event)
-        what = f"event {place}, {name!r}"
-        for day in _days(event, what, today):
+        for day in _days(event, what, today, replaced):
             found.setdefault(day, Holiday(date=day, name=name))
         if len(found) > MAX_HOLIDAYS:
             raise _refused(f"it closes more than {MAX_HOLIDAYS} days of the next three years")
@@ -68,10 +70,34 @@ def _parse(calendar: bytes) -> Component:
     return parsed
 
 
-def _days(event: Component, what: str, today: date) -> Iterator[date]:
+def _replaced(named: list[tuple[str, Component]]) -> set[tuple[str, date]]:
+    """UID and first day of the repetitions that an event of their own, a cancelled one too, takes the place of."""
+    found: set[tuple[str, date]] = set()
+    for what, event in named:
+        if any(field == _REPLACES for field, _fault in event.errors):
+            raise _unread(event, what)
+        if _REPLACES not in event:
+            continue
+        if "UID" not in event:
+            raise _refused(f"{what} has a {_REPLACES} and no UID")
+        day = _whole_day(event[_REPLACES], _REPLACES, what)
+        if "RANGE" in event[_REPLACES].params:
+            raise _refused(f"{what} changes all that follow; write these dates as events of their own")
+        found.add((str(event["UID"]), day))
+    return found
+
+
+def _unread(event: Component, what: str) -> Invalid:
+    field, fault = event.errors[0]
+    return _refused(f"{what}: {field} cannot be read: {fault}")
+
+
+def _days(event: Component, what: str, today: date, replaced: set[tuple[str, date]]) -> Iterator[date]:
     first, length = _span(event, what)
     last = today + _AHEAD
     left_out = _left_out(event, what)
+    if _REPLACES not in event:
+        left_out |= {day for uid, day in replaced if uid == str(event.get("UID", ""))}
     for start in _starts(event, what, first, last):
         if start in left_out or start + length <= today:
             continue
@@ -84,8 +110,7 @@ def _days(event: Component, what: str, today: date) -> Iterator[date]:
 def _span(event: Component, what: str) -> tuple[date, timedelta]:
     """The event's first day and how many there are."""
     if event.errors:
-        field, fault = event.errors[0]
-        raise _refused(f"{what}: {field} cannot be read: {fault}")
+        raise _unread(event, what)
     if "DTSTART" not in event:
         raise _refused(f"{what} has no DTSTART")
     first = _whole_day(event["DTSTART"], "DTSTART", what)
@@ -126,7 +151,7 @@ def _left_out(event: Component, what: str) -> set[date]:
 
 def _starts(event: Component, what: str, first: date, last: date) -> Iterator[date]:
     """The first days of the event and of its repetitions up to `last`."""
-    if "RRULE" not in event:
+    if "RRULE" not in event or _REPLACES in event:
         if first <= last:
             yield first
         return

@@ -1,0 +1,101 @@
+"""What cannot be done for one business is noted and tried again, and no other business waits for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged
+from integration.billing.world import PRO, World, again, new_tenant
+from servicekit.queries import Queries
+from support.databases import Databases
+
+
+@contextmanager
+def _storing_fails(world: World, tenants: list[TenantChanged]) -> Iterator[None]:
+    """The database refuses these tenants' subscriptions."""
+    ids = ", ".join(f"'{item.tenant_id}'" for item in tenants)
+    with psycopg.connect(world.database, autocommit=True) as conn:
+        check = f"CHECK (tenant_id NOT IN ({ids})) NOT VALID"
+        conn.execute(f"ALTER TABLE subscription ADD CONSTRAINT refused {check}".encode())
+        try:
+            yield
+        finally:
+            conn.execute(b"ALTER TABLE subscription DROP CONSTRAINT refused")
+
+
+def test_one_tenants_error_in_the_database_stops_no_other(world: World) -> None:
+    """As many fail as are worked at at once; others are linked and deleted meanwhile."""
+    going = new_tenant()
+    world.provision(going)
+    failing = [new_tenant() for _ in range(4)]
+    with _storing_fails(world, failing):
+        for tenant in failing:
+            world.publish(tenant)
+        for tenant in failing:
+            assert world.status(tenant, "failed").reason == "BillingError"
+        world.provision(new_tenant())
+        world.delete(going, DeletionPolicy.DELETE)
+    for tenant in failing:
+        world.publish(again(tenant))
+        world.status(again(tenant), "ready")
+
+
+def test_many_that_cannot_be_billed_do_not_keep_the_resync_from_the_others(world: World) -> None:
+    """As many as are looked at at once are the oldest, each with a task that is put off."""
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.idle(tenant)
+    stuck = [new_tenant() for _ in range(50)]
+    with psycopg.connect(world.database) as conn:
+        for item in stuck:
+            values = (item.tenant_id, item.slug, item.model_dump_json(), f"cus_{item.slug}")
+            conn.execute(
+                b"""WITH known AS (INSERT INTO tenants VALUES (%(id)s, %(slug)s, 1, 'active', %(record)s)),
+                put_off AS (INSERT INTO task (tenant_id, wanted, due_at) VALUES (%(id)s, 'reconcile', 'infinity'))
+                INSERT INTO account (tenant_id, customer_id, customer_adopted, synced_at)
+                VALUES (%(id)s, %(customer)s, false, now() - interval '2 days')""",
+                dict(zip(("id", "slug", "record", "customer"), values, strict=True)),
+            )
+    try:
+        world.control("PUT", "/webhooks/mischief", lose=100)
+        world.call_stripe("DELETE", f"/v1/subscriptions/{details.subscription_id}")
+        world.rows(
+            "UPDATE account SET synced_at = now() - interval '1 day' WHERE tenant_id = %s RETURNING 1",
+            tenant.tenant_id,
+        )
+        world.status(tenant, "ready", state="canceled")
+    finally:
+        with psycopg.connect(world.database) as conn:
+            for table in (b"task", b"account", b"tenants"):
+                ids = [item.tenant_id for item in stuck]
+                conn.execute(b"DELETE FROM " + table + b" WHERE tenant_id = ANY (%s)", (ids,))
+
+
+def test_an_invoice_may_be_as_large_as_stripe_makes_it(world: World) -> None:
+    """Forty times the highest price that Stripe takes: more than 32 bits hold."""
+    amount, quantity = 99_999_999, 40
+    product = world.call_stripe("POST", "/v1/products", name="Dear")
+    recurring = {"unit_amount": str(amount), "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product["id"], currency="eur", **recurring)
+    customer = world.call_stripe("POST", "/v1/customers", name="Large")["id"]
+    items = {"items[0][price]": price["id"], "items[0][quantity]": str(quantity)}
+    world.call_stripe("POST", "/v1/subscriptions", customer=customer, **items)
+    plan = PlanSnapshot.model_validate(
+        PRO.model_dump()
+        | {"name": "dear", "price": {"amount": amount, "currency": "EUR"}}
+        | {"stripe_price_id": price["id"]}
+    )
+    tenant = new_tenant(plan=plan, billing=BillingSpec(mode="Stripe", customer_id=customer))
+    world.provision(tenant)
+    (invoice,) = world.get("/v1/billing/invoices", tenant).json()["items"]
+    assert invoice["total"]["amount"] == amount * quantity
+
+
+def test_events_to_be_forgotten_are_found_by_an_index(databases: Databases) -> None:
+    """The worker looks for them every few seconds, among those of 60 days."""
+    with psycopg.connect(databases.for_service("billing").admin_url) as conn:
+        conn.execute(b"SET enable_seqscan = off")
+        plan = conn.execute(b"EXPLAIN " + Queries("billing").forget_events).fetchall()
+    assert any("stripe_event_handled" in line for (line,) in plan), plan

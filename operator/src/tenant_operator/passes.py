@@ -175,6 +175,7 @@ class Passes:
             now=datetime.now(UTC),
             public_url=self._settings.public_url.rstrip("/"),
             published=self._records.published(tenant.uid),
+            acknowledged=self._records.acknowledged(tenant.uid),
             answers=self._records.answers(tenant.uid),
             stream=self._actions.stream(tenant),
         )
@@ -222,7 +223,7 @@ class Passes:
             try:
                 tenant = parse_tenant(body)
                 await self._write(
-                    key, tenant, interrupted(tenant, datetime.now(UTC), error.reason, str(error))
+                    key, tenant, interrupted(tenant, self._observe(tenant), error.reason, str(error))
                 )
             except (ConflictError, NotFoundError):
                 await self._read_again(key)

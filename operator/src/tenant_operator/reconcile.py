@@ -103,11 +103,11 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
     return _provision(tenant, plan, observed)
 
 
-def interrupted(tenant: TenantObject, now: datetime, reason: str, message: str) -> Mapping[str, Any]:
+def interrupted(tenant: TenantObject, observed: Observed, reason: str, message: str) -> Mapping[str, Any]:
     """The status after an action that failed: it is tried again, and a deletion past its deadline says what for."""
-    if tenant.deleted_at is not None and _until_deadline(tenant, now) is None:
-        return status.overdue(tenant, now, f"Deletion cannot go on: {message}")
-    return status.failed(tenant, now, reason, message)
+    if tenant.deleted_at is not None and _until_deadline(tenant, observed.now) is None:
+        return status.overdue(tenant, observed, f"Deletion cannot go on: {message}")
+    return status.failed(tenant, observed, reason, message)
 
 
 def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> tuple[str, str] | None:
@@ -147,7 +147,7 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
             actions.append(
                 Announce("Warning", "DriftRepaired", f"Changed by somebody else, and mended: {found}.")
             )
-    if observed.published != record:
+    if not observed.told(record):
         actions.append(Publish(record))
     # After the services that write there have learnt not to.
     elif (
@@ -201,15 +201,17 @@ def desired_record(
 
 
 def numbered(record: TenantChanged, tenant: TenantObject, observed: Observed) -> TenantChanged:
-    """The record under its generation: that of the published one when they are equal, else the next.
+    """The record under its generation: that of the one sent last when they are equal, else the next.
 
-    The status remembers the last number too, so that the numbers go on rising when Kafka has lost its data.
+    A number once sent stands for that record for ever, as services pass over another one that has it; whether Kafka
+    has acknowledged it makes no difference. The status remembers the last number too: Kafka may have lost its data,
+    or hold back a record that it has not acknowledged, so that an operator that starts does not find it.
     """
     published = observed.published
-    last = published.generation if published else 0
+    last = max(published.generation if published else 0, tenant.status.get("recordGeneration", 0))
     if published is not None and record.model_copy(update={"generation": last}) == published:
         return published
-    return record.model_copy(update={"generation": max(last, tenant.status.get("recordGeneration", 0)) + 1})
+    return record.model_copy(update={"generation": last + 1})
 
 
 def _delete(tenant: TenantObject, observed: Observed) -> Decision:
@@ -228,14 +230,12 @@ def _delete(tenant: TenantObject, observed: Observed) -> Decision:
         return _abandon(tenant, observed, told)
     if told is not None:
         left = _until_deadline(tenant, observed.now)
-        if told != record:
+        if not observed.told(told):
             waiting = status.deleting(tenant, observed, [part.value for part in Component])
             return Decision((Publish(told),), waiting, left)
         missing = _not_deleted(told, observed)
         if missing and left is None:
-            return Decision(
-                (), status.overdue(tenant, observed.now, f"Deletion waits for {'; '.join(missing)}.")
-            )
+            return Decision((), status.overdue(tenant, observed, f"Deletion waits for {'; '.join(missing)}."))
         if missing:
             return Decision((), status.deleting(tenant, observed, missing), left)
     return Decision(tuple(_last_actions(tenant, observed, told)), tenant.status)
@@ -244,7 +244,7 @@ def _delete(tenant: TenantObject, observed: Observed) -> Decision:
 def _abandon(tenant: TenantObject, observed: Observed, told: TenantChanged | None) -> Decision:
     """Lets go of the object, whoever is away, and says in an Event what may be left."""
     actions: list[Action] = []
-    if told is not None and told != observed.published:
+    if told is not None and not observed.told(told):
         actions.append(Publish(told))
     missing = _not_deleted(told, observed) if told is not None else []
     if missing:

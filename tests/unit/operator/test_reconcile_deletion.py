@@ -102,10 +102,11 @@ def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() ->
 
 def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:
     world = settled()
-    early = interrupted(world.tenant, NOW, "KafkaUnavailable", "Kafka is away.")
+    early = interrupted(world.tenant, world.observed(), "KafkaUnavailable", "Kafka is away.")
     assert early["conditions"][0]["message"] == "Kafka is away. Tried again shortly."
     deleting(world)
-    late = interrupted(world.tenant, NOW + timedelta(minutes=11), "KafkaUnavailable", "Kafka is away.")
+    world.now += timedelta(minutes=11)
+    late = interrupted(world.tenant, world.observed(), "KafkaUnavailable", "Kafka is away.")
     ready, _, stuck = late["conditions"][:3]
     assert (stuck["status"], stuck["reason"]) == ("True", "DeletionOverdue")
     assert ready["message"].startswith("Deletion cannot go on: Kafka is away. Mend it, or")

@@ -5,8 +5,11 @@ whose rights are those of operator/rbac.yaml and no more.
 """
 
 import shutil
+import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,16 @@ class ApiServer:
     def close(self) -> None:
         self._server.stop()
         shutil.rmtree(self._home)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Meanwhile it takes connections and answers nothing."""
+        process = self._server.processes["kube-apiserver"]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def kubeconfig(self, folder: Path) -> Path:
         """The operator's way to the API server."""

@@ -67,21 +67,20 @@ class Controller:
             await self._work(stop, beat)
 
     async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        worker = asyncio.create_task(self._queue.run())
-        resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
+        """Ends at once when told to, whatever a pass or a resync waits for: the Lease may be another's soon."""
+        tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._resync(stop))]
         try:
-            while not stop.is_set() and not worker.done():
+            while not stop.is_set() and not any(task.done() for task in tasks):
                 if self._queue.longest() < _STUCK_SECONDS:
                     beat.beat()
                 await pause_for(_TICK_SECONDS, stop)
-                if asyncio.get_running_loop().time() >= resync:
-                    await self._resync()
-                    resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
-            if worker.done():
-                worker.result()
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
-            worker.cancel()
-            await asyncio.wait([worker])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def noticed(self, kind: str, change: str | None, body: Body) -> None:
         """The watch has seen an object; `change` is None in a first listing, or ADDED, MODIFIED, DELETED."""
@@ -120,12 +119,16 @@ class Controller:
                 self.settled.set()
                 return
 
-    async def _resync(self) -> None:
-        try:
-            found = await self._look()
-            self._queue.spread(found, per_second=self._settings.rollout_per_second)
-        except ActionFailedError as error:
-            log.warning("resync interrupted", error=str(error))
+    async def _resync(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await pause_for(self._settings.resync_seconds, stop)
+            if stop.is_set():
+                return
+            try:
+                found = await self._look()
+                self._queue.spread(found, per_second=self._settings.rollout_per_second)
+            except ActionFailedError as error:
+                log.warning("resync interrupted", error=str(error))
 
     async def _look(self) -> list[Key]:
         """Lists and compares everything; answers every object. A few requests, however many tenants there are."""

@@ -26,6 +26,8 @@ LEASE = "slotwright-operator"
 LEASE_SECONDS = 15
 _RENEW_SECONDS = 4.0
 _TRY_SECONDS = 1.0
+# Renewed so long ago, it is given up: what is left of the Lease is for the process to end in.
+_KEEP_SECONDS = LEASE_SECONDS - _RENEW_SECONDS
 
 
 class LeaseLostError(Exception):
@@ -74,17 +76,20 @@ class Leader:
         while not stop.is_set():
             beat.beat()
             begun = time.monotonic()
+            left = renewed + _KEEP_SECONDS - begun if self.held.is_set() else _KEEP_SECONDS
             try:
-                mine = await self._take()
-            except ClusterFailedError as error:
-                log.warning("lease", error=str(error))
+                # An attempt that hangs must not outlast the Lease.
+                async with asyncio.timeout(left):
+                    mine = await self._take()
+            except (ClusterFailedError, TimeoutError) as error:
+                log.warning("lease", error=str(error) or "The API server did not answer in time.")
                 mine = False
             if mine:
                 renewed = begun
                 if not self.held.is_set():
                     log.info("leading", holder=self._identity)
                     self.held.set()
-            elif self.held.is_set() and time.monotonic() - renewed > LEASE_SECONDS - _RENEW_SECONDS:
+            elif self.held.is_set() and time.monotonic() - renewed > _KEEP_SECONDS:
                 raise LeaseLostError("the Lease could not be renewed in time")
             await pause_for(_RENEW_SECONDS if mine else _TRY_SECONDS, stop)
         await self._idle.wait()

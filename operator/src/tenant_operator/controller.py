@@ -58,7 +58,9 @@ class Controller:
         self.settled = asyncio.Event()
 
     async def ready(self) -> str | None:
-        return None if self.settled.is_set() else "the operator has not looked at all objects yet"
+        if self.settled.is_set() or self._leader.standby:
+            return None
+        return "the operator has not looked at all objects yet"
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Looks at everything once, then works until told to stop."""

@@ -19,6 +19,7 @@ from servicekit.loops import pause_for
 from tenant_operator.cluster import Body, Cluster
 from tenant_operator.domain import micro_time
 from tenant_operator.errors import ClusterFailedError, ConflictError
+from tenant_operator.metrics import LEADING
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +48,12 @@ class Leader:
         self._idle = asyncio.Event()
         self._idle.set()
         self.held = asyncio.Event()
+        self.standby = False
+        """Another holds the Lease, as the last attempt has seen: all that there is to do is wait for it."""
 
     async def ready(self) -> str | None:
-        return None if self.held.is_set() else "another operator holds the Lease"
+        """One that waits is as ready as it can be: Kubernetes would take a rollout with it for a failed one."""
+        return None if self.held.is_set() or self.standby else "the Lease cannot be read"
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -83,12 +87,14 @@ class Leader:
                     mine = await self._take()
             except (ClusterFailedError, TimeoutError) as error:
                 log.warning("lease", error=str(error) or "The API server did not answer in time.")
-                mine = False
+                mine = self.standby = False
             if mine:
                 renewed = begun
                 if not self.held.is_set():
                     log.info("leading", holder=self._identity)
+                    LEADING.set(1)
                     self.held.set()
+                    self.standby = False
             elif self.held.is_set() and time.monotonic() - renewed > _KEEP_SECONDS:
                 raise LeaseLostError("the Lease could not be renewed in time")
             await pause_for(_RENEW_SECONDS if mine else _TRY_SECONDS, stop)
@@ -108,6 +114,7 @@ class Leader:
             if self.held.is_set():
                 raise LeaseLostError(f"{holder} holds the Lease")
             if not self._expired(lease, spec.get("leaseDurationSeconds") or LEASE_SECONDS):
+                self.standby = True
                 return False
         changes = (spec.get("leaseTransitions") or 0) + (holder != self._identity)
         try:

@@ -74,7 +74,7 @@ class Records:
     async def ready(self) -> str | None:
         return (
             None
-            if self.caught_up.is_set()
+            if self.caught_up.is_set() or self._leader.standby
             else "the topics of tenants and their statuses are being read back"
         )
 

@@ -118,8 +118,9 @@ def test_the_name_is_free_when_the_old_one_is_erased_and_not_before(apart: Opera
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("secret", ["is left", "is gone, as with its namespace"])
 def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_ones(
-    apart: OperatorWorld,
+    apart: OperatorWorld, secret: str
 ) -> None:
     """Takes two starts of the operator."""
     with apart.operator():
@@ -138,6 +139,8 @@ def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_one
     apart.send(tenant_topic(name), "x", event)
     apart.api.patch("Tenant", name, {"metadata": {"finalizers": None}})
     apart.api.delete("Tenant", name)
+    if secret != "is left":
+        apart.api.remove(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
     assert apart.api.create(tenant(name, plan)).status_code == 201
     with apart.operator() as running:
         apart.answer_all(apart.await_record(apart.tenant_id(name)))

@@ -40,9 +40,13 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class PutStream:
-    """Makes the tenant's topics, user, access and Secret, as far as they are missing or differ."""
+    """Makes the tenant's topics, user, access and Secret, as far as they are missing or differ.
+
+    `first`: services were never told of a stream of this tenant, so topics of that name have another's events.
+    """
 
     stream: WantedStream
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     # Before the record that tells the services to write there.
     lacking = observed.stream.lacks(stream) if stream is not None else []
     if stream is not None and lacking:
-        actions.append(PutStream(stream))
+        actions.append(PutStream(stream, first=not _was_told(tenant, observed)))
         if _was_made(tenant, stream):
             found = "; ".join(lacking)
             actions.append(
@@ -158,6 +162,12 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     ):
         actions.append(DropStream(tenant.name))
     return Decision(tuple(actions), status.progress(tenant, observed, record, stream))
+
+
+def _was_told(tenant: TenantObject, observed: Observed) -> bool:
+    """Services may have written to a stream of this tenant: so says the record or, if Kafka lost it, the status."""
+    record = observed.published
+    return (record is not None and record.event_stream.enabled) or "eventStream" in tenant.status
 
 
 def _was_made(tenant: TenantObject, stream: WantedStream) -> bool:

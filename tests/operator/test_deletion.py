@@ -85,6 +85,29 @@ def test_abandoned_it_ends_without_kafka_and_tells_what_is_left(apart: OperatorW
 
 
 @pytest.mark.slow
+def test_an_operator_that_starts_without_kafka_says_so_and_lets_go(apart: OperatorWorld) -> None:
+    """Takes two starts of the operator, one of Kafka, and the time in which Kafka is given up."""
+    with apart.operator():
+        plan = apart.new_plan()
+        settled, going = apart.provisioned(plan), apart.provisioned(plan)
+        tenant_id, before = apart.tenant_id(going), apart.api.get("Tenant", settled)
+    with _kafka_away(apart):
+        new = apart.new_tenant(plan)
+        apart.api.delete("Tenant", going)
+        with apart.operator_that_is_not_ready():
+            for name in (new, going):
+                apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
+            apart.api.patch("Tenant", going, {"metadata": {"annotations": {ABANDON: "true"}}})
+            _gone(apart, going)
+    (told,) = [item["note"] for item in apart.events(going) if item["reason"] == "Abandoned"]
+    assert str(tenant_id) in told
+    assert apart.api.get("Tenant", settled) == before
+    with apart.operator():
+        apart.answer_all(apart.await_record(apart.tenant_id(new)))
+        apart.await_condition(new, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
 def test_with_the_operator_away_the_object_waits_for_it(apart: OperatorWorld) -> None:
     """Takes two starts of the operator."""
     with apart.operator():

@@ -41,6 +41,7 @@ from tenant_operator.reconcile import (
     RemoveFinalizer,
     interrupted,
     reconcile,
+    without_kafka,
 )
 from tenant_operator.records import Records
 from tenant_operator.settings import OperatorSettings
@@ -69,6 +70,7 @@ class Passes:
         later: Later,
     ) -> None:
         self._settings = settings
+        self._public_url = settings.public_url.rstrip("/")
         self._cluster = cluster
         self._objects = objects
         self._records = records
@@ -79,6 +81,10 @@ class Passes:
         self._left: dict[Key, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._counted = float("-inf")
+        self.kafka_read = False
+        """Until then nothing is decided that records, answers or streams have a part in."""
+        self.kafka_fault: str | None = None
+        """Why it has not been read, once that has failed."""
         for kind in ORDER:
             for truth in ("True", "False", "Unknown"):
                 TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
@@ -105,6 +111,9 @@ class Passes:
                 RECONCILES.labels(key.kind, "done").inc()
 
     async def _tenant(self, key: Key) -> None:
+        if not self.kafka_read:
+            await self._without_kafka(key)
+            return
         for _ in range(_ROUNDS):
             body = self._objects.get(key)
             if body is None:
@@ -126,6 +135,20 @@ class Passes:
                 return
         self._later(key, 1)
 
+    async def _without_kafka(self, key: Key) -> None:
+        """What can be done before Kafka has been read, once that has failed; when it succeeds all have a pass."""
+        body = self._objects.get(key)
+        if body is None or self.kafka_fault is None:
+            return
+        tenant = parse_tenant(body)
+        decision = without_kafka(tenant, Observed(datetime.now(UTC), self._public_url), self.kafka_fault)
+        for action in decision.actions:
+            await self._actions.do(tenant, action)
+        if not decision.actions:
+            await self._write(key, tenant, decision.status)
+        if decision.again is not None:
+            self._later(key, decision.again.total_seconds())
+
     async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
         try:
             await self._actions.do(tenant, action)
@@ -139,7 +162,7 @@ class Passes:
 
     async def _plan(self, key: Key) -> None:
         body = self._objects.get(key)
-        if body is None:
+        if body is None or not self.kafka_read:
             return
         self._objects.settled(key)
         plan = parse_plan(body)
@@ -173,7 +196,7 @@ class Passes:
     def _observe(self, tenant: TenantObject) -> Observed:
         return Observed(
             now=datetime.now(UTC),
-            public_url=self._settings.public_url.rstrip("/"),
+            public_url=self._public_url,
             published=self._records.published(tenant.uid),
             acknowledged=self._records.acknowledged(tenant.uid),
             answers=self._records.answers(tenant.uid),

@@ -21,8 +21,9 @@ from contracts.platform import (
     TenantState,
 )
 from tenant_operator import entitlements, status
-from tenant_operator.conditions import TOPICS_READY, refusals, subscription_state, waiting_for
+from tenant_operator.conditions import RECONCILING, TOPICS_READY, refusals, subscription_state, waiting_for
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
+from tenant_operator.errors import KafkaFailedError
 
 DELETION_DEADLINE = timedelta(minutes=10)
 _RELAYING = (Component.BOOKING, Component.NOTIFICATION, Component.BILLING)
@@ -105,6 +106,31 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
         reason, message = problem or ("PlanNotFound", "")
         return Decision((), status.stalled(tenant, observed, reason, message))
     return _provision(tenant, plan, observed)
+
+
+def without_kafka(tenant: TenantObject, observed: Observed, fault: str) -> Decision:
+    """Decides about one tenant of whose record and answers nothing is known yet, as Kafka cannot be read.
+
+    What is asked for waits and says so; where nothing is, nothing changes. An abandoned object is let go.
+    """
+    if tenant.paused:
+        return Decision((), status.paused(tenant, observed.now))
+    if tenant.deleted_at is None:
+        under_way = tenant.conditions.get(RECONCILING, {}).get("status") != "False"
+        asked = under_way or tenant.status.get("observedGeneration") != tenant.generation
+        return Decision(
+            (), interrupted(tenant, observed, KafkaFailedError.reason, fault) if asked else tenant.status
+        )
+    if FINALIZER not in tenant.finalizers:
+        return Decision((), tenant.status)
+    if not tenant.abandoned:
+        left = _until_deadline(tenant, observed.now)
+        return Decision((), interrupted(tenant, observed, KafkaFailedError.reason, fault), left)
+    report = (
+        f"Let go by slotwright.io/abandon. Nothing of tenant {tenant.uid} is confirmed deleted, and no component"
+        f" was told: {fault} Its record, topics, user, Secret and data may be left."
+    )
+    return Decision((Announce("Warning", "Abandoned", report), RemoveFinalizer()), tenant.status)
 
 
 def interrupted(tenant: TenantObject, observed: Observed, reason: str, message: str) -> Mapping[str, Any]:

@@ -89,8 +89,11 @@ def overdue(tenant: TenantObject, observed: Observed, why: str) -> dict[str, Any
 
 def _as_before(tenant: TenantObject, observed: Observed) -> dict[str, Any]:
     """What it had beside its conditions, with the number of the record sent last: see `reconcile.numbered`."""
-    sent = {"recordGeneration": observed.published.generation} if observed.published is not None else {}
-    return _beside(tenant) | sent
+    beside = _beside(tenant)
+    if observed.published is not None:
+        last = max(observed.published.generation, beside.get("recordGeneration", 0))
+        beside["recordGeneration"] = last
+    return beside
 
 
 def _beside(tenant: TenantObject) -> dict[str, Any]:

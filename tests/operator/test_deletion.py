@@ -13,14 +13,14 @@ import pytest
 from confluent_kafka import KafkaException
 
 from contracts.envelope import Envelope
-from contracts.platform import ComponentState, TenantState
+from contracts.platform import ComponentState, DeletionPolicy, TenantChanged, TenantState
 from contracts.topics import tenant_topic
 from servicekit.ids import new_id
 from support.api_server import ApiServer
 from support.broker import Broker
 from support.events import until
 from support.operator_world import OperatorWorld, condition, eventually, tenant
-from tenant_operator.domain import ABANDON, FINALIZER
+from tenant_operator.domain import ABANDON, FINALIZER, PAUSED
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,41 @@ def test_an_operator_that_starts_without_kafka_says_so_and_lets_go(apart: Operat
     with apart.operator():
         apart.answer_all(apart.await_record(apart.tenant_id(new)))
         apart.await_condition(new, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
+def test_another_policy_counts_as_long_as_the_components_can_be_told(apart: OperatorWorld) -> None:
+    """Takes a start of the operator. Kafka stands still, so that the last actions take long enough to be met."""
+    with apart.operator() as running:
+        plan = apart.new_plan()
+        name = apart.provisioned(plan)
+        tenant_id = apart.tenant_id(name)
+        apart.api.delete("Tenant", name)
+        record = apart.await_record(tenant_id, TenantState.DELETING)
+        _annotate(apart, name, PAUSED, "true")
+        apart.await_condition(name, "Ready", "False", "Paused")
+        apart.answer_all(record, ComponentState.DELETED)
+        # What was answered before the next one's answers is read before them.
+        apart.provisioned(plan)
+        with apart.broker.silent():
+            _annotate(apart, name, PAUSED, None)
+            eventually(lambda: '"action": "DropStream"' in running.log.read_text("utf-8"), "the last actions")
+            apart.api.patch("Tenant", name, {"spec": {"deletionPolicy": "Delete"}})
+            # What the watch tells of later is known later.
+            apart.await_condition(apart.new_tenant("no-such-plan"), "Stalled", "True", "PlanNotFound")
+        last = eventually(lambda: _told_to_erase(apart, tenant_id), "the new policy to be told")
+        apart.answer_all(last, ComponentState.DELETED)
+        _gone(apart, name)
+    assert apart.event(name, "Erased")
+
+
+def _annotate(world: OperatorWorld, name: str, annotation: str, value: str | None) -> None:
+    world.api.patch("Tenant", name, {"metadata": {"annotations": {annotation: value}}})
+
+
+def _told_to_erase(world: OperatorWorld, tenant_id: UUID) -> TenantChanged | None:
+    record = world.record(tenant_id)
+    return record if record is not None and record.deletion_policy is DeletionPolicy.DELETE else None
 
 
 @pytest.mark.slow

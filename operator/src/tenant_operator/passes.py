@@ -38,6 +38,7 @@ from tenant_operator.plans import PlanDecision, reconcile_plan
 from tenant_operator.reconcile import (
     Action,
     Announce,
+    Decision,
     RemoveFinalizer,
     interrupted,
     reconcile,
@@ -122,9 +123,8 @@ class Passes:
                 return
             tenant = parse_tenant(body)
             decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
-            for action in decision.actions:
-                await self._do(tenant, action, tolerant=decision.tolerant)
-            if FINALIZER in tenant.finalizers and RemoveFinalizer() in decision.actions:
+            done = await self._carry_out(key, tenant, decision)
+            if done and FINALIZER in tenant.finalizers and RemoveFinalizer() in decision.actions:
                 return
             if not decision.actions:
                 await self._write(key, tenant, decision.status)
@@ -148,6 +148,19 @@ class Passes:
             await self._write(key, tenant, decision.status)
         if decision.again is not None:
             self._later(key, decision.again.total_seconds())
+
+    async def _carry_out(self, key: Key, tenant: TenantObject, decision: Decision) -> bool:
+        """False when a tenant that goes was asked for something else meanwhile, such as another deletionPolicy.
+
+        Its last actions take a while, and after them nobody is left to tell.
+        """
+        for action in decision.actions:
+            if tenant.deleted_at is not None and action != RemoveFinalizer():
+                body = self._objects.get(key)
+                if body is not None and parse_tenant(body).spec != tenant.spec:
+                    return False
+            await self._do(tenant, action, tolerant=decision.tolerant)
+        return True
 
     async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
         try:

@@ -31,7 +31,7 @@ _PATHS = {
     "Tenant": "/apis/slotwright.io/v1alpha1/tenants",
     "Plan": "/apis/slotwright.io/v1alpha1/plans",
 }
-_MERGE = {"Content-Type": "application/merge-patch+json"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 Body = dict[str, Any]
 
@@ -85,7 +85,7 @@ class ApiServer:
 
     def patch(self, kind: str, name: str, change: Body) -> httpx.Response:
         with self.admin() as client:
-            return client.patch(f"{_PATHS[kind]}/{name}", json=change, headers=_MERGE)
+            return client.patch(f"{_PATHS[kind]}/{name}", json=change, headers=MERGE)
 
     def get(self, kind: str, name: str) -> Body | None:
         with self.admin() as client:

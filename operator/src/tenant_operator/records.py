@@ -122,10 +122,10 @@ class Records:
         """
         answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
         await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
-        reached("operator.record-forgotten")
-        await self._send(TenantStatusReported, tenant_id, answers)
         self._published.pop(tenant_id, None)
         self._unacknowledged.discard(tenant_id)
+        reached("operator.record-forgotten")
+        await self._send(TenantStatusReported, tenant_id, answers)
         self._answers.pop(tenant_id, None)
 
     def _assign(self, client: Consumer) -> set[tuple[str, int]]:

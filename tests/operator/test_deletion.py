@@ -13,14 +13,14 @@ import pytest
 from confluent_kafka import KafkaException
 
 from contracts.envelope import Envelope
-from contracts.platform import ComponentState, TenantState
+from contracts.platform import ComponentState, DeletionPolicy, TenantChanged, TenantState
 from contracts.topics import tenant_topic
 from servicekit.ids import new_id
 from support.api_server import ApiServer
 from support.broker import Broker
 from support.events import until
 from support.operator_world import OperatorWorld, condition, eventually, tenant
-from tenant_operator.domain import ABANDON, FINALIZER
+from tenant_operator.domain import ABANDON, FINALIZER, PAUSED
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,64 @@ def test_abandoned_it_ends_without_kafka_and_tells_what_is_left(apart: OperatorW
 
 
 @pytest.mark.slow
+def test_an_operator_that_starts_without_kafka_says_so_and_lets_go(apart: OperatorWorld) -> None:
+    """Takes two starts of the operator, one of Kafka, and the time in which Kafka is given up."""
+    with apart.operator():
+        plan = apart.new_plan()
+        settled, going = apart.provisioned(plan), apart.provisioned(plan)
+        tenant_id, before = apart.tenant_id(going), apart.api.get("Tenant", settled)
+    with _kafka_away(apart):
+        new = apart.new_tenant(plan)
+        apart.api.delete("Tenant", going)
+        with apart.operator_that_is_not_ready():
+            for name in (new, going):
+                apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
+            apart.api.patch("Tenant", going, {"metadata": {"annotations": {ABANDON: "true"}}})
+            _gone(apart, going)
+    (told,) = [item["note"] for item in apart.events(going) if item["reason"] == "Abandoned"]
+    assert str(tenant_id) in told
+    assert apart.api.get("Tenant", settled) == before
+    with apart.operator():
+        apart.answer_all(apart.await_record(apart.tenant_id(new)))
+        apart.await_condition(new, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
+def test_another_policy_counts_as_long_as_the_components_can_be_told(apart: OperatorWorld) -> None:
+    """Takes a start of the operator. Kafka stands still, so that the last actions take long enough to be met."""
+    with apart.operator() as running:
+        plan = apart.new_plan()
+        name = apart.provisioned(plan)
+        tenant_id = apart.tenant_id(name)
+        apart.api.delete("Tenant", name)
+        record = apart.await_record(tenant_id, TenantState.DELETING)
+        _annotate(apart, name, PAUSED, "true")
+        apart.await_condition(name, "Ready", "False", "Paused")
+        apart.answer_all(record, ComponentState.DELETED)
+        # What was answered before the next one's answers is read before them.
+        apart.provisioned(plan)
+        with apart.broker.silent():
+            _annotate(apart, name, PAUSED, None)
+            eventually(lambda: '"action": "DropStream"' in running.log.read_text("utf-8"), "the last actions")
+            apart.api.patch("Tenant", name, {"spec": {"deletionPolicy": "Delete"}})
+            # What the watch tells of later is known later.
+            apart.await_condition(apart.new_tenant("no-such-plan"), "Stalled", "True", "PlanNotFound")
+        last = eventually(lambda: _told_to_erase(apart, tenant_id), "the new policy to be told")
+        apart.answer_all(last, ComponentState.DELETED)
+        _gone(apart, name)
+    assert apart.event(name, "Erased")
+
+
+def _annotate(world: OperatorWorld, name: str, annotation: str, value: str | None) -> None:
+    world.api.patch("Tenant", name, {"metadata": {"annotations": {annotation: value}}})
+
+
+def _told_to_erase(world: OperatorWorld, tenant_id: UUID) -> TenantChanged | None:
+    record = world.record(tenant_id)
+    return record if record is not None and record.deletion_policy is DeletionPolicy.DELETE else None
+
+
+@pytest.mark.slow
 def test_with_the_operator_away_the_object_waits_for_it(apart: OperatorWorld) -> None:
     """Takes two starts of the operator."""
     with apart.operator():
@@ -118,8 +176,9 @@ def test_the_name_is_free_when_the_old_one_is_erased_and_not_before(apart: Opera
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("secret", ["is left", "is gone, as with its namespace"])
 def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_ones(
-    apart: OperatorWorld,
+    apart: OperatorWorld, secret: str
 ) -> None:
     """Takes two starts of the operator."""
     with apart.operator():
@@ -138,6 +197,8 @@ def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_one
     apart.send(tenant_topic(name), "x", event)
     apart.api.patch("Tenant", name, {"metadata": {"finalizers": None}})
     apart.api.delete("Tenant", name)
+    if secret != "is left":
+        apart.api.remove(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
     assert apart.api.create(tenant(name, plan)).status_code == 201
     with apart.operator() as running:
         apart.answer_all(apart.await_record(apart.tenant_id(name)))

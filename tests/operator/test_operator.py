@@ -1,7 +1,6 @@
 """The operator between a real API server and a real Kafka; the test answers as the components."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +20,7 @@ from contracts.platform import Component, ComponentState, TenantChanged, TenantS
 from contracts.topics import PARTS, tenant_topic
 from servicekit.ids import new_id
 from servicekit.kafka_access import part_rules
+from support.api_server import MERGE
 from support.operator_world import OperatorWorld, condition, eventually, fresh, plan, write_unreadable
 from support.processes import Running
 from tenant_operator.domain import ABANDON, FINALIZER, PAUSED, SIGNUP
@@ -252,19 +252,24 @@ def test_abandon_lets_go(world: OperatorWorld) -> None:
     assert "analytics" in report["note"]
 
 
-def test_a_sign_up_becomes_a_tenant(world: OperatorWorld) -> None:
-    plan_name = world.new_plan()
+def _signed_up(world: OperatorWorld, **change: Any) -> SignupRequested:
+    """A sign-up as auth tells of it."""
     signup = SignupRequested(
         signup_id=UUID(str(new_id())),
         slug=fresh("salon"),
         display_name="Salon Nova",
         owner_email="nina@nova.example",
         owner_name="Nina",
-        plan=plan_name,
+        plan=world.new_plan(),
         timezone="Europe/Lisbon",
         locale="pt-PT",
         currency="EUR",
-    )
+    ).model_copy(update=change)
+    _tell_of(world, signup, signup.model_dump_json().encode())
+    return signup
+
+
+def _tell_of(world: OperatorWorld, signup: SignupRequested, data: bytes) -> None:
     envelope = Envelope(
         id=str(new_id()),
         source="/slotwright/auth",
@@ -272,15 +277,38 @@ def test_a_sign_up_becomes_a_tenant(world: OperatorWorld) -> None:
         time=datetime.now(UTC),
         subject=signup.key,
         tenant_id=None,
-        data=signup.model_dump_json().encode(),
+        data=data,
     )
-    refused = signup.model_copy(update={"signup_id": UUID(str(new_id())), "timezone": "nowhere"})
-    # One that no rule allows and one that nobody can read do not hold up the next.
-    for data in (b"no JSON", refused.model_dump_json().encode(), envelope.data):
-        world.send(signup.TOPIC, signup.key, replace(envelope, data=data))
+    world.send(signup.TOPIC, signup.key, envelope)
+
+
+def test_a_sign_up_becomes_a_tenant(world: OperatorWorld) -> None:
+    """One that no rule allows and one that nobody can read do not hold up the next."""
+    refused = _signed_up(world, timezone="nowhere")
+    _tell_of(world, refused, b"no JSON")
+    signup = _signed_up(world)
     body = eventually(lambda: world.api.get("Tenant", signup.slug), "the tenant of the sign-up")
     assert body["metadata"]["annotations"] == {SIGNUP: str(signup.signup_id)}
     assert body["spec"]["owner"] == {"email": "nina@nova.example", "name": "Nina"}
+    assert world.api.get("Tenant", refused.slug) is None
+
+
+def test_a_sign_up_waits_for_a_right_that_the_operator_lacks_for_a_while(
+    world: OperatorWorld, operator_process: Running
+) -> None:
+    rights = "/apis/rbac.authorization.k8s.io/v1/clusterroles/slotwright-operator"
+    rules = world.api.read(rights)["rules"]
+    fewer = [{**rule, "verbs": [verb for verb in rule["verbs"] if verb != "create"]} for rule in rules]
+    with world.api.admin() as admin:
+        admin.patch(rights, json={"rules": fewer}, headers=MERGE).raise_for_status()
+        try:
+            signup = _signed_up(world)
+            eventually(
+                lambda: "sign-up waits" in operator_process.log.read_text("utf-8"), "an attempt to make it"
+            )
+        finally:
+            admin.patch(rights, json={"rules": rules}, headers=MERGE).raise_for_status()
+    eventually(lambda: world.api.get("Tenant", signup.slug), "the tenant of the sign-up")
 
 
 def test_probes_and_metrics(operator_process: Running) -> None:

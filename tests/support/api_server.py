@@ -5,8 +5,11 @@ whose rights are those of operator/rbac.yaml and no more.
 """
 
 import shutil
+import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ _PATHS = {
     "Tenant": "/apis/slotwright.io/v1alpha1/tenants",
     "Plan": "/apis/slotwright.io/v1alpha1/plans",
 }
-_MERGE = {"Content-Type": "application/merge-patch+json"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 Body = dict[str, Any]
 
@@ -49,6 +52,16 @@ class ApiServer:
     def close(self) -> None:
         self._server.stop()
         shutil.rmtree(self._home)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Meanwhile it takes connections and answers nothing."""
+        process = self._server.processes["kube-apiserver"]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def kubeconfig(self, folder: Path) -> Path:
         """The operator's way to the API server."""
@@ -72,7 +85,7 @@ class ApiServer:
 
     def patch(self, kind: str, name: str, change: Body) -> httpx.Response:
         with self.admin() as client:
-            return client.patch(f"{_PATHS[kind]}/{name}", json=change, headers=_MERGE)
+            return client.patch(f"{_PATHS[kind]}/{name}", json=change, headers=MERGE)
 
     def get(self, kind: str, name: str) -> Body | None:
         with self.admin() as client:

@@ -36,7 +36,7 @@ from support.api_server import ApiServer, Body
 from support.broker import Broker
 from support.events import Topics
 from support.processes import Running, run_service
-from support.programs import Program
+from support.programs import Process, Program
 
 T = TypeVar("T")
 
@@ -136,17 +136,30 @@ class OperatorWorld:
 
     def operator_dies_at(self, point: str) -> None:
         """One operator, until it has killed itself at that point (servicekit.faults), and its Lease with it."""
-        settings = self._settings() | {"FAULT": point, "PORT": str(free_port())}
-        env = {f"SLOTWRIGHT_{name}": value for name, value in settings.items()}
         log = self.folder / f"{point}.log"
-        kubeconfig = {"KUBECONFIG": str(self.api.kubeconfig(self.folder))}
-        process = Program(["tenant_operator", "run"], env | kubeconfig, log)
+        process = self._started(log, FAULT=point)
         try:
             assert process.wait(SECONDS) == -signal.SIGKILL, log.read_text("utf-8")[-3000:]
         finally:
             process.kill()
         # That a dead operator's Lease runs out is tested in test_restart; here it would be most of the time.
         self.api.remove("/apis/coordination.k8s.io/v1/namespaces/slotwright/leases/slotwright-operator")
+
+    @contextmanager
+    def operator_that_is_not_ready(self) -> Iterator[Process]:
+        """One operator, for a time in which it cannot become ready; a SIGTERM at the end."""
+        process = self._started(self.folder / "not-ready.log")
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(SECONDS)
+
+    def _started(self, log: Path, **more: str) -> Process:
+        settings = self._settings() | {"PORT": str(free_port())} | more
+        env = {f"SLOTWRIGHT_{name}": value for name, value in settings.items()}
+        kubeconfig = {"KUBECONFIG": str(self.api.kubeconfig(self.folder))}
+        return Program(["tenant_operator", "run"], env | kubeconfig, log)
 
     def _settings(self) -> dict[str, str]:
         return self.broker.service_env("operator") | {

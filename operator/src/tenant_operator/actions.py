@@ -76,8 +76,8 @@ class Actions:
                 await self.set_finalizers(
                     Key("Tenant", tenant.name), [name for name in tenant.finalizers if name != FINALIZER]
                 )
-            case PutStream(stream):
-                await self._put_stream(stream)
+            case PutStream(stream, first):
+                await self._put_stream(stream, first=first)
             case DropStream(slug):
                 await self._streams.drop(slug)
                 name = manifests.secret_name(slug)
@@ -99,12 +99,17 @@ class Actions:
         if body is not None:
             self._objects.update(key, await self._cluster.set_finalizers(body, list(finalizers)))
 
-    async def _put_stream(self, stream: WantedStream) -> None:
+    async def _put_stream(self, stream: WantedStream, *, first: bool) -> None:
         """The Secret first: a password that Kafka knows and nobody holds would be of no use."""
         name, tenant_id = manifests.secret_name(stream.slug), str(stream.tenant_id)
         present = await self._cluster.read_secret(name) if name in self._secrets else None
         password = manifests.password_in(present) if present else None
-        if present is not None and manifests.tenant_id_in(present) != tenant_id:
+        if present is not None:
+            others = manifests.tenant_id_in(present) != tenant_id
+        else:
+            # Its own would have a Secret, as that is made before them.
+            others = first and not self._streams.state(stream.slug).empty
+        if others:
             # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
             await self._streams.drop(stream.slug)
             password = None

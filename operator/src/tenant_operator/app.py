@@ -23,7 +23,7 @@ def build(settings: Settings) -> Parts:
             leader,
             controller.records,
             controller,
-            Watch(controller.noticed, controller.settled),
+            Watch(controller.noticed, controller.listed),
             Signups(kafka, cluster, leader),
         ],
         checks=[leader.ready, controller.records.ready, controller.ready],

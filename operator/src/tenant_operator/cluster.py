@@ -13,7 +13,13 @@ import aiohttp
 from kubernetes import aio
 
 from tenant_operator.domain import GROUP, VERSION
-from tenant_operator.errors import ClusterFailedError, ConflictError, NotFoundError, RefusedError
+from tenant_operator.errors import (
+    ClusterFailedError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+)
 from tenant_operator.manifests import MANAGED_BY, OPERATOR, tenant_id_in
 from tenant_operator.metrics import WRITES
 
@@ -27,6 +33,8 @@ PLURALS = {"Tenant": "tenants", "Plan": "plans"}
 _MERGE_PATCH = "application/merge-patch+json"
 _PAGE = 500
 _SECONDS = 30
+_NO_RIGHT = 'is forbidden: User "'
+"""In the sentence of whoever authorizes (`… User "x" cannot create resource …`), in none of an admission's."""
 
 
 class Cluster:
@@ -191,6 +199,8 @@ def _translated(error: Any) -> ClusterFailedError:
         return NotFoundError(text)
     if error.status == 409:
         return ConflictError(text)
+    if error.status == 403 and _NO_RIGHT in text:
+        return ForbiddenError(f"The API server refused: {text}")
     if error.status in {400, 403, 422}:
         return RefusedError(f"The API server refused: {text}")
     return ClusterFailedError(f"The API server answered {error.status}: {text}")

@@ -162,7 +162,7 @@ def _billing(observed: Observed, record: TenantChanged) -> Condition:
 
 
 def _quota(observed: Observed, record: TenantChanged) -> Condition:
-    if observed.published == record:
+    if observed.told(record):
         return Condition(QUOTA_PUBLISHED, "True", "Published", f"Record {record.generation} is published.")
     return Condition(
         QUOTA_PUBLISHED, "False", "Publishing", f"Record {record.generation} is to be published."

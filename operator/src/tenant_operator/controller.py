@@ -4,6 +4,7 @@ All end in the work queue; what follows is the same for each (`passes`). Wired i
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -13,7 +14,7 @@ from servicekit.loops import backoff, pause_for, wait_until
 from servicekit.settings import KafkaSettings
 from tenant_operator.actions import Actions
 from tenant_operator.cluster import Cluster
-from tenant_operator.errors import ActionFailedError
+from tenant_operator.errors import ActionFailedError, KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.metrics import ORPHANS
 from tenant_operator.objects import Body, Objects
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _STUCK_SECONDS = 180.0
 _TICK_SECONDS = 1.0
+_READ_SECONDS = 60.0
+"""After which Kafka counts as away for who waits for something; it is read all the same."""
 
 
 class Controller:
@@ -50,38 +53,38 @@ class Controller:
         self._objects = Objects()
         self._names: dict[UUID, str] = {}
         self._actions = Actions(settings, kafka, cluster, streams, self.records, self._objects)
+        self._passes = Passes(settings, cluster, self._objects, self.records, self._actions, self._later)
         self._queue = WorkQueue(
-            Passes(settings, cluster, self._objects, self.records, self._actions, self._later).over,
-            concurrency=settings.concurrency,
-            urgent=self._objects.asked,
+            self._passes.over, concurrency=settings.concurrency, urgent=self._objects.asked
         )
-        self.settled = asyncio.Event()
+        self.listed = asyncio.Event()
 
     async def ready(self) -> str | None:
-        return None if self.settled.is_set() else "the operator has not looked at all objects yet"
+        if self._passes.kafka_read or self._leader.standby:
+            return None
+        return "the operator has not looked at all objects yet"
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Looks at everything once, then works until told to stop."""
+        """Works until told to stop; on objects first, as far as that goes, and on all once Kafka has been read."""
         with self._leader.working():
-            await self._start(stop, beat)
+            await wait_until(self._leader.held, stop, beat)
             await self._work(stop, beat)
 
     async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        worker = asyncio.create_task(self._queue.run())
-        resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
+        """Ends at once when told to, whatever a pass or a look waits for: the Lease may be another's soon."""
+        tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._see())]
         try:
-            while not stop.is_set() and not worker.done():
+            while not stop.is_set() and not any(task.done() for task in tasks):
                 if self._queue.longest() < _STUCK_SECONDS:
                     beat.beat()
                 await pause_for(_TICK_SECONDS, stop)
-                if asyncio.get_running_loop().time() >= resync:
-                    await self._resync()
-                    resync = asyncio.get_running_loop().time() + self._settings.resync_seconds
-            if worker.done():
-                worker.result()
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
-            worker.cancel()
-            await asyncio.wait([worker])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def noticed(self, kind: str, change: str | None, body: Body) -> None:
         """The watch has seen an object; `change` is None in a first listing, or ADDED, MODIFIED, DELETED."""
@@ -100,36 +103,56 @@ class Controller:
         if name is not None:
             self._queue.add(Key("Tenant", name))
 
-    async def _start(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        failures = 0
-        while not stop.is_set():
-            beat.beat()
+    async def _see(self) -> None:
+        """Lists all objects, reads what Kafka has of them, and compares all anew from time to time."""
+        await self._repeat(self._list)
+        self.listed.set()
+        await self._repeat(self._read_kafka)
+        self._passes.kafka_read = True
+        for key in self._objects.every():
+            self._queue.add(key)
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds)
             try:
-                await wait_until(self._leader.held, stop, beat)
-                await self._streams.prepare()
-                await wait_until(self.records.caught_up, stop, beat)
-                found = await self._look()
+                await self._actions.refresh()
+                found = await self._list()
+                self._count_orphans()
+                self._queue.spread(found, per_second=self._settings.rollout_per_second)
+            except ActionFailedError as error:
+                log.warning("resync interrupted", error=str(error))
+
+    async def _repeat(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Until it succeeds. What needs no Kafka goes on when that is what fails."""
+        failures = 0
+        while True:
+            try:
+                await step()
             except ActionFailedError as error:
                 failures += 1
                 seconds = backoff(failures)
                 log.warning("start interrupted", error=str(error), retry_in=seconds)
-                await pause_for(seconds, stop)
+                if isinstance(error, KafkaFailedError) and self._passes.kafka_fault is None:
+                    self._passes.kafka_fault = str(error)
+                    self._queue.spread(self._objects.every(), per_second=self._settings.rollout_per_second)
+                await asyncio.sleep(seconds)
             else:
-                for key in found:
-                    self._queue.add(key)
-                self.settled.set()
                 return
 
-    async def _resync(self) -> None:
+    async def _read_kafka(self) -> None:
+        """The records, the answers, and the tenants' streams."""
+        await self._streams.prepare()
         try:
-            found = await self._look()
-            self._queue.spread(found, per_second=self._settings.rollout_per_second)
-        except ActionFailedError as error:
-            log.warning("resync interrupted", error=str(error))
-
-    async def _look(self) -> list[Key]:
-        """Lists and compares everything; answers every object. A few requests, however many tenants there are."""
+            async with asyncio.timeout(_READ_SECONDS):
+                await self.records.caught_up.wait()
+        except TimeoutError as error:
+            raise KafkaFailedError(
+                "The operator's topics in Kafka could not be read to their ends."
+            ) from error
         await self._actions.refresh()
+        self._count_orphans()
+
+    async def _list(self) -> list[Key]:
+        """Every object; answers their keys, and those of objects that have gone."""
         found: list[Key] = []
         for kind in ("Plan", "Tenant"):
             bodies, version = await self._cluster.list_all(kind)
@@ -138,11 +161,13 @@ class Controller:
             UUID(body["metadata"]["uid"]): body["metadata"]["name"]
             for body in self._objects.of_kind("Tenant")
         }
+        return found
+
+    def _count_orphans(self) -> None:
         orphans = self.records.tenants() - set(self._names)
         ORPHANS.set(len(orphans))
         if orphans:
             log.warning("records without a Tenant object", tenant_ids=sorted(map(str, orphans)))
-        return found
 
     def _later(self, key: Key, seconds: float) -> None:
         self._queue.add_after(key, seconds)

@@ -251,10 +251,18 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything around one tenant: its record on the topic, the components' answers, its stream, the time."""
+    """Everything around one tenant: its record on the topic, the components' answers, its stream, the time.
+
+    `published` is the record sent last. Without `acknowledged` services may have it or not: Kafka has not answered.
+    """
 
     now: datetime
     public_url: str
     published: TenantChanged | None = None
+    acknowledged: bool = True
     answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
     stream: StreamState = StreamState()
+
+    def told(self, record: TenantChanged) -> bool:
+        """Whether exactly this record is the last one that services were told."""
+        return self.acknowledged and self.published == record

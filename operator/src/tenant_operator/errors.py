@@ -31,6 +31,12 @@ class NotFoundError(ClusterFailedError):
     reason = "NotFound"
 
 
+class ForbiddenError(ClusterFailedError):
+    """The operator lacks the right, whatever the object; somebody may give it any time."""
+
+    reason = "Refused"
+
+
 class RefusedError(ClusterFailedError):
     """The API server's rules do not allow the object; its text says which."""
 

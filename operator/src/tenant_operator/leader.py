@@ -19,6 +19,7 @@ from servicekit.loops import pause_for
 from tenant_operator.cluster import Body, Cluster
 from tenant_operator.domain import micro_time
 from tenant_operator.errors import ClusterFailedError, ConflictError
+from tenant_operator.metrics import LEADING
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,8 @@ LEASE = "slotwright-operator"
 LEASE_SECONDS = 15
 _RENEW_SECONDS = 4.0
 _TRY_SECONDS = 1.0
+# Renewed so long ago, it is given up: what is left of the Lease is for the process to end in.
+_KEEP_SECONDS = LEASE_SECONDS - _RENEW_SECONDS
 
 
 class LeaseLostError(Exception):
@@ -45,9 +48,12 @@ class Leader:
         self._idle = asyncio.Event()
         self._idle.set()
         self.held = asyncio.Event()
+        self.standby = False
+        """Another holds the Lease, as the last attempt has seen: all that there is to do is wait for it."""
 
     async def ready(self) -> str | None:
-        return None if self.held.is_set() else "another operator holds the Lease"
+        """One that waits is as ready as it can be: Kubernetes would take a rollout with it for a failed one."""
+        return None if self.held.is_set() or self.standby else "the Lease cannot be read"
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -74,17 +80,22 @@ class Leader:
         while not stop.is_set():
             beat.beat()
             begun = time.monotonic()
+            left = renewed + _KEEP_SECONDS - begun if self.held.is_set() else _KEEP_SECONDS
             try:
-                mine = await self._take()
-            except ClusterFailedError as error:
-                log.warning("lease", error=str(error))
-                mine = False
+                # An attempt that hangs must not outlast the Lease.
+                async with asyncio.timeout(left):
+                    mine = await self._take()
+            except (ClusterFailedError, TimeoutError) as error:
+                log.warning("lease", error=str(error) or "The API server did not answer in time.")
+                mine = self.standby = False
             if mine:
                 renewed = begun
                 if not self.held.is_set():
                     log.info("leading", holder=self._identity)
+                    LEADING.set(1)
                     self.held.set()
-            elif self.held.is_set() and time.monotonic() - renewed > LEASE_SECONDS - _RENEW_SECONDS:
+                    self.standby = False
+            elif self.held.is_set() and time.monotonic() - renewed > _KEEP_SECONDS:
                 raise LeaseLostError("the Lease could not be renewed in time")
             await pause_for(_RENEW_SECONDS if mine else _TRY_SECONDS, stop)
         await self._idle.wait()
@@ -103,6 +114,7 @@ class Leader:
             if self.held.is_set():
                 raise LeaseLostError(f"{holder} holds the Lease")
             if not self._expired(lease, spec.get("leaseDurationSeconds") or LEASE_SECONDS):
+                self.standby = True
                 return False
         changes = (spec.get("leaseTransitions") or 0) + (holder != self._identity)
         try:

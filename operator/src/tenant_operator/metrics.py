@@ -14,6 +14,9 @@ ACTIONS = Counter("slotwright_operator_actions_total", "Actions done.", ("action
 WRITES = Counter(
     "slotwright_operator_api_writes_total", "Requests that changed something at the API server.", ("what",)
 )
+LEADING = Gauge(
+    "slotwright_operator_leading", "1 in the operator that holds the Lease, 0 in one that waits for it."
+)
 QUEUE = Gauge("slotwright_operator_queue_length", "Objects that wait to be reconciled.")
 TENANTS = Gauge(
     "slotwright_operator_tenants",

@@ -24,6 +24,10 @@ class Objects:
     def get(self, key: Key) -> Body | None:
         return self._bodies.get(key)
 
+    def every(self) -> list[Key]:
+        """The key of each object."""
+        return list(self._bodies)
+
     def asked(self, key: Key) -> bool:
         """Whether somebody waits for a change of this object to take effect."""
         return key in self._asked

@@ -38,9 +38,11 @@ from tenant_operator.plans import PlanDecision, reconcile_plan
 from tenant_operator.reconcile import (
     Action,
     Announce,
+    Decision,
     RemoveFinalizer,
     interrupted,
     reconcile,
+    without_kafka,
 )
 from tenant_operator.records import Records
 from tenant_operator.settings import OperatorSettings
@@ -69,6 +71,7 @@ class Passes:
         later: Later,
     ) -> None:
         self._settings = settings
+        self._public_url = settings.public_url.rstrip("/")
         self._cluster = cluster
         self._objects = objects
         self._records = records
@@ -79,6 +82,10 @@ class Passes:
         self._left: dict[Key, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._counted = float("-inf")
+        self.kafka_read = False
+        """Until then nothing is decided that records, answers or streams have a part in."""
+        self.kafka_fault: str | None = None
+        """Why it has not been read, once that has failed."""
         for kind in ORDER:
             for truth in ("True", "False", "Unknown"):
                 TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
@@ -105,6 +112,9 @@ class Passes:
                 RECONCILES.labels(key.kind, "done").inc()
 
     async def _tenant(self, key: Key) -> None:
+        if not self.kafka_read:
+            await self._without_kafka(key)
+            return
         for _ in range(_ROUNDS):
             body = self._objects.get(key)
             if body is None:
@@ -113,9 +123,8 @@ class Passes:
                 return
             tenant = parse_tenant(body)
             decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
-            for action in decision.actions:
-                await self._do(tenant, action, tolerant=decision.tolerant)
-            if FINALIZER in tenant.finalizers and RemoveFinalizer() in decision.actions:
+            done = await self._carry_out(key, tenant, decision)
+            if done and FINALIZER in tenant.finalizers and RemoveFinalizer() in decision.actions:
                 return
             if not decision.actions:
                 await self._write(key, tenant, decision.status)
@@ -125,6 +134,33 @@ class Passes:
                     self._later(key, decision.again.total_seconds())
                 return
         self._later(key, 1)
+
+    async def _without_kafka(self, key: Key) -> None:
+        """What can be done before Kafka has been read, once that has failed; when it succeeds all have a pass."""
+        body = self._objects.get(key)
+        if body is None or self.kafka_fault is None:
+            return
+        tenant = parse_tenant(body)
+        decision = without_kafka(tenant, Observed(datetime.now(UTC), self._public_url), self.kafka_fault)
+        for action in decision.actions:
+            await self._actions.do(tenant, action)
+        if not decision.actions:
+            await self._write(key, tenant, decision.status)
+        if decision.again is not None:
+            self._later(key, decision.again.total_seconds())
+
+    async def _carry_out(self, key: Key, tenant: TenantObject, decision: Decision) -> bool:
+        """False when a tenant that goes was asked for something else meanwhile, such as another deletionPolicy.
+
+        Its last actions take a while, and after them nobody is left to tell.
+        """
+        for action in decision.actions:
+            if tenant.deleted_at is not None and action != RemoveFinalizer():
+                body = self._objects.get(key)
+                if body is not None and parse_tenant(body).spec != tenant.spec:
+                    return False
+            await self._do(tenant, action, tolerant=decision.tolerant)
+        return True
 
     async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
         try:
@@ -139,7 +175,7 @@ class Passes:
 
     async def _plan(self, key: Key) -> None:
         body = self._objects.get(key)
-        if body is None:
+        if body is None or not self.kafka_read:
             return
         self._objects.settled(key)
         plan = parse_plan(body)
@@ -173,8 +209,9 @@ class Passes:
     def _observe(self, tenant: TenantObject) -> Observed:
         return Observed(
             now=datetime.now(UTC),
-            public_url=self._settings.public_url.rstrip("/"),
+            public_url=self._public_url,
             published=self._records.published(tenant.uid),
+            acknowledged=self._records.acknowledged(tenant.uid),
             answers=self._records.answers(tenant.uid),
             stream=self._actions.stream(tenant),
         )
@@ -222,7 +259,7 @@ class Passes:
             try:
                 tenant = parse_tenant(body)
                 await self._write(
-                    key, tenant, interrupted(tenant, datetime.now(UTC), error.reason, str(error))
+                    key, tenant, interrupted(tenant, self._observe(tenant), error.reason, str(error))
                 )
             except (ConflictError, NotFoundError):
                 await self._read_again(key)

@@ -21,8 +21,9 @@ from contracts.platform import (
     TenantState,
 )
 from tenant_operator import entitlements, status
-from tenant_operator.conditions import TOPICS_READY, refusals, subscription_state, waiting_for
+from tenant_operator.conditions import RECONCILING, TOPICS_READY, refusals, subscription_state, waiting_for
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
+from tenant_operator.errors import KafkaFailedError
 
 DELETION_DEADLINE = timedelta(minutes=10)
 _RELAYING = (Component.BOOKING, Component.NOTIFICATION, Component.BILLING)
@@ -40,9 +41,13 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class PutStream:
-    """Makes the tenant's topics, user, access and Secret, as far as they are missing or differ."""
+    """Makes the tenant's topics, user, access and Secret, as far as they are missing or differ.
+
+    `first`: services were never told of a stream of this tenant, so topics of that name have another's events.
+    """
 
     stream: WantedStream
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,36 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
     return _provision(tenant, plan, observed)
 
 
-def interrupted(tenant: TenantObject, now: datetime, reason: str, message: str) -> Mapping[str, Any]:
+def without_kafka(tenant: TenantObject, observed: Observed, fault: str) -> Decision:
+    """Decides about one tenant of whose record and answers nothing is known yet, as Kafka cannot be read.
+
+    What is asked for waits and says so; where nothing is, nothing changes. An abandoned object is let go.
+    """
+    if tenant.paused:
+        return Decision((), status.paused(tenant, observed.now))
+    if tenant.deleted_at is None:
+        under_way = tenant.conditions.get(RECONCILING, {}).get("status") != "False"
+        asked = under_way or tenant.status.get("observedGeneration") != tenant.generation
+        return Decision(
+            (), interrupted(tenant, observed, KafkaFailedError.reason, fault) if asked else tenant.status
+        )
+    if FINALIZER not in tenant.finalizers:
+        return Decision((), tenant.status)
+    if not tenant.abandoned:
+        left = _until_deadline(tenant, observed.now)
+        return Decision((), interrupted(tenant, observed, KafkaFailedError.reason, fault), left)
+    report = (
+        f"Let go by slotwright.io/abandon. Nothing of tenant {tenant.uid} is confirmed deleted, and no component"
+        f" was told: {fault} Its record, topics, user, Secret and data may be left."
+    )
+    return Decision((Announce("Warning", "Abandoned", report), RemoveFinalizer()), tenant.status)
+
+
+def interrupted(tenant: TenantObject, observed: Observed, reason: str, message: str) -> Mapping[str, Any]:
     """The status after an action that failed: it is tried again, and a deletion past its deadline says what for."""
-    if tenant.deleted_at is not None and _until_deadline(tenant, now) is None:
-        return status.overdue(tenant, now, f"Deletion cannot go on: {message}")
-    return status.failed(tenant, now, reason, message)
+    if tenant.deleted_at is not None and _until_deadline(tenant, observed.now) is None:
+        return status.overdue(tenant, observed, f"Deletion cannot go on: {message}")
+    return status.failed(tenant, observed, reason, message)
 
 
 def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> tuple[str, str] | None:
@@ -141,13 +171,13 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     # Before the record that tells the services to write there.
     lacking = observed.stream.lacks(stream) if stream is not None else []
     if stream is not None and lacking:
-        actions.append(PutStream(stream))
+        actions.append(PutStream(stream, first=not _was_told(tenant, observed)))
         if _was_made(tenant, stream):
             found = "; ".join(lacking)
             actions.append(
                 Announce("Warning", "DriftRepaired", f"Changed by somebody else, and mended: {found}.")
             )
-    if observed.published != record:
+    if not observed.told(record):
         actions.append(Publish(record))
     # After the services that write there have learnt not to.
     elif (
@@ -158,6 +188,12 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     ):
         actions.append(DropStream(tenant.name))
     return Decision(tuple(actions), status.progress(tenant, observed, record, stream))
+
+
+def _was_told(tenant: TenantObject, observed: Observed) -> bool:
+    """Services may have written to a stream of this tenant: so says the record or, if Kafka lost it, the status."""
+    record = observed.published
+    return (record is not None and record.event_stream.enabled) or "eventStream" in tenant.status
 
 
 def _was_made(tenant: TenantObject, stream: WantedStream) -> bool:
@@ -201,15 +237,17 @@ def desired_record(
 
 
 def numbered(record: TenantChanged, tenant: TenantObject, observed: Observed) -> TenantChanged:
-    """The record under its generation: that of the published one when they are equal, else the next.
+    """The record under its generation: that of the one sent last when they are equal, else the next.
 
-    The status remembers the last number too, so that the numbers go on rising when Kafka has lost its data.
+    A number once sent stands for that record for ever, as services pass over another one that has it; whether Kafka
+    has acknowledged it makes no difference. The status remembers the last number too: Kafka may have lost its data,
+    or hold back a record that it has not acknowledged, so that an operator that starts does not find it.
     """
     published = observed.published
-    last = published.generation if published else 0
+    last = max(published.generation if published else 0, tenant.status.get("recordGeneration", 0))
     if published is not None and record.model_copy(update={"generation": last}) == published:
         return published
-    return record.model_copy(update={"generation": max(last, tenant.status.get("recordGeneration", 0)) + 1})
+    return record.model_copy(update={"generation": last + 1})
 
 
 def _delete(tenant: TenantObject, observed: Observed) -> Decision:
@@ -228,14 +266,12 @@ def _delete(tenant: TenantObject, observed: Observed) -> Decision:
         return _abandon(tenant, observed, told)
     if told is not None:
         left = _until_deadline(tenant, observed.now)
-        if told != record:
+        if not observed.told(told):
             waiting = status.deleting(tenant, observed, [part.value for part in Component])
             return Decision((Publish(told),), waiting, left)
         missing = _not_deleted(told, observed)
         if missing and left is None:
-            return Decision(
-                (), status.overdue(tenant, observed.now, f"Deletion waits for {'; '.join(missing)}.")
-            )
+            return Decision((), status.overdue(tenant, observed, f"Deletion waits for {'; '.join(missing)}."))
         if missing:
             return Decision((), status.deleting(tenant, observed, missing), left)
     return Decision(tuple(_last_actions(tenant, observed, told)), tenant.status)
@@ -244,7 +280,7 @@ def _delete(tenant: TenantObject, observed: Observed) -> Decision:
 def _abandon(tenant: TenantObject, observed: Observed, told: TenantChanged | None) -> Decision:
     """Lets go of the object, whoever is away, and says in an Event what may be left."""
     actions: list[Action] = []
-    if told is not None and told != observed.published:
+    if told is not None and not observed.told(told):
         actions.append(Publish(told))
     missing = _not_deleted(told, observed) if told is not None else []
     if missing:

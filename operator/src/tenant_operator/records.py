@@ -49,14 +49,19 @@ class Records:
         self._leader = leader
         self._on_answer = on_answer
         self._published: dict[UUID, TenantChanged] = {}
+        self._unacknowledged: set[UUID] = set()
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
         self._producer: Producer | None = None
         self._batches = Batches[_Messages, None](self._produce, most=_BATCH)
         self.caught_up = asyncio.Event()
 
     def published(self, tenant_id: UUID) -> TenantChanged | None:
-        """The record that services have, or None."""
+        """The record sent last, or None; services have it if it is `acknowledged`, and may have it if it is not."""
         return self._published.get(tenant_id)
+
+    def acknowledged(self, tenant_id: UUID) -> bool:
+        """False from before the tenant's record is sent until Kafka has answered that it has it."""
+        return tenant_id not in self._unacknowledged
 
     def answers(self, tenant_id: UUID) -> Mapping[Component, TenantStatusReported]:
         """The last answer of each component."""
@@ -69,7 +74,7 @@ class Records:
     async def ready(self) -> str | None:
         return (
             None
-            if self.caught_up.is_set()
+            if self.caught_up.is_set() or self._leader.standby
             else "the topics of tenants and their statuses are being read back"
         )
 
@@ -100,9 +105,14 @@ class Records:
             thread.shutdown(wait=False)
 
     async def publish(self, record: TenantChanged) -> None:
-        """Publishes a tenant's record; returns when Kafka has acknowledged it. Raises KafkaFailedError."""
-        await self._send(TenantChanged, record.tenant_id, {record.key: record.model_dump_json().encode()})
+        """Publishes a tenant's record; returns when Kafka has acknowledged it. Raises KafkaFailedError.
+
+        What was sent without an answer may have arrived: its number is used, whatever comes of it.
+        """
         self._published[record.tenant_id] = record
+        self._unacknowledged.add(record.tenant_id)
+        await self._send(TenantChanged, record.tenant_id, {record.key: record.model_dump_json().encode()})
+        self._unacknowledged.discard(record.tenant_id)
 
     async def forget(self, tenant_id: UUID) -> None:
         """Tombstones for the record, then for the components' answers. Raises KafkaFailedError.
@@ -112,9 +122,10 @@ class Records:
         """
         answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
         await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
+        self._published.pop(tenant_id, None)
+        self._unacknowledged.discard(tenant_id)
         reached("operator.record-forgotten")
         await self._send(TenantStatusReported, tenant_id, answers)
-        self._published.pop(tenant_id, None)
         self._answers.pop(tenant_id, None)
 
     def _assign(self, client: Consumer) -> set[tuple[str, int]]:

@@ -38,9 +38,14 @@ def stalled(tenant: TenantObject, observed: Observed, reason: str, message: str)
     )
 
 
-def failed(tenant: TenantObject, now: datetime, reason: str, message: str) -> dict[str, Any]:
+def failed(tenant: TenantObject, observed: Observed, reason: str, message: str) -> dict[str, Any]:
     """An action did not succeed; it is tried again."""
-    return _merged(tenant, now, kstatus("False", "True", "False", reason, f"{message} Tried again shortly."))
+    return _merged(
+        tenant,
+        observed.now,
+        kstatus("False", "True", "False", reason, f"{message} Tried again shortly."),
+        _as_before(tenant, observed),
+    )
 
 
 def progress(
@@ -68,13 +73,31 @@ def deleting(tenant: TenantObject, observed: Observed, missing: Iterable[str]) -
     )
 
 
-def overdue(tenant: TenantObject, now: datetime, why: str) -> dict[str, Any]:
+def overdue(tenant: TenantObject, observed: Observed, why: str) -> dict[str, Any]:
     """Deletion is past its deadline; `why` is the sentence that says what for. It goes on all the same."""
     message = (
         f"{why} Mend it, or let the object go and leave its remains with the annotation"
         " slotwright.io/abandon=true."
     )
-    return _merged(tenant, now, kstatus("False", "False", "True", OVERDUE, message))
+    return _merged(
+        tenant,
+        observed.now,
+        kstatus("False", "False", "True", OVERDUE, message),
+        _as_before(tenant, observed),
+    )
+
+
+def _as_before(tenant: TenantObject, observed: Observed) -> dict[str, Any]:
+    """What it had beside its conditions, with the number of the record sent last: see `reconcile.numbered`."""
+    beside = _beside(tenant)
+    if observed.published is not None:
+        last = max(observed.published.generation, beside.get("recordGeneration", 0))
+        beside["recordGeneration"] = last
+    return beside
+
+
+def _beside(tenant: TenantObject) -> dict[str, Any]:
+    return {name: value for name, value in tenant.status.items() if name != "conditions"}
 
 
 def _merged(
@@ -98,6 +121,6 @@ def _merged(
             else timestamp(now),
         }
     if beside is None:
-        beside = {name: value for name, value in tenant.status.items() if name != "conditions"}
+        beside = _beside(tenant)
     ordered = [merged[kind] for kind in ORDER if kind in merged]
     return {**beside, "observedGeneration": tenant.generation, "conditions": ordered}

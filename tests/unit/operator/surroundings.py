@@ -110,6 +110,7 @@ class Surroundings:
         self.tenant = subject or tenant()
         self.plan: PlanObject | None = of or plan()
         self.published: TenantChanged | None = None
+        self.acknowledged = True
         self.answers: dict[Component, TenantStatusReported] = {}
         self.stream = StreamState()
         self.now = NOW
@@ -121,6 +122,7 @@ class Surroundings:
             now=self.now,
             public_url="https://book.example",
             published=self.published,
+            acknowledged=self.acknowledged,
             answers=dict(self.answers),
             stream=self.stream,
         )
@@ -158,7 +160,7 @@ class Surroundings:
             case DropStream():
                 self.stream = StreamState()
             case Publish(record):
-                self.published = record
+                self.published, self.acknowledged = record, True
             case Forget():
                 self.published = None
                 self.answers = {}

@@ -189,6 +189,28 @@ def test_what_somebody_changed_in_kafka_is_mended_and_told() -> None:
     assert world.writes == before
 
 
+def _put(world: Surroundings) -> PutStream:
+    world.done.clear()
+    world.stream = replace(world.stream, secret=False)
+    world.settle()
+    return next(action for action in world.done if isinstance(action, PutStream))
+
+
+def test_topics_are_its_own_once_services_were_told_of_them() -> None:
+    """Before that, those of its name are another's: see test_deletion of tests/operator."""
+    assert _put(Surroundings()).first
+    world = settled()
+    assert not _put(world).first
+    world.published = None
+    assert not _put(world).first
+    without = Surroundings(tenant(eventStream={"enabled": False}))
+    without.settle()
+    without.answer_all()
+    without.settle()
+    without.tenant = replace(without.tenant, spec=tenant().spec)
+    assert _put(without).first
+
+
 def test_a_stream_that_is_to_be_another_is_no_drift() -> None:
     world = settled()
     world.done.clear()

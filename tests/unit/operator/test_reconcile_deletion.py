@@ -4,15 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 from contracts.platform import Component, ComponentState, TenantState
-from tenant_operator.domain import ABANDON, FINALIZER
+from tenant_operator.domain import ABANDON, FINALIZER, Observed
 from tenant_operator.reconcile import (
     Announce,
+    Decision,
     DropStream,
     Forget,
     Publish,
     RemoveFinalizer,
     interrupted,
     reconcile,
+    without_kafka,
 )
 from unit.operator.settling import deleting, settled
 from unit.operator.surroundings import NOW, Surroundings, tenant
@@ -102,10 +104,11 @@ def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() ->
 
 def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:
     world = settled()
-    early = interrupted(world.tenant, NOW, "KafkaUnavailable", "Kafka is away.")
+    early = interrupted(world.tenant, world.observed(), "KafkaUnavailable", "Kafka is away.")
     assert early["conditions"][0]["message"] == "Kafka is away. Tried again shortly."
     deleting(world)
-    late = interrupted(world.tenant, NOW + timedelta(minutes=11), "KafkaUnavailable", "Kafka is away.")
+    world.now += timedelta(minutes=11)
+    late = interrupted(world.tenant, world.observed(), "KafkaUnavailable", "Kafka is away.")
     ready, _, stuck = late["conditions"][:3]
     assert (stuck["status"], stuck["reason"]) == ("True", "DeletionOverdue")
     assert ready["message"].startswith("Deletion cannot go on: Kafka is away. Mend it, or")
@@ -119,3 +122,45 @@ def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
     assert isinstance(receipt, Announce)
     assert receipt.reason == "Archived"
     assert receipt.message.endswith("archived: none.")
+
+
+FAULT = "Kafka is away."
+
+
+def _unread(world: Surroundings) -> Observed:
+    """Nothing is known yet of what Kafka has."""
+    return Observed(world.now, "https://book.example")
+
+
+def test_before_kafka_has_been_read_an_abandoned_one_goes_by_the_api_server_alone() -> None:
+    world = settled()
+    deleting(world)
+    world.tenant = replace(world.tenant, annotations={ABANDON: "true"})
+    report, last = without_kafka(world.tenant, _unread(world), FAULT).actions
+    assert last == RemoveFinalizer()
+    assert isinstance(report, Announce)
+    assert (report.kind, report.reason) == ("Warning", "Abandoned")
+    assert str(world.tenant.uid) in report.message
+
+
+def test_before_kafka_has_been_read_a_deletion_waits_and_says_so() -> None:
+    world = settled()
+    deleting(world)
+    decision = without_kafka(world.tenant, _unread(world), FAULT)
+    assert decision.actions == ()
+    assert decision.status["conditions"][0]["reason"] == "KafkaUnavailable"
+    assert decision.status["recordGeneration"] == 1
+    assert decision.again is not None
+    world.now += decision.again
+    decision = without_kafka(world.tenant, _unread(world), FAULT)
+    assert decision.status["conditions"][0]["reason"] == "DeletionOverdue"
+
+
+def test_before_kafka_has_been_read_what_is_settled_stays_and_what_is_asked_for_says_so() -> None:
+    world = settled()
+    assert without_kafka(world.tenant, _unread(world), FAULT) == Decision((), world.tenant.status)
+    asked = replace(world.tenant, generation=2)
+    for subject in (asked, tenant()):
+        decision = without_kafka(subject, _unread(world), FAULT)
+        assert decision.actions == ()
+        assert decision.status["conditions"][0]["reason"] == "KafkaUnavailable"

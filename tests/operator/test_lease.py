@@ -1,0 +1,43 @@
+"""One operator at a time: who may go on, who waits, and what that looks like from outside."""
+
+import time
+
+import httpx
+import pytest
+
+from support.operator_world import OperatorWorld, eventually
+from support.processes import Running
+from tenant_operator.leader import LEASE_SECONDS
+
+
+@pytest.mark.slow
+def test_cut_off_from_the_api_server_it_ends_before_its_lease_does(still_world: OperatorWorld) -> None:
+    """Takes the time that the Lease lasts. Requests hang, as on a line whose packets are dropped."""
+    with still_world.operator() as running, still_world.operator() as second:
+        before = time.monotonic()
+        with still_world.api.silent():
+            assert running.process.wait(60) == 1
+            took = time.monotonic() - before
+            eventually(lambda: not _is_ready(second), "the second one to see that it cannot see the Lease")
+        eventually(lambda: _leads(second) and _is_ready(second), "the second one to take over")
+    assert took < LEASE_SECONDS
+    assert "the Lease could not be renewed in time" in running.log.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_a_second_one_is_ready_while_it_waits_and_takes_over(still_world: OperatorWorld) -> None:
+    """Takes two starts of the operator."""
+    with still_world.operator() as first, still_world.operator() as second:
+        assert [_leads(running) for running in (first, second)] == [True, False]
+        assert _is_ready(second)
+        first.process.terminate()
+        eventually(lambda: _leads(second) and _is_ready(second), "the second one to take over")
+        assert still_world.provisioned(still_world.new_plan())
+
+
+def _is_ready(running: Running) -> bool:
+    return httpx.get(f"{running.url}/readyz").status_code == 200
+
+
+def _leads(running: Running) -> bool:
+    return "slotwright_operator_leading 1.0" in httpx.get(f"{running.url}/metrics").text

@@ -39,10 +39,15 @@ WHERE tenants.generation < excluded.generation
 """
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true)"
 _STATUS = b"SELECT status FROM tenant_status WHERE tenant_id = %s"
+# No row where a newer generation has been answered, or the tenant is gone.
 _SAVE_STATUS = b"""
-INSERT INTO tenant_status (tenant_id, status) VALUES (%s, %s)
+INSERT INTO tenant_status AS said (tenant_id, status) SELECT %(tenant_id)s, %(status)s
+WHERE NOT EXISTS (SELECT FROM tenants WHERE tenant_id = %(tenant_id)s AND state = 'deleted')
 ON CONFLICT (tenant_id) DO UPDATE SET status = excluded.status, updated_at = now()
+WHERE (said.status->>'generation')::bigint <= (excluded.status->>'generation')::bigint
+RETURNING 1
 """
+_ANSWER_ALONE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT 500"
 _REPORTED = b"UPDATE usage SET unreported = false WHERE tenant_id = %s AND unreported"
 _TENANT_TABLES = b"""
@@ -137,8 +142,9 @@ class TenantFollower:
 
     async def _on_tombstone(self, conn: Connection, gone: UUID, _aggregate: str) -> None:
         await conn.execute(_SCOPE, (str(gone),))
-        await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
         await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone,))
+        await _answer_alone(conn, gone)
+        await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
         await conn.execute(
             b"DELETE FROM tenants WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'", (gone,)
         )
@@ -158,8 +164,10 @@ async def report(
 ) -> None:
     """Answers the operator about one tenant, with the use as it is now.
 
-    Needs a transaction that sees the tenant's rows. Everything said before about the tenant is replaced.
+    Needs a transaction that sees the tenant's rows. Everything said before about the tenant is replaced; nothing is
+    said of a generation older than the last answer's, or once the tenant is gone.
     """
+    await _answer_alone(conn, tenant_id)
     now = clock()
     used = await usage.snapshot(conn, tenant_id, now)
     status = TenantStatusReported(
@@ -171,8 +179,17 @@ async def report(
         message=message,
         details=details.model_copy(update={"usage": used, "usage_observed_at": now} if used else {}),
     )
-    await conn.execute(_SAVE_STATUS, (tenant_id, Jsonb(status.model_dump(mode="json"))))
-    await outbox.publish(conn, status, time=now)
+    row = {"tenant_id": tenant_id, "status": Jsonb(status.model_dump(mode="json"))}
+    if await (await conn.execute(_SAVE_STATUS, row)).fetchone() is not None:
+        await outbox.publish(conn, status, time=now)
+
+
+async def _answer_alone(conn: Connection, tenant_id: UUID) -> None:
+    """Until this transaction ends nobody else answers for the tenant here; what was answered before can be seen.
+
+    A lock by name, as there may be no row yet to lock, or none any more.
+    """
+    await conn.execute(_ANSWER_ALONE, (f"{tenant_id}/answer",))
 
 
 async def report_deleted(
@@ -246,6 +263,7 @@ class UsageReporter(Periodic):
         """Answers again for one tenant, if it was answered for before."""
         async with self._db.tenant(tenant_id) as conn:
             await conn.execute(_REPORTED, (tenant_id,))
+            await _answer_alone(conn, tenant_id)
             row = await (await conn.execute(_STATUS, (tenant_id,))).fetchone()
             if row is None:
                 return

@@ -1,22 +1,40 @@
-"""The relay as the process that it is: what stands in the outbox is what Kafka gets."""
+"""What stands in the outbox is what Kafka gets, and what Kafka does not take holds up nothing else."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg.types.json import Jsonb
+from pydantic import SecretStr
 
 from contracts.envelope import Envelope, parse_headers
-from contracts.platform import Component, ComponentState, TenantStatusReported
+from contracts.platform import (
+    Component,
+    ComponentState,
+    EventStreamSpec,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
 from servicekit import outbox
 from servicekit.clock import utc_now
 from servicekit.db import Database
+from servicekit.health import Heartbeat
 from servicekit.ids import new_id
+from servicekit.relay import Relay
+from servicekit.settings import KafkaSettings
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 from support.events import Topics, until
 from support.processes import run_service, served_keys
+from support.tenants import know, new_tenant
 
 
 async def test_what_each_release_has_written_becomes_the_same_message(
@@ -54,6 +72,142 @@ async def test_what_each_release_has_written_becomes_the_same_message(
     assert sent.tenant_id == tenant_id
     assert sent.event() == told
     assert len({dict(message.headers)["ce_id"] for message in mine}) == len(mine)
+
+
+class Outbox:
+    """A service's outbox and its relay, which runs in the test."""
+
+    def __init__(self, db: Database, database: ServiceDatabase, kafka: KafkaSettings, topics: Topics) -> None:
+        self.db = db
+        self.topics = topics
+        self._database = database
+        self._kafka = kafka
+
+    @asynccontextmanager
+    async def relayed(self) -> AsyncIterator[None]:
+        stop, relay = asyncio.Event(), Relay("booking", self.db, self._kafka)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(relay.run(stop, Heartbeat(relay.name, limit=60)))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def publish(
+        self, *events: TenantStatusReported, copy_to: TenantChanged | None = None, bytes_before: int = 0
+    ) -> None:
+        """With `bytes_before` an event of that size, which nobody could read, comes first, on another topic."""
+        async with self.db.worker() as conn:
+            if bytes_before:
+                await conn.execute(
+                    b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES (0, %s, 'large', '{}', %s)",
+                    (_LARGE, b"0" * bytes_before),
+                )
+            await outbox.publish(conn, *events, copy_to=copy_to)
+
+    def left(self) -> list[str]:
+        """The topics of what is still to be relayed."""
+        with psycopg.connect(self._database.admin_url) as conn:
+            return [topic for (topic,) in conn.execute("SELECT topic FROM outbox ORDER BY id").fetchall()]
+
+    async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not holds():  # noqa: ASYNC110 - another process tells
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"not within {seconds} s: {what}; left in the outbox: {self.left()}")
+
+    def arrived(self, topic: str, tenant: TenantChanged) -> list[int]:
+        """The generations told about a tenant on a topic, in order."""
+        events = self.topics.events(topic, tenant.tenant_id)
+        return [event.generation for event in events if isinstance(event, TenantStatusReported)]
+
+
+_LARGE = "booking.reminder.v1"
+_STATUS = TenantStatusReported.TOPIC
+
+
+@pytest.fixture
+async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
+    database, env = databases.for_service("booking"), broker.service_env("booking")
+    kafka = KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
+    db = Database(database.settings, application="test")
+    await db.open()
+    yield Outbox(db, database, kafka, Topics(broker.super_user()))
+    await db.close()
+
+
+async def test_a_topic_that_is_not_there_holds_up_no_other_and_gets_its_events_once_it_is(
+    box: Outbox, broker: Broker
+) -> None:
+    """A client waits 30 s for such a topic."""
+    tenant = streaming()
+    await know(box.db, tenant)
+    await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
+    async with box.relayed():
+        await box.until(lambda: box.arrived(_STATUS, tenant), "the first round has begun")
+        await box.publish(status(tenant.tenant_id, 2), copy_to=tenant)
+        copies = [tenant.event_stream.topic] * 2
+        await box.until(lambda: box.left() == copies, "what can be sent is", seconds=15)
+        make(broker, tenant.event_stream.topic)
+        await box.until(lambda: not box.left(), "the copies are sent", seconds=90)
+    assert box.arrived(_STATUS, tenant) == [1, 2]
+    assert box.arrived(tenant.event_stream.topic, tenant) == [1, 2]
+
+
+async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none_is_sent_twice(
+    box: Outbox,
+) -> None:
+    tenant = new_tenant()
+    await box.publish(status(tenant.tenant_id, 1))
+    await box.publish(status(tenant.tenant_id, 2), bytes_before=1_100_000)
+    async with box.relayed():
+        await box.until(lambda: box.left() == [_LARGE], "all others are sent")
+        await box.publish(status(tenant.tenant_id, 3))
+        await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
+    assert box.arrived(_STATUS, tenant) == [1, 2, 3]
+
+
+async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(box: Outbox, broker: Broker) -> None:
+    """Its name may have been given again: what is another's is not for the new bearer."""
+    slug = new_tenant().slug
+    gone, heir, unwilling = streaming(slug=slug), streaming(slug=slug), streaming()
+    make(broker, heir.event_stream.topic)
+    for tenant in (gone, heir, unwilling):
+        await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
+    off = unwilling.event_stream.model_copy(update={"enabled": False})
+    for tenant in (
+        gone.model_copy(update={"state": TenantState.DELETING}),
+        heir,
+        unwilling.model_copy(update={"event_stream": off}),
+    ):
+        await know(box.db, tenant)
+    async with box.db.worker() as conn:
+        await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone.tenant_id,))
+    async with box.relayed():
+        await box.until(lambda: not box.left(), "nothing is left", seconds=15)
+    assert box.arrived(heir.event_stream.topic, gone) == []
+    assert box.arrived(heir.event_stream.topic, heir) == [1]
+    assert [box.arrived(_STATUS, tenant) for tenant in (gone, heir, unwilling)] == [[1], [1], [1]]
+
+
+def streaming(slug: str | None = None) -> TenantChanged:
+    """A tenant with a stream of its own, whose topic nobody has made."""
+    slug = slug or new_tenant().slug
+    topics = {"topic": tenant_topic(slug), "dead_letter_topic": tenant_dead_letter_topic(slug)}
+    return new_tenant(slug=slug, event_stream=EventStreamSpec(enabled=True, **topics))
+
+
+def make(broker: Broker, topic: str) -> None:
+    admin = AdminClient(dict(broker.super_user()))
+    for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
+        made.result(30)
 
 
 def status(tenant_id: UUID, generation: int) -> TenantStatusReported:

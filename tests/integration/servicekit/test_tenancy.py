@@ -4,18 +4,38 @@ The loops run in the test, on analytics' database and as its user; the test play
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
-from contracts.platform import Component, ComponentState, StatusDetails, TenantStatusReported
+from contracts.envelope import Envelope
+from contracts.platform import (
+    Component,
+    ComponentState,
+    DeletionPolicy,
+    StatusDetails,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
 from servicekit import usage
 from servicekit.clock import utc_now
+from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
-from servicekit.tenancy import UsageReporter, report
+from servicekit.health import Heartbeat
+from servicekit.housekeeping import Housekeeping
+from servicekit.ids import new_id
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
+from servicekit.tenants import takes_events
+from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
+from support.events import Topics
 from support.tenants import know, new_tenant
 
 
@@ -58,6 +78,153 @@ async def test_an_answer_to_an_older_record_is_not_given(db: Database, database:
         async with db.tenant(tenant.tenant_id) as conn:
             await answer(conn, tenant.tenant_id, generation)
     assert [one.generation for one in answers(database)] == [2, 2, 3]
+
+
+class Operator:
+    """What the operator writes on the tenants topic, and a follower in the test that reads it."""
+
+    def __init__(self, topics: Topics, database: ServiceDatabase) -> None:
+        self._topics = topics
+        self._database = database
+
+    async def tell(self, tenant: TenantChanged) -> None:
+        """Returns once the service has the record."""
+        self._topics.publish(tenant)
+        await until(
+            lambda: self.row(tenant)[:2] == (tenant.state.value, tenant.generation), "the record is known"
+        )
+
+    async def bury(self, tenant: TenantChanged) -> None:
+        """Returns once the service has read the tombstone."""
+        buried = Envelope(
+            id=str(new_id()),
+            source="/slotwright/operator",
+            type=TenantChanged.TYPE,
+            time=utc_now(),
+            subject=tenant.key,
+            tenant_id=tenant.tenant_id,
+            data=None,
+        )
+        headers = {name: value.encode() for name, value in buried.headers().items()}
+        self._topics.put(TenantChanged.TOPIC, tenant.key, None, headers)
+        await until(lambda: self.row(tenant)[0] == "deleted", "the tombstone is read")
+
+    def row(self, tenant: TenantChanged) -> tuple[Any, ...]:
+        """State, generation, slug and record as the service knows them; None four times where it knows nothing."""
+        with psycopg.connect(self._database.admin_url) as conn:
+            found = conn.execute(
+                "SELECT state, generation, slug, record FROM tenants WHERE tenant_id = %s",
+                (tenant.tenant_id,),
+            ).fetchone()
+        return found or (None,) * 4
+
+
+@pytest.fixture
+async def operator(db: Database, database: ServiceDatabase, broker: Broker) -> AsyncIterator[Operator]:
+    env = broker.service_env("analytics")
+    kafka = KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
+    topics = Topics(broker.super_user())
+    topics.pass_over("analytics.tenants", TenantChanged.TOPIC)
+    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
+    async with running(follower):
+        yield Operator(topics, database)
+
+
+async def test_what_is_heard_of_an_erased_tenant_behind_its_tombstone_has_no_effect(
+    operator: Operator, db: Database, database: ServiceDatabase
+) -> None:
+    tenant = new_tenant(deletion_policy=DeletionPolicy.DELETE)
+    await operator.tell(tenant)
+    await operator.tell(again(tenant, state=TenantState.DELETING))
+    assert not await counts(db, tenant)
+    await operator.bury(tenant)
+    assert operator.row(tenant) == ("deleted", 2, "", {})
+    assert not await counts(db, tenant)
+    told = len(answers(database))
+    async with db.tenant(tenant.tenant_id) as conn:
+        await answer(conn, tenant.tenant_id, 3)
+    assert len(answers(database)) == told
+
+    heir = new_tenant(slug=tenant.slug)
+    await operator.tell(heir)
+    assert await counts(db, heir)
+    assert not await counts(db, tenant)
+
+
+async def test_a_tenant_that_was_gone_before_it_was_known_is_known_as_gone(
+    operator: Operator, db: Database
+) -> None:
+    tenant = new_tenant()
+    assert await counts(db, tenant)
+    await operator.bury(tenant)
+    assert not await counts(db, tenant)
+
+
+async def test_a_deletion_that_is_asked_for_again_is_answered_again(
+    operator: Operator, database: ServiceDatabase
+) -> None:
+    """An operator that lost its status counts generations anew."""
+    tenant = new_tenant(deletion_policy=DeletionPolicy.DELETE)
+    await operator.tell(again(tenant, state=TenantState.DELETING, generation=7))
+    await operator.bury(tenant)
+    await operator.tell(again(tenant, state=TenantState.DELETING))
+    assert [(one.generation, one.state) for one in answers(database)] == [
+        (7, ComponentState.DELETED),
+        (2, ComponentState.DELETED),
+    ]
+    await operator.bury(tenant)
+    assert operator.row(tenant) == ("deleted", 2, "", {})
+
+
+async def test_the_bare_row_goes_after_60_days_and_that_of_a_kept_tenant_stays(
+    operator: Operator, db: Database, database: ServiceDatabase
+) -> None:
+    erased, kept = new_tenant(deletion_policy=DeletionPolicy.DELETE), new_tenant()
+    for tenant in (erased, kept):
+        await operator.tell(again(tenant, state=TenantState.DELETING))
+        await operator.bury(tenant)
+    for days, there in ((59, "deleted"), (61, None)):
+        with psycopg.connect(database.admin_url) as conn:
+            conn.execute("UPDATE tenants SET updated_at = now() - make_interval(days => %s)", (days,))
+        await Housekeeping("analytics", db).turn()
+        assert operator.row(erased)[0] == there
+        assert operator.row(kept)[:3] == ("deleted", 2, kept.slug)
+
+
+def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
+    """The tenant's next generation, with these fields."""
+    return tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
+
+
+async def counts(db: Database, tenant: TenantChanged) -> bool:
+    """Whether an event about the tenant would take effect."""
+    async with db.tenant(tenant.tenant_id) as conn:
+        return await takes_events(conn, tenant.tenant_id)
+
+
+@asynccontextmanager
+async def running(consumer: EventConsumer) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(consumer.run(stop, Heartbeat(consumer.name, limit=60)))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def until(holds: Callable[[], object], what: str) -> None:
+    try:
+        async with asyncio.timeout(30):
+            while not holds():  # noqa: ASYNC110 - another process tells
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not seen: {what}")
 
 
 async def answer(conn: Connection, tenant_id: UUID, generation: int) -> None:

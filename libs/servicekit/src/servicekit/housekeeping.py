@@ -1,4 +1,4 @@
-"""Removes what has served its time: inbox rows past the topics' retention, idempotency answers past a day.
+"""Removes what has served its time: inbox rows past the topics' retention, answers past a day, erased tenants' ids.
 
 A loop of each service. Some rows at a time, each time in a transaction of its own, and again at once while there
 are more: no delete holds locks for long, and none is outrun by what comes in.
@@ -23,6 +23,12 @@ DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
     SELECT tenant_id, route, key FROM idempotency WHERE created_at < now() - interval '24 hours'
     ORDER BY created_at LIMIT %s)
 """
+# The bare rows of servicekit.tenancy. A dead letter lives four weeks, and one more on the topic it is put back to.
+_ERASED = b"""
+DELETE FROM tenants WHERE tenant_id IN (
+    SELECT tenant_id FROM tenants WHERE state = 'deleted' AND record = '{}'
+        AND updated_at < now() - interval '60 days' LIMIT %s)
+"""
 
 
 class Housekeeping(Periodic):
@@ -34,7 +40,7 @@ class Housekeeping(Periodic):
 
     async def turn(self) -> float | None:
         removed: dict[str, int] = {}
-        for table, statement in (("inbox", _INBOX), ("idempotency", _IDEMPOTENCY)):
+        for table, statement in (("inbox", _INBOX), ("idempotency", _IDEMPOTENCY), ("tenants", _ERASED)):
             async with self._db.worker() as conn:
                 removed[table] = (await conn.execute(statement, (_MOST,))).rowcount
         if any(removed.values()):

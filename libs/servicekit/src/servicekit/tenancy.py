@@ -35,7 +35,14 @@ INSERT INTO tenants (tenant_id, slug, generation, state, record)
 VALUES (%(tenant_id)s, %(slug)s, %(generation)s, %(state)s, %(record)s)
 ON CONFLICT (tenant_id) DO UPDATE SET slug = excluded.slug, generation = excluded.generation,
     state = excluded.state, record = excluded.record, updated_at = now()
-WHERE tenants.generation < excluded.generation
+WHERE tenants.generation < excluded.generation OR tenants.record = '{}' AND excluded.state = 'deleting'
+"""
+_GONE = b"""
+INSERT INTO tenants (tenant_id, slug, generation, state, record) VALUES (%s, '', 0, 'deleted', '{}')
+ON CONFLICT (tenant_id) DO UPDATE SET state = 'deleted', updated_at = now()
+"""
+_STRIP = b"""
+UPDATE tenants SET slug = '', record = '{}' WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'
 """
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true)"
 _STATUS = b"SELECT status FROM tenant_status WHERE tenant_id = %s"
@@ -141,13 +148,15 @@ class TenantFollower:
             )
 
     async def _on_tombstone(self, conn: Connection, gone: UUID, _aggregate: str) -> None:
+        """Of an erased tenant a bare row stays, so that what is still heard of it has no effect.
+
+        servicekit.housekeeping removes it once nothing can be heard any more.
+        """
         await conn.execute(_SCOPE, (str(gone),))
-        await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone,))
+        await conn.execute(_GONE, (gone,))
+        await conn.execute(_STRIP, (gone,))
         await _answer_alone(conn, gone)
         await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
-        await conn.execute(
-            b"DELETE FROM tenants WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'", (gone,)
-        )
 
 
 async def report(

@@ -22,11 +22,14 @@ from contracts.platform import (
     TenantStatusReported,
 )
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from devstack.processes import free_port
 from servicekit import outbox
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
+from servicekit.kafka import producer
+from servicekit.outgoing import Outgoing, sending
 from servicekit.relay import Relay
 from servicekit.settings import KafkaSettings
 from servicekit.testing.tokens import TokenMinter
@@ -77,9 +80,8 @@ async def test_what_each_release_has_written_becomes_the_same_message(
 class Outbox:
     """A service's outbox and its relay, which runs in the test."""
 
-    def __init__(self, db: Database, database: ServiceDatabase, kafka: KafkaSettings, topics: Topics) -> None:
+    def __init__(self, db: Database, database: ServiceDatabase, kafka: KafkaSettings) -> None:
         self.db = db
-        self.topics = topics
         self._database = database
         self._kafka = kafka
 
@@ -118,51 +120,53 @@ class Outbox:
         except TimeoutError:
             pytest.fail(f"not within {seconds} s: {what}; left in the outbox: {self.left()}")
 
-    def arrived(self, topic: str, tenant: TenantChanged) -> list[int]:
-        """The generations told about a tenant on a topic, in order."""
-        events = self.topics.events(topic, tenant.tenant_id)
-        return [event.generation for event in events if isinstance(event, TenantStatusReported)]
 
-
+Arrived = Callable[[str, TenantChanged], list[int]]
+"""Answers the generations told about a tenant on a topic, in order."""
 _LARGE = "booking.reminder.v1"
 _STATUS = TenantStatusReported.TOPIC
 
 
 @pytest.fixture
 async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
-    database, env = databases.for_service("booking"), broker.service_env("booking")
-    kafka = KafkaSettings(
-        bootstrap=env["KAFKA_BOOTSTRAP"],
-        security_protocol="SASL_PLAINTEXT",
-        username=env["KAFKA_USERNAME"],
-        password=SecretStr(env["KAFKA_PASSWORD"]),
-    )
+    database, kafka = databases.for_service("booking"), settings_of(broker, "booking")
     db = Database(database.settings, application="test")
     await db.open()
-    yield Outbox(db, database, kafka, Topics(broker.super_user()))
+    yield Outbox(db, database, kafka)
     await db.close()
 
 
+@pytest.fixture
+def arrived(broker: Broker) -> Arrived:
+    topics = Topics(broker.super_user())
+
+    def generations(topic: str, tenant: TenantChanged) -> list[int]:
+        events = topics.events(topic, tenant.tenant_id)
+        return [event.generation for event in events if isinstance(event, TenantStatusReported)]
+
+    return generations
+
+
 async def test_a_topic_that_is_not_there_holds_up_no_other_and_gets_its_events_once_it_is(
-    box: Outbox, broker: Broker
+    box: Outbox, broker: Broker, arrived: Arrived
 ) -> None:
     """A client waits 30 s for such a topic."""
     tenant = streaming()
     await know(box.db, tenant)
     await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
     async with box.relayed():
-        await box.until(lambda: box.arrived(_STATUS, tenant), "the first round has begun")
+        await box.until(lambda: arrived(_STATUS, tenant), "the first round has begun")
         await box.publish(status(tenant.tenant_id, 2), copy_to=tenant)
         copies = [tenant.event_stream.topic] * 2
         await box.until(lambda: box.left() == copies, "what can be sent is", seconds=15)
         make(broker, tenant.event_stream.topic)
         await box.until(lambda: not box.left(), "the copies are sent", seconds=90)
-    assert box.arrived(_STATUS, tenant) == [1, 2]
-    assert box.arrived(tenant.event_stream.topic, tenant) == [1, 2]
+    assert arrived(_STATUS, tenant) == [1, 2]
+    assert arrived(tenant.event_stream.topic, tenant) == [1, 2]
 
 
 async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none_is_sent_twice(
-    box: Outbox,
+    box: Outbox, arrived: Arrived
 ) -> None:
     tenant = new_tenant()
     await box.publish(status(tenant.tenant_id, 1))
@@ -171,10 +175,12 @@ async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none
         await box.until(lambda: box.left() == [_LARGE], "all others are sent")
         await box.publish(status(tenant.tenant_id, 3))
         await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
-    assert box.arrived(_STATUS, tenant) == [1, 2, 3]
+    assert arrived(_STATUS, tenant) == [1, 2, 3]
 
 
-async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(box: Outbox, broker: Broker) -> None:
+async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
+    box: Outbox, broker: Broker, arrived: Arrived
+) -> None:
     """Its name may have been given again: what is another's is not for the new bearer."""
     slug = new_tenant().slug
     gone, heir, unwilling = streaming(slug=slug), streaming(slug=slug), streaming()
@@ -192,9 +198,44 @@ async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(box: Outbox
         await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone.tenant_id,))
     async with box.relayed():
         await box.until(lambda: not box.left(), "nothing is left", seconds=15)
-    assert box.arrived(heir.event_stream.topic, gone) == []
-    assert box.arrived(heir.event_stream.topic, heir) == [1]
-    assert [box.arrived(_STATUS, tenant) for tenant in (gone, heir, unwilling)] == [[1], [1], [1]]
+    assert arrived(heir.event_stream.topic, gone) == []
+    assert arrived(heir.event_stream.topic, heir) == [1]
+    assert [arrived(_STATUS, tenant) for tenant in (gone, heir, unwilling)] == [[1], [1], [1]]
+
+
+async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor() -> None:
+    """No Kafka is there: the client would go on trying for 30 s by itself."""
+    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
+    outgoing = Outgoing(producer(kafka, client_id="test"), "/slotwright/test")
+    row = {
+        "id": 1,
+        "topic": _STATUS,
+        "key": "k",
+        "payload": b"{}",
+        "headers": {},
+        "traceparent": None,
+        "age": 0,
+    }
+    with pytest.raises(asyncio.CancelledError):
+        async with sending(outgoing) as send:
+            sent = asyncio.ensure_future(send([row]))
+            while not outgoing.waiting:  # noqa: ASYNC110 - a thread tells
+                await asyncio.sleep(0.01)
+            raise asyncio.CancelledError
+    assert await sent == []
+    assert not outgoing.waiting
+    assert outgoing.send([row]) == []
+    assert not outgoing.waiting
+
+
+def settings_of(broker: Broker, service: str) -> KafkaSettings:
+    env = broker.service_env(service)
+    return KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
 
 
 def streaming(slug: str | None = None) -> TenantChanged:

@@ -5,8 +5,12 @@ under way; one that Kafka refuses (its topic is gone, it is too large) is left a
 events wait behind it, so that order holds within a key.
 """
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -26,6 +30,8 @@ _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaEr
 
 Row = Mapping[str, Any]
 """One of the outbox."""
+Send = Callable[[list[Row]], Awaitable[list[int]]]
+"""As `Outgoing.send`, for who must not be blocked."""
 
 
 class Outgoing:
@@ -39,6 +45,7 @@ class Outgoing:
         self._left_alone: dict[str, float] = {}
         """By topic: until when, on the monotonic clock."""
         self._acknowledged: list[int] = []
+        self._given_up = threading.Event()
         self.fault: KafkaException | None = None
         """Why the client is good for nothing any more."""
 
@@ -56,17 +63,27 @@ class Outgoing:
     def send(self, rows: Sequence[Row]) -> list[int]:
         """Sends rows of topics that are not closed; answers the ids acknowledged since the last call."""
         for row in rows:
-            if self.fault is not None:
-                break
-            if row["topic"] not in self._left_alone:
-                self._produce(row)
+            self._produce(row)
         self._wait_for({row["id"] for row in rows})
         acknowledged, self._acknowledged = self._acknowledged, []
         return acknowledged
 
+    def give_up(self) -> None:
+        """A `send` that another thread is in ends soon, and none sends anything any more."""
+        self._given_up.set()
+
+    def purge(self) -> None:
+        """After `give_up`, once `send` has ended: what has not been sent is forgotten."""
+        self._client.purge()
+        self._client.flush(_PATIENCE_SECONDS)
+
+    @property
+    def _over(self) -> bool:
+        return self.fault is not None or self._given_up.is_set()
+
     def _produce(self, row: Row) -> None:
         headers = _headers(row, self._source)
-        while True:
+        while not self._over and row["topic"] not in self._left_alone:
             try:
                 self._client.produce(
                     row["topic"],
@@ -88,14 +105,15 @@ class Outgoing:
         """In short flushes: one ends only when all that is under way has been answered for."""
         until = time.monotonic() + _PATIENCE_SECONDS
         self._client.poll(0)
-        while not ids.isdisjoint(self._under_way) and self.fault is None and time.monotonic() < until:
+        while not ids.isdisjoint(self._under_way) and not self._over and time.monotonic() < until:
             self._client.flush(_SLICE_SECONDS)
 
     def _answered(self, row: Row) -> Callable[[KafkaError | None, Message], None]:
         def answered(error: KafkaError | None, _message: Message) -> None:
             del self._under_way[row["id"]]
             if error is not None:
-                self._refused(row, error)
+                if not self._given_up.is_set():
+                    self._refused(row, error)
                 return
             self._acknowledged.append(row["id"])
             OUTBOX_RELAYED.labels(row["topic"]).inc()
@@ -113,6 +131,22 @@ class Outgoing:
         log.warning(
             "event refused", topic=row["topic"], outbox_id=row["id"], reason=error.str(), retry_in=pause
         )
+
+
+@asynccontextmanager
+async def sending(outgoing: Outgoing) -> AsyncIterator[Send]:
+    """Gives `outgoing.send` in a thread. At the end, however it comes, nothing is sent any more.
+
+    So that the locks can go: an event that comes behind those of the shard's next holder would be the last word on
+    a compacted topic. What is on the wire already cannot be called back.
+    """
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+    try:
+        yield lambda rows: loop.run_in_executor(thread, outgoing.send, rows)
+    finally:
+        outgoing.give_up()
+        await loop.run_in_executor(thread, outgoing.purge)
+        thread.shutdown(wait=False)
 
 
 def _headers(row: Row, source: str) -> dict[str, str | bytes | None]:

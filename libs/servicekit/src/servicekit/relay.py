@@ -21,7 +21,7 @@ from servicekit.kafka import producer
 from servicekit.loops import pause_for
 from servicekit.metrics import OUTBOX_AGE, OUTBOX_DROPPED
 from servicekit.outbox import SHARDS
-from servicekit.outgoing import Outgoing
+from servicekit.outgoing import Outgoing, Send, sending
 from servicekit.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -68,13 +68,12 @@ class Relay:
             except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
                 pause = min(5.0, pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
-                sender.purge()
                 beat.beat()
                 await pause_for(pause, stop)
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat, outgoing: Outgoing) -> None:
         conn = await self._db.dedicated()
-        async with conn:
+        async with conn, sending(outgoing) as send:
             # A delete that a crash takes back is one event sent twice, as after any crash.
             await conn.execute(b"SET synchronous_commit = off")
             held: list[int] = []
@@ -82,7 +81,7 @@ class Relay:
                 beat.beat()
                 if len(held) < SHARDS:
                     held += await self._acquire(conn, held)
-                sent = await self._relay(conn, outgoing, held) if held else 0
+                sent = await self._relay(conn, outgoing, send, held) if held else 0
                 if sent < _BATCH:
                     await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
 
@@ -91,7 +90,7 @@ class Relay:
         cursor = await conn.execute(_LOCK, (free, _LOCK_CLASS))
         return [row["shard"] for row in await cursor.fetchall()]
 
-    async def _relay(self, conn: Connection, outgoing: Outgoing, held: list[int]) -> int:
+    async def _relay(self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int]) -> int:
         """Sends what is next; answers how many rows are done with."""
         closed = outgoing.closed()
         taken = {"held": held, "closed": closed, "most": _BATCH, "prefix": TENANT_TOPIC_PREFIX}
@@ -100,7 +99,7 @@ class Relay:
         OUTBOX_AGE.set(float(oldest["age"]) if oldest else 0)
         if not rows and not outgoing.waiting:
             return 0
-        done = await asyncio.to_thread(outgoing.send, [row for row in rows if row["wanted"]])
+        done = await send([row for row in rows if row["wanted"]])
         reached("relay.produced")
         if unwanted := [row for row in rows if not row["wanted"]]:
             OUTBOX_DROPPED.inc(len(unwanted))

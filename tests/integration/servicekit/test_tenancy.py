@@ -23,6 +23,7 @@ from contracts.platform import (
     TenantState,
     TenantStatusReported,
 )
+from devstack.processes import free_port
 from servicekit import usage
 from servicekit.clock import utc_now
 from servicekit.consumer import EventConsumer
@@ -31,7 +32,7 @@ from servicekit.health import Heartbeat
 from servicekit.housekeeping import Housekeeping
 from servicekit.ids import new_id
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
+from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, archive_or_erase, report
 from servicekit.tenants import takes_events
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
@@ -194,6 +195,33 @@ async def test_the_bare_row_goes_after_60_days_and_that_of_a_kept_tenant_stays(
         await Housekeeping("analytics", db).turn()
         assert operator.row(erased)[0] == there
         assert operator.row(kept)[:3] == ("deleted", 2, kept.slug)
+
+
+async def test_an_erasure_is_ended_by_no_timeout(db: Database, database: ServiceDatabase) -> None:
+    """It would begin anew for ever. The rows are as many as take longer than a statement may here."""
+    tenant, rows = new_tenant(deletion_policy=DeletionPolicy.DELETE), 200_000
+    await know(db, tenant)
+    with psycopg.connect(database.admin_url) as conn:
+        conn.execute(
+            "INSERT INTO usage (tenant_id, metric, period, used)"
+            " SELECT %s, 'm' || n, '', 1 FROM generate_series(1, %s) n",
+            (tenant.tenant_id, rows),
+        )
+    async with db.tenant(tenant.tenant_id) as conn:
+        await conn.execute(b"SET LOCAL statement_timeout = '20ms'")
+        details = await archive_or_erase(conn, tenant)
+    assert details.erased == {"usage": rows}
+
+
+async def test_a_follower_that_is_busy_with_an_erasure_is_not_taken_for_dead(db: Database) -> None:
+    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
+    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
+    now, stop = 0.0, asyncio.Event()
+    heart = Heartbeat(follower.name, limit=60, monotonic=lambda: now)
+    stop.set()
+    await follower.run(stop, heart)
+    now = 600
+    assert heart.fault() is None
 
 
 def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:

@@ -44,6 +44,7 @@ ON CONFLICT (tenant_id) DO UPDATE SET state = 'deleted', updated_at = now()
 _STRIP = b"""
 UPDATE tenants SET slug = '', record = '{}' WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'
 """
+_UNLIMITED = b"SET LOCAL statement_timeout = 0"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true)"
 _STATUS = b"SELECT status FROM tenant_status WHERE tenant_id = %s"
 # No row where a newer generation has been answered, or the tenant is gone.
@@ -67,6 +68,9 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'pub
   AND c.relname NOT IN ('tenants', 'tenant_status')
 GROUP BY c.oid
 """
+
+_ERASURE_SECONDS = 1800.0
+"""What a large business's erasure may take: some ten thousand rows go in a second."""
 
 
 class TenantHooks:
@@ -111,6 +115,7 @@ class TenantFollower:
             handlers={TenantChanged: self._on_changed},
             on_tombstone=self._on_tombstone,
             across_tenants=True,
+            longest=_ERASURE_SECONDS,
         )
         self.reporter = UsageReporter(component, db, clock=clock)
 
@@ -226,7 +231,12 @@ async def report_deleted(
 
 
 async def archive_or_erase(conn: Connection, tenant: TenantChanged) -> StatusDetails:
-    """Retain keeps every row, out of reach as the tenant is no longer served; Delete erases. Counts by table."""
+    """Retain keeps every row, out of reach as the tenant is no longer served; Delete erases. Counts by table.
+
+    The transaction may then take as long as that takes, the checks at its commit included: one that was ended by a
+    timeout would begin anew for ever.
+    """
+    await conn.execute(_UNLIMITED)
     erase = tenant.deletion_policy is DeletionPolicy.DELETE
     counts: dict[str, int] = {}
     for table in await _tables_children_first(conn):

@@ -6,6 +6,7 @@ The loops run in the test, on analytics' database and as its user; the test play
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +80,27 @@ async def test_an_answer_to_an_older_record_is_not_given(db: Database, database:
         async with db.tenant(tenant.tenant_id) as conn:
             await answer(conn, tenant.tenant_id, generation)
     assert [one.generation for one in answers(database)] == [2, 2, 3]
+
+
+async def test_a_new_month_is_told_before_anything_is_used_in_it(
+    db: Database, database: ServiceDatabase
+) -> None:
+    tenant, now = new_tenant(), datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
+    await know(db, tenant)
+    async with db.tenant(tenant.tenant_id) as conn:
+        await usage.consume(conn, tenant, "bookings_per_month", now, count=7)
+        await usage.consume(conn, tenant, "staff", now)
+        await answer(conn, tenant.tenant_id, 1, now)
+    reporter = UsageReporter(Component.ANALYTICS, db, clock=lambda: now)
+    for _ in range(4):
+        await reporter.turn()
+        now += timedelta(seconds=1)
+    told = [one.details.usage for one in answers(database)]
+    assert told == [
+        {"bookings_per_month": 7, "staff": 1},
+        {"bookings_per_month": 7, "staff": 1},
+        {"bookings_per_month": 0, "staff": 1},
+    ]
 
 
 class Operator:
@@ -255,9 +277,18 @@ async def until(holds: Callable[[], object], what: str) -> None:
         pytest.fail(f"not seen: {what}")
 
 
-async def answer(conn: Connection, tenant_id: UUID, generation: int) -> None:
-    state, details = ComponentState.READY, StatusDetails()
-    await report(conn, Component.ANALYTICS, tenant_id, generation, state, "Provisioned", "", details)
+async def answer(conn: Connection, tenant_id: UUID, generation: int, now: datetime | None = None) -> None:
+    await report(
+        conn,
+        Component.ANALYTICS,
+        tenant_id,
+        generation,
+        ComponentState.READY,
+        "Provisioned",
+        "",
+        StatusDetails(),
+        clock=lambda: now or utc_now(),
+    )
 
 
 def answers(database: ServiceDatabase) -> list[TenantStatusReported]:

@@ -57,6 +57,11 @@ RETURNING 1
 """
 _ANSWER_ALONE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT 500"
+_OF_AN_EARLIER_MONTH = b"""
+SELECT tenant_id FROM tenant_status JOIN tenants USING (tenant_id)
+WHERE tenants.state IN ('active', 'suspended')
+    AND (status #>> '{details,usage_observed_at}')::timestamptz < %s LIMIT 500
+"""
 _REPORTED = b"UPDATE usage SET unreported = false WHERE tenant_id = %s AND unreported"
 _TENANT_TABLES = b"""
 SELECT c.oid::regclass::text AS name, coalesce(array_agg(DISTINCT f.confrelid::regclass::text)
@@ -261,7 +266,7 @@ async def _tables_children_first(conn: Connection) -> list[str]:
 
 
 class UsageReporter(Periodic):
-    """Answers again for tenants whose use has changed: a loop, about every second."""
+    """Answers again for tenants whose use has changed, or begins anew with a month: a loop, about every second."""
 
     def __init__(
         self, component: Component, db: Database, *, clock: Clock = utc_now, every: float = 1
@@ -270,13 +275,28 @@ class UsageReporter(Periodic):
         self._component = component
         self._db = db
         self._clock = clock
+        self._month = ""
+        """Nothing that is told of use is older than this."""
 
     async def turn(self) -> None:
         async with self._db.worker() as conn:
             cursor = await conn.execute(_UNREPORTED)
-            changed = [row["tenant_id"] for row in await cursor.fetchall()]
-        for tenant_id in changed:
+            due = {row["tenant_id"] for row in await cursor.fetchall()}
+            due |= await self._of_an_earlier_month(conn)
+        for tenant_id in due:
             await self.report(tenant_id)
+
+    async def _of_an_earlier_month(self, conn: Connection) -> set[UUID]:
+        """Asked for once a month, and until there are none: some at a time, as they are everybody."""
+        now = self._clock()
+        if self._month == usage.month_of(now):
+            return set()
+        begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        cursor = await conn.execute(_OF_AN_EARLIER_MONTH, (begin,))
+        found = {row["tenant_id"] for row in await cursor.fetchall()}
+        if not found:
+            self._month = usage.month_of(now)
+        return found
 
     async def report(self, tenant_id: UUID) -> None:
         """Answers again for one tenant, if it was answered for before."""

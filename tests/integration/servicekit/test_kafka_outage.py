@@ -84,7 +84,7 @@ async def test_rights_that_come_later_are_waited_for(
     tenant = new_tenant()
     await publish(database, status_of(tenant))
     with run_service("analytics", "relay", tmp_path, **env) as running:
-        until(lambda: "relay interrupted" in running.log.read_text("utf-8"), "the relay is refused")
+        until(lambda: "event refused" in running.log.read_text("utf-8"), "the relay is refused")
         create_user(admin, *login)
         until(lambda: told(broker, tenant), "what was written meanwhile is told")
         assert running.process.poll() is None

@@ -34,3 +34,18 @@ def test_a_name_that_was_given_again_stays_with_its_new_bearer() -> None:
     tenants.put(second)
     tenants.remove(first.tenant_id)
     assert tenants.by_slug("riverside") == second
+
+
+def test_a_name_that_was_given_again_is_its_new_bearers_in_whatever_order_the_two_are_read() -> None:
+    """Each tenant's records keep their order; the two are in different partitions of the topic."""
+    first, second = new_tenant(slug="riverside"), new_tenant(slug="riverside")
+    going = first.model_copy(update={"generation": 2, "state": TenantState.DELETING})
+    tenants = Tenants()
+    tenants.put(second)
+    tenants.put(first)
+    tenants.put(going)
+    assert tenants.by_slug("riverside") == second
+    tenants.remove(first.tenant_id)
+    assert tenants.by_slug("riverside") == second
+    tenants.remove(second.tenant_id)
+    assert tenants.by_slug("riverside") is None

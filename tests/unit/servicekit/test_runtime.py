@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import uvicorn
 
 from devstack.processes import free_port
-from servicekit.health import Heartbeat
-from servicekit.runtime import Parts, Service, run
+from servicekit.health import Health, Heartbeat
+from servicekit.runtime import LoopGroup, Parts, Service, run
 from servicekit.settings import Settings
 from support.logs import logs_kept_apart
 
@@ -95,3 +96,29 @@ def test_a_role_loads_nothing_that_only_others_need(module: str, others: set[str
     code = f"import sys, servicekit.commands, servicekit.{module}; print(*{others} & sys.modules.keys())"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+class Late:
+    """A loop that does not stop when told to, and has something to put away when it is cancelled."""
+
+    name = "shop.relay"
+    put_away = False
+
+    async def run(self, _stop: asyncio.Event, _beat: Heartbeat) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.to_thread(str)
+            self.put_away = True
+
+
+async def test_a_loop_that_is_cancelled_has_put_away_what_it_holds_before_the_process_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The database is closed next, and the loop that runs this with it."""
+    monkeypatch.setattr("servicekit.runtime._GRACE_SECONDS", 0.1)
+    late = Late()
+    server = uvicorn.Server(uvicorn.Config(lambda: None))
+    async with LoopGroup([late], Health()).running(server):
+        await asyncio.sleep(0)
+    assert late.put_away

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Messag
 from confluent_kafka import Consumer as KafkaConsumer
 
 from contracts.envelope import MalformedEventError, parse_headers
-from contracts.platform import TenantChanged
+from contracts.platform import TenantChanged, TenantState
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, received, waiting
 from servicekit.loops import pause_for
@@ -37,7 +37,8 @@ class Tenants:
     """The tenants by id and by slug. Every record is the whole truth about one tenant."""
 
     _by_id: dict[UUID, TenantChanged] = field(default_factory=dict)
-    _by_slug: dict[str, UUID] = field(default_factory=dict)
+    _by_slug: dict[str, list[UUID]] = field(default_factory=dict)
+    """Of two that bear a name one is being deleted; which is read first is chance, as each has its partition."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -47,23 +48,28 @@ class Tenants:
         return self._by_id.get(tenant_id)
 
     def by_slug(self, slug: str) -> TenantChanged | None:
-        """As `by_id`; the newest, when a name was given again after its first bearer went."""
-        tenant_id = self._by_slug.get(slug)
-        return None if tenant_id is None else self._by_id.get(tenant_id)
+        """As `by_id`; when a name was given again, the one that is not being deleted."""
+        bearers = [self._by_id[tenant_id] for tenant_id in reversed(self._by_slug.get(slug, ()))]
+        return max(bearers, key=lambda tenant: tenant.state is not TenantState.DELETING, default=None)
 
     def put(self, tenant: TenantChanged) -> bool:
         """False when a record of this or a later generation is here already."""
         known = self._by_id.get(tenant.tenant_id)
         if known is not None and known.generation >= tenant.generation:
             return False
+        self.remove(tenant.tenant_id)
         self._by_id[tenant.tenant_id] = tenant
-        self._by_slug[tenant.slug] = tenant.tenant_id
+        self._by_slug.setdefault(tenant.slug, []).append(tenant.tenant_id)
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """After a tombstone; a tenant that took over the slug keeps it."""
+        """After a tombstone, say; another that bears the slug keeps it."""
         gone = self._by_id.pop(tenant_id, None)
-        if gone is not None and self._by_slug.get(gone.slug) == tenant_id:
+        if gone is None:
+            return
+        bearers = self._by_slug[gone.slug]
+        bearers.remove(tenant_id)
+        if not bearers:
             del self._by_slug[gone.slug]
 
 

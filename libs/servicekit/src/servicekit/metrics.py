@@ -25,4 +25,7 @@ CONSUMER_LAG = Gauge(
 )
 OUTBOX_RELAYED = Counter("slotwright_outbox_relayed_total", "Events acknowledged by Kafka.", ("topic",))
 OUTBOX_FAILED = Counter("slotwright_outbox_failures_total", "Events that Kafka refused, to be sent again.")
+OUTBOX_DROPPED = Counter(
+    "slotwright_outbox_dropped_total", "Events for a tenant's own stream that it does not have any more."
+)
 OUTBOX_AGE = Gauge("slotwright_outbox_oldest_seconds", "Age of the oldest event not yet relayed.")

@@ -30,6 +30,8 @@ from servicekit.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 10
+_LAST_SECONDS = 5
+"""For a loop that was cancelled to put away what it holds."""
 _GARBAGE = 20_000
 """So many new objects before a look for those that hold each other. Python's 700 make it one look a request."""
 
@@ -170,6 +172,8 @@ class LoopGroup:
                 for task in late:
                     log.warning("loop did not stop in time", loop=task.get_name())
                     task.cancel()
+                if late:
+                    await asyncio.wait(late, timeout=_LAST_SECONDS)
 
     async def _guard(self, loop: Loop, beat: Heartbeat, stop: asyncio.Event, server: uvicorn.Server) -> None:
         try:

@@ -35,15 +35,33 @@ INSERT INTO tenants (tenant_id, slug, generation, state, record)
 VALUES (%(tenant_id)s, %(slug)s, %(generation)s, %(state)s, %(record)s)
 ON CONFLICT (tenant_id) DO UPDATE SET slug = excluded.slug, generation = excluded.generation,
     state = excluded.state, record = excluded.record, updated_at = now()
-WHERE tenants.generation < excluded.generation
+WHERE tenants.generation < excluded.generation OR tenants.record = '{}' AND excluded.state = 'deleting'
 """
+_GONE = b"""
+INSERT INTO tenants (tenant_id, slug, generation, state, record) VALUES (%s, '', 0, 'deleted', '{}')
+ON CONFLICT (tenant_id) DO UPDATE SET state = 'deleted', updated_at = now()
+"""
+_STRIP = b"""
+UPDATE tenants SET slug = '', record = '{}' WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'
+"""
+_UNLIMITED = b"SET LOCAL statement_timeout = 0"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true)"
 _STATUS = b"SELECT status FROM tenant_status WHERE tenant_id = %s"
+# No row where a newer generation has been answered, or the tenant is gone.
 _SAVE_STATUS = b"""
-INSERT INTO tenant_status (tenant_id, status) VALUES (%s, %s)
+INSERT INTO tenant_status AS said (tenant_id, status) SELECT %(tenant_id)s, %(status)s
+WHERE NOT EXISTS (SELECT FROM tenants WHERE tenant_id = %(tenant_id)s AND state = 'deleted')
 ON CONFLICT (tenant_id) DO UPDATE SET status = excluded.status, updated_at = now()
+WHERE (said.status->>'generation')::bigint <= (excluded.status->>'generation')::bigint
+RETURNING 1
 """
+_ANSWER_ALONE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT 500"
+_OF_AN_EARLIER_MONTH = b"""
+SELECT tenant_id FROM tenant_status JOIN tenants USING (tenant_id)
+WHERE tenants.state IN ('active', 'suspended')
+    AND (status #>> '{details,usage_observed_at}')::timestamptz < %s LIMIT 500
+"""
 _REPORTED = b"UPDATE usage SET unreported = false WHERE tenant_id = %s AND unreported"
 _TENANT_TABLES = b"""
 SELECT c.oid::regclass::text AS name, coalesce(array_agg(DISTINCT f.confrelid::regclass::text)
@@ -55,6 +73,9 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'pub
   AND c.relname NOT IN ('tenants', 'tenant_status')
 GROUP BY c.oid
 """
+
+_ERASURE_SECONDS = 1800.0
+"""What a large business's erasure may take: some ten thousand rows go in a second."""
 
 
 class TenantHooks:
@@ -99,6 +120,7 @@ class TenantFollower:
             handlers={TenantChanged: self._on_changed},
             on_tombstone=self._on_tombstone,
             across_tenants=True,
+            longest=_ERASURE_SECONDS,
         )
         self.reporter = UsageReporter(component, db, clock=clock)
 
@@ -136,12 +158,15 @@ class TenantFollower:
             )
 
     async def _on_tombstone(self, conn: Connection, gone: UUID, _aggregate: str) -> None:
+        """Of an erased tenant a bare row stays, so that what is still heard of it has no effect.
+
+        servicekit.housekeeping removes it once nothing can be heard any more.
+        """
         await conn.execute(_SCOPE, (str(gone),))
+        await conn.execute(_GONE, (gone,))
+        await conn.execute(_STRIP, (gone,))
+        await _answer_alone(conn, gone)
         await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
-        await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone,))
-        await conn.execute(
-            b"DELETE FROM tenants WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'", (gone,)
-        )
 
 
 async def report(
@@ -158,8 +183,10 @@ async def report(
 ) -> None:
     """Answers the operator about one tenant, with the use as it is now.
 
-    Needs a transaction that sees the tenant's rows. Everything said before about the tenant is replaced.
+    Needs a transaction that sees the tenant's rows. Everything said before about the tenant is replaced; nothing is
+    said of a generation older than the last answer's, or once the tenant is gone.
     """
+    await _answer_alone(conn, tenant_id)
     now = clock()
     used = await usage.snapshot(conn, tenant_id, now)
     status = TenantStatusReported(
@@ -171,8 +198,17 @@ async def report(
         message=message,
         details=details.model_copy(update={"usage": used, "usage_observed_at": now} if used else {}),
     )
-    await conn.execute(_SAVE_STATUS, (tenant_id, Jsonb(status.model_dump(mode="json"))))
-    await outbox.publish(conn, component.value, status, time=now)
+    row = {"tenant_id": tenant_id, "status": Jsonb(status.model_dump(mode="json"))}
+    if await (await conn.execute(_SAVE_STATUS, row)).fetchone() is not None:
+        await outbox.publish(conn, component.value, status, time=now)
+
+
+async def _answer_alone(conn: Connection, tenant_id: UUID) -> None:
+    """Until this transaction ends nobody else answers for the tenant here; what was answered before can be seen.
+
+    A lock by name, as there may be no row yet to lock, or none any more.
+    """
+    await conn.execute(_ANSWER_ALONE, (f"{tenant_id}/answer",))
 
 
 async def report_deleted(
@@ -200,7 +236,12 @@ async def report_deleted(
 
 
 async def archive_or_erase(conn: Connection, tenant: TenantChanged) -> StatusDetails:
-    """Retain keeps every row, out of reach as the tenant is no longer served; Delete erases. Counts by table."""
+    """Retain keeps every row, out of reach as the tenant is no longer served; Delete erases. Counts by table.
+
+    The transaction may then take as long as that takes, the checks at its commit included: one that was ended by a
+    timeout would begin anew for ever.
+    """
+    await conn.execute(_UNLIMITED)
     erase = tenant.deletion_policy is DeletionPolicy.DELETE
     counts: dict[str, int] = {}
     for table in await _tables_children_first(conn):
@@ -225,7 +266,7 @@ async def _tables_children_first(conn: Connection) -> list[str]:
 
 
 class UsageReporter(Periodic):
-    """Answers again for tenants whose use has changed: a loop, about every second."""
+    """Answers again for tenants whose use has changed, or begins anew with a month: a loop, about every second."""
 
     def __init__(
         self, component: Component, db: Database, *, clock: Clock = utc_now, every: float = 1
@@ -234,18 +275,34 @@ class UsageReporter(Periodic):
         self._component = component
         self._db = db
         self._clock = clock
+        self._month = ""
+        """Nothing that is told of use is older than this."""
 
     async def turn(self) -> None:
         async with self._db.worker() as conn:
             cursor = await conn.execute(_UNREPORTED)
-            changed = [row["tenant_id"] for row in await cursor.fetchall()]
-        for tenant_id in changed:
+            due = {row["tenant_id"] for row in await cursor.fetchall()}
+            due |= await self._of_an_earlier_month(conn)
+        for tenant_id in due:
             await self.report(tenant_id)
+
+    async def _of_an_earlier_month(self, conn: Connection) -> set[UUID]:
+        """Asked for once a month, and until there are none: some at a time, as they are everybody."""
+        now = self._clock()
+        if self._month == usage.month_of(now):
+            return set()
+        begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        cursor = await conn.execute(_OF_AN_EARLIER_MONTH, (begin,))
+        found = {row["tenant_id"] for row in await cursor.fetchall()}
+        if not found:
+            self._month = usage.month_of(now)
+        return found
 
     async def report(self, tenant_id: UUID) -> None:
         """Answers again for one tenant, if it was answered for before."""
         async with self._db.tenant(tenant_id) as conn:
             await conn.execute(_REPORTED, (tenant_id,))
+            await _answer_alone(conn, tenant_id)
             row = await (await conn.execute(_STATUS, (tenant_id,))).fetchone()
             if row is None:
                 return

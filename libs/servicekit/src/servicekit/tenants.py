@@ -60,7 +60,8 @@ async def tenant_to_change(conn: Connection, tenant_id: UUID, *sharing: str) -> 
 async def takes_events(conn: Connection, tenant_id: UUID) -> bool:
     """Whether events about the tenant still count; if so, no erasure begins before this transaction ends.
 
-    Asked by servicekit.consumer. A tenant that is not known yet counts: its events may come before its record.
+    Asked by servicekit.consumer. A tenant that is not known yet counts: its events may come before its record. One
+    that is gone is known as such for 60 days, longer than anything about it can be heard.
     """
     await conn.execute(_SHARE, ([str(tenant_id)],))
     return await (await conn.execute(_GOING, (tenant_id,))).fetchone() is None

@@ -32,7 +32,11 @@ _RELEASE = b"""
 UPDATE usage SET used = greatest(0, used - %s), unreported = true
 WHERE tenant_id = %s AND metric = %s AND period = %s
 """
-_SNAPSHOT = b"SELECT metric, used FROM usage WHERE tenant_id = %s AND period IN ('', %s)"
+# 0 of what was used in another month only, so that it replaces what was told then.
+_SNAPSHOT = b"""
+SELECT metric, coalesce(sum(used) FILTER (WHERE period IN ('', %s)), 0)::int AS used
+FROM usage WHERE tenant_id = %s GROUP BY metric
+"""
 
 
 def month_of(now: datetime) -> str:
@@ -76,8 +80,8 @@ async def release(conn: Connection, tenant_id: UUID, metric: str, now: datetime,
 
 
 async def snapshot(conn: Connection, tenant_id: UUID, now: datetime) -> dict[str, int]:
-    """Metric to what is used of it now."""
-    cursor = await conn.execute(_SNAPSHOT, (tenant_id, month_of(now)))
+    """Metric to what is used of it now; every metric that was ever used."""
+    cursor = await conn.execute(_SNAPSHOT, (month_of(now), tenant_id))
     return {row["metric"]: row["used"] for row in await cursor.fetchall()}
 
 

@@ -1,0 +1,147 @@
+"""What a relay has given to its client of Kafka: what has arrived, what was refused, what is still under way.
+
+Used by servicekit.relay. No topic waits for another. An event that is not answered for within a second is left
+under way; one that Kafka refuses (its topic is gone, it is too large) is left alone for a while. Its topic's later
+events wait behind it, so that order holds within a key.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from servicekit.metrics import OUTBOX_FAILED, OUTBOX_RELAYED
+from servicekit.tracing import message_sent
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE_SECONDS = 1.0
+_SLICE_SECONDS = 0.05
+_REFUSED_SECONDS = 10.0
+_MISSING_SECONDS = 60.0
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+
+Row = Mapping[str, Any]
+"""One of the outbox."""
+Send = Callable[[list[Row]], Awaitable[list[int]]]
+"""As `Outgoing.send`, for who must not be blocked."""
+
+
+class Outgoing:
+    """One client's. `send` blocks, and is called by one thread at a time."""
+
+    def __init__(self, client: Producer) -> None:
+        self._client = client
+        self._under_way: dict[int, str] = {}
+        """Topics by the ids of their rows."""
+        self._left_alone: dict[str, float] = {}
+        """By topic: until when, on the monotonic clock."""
+        self._acknowledged: list[int] = []
+        self._given_up = threading.Event()
+        self.fault: KafkaException | None = None
+        """Why the client is good for nothing any more."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `send` has answers to come, even without rows."""
+        return bool(self._under_way)
+
+    def closed(self) -> list[str]:
+        """The topics whose events have to wait for now."""
+        now = time.monotonic()
+        self._left_alone = {topic: until for topic, until in self._left_alone.items() if until > now}
+        return [*{*self._left_alone, *self._under_way.values()}]
+
+    def send(self, rows: Sequence[Row]) -> list[int]:
+        """Sends rows of topics that are not closed; answers the ids acknowledged since the last call."""
+        for row in rows:
+            self._produce(row)
+        self._wait_for({row["id"] for row in rows})
+        acknowledged, self._acknowledged = self._acknowledged, []
+        return acknowledged
+
+    def give_up(self) -> None:
+        """A `send` that another thread is in ends soon, and none sends anything any more."""
+        self._given_up.set()
+
+    def purge(self) -> None:
+        """After `give_up`, once `send` has ended: what has not been sent is forgotten."""
+        self._client.purge()
+        self._client.flush(_PATIENCE_SECONDS)
+
+    @property
+    def _over(self) -> bool:
+        return self.fault is not None or self._given_up.is_set()
+
+    def _produce(self, row: Row) -> None:
+        headers = dict(row["headers"])
+        while not self._over and row["topic"] not in self._left_alone:
+            try:
+                self._client.produce(
+                    row["topic"],
+                    key=row["key"],
+                    value=row["payload"],
+                    headers=headers,
+                    on_delivery=self._answered(row),
+                )
+            except BufferError:  # the client's queue is full: let deliveries drain it
+                self._client.poll(_SLICE_SECONDS)
+            except KafkaException as error:
+                self._refused(row, error.args[0])
+                return
+            else:
+                self._under_way[row["id"]] = row["topic"]
+                return
+
+    def _wait_for(self, ids: set[int]) -> None:
+        """In short flushes: one ends only when all that is under way has been answered for."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        self._client.poll(0)
+        while not ids.isdisjoint(self._under_way) and not self._over and time.monotonic() < until:
+            self._client.flush(_SLICE_SECONDS)
+
+    def _answered(self, row: Row) -> Callable[[KafkaError | None, Message], None]:
+        def answered(error: KafkaError | None, _message: Message) -> None:
+            del self._under_way[row["id"]]
+            if error is not None:
+                if not self._given_up.is_set():
+                    self._refused(row, error)
+                return
+            self._acknowledged.append(row["id"])
+            OUTBOX_RELAYED.labels(row["topic"]).inc()
+            message_sent(row["headers"].get("traceparent"), row["topic"], float(row["age"]))
+
+        return answered
+
+    def _refused(self, row: Row, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self.fault = KafkaException(error)
+            return
+        pause = _MISSING_SECONDS if error.code() in _MISSING else _REFUSED_SECONDS
+        self._left_alone[row["topic"]] = time.monotonic() + pause
+        OUTBOX_FAILED.inc()
+        log.warning(
+            "event refused", topic=row["topic"], outbox_id=row["id"], reason=error.str(), retry_in=pause
+        )
+
+
+@asynccontextmanager
+async def sending(outgoing: Outgoing) -> AsyncIterator[Send]:
+    """Gives `outgoing.send` in a thread. At the end, however it comes, nothing is sent any more.
+
+    So that the locks can go: an event that comes behind those of the shard's next holder would be the last word on
+    a compacted topic. What is on the wire already cannot be called back.
+    """
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+    try:
+        yield lambda rows: loop.run_in_executor(thread, outgoing.send, rows)
+    finally:
+        outgoing.give_up()
+        await loop.run_in_executor(thread, outgoing.purge)
+        thread.shutdown(wait=False)

@@ -1,0 +1,210 @@
+"""What Kafka does not take holds up nothing else in the outbox, and what is no longer wanted does not leave it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from pydantic import SecretStr
+
+from contracts.platform import (
+    Component,
+    ComponentState,
+    EventStreamSpec,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
+from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from devstack.processes import free_port
+from servicekit import outbox
+from servicekit.db import Database
+from servicekit.health import Heartbeat
+from servicekit.kafka import producer
+from servicekit.outgoing import Outgoing, sending
+from servicekit.relay import Relay
+from servicekit.settings import KafkaSettings
+from support.broker import Broker
+from support.databases import Databases, ServiceDatabase
+from support.events import Topics
+from support.tenants import know, new_tenant
+
+
+class Outbox:
+    """A service's outbox and its relay, which runs in the test."""
+
+    def __init__(self, db: Database, database: ServiceDatabase, kafka: KafkaSettings) -> None:
+        self.db = db
+        self._database = database
+        self._kafka = kafka
+
+    @asynccontextmanager
+    async def relayed(self) -> AsyncIterator[None]:
+        stop, relay = asyncio.Event(), Relay("booking", self.db, self._kafka)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(relay.run(stop, Heartbeat(relay.name, limit=60)))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def publish(
+        self, *events: TenantStatusReported, copy_to: TenantChanged | None = None, bytes_before: int = 0
+    ) -> None:
+        """With `bytes_before` an event of that size, which nobody could read, comes first, on another topic."""
+        async with self.db.worker() as conn:
+            if bytes_before:
+                await conn.execute(
+                    b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES (0, %s, 'large', '{}', %s)",
+                    (_LARGE, b"0" * bytes_before),
+                )
+            await outbox.publish(conn, "booking", *events, copy_to=copy_to)
+
+    def left(self) -> list[str]:
+        """The topics of what is still to be relayed."""
+        with psycopg.connect(self._database.admin_url) as conn:
+            return [topic for (topic,) in conn.execute("SELECT topic FROM outbox ORDER BY id").fetchall()]
+
+    async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not holds():  # noqa: ASYNC110 - another process tells
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"not within {seconds} s: {what}; left in the outbox: {self.left()}")
+
+
+Arrived = Callable[[str, TenantChanged], list[int]]
+"""Answers the generations told about a tenant on a topic, in order."""
+_LARGE = "booking.reminder.v1"
+_STATUS = TenantStatusReported.TOPIC
+
+
+@pytest.fixture
+async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
+    database, kafka = databases.for_service("booking"), settings_of(broker, "booking")
+    db = Database(database.settings, application="test")
+    await db.open()
+    yield Outbox(db, database, kafka)
+    await db.close()
+
+
+@pytest.fixture
+def arrived(broker: Broker) -> Arrived:
+    topics = Topics(broker.super_user())
+
+    def generations(topic: str, tenant: TenantChanged) -> list[int]:
+        events = topics.events(topic, tenant.tenant_id)
+        return [event.generation for event in events if isinstance(event, TenantStatusReported)]
+
+    return generations
+
+
+async def test_a_topic_that_is_not_there_holds_up_no_other_and_gets_its_events_once_it_is(
+    box: Outbox, broker: Broker, arrived: Arrived
+) -> None:
+    """A client waits 30 s for such a topic."""
+    tenant = streaming()
+    await know(box.db, tenant)
+    await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
+    async with box.relayed():
+        await box.until(lambda: arrived(_STATUS, tenant), "the first round has begun")
+        await box.publish(status(tenant.tenant_id, 2), copy_to=tenant)
+        copies = [tenant.event_stream.topic] * 2
+        await box.until(lambda: box.left() == copies, "what can be sent is", seconds=15)
+        make(broker, tenant.event_stream.topic)
+        await box.until(lambda: not box.left(), "the copies are sent", seconds=90)
+    assert arrived(_STATUS, tenant) == [1, 2]
+    assert arrived(tenant.event_stream.topic, tenant) == [1, 2]
+
+
+async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none_is_sent_twice(
+    box: Outbox, arrived: Arrived
+) -> None:
+    tenant = new_tenant()
+    await box.publish(status(tenant.tenant_id, 1))
+    await box.publish(status(tenant.tenant_id, 2), bytes_before=1_100_000)
+    async with box.relayed():
+        await box.until(lambda: box.left() == [_LARGE], "all others are sent")
+        await box.publish(status(tenant.tenant_id, 3))
+        await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
+    assert arrived(_STATUS, tenant) == [1, 2, 3]
+
+
+async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
+    box: Outbox, broker: Broker, arrived: Arrived
+) -> None:
+    """Its name may have been given again: what is another's is not for the new bearer."""
+    slug = new_tenant().slug
+    gone, heir, unwilling = streaming(slug=slug), streaming(slug=slug), streaming()
+    make(broker, heir.event_stream.topic)
+    for tenant in (gone, heir, unwilling):
+        await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
+    off = unwilling.event_stream.model_copy(update={"enabled": False})
+    for tenant in (
+        gone.model_copy(update={"state": TenantState.DELETING}),
+        heir,
+        unwilling.model_copy(update={"event_stream": off}),
+    ):
+        await know(box.db, tenant)
+    async with box.db.worker() as conn:
+        await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone.tenant_id,))
+    async with box.relayed():
+        await box.until(lambda: not box.left(), "nothing is left", seconds=15)
+    assert arrived(heir.event_stream.topic, gone) == []
+    assert arrived(heir.event_stream.topic, heir) == [1]
+    assert [arrived(_STATUS, tenant) for tenant in (gone, heir, unwilling)] == [[1], [1], [1]]
+
+
+async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor() -> None:
+    """No Kafka is there: the client would go on trying for 30 s by itself."""
+    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
+    outgoing = Outgoing(producer(kafka, client_id="test"))
+    row = {"id": 1, "topic": _STATUS, "key": "k", "payload": b"{}", "headers": {}, "age": 0}
+    with pytest.raises(asyncio.CancelledError):
+        async with sending(outgoing) as send:
+            sent = asyncio.ensure_future(send([row]))
+            while not outgoing.waiting:  # noqa: ASYNC110 - a thread tells
+                await asyncio.sleep(0.01)
+            raise asyncio.CancelledError
+    assert await sent == []
+    assert not outgoing.waiting
+    assert outgoing.send([row]) == []
+    assert not outgoing.waiting
+
+
+def settings_of(broker: Broker, service: str) -> KafkaSettings:
+    env = broker.service_env(service)
+    return KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
+
+
+def streaming(slug: str | None = None) -> TenantChanged:
+    """A tenant with a stream of its own, whose topic nobody has made."""
+    slug = slug or new_tenant().slug
+    topics = {"topic": tenant_topic(slug), "dead_letter_topic": tenant_dead_letter_topic(slug)}
+    return new_tenant(slug=slug, event_stream=EventStreamSpec(enabled=True, **topics))
+
+
+def make(broker: Broker, topic: str) -> None:
+    admin = AdminClient(dict(broker.super_user()))
+    for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
+        made.result(30)
+
+
+def status(tenant_id: UUID, generation: int) -> TenantStatusReported:
+    return TenantStatusReported(
+        tenant_id=tenant_id,
+        component=Component.ANALYTICS,
+        generation=generation,
+        state=ComponentState.READY,
+        reason="Provisioned",
+        message="",
+    )

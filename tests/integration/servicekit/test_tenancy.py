@@ -1,0 +1,309 @@
+"""What a service answers about its tenants, and what it makes of their end, on a real PostgreSQL and Kafka.
+
+The loops run in the test, on analytics' database and as its user; the test plays the operator.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from contracts.envelope import Envelope
+from contracts.platform import (
+    Component,
+    ComponentState,
+    DeletionPolicy,
+    StatusDetails,
+    TenantChanged,
+    TenantState,
+    TenantStatusReported,
+)
+from devstack.processes import free_port
+from servicekit import usage
+from servicekit.clock import utc_now
+from servicekit.consumer import EventConsumer
+from servicekit.db import Connection, Database
+from servicekit.health import Heartbeat
+from servicekit.housekeeping import Housekeeping
+from servicekit.ids import new_id
+from servicekit.settings import KafkaSettings
+from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, archive_or_erase, report
+from servicekit.tenants import takes_events
+from support.broker import Broker
+from support.databases import Databases, ServiceDatabase
+from support.events import Topics
+from support.tenants import know, new_tenant
+
+
+@pytest.fixture
+def database(databases: Databases) -> ServiceDatabase:
+    return databases.for_service("analytics")
+
+
+@pytest.fixture
+async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
+    made = Database(database.settings, application="test")
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def test_a_report_of_use_repeats_no_answer_that_is_being_replaced(
+    db: Database, database: ServiceDatabase
+) -> None:
+    tenant = new_tenant()
+    await know(db, tenant)
+    async with db.tenant(tenant.tenant_id) as conn:
+        await answer(conn, tenant.tenant_id, 1)
+        await usage.consume(conn, tenant, "bookings_per_month", utc_now())
+    async with db.tenant(tenant.tenant_id) as conn:
+        await answer(conn, tenant.tenant_id, 2)
+        reporting = asyncio.create_task(UsageReporter(Component.ANALYTICS, db).turn())
+        while not waits_for_a_lock(database):  # noqa: ASYNC110 - another process tells
+            await asyncio.sleep(0.02)
+    await reporting
+    told = answers(database)
+    assert [one.generation for one in told] == [1, 2, 2]
+    assert told[-1].details.usage == {"bookings_per_month": 1}
+
+
+async def test_an_answer_to_an_older_record_is_not_given(db: Database, database: ServiceDatabase) -> None:
+    tenant = new_tenant()
+    await know(db, tenant)
+    for generation in (2, 1, 2, 3):
+        async with db.tenant(tenant.tenant_id) as conn:
+            await answer(conn, tenant.tenant_id, generation)
+    assert [one.generation for one in answers(database)] == [2, 2, 3]
+
+
+async def test_a_new_month_is_told_before_anything_is_used_in_it(
+    db: Database, database: ServiceDatabase
+) -> None:
+    tenant, now = new_tenant(), datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
+    await know(db, tenant)
+    async with db.tenant(tenant.tenant_id) as conn:
+        await usage.consume(conn, tenant, "bookings_per_month", now, count=7)
+        await usage.consume(conn, tenant, "staff", now)
+        await answer(conn, tenant.tenant_id, 1, now)
+    reporter = UsageReporter(Component.ANALYTICS, db, clock=lambda: now)
+    for _ in range(4):
+        await reporter.turn()
+        now += timedelta(seconds=1)
+    told = [one.details.usage for one in answers(database)]
+    assert told == [
+        {"bookings_per_month": 7, "staff": 1},
+        {"bookings_per_month": 7, "staff": 1},
+        {"bookings_per_month": 0, "staff": 1},
+    ]
+
+
+class Operator:
+    """What the operator writes on the tenants topic, and a follower in the test that reads it."""
+
+    def __init__(self, topics: Topics, database: ServiceDatabase) -> None:
+        self._topics = topics
+        self._database = database
+
+    async def tell(self, tenant: TenantChanged) -> None:
+        """Returns once the service has the record."""
+        self._topics.publish(tenant)
+        await until(
+            lambda: self.row(tenant)[:2] == (tenant.state.value, tenant.generation), "the record is known"
+        )
+
+    async def bury(self, tenant: TenantChanged) -> None:
+        """Returns once the service has read the tombstone."""
+        buried = Envelope(
+            id=str(new_id()),
+            source="/slotwright/operator",
+            type=TenantChanged.TYPE,
+            time=utc_now(),
+            subject=tenant.key,
+            tenant_id=tenant.tenant_id,
+            data=None,
+        )
+        headers = {name: value.encode() for name, value in buried.headers().items()}
+        self._topics.put(TenantChanged.TOPIC, tenant.key, None, headers)
+        await until(lambda: self.row(tenant)[0] == "deleted", "the tombstone is read")
+
+    def row(self, tenant: TenantChanged) -> tuple[Any, ...]:
+        """State, generation, slug and record as the service knows them; None four times where it knows nothing."""
+        with psycopg.connect(self._database.admin_url) as conn:
+            found = conn.execute(
+                "SELECT state, generation, slug, record FROM tenants WHERE tenant_id = %s",
+                (tenant.tenant_id,),
+            ).fetchone()
+        return found or (None,) * 4
+
+
+@pytest.fixture
+async def operator(db: Database, database: ServiceDatabase, broker: Broker) -> AsyncIterator[Operator]:
+    env = broker.service_env("analytics")
+    kafka = KafkaSettings(
+        bootstrap=env["KAFKA_BOOTSTRAP"],
+        security_protocol="SASL_PLAINTEXT",
+        username=env["KAFKA_USERNAME"],
+        password=SecretStr(env["KAFKA_PASSWORD"]),
+    )
+    topics = Topics(broker.super_user())
+    topics.pass_over("analytics.tenants", TenantChanged.TOPIC)
+    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
+    async with running(follower):
+        yield Operator(topics, database)
+
+
+async def test_what_is_heard_of_an_erased_tenant_behind_its_tombstone_has_no_effect(
+    operator: Operator, db: Database, database: ServiceDatabase
+) -> None:
+    tenant = new_tenant(deletion_policy=DeletionPolicy.DELETE)
+    await operator.tell(tenant)
+    await operator.tell(again(tenant, state=TenantState.DELETING))
+    assert not await counts(db, tenant)
+    await operator.bury(tenant)
+    assert operator.row(tenant) == ("deleted", 2, "", {})
+    assert not await counts(db, tenant)
+    told = len(answers(database))
+    async with db.tenant(tenant.tenant_id) as conn:
+        await answer(conn, tenant.tenant_id, 3)
+    assert len(answers(database)) == told
+
+    heir = new_tenant(slug=tenant.slug)
+    await operator.tell(heir)
+    assert await counts(db, heir)
+    assert not await counts(db, tenant)
+
+
+async def test_a_tenant_that_was_gone_before_it_was_known_is_known_as_gone(
+    operator: Operator, db: Database
+) -> None:
+    tenant = new_tenant()
+    assert await counts(db, tenant)
+    await operator.bury(tenant)
+    assert not await counts(db, tenant)
+
+
+async def test_a_deletion_that_is_asked_for_again_is_answered_again(
+    operator: Operator, database: ServiceDatabase
+) -> None:
+    """An operator that lost its status counts generations anew."""
+    tenant = new_tenant(deletion_policy=DeletionPolicy.DELETE)
+    await operator.tell(again(tenant, state=TenantState.DELETING, generation=7))
+    await operator.bury(tenant)
+    await operator.tell(again(tenant, state=TenantState.DELETING))
+    assert [(one.generation, one.state) for one in answers(database)] == [
+        (7, ComponentState.DELETED),
+        (2, ComponentState.DELETED),
+    ]
+    await operator.bury(tenant)
+    assert operator.row(tenant) == ("deleted", 2, "", {})
+
+
+async def test_the_bare_row_goes_after_60_days_and_that_of_a_kept_tenant_stays(
+    operator: Operator, db: Database, database: ServiceDatabase
+) -> None:
+    erased, kept = new_tenant(deletion_policy=DeletionPolicy.DELETE), new_tenant()
+    for tenant in (erased, kept):
+        await operator.tell(again(tenant, state=TenantState.DELETING))
+        await operator.bury(tenant)
+    for days, there in ((59, "deleted"), (61, None)):
+        with psycopg.connect(database.admin_url) as conn:
+            conn.execute("UPDATE tenants SET updated_at = now() - make_interval(days => %s)", (days,))
+        await Housekeeping("analytics", db).turn()
+        assert operator.row(erased)[0] == there
+        assert operator.row(kept)[:3] == ("deleted", 2, kept.slug)
+
+
+async def test_an_erasure_is_ended_by_no_timeout(db: Database, database: ServiceDatabase) -> None:
+    """It would begin anew for ever. The rows are as many as take longer than a statement may here."""
+    tenant, rows = new_tenant(deletion_policy=DeletionPolicy.DELETE), 200_000
+    await know(db, tenant)
+    with psycopg.connect(database.admin_url) as conn:
+        conn.execute(
+            "INSERT INTO usage (tenant_id, metric, period, used)"
+            " SELECT %s, 'm' || n, '', 1 FROM generate_series(1, %s) n",
+            (tenant.tenant_id, rows),
+        )
+    async with db.tenant(tenant.tenant_id) as conn:
+        await conn.execute(b"SET LOCAL statement_timeout = '20ms'")
+        details = await archive_or_erase(conn, tenant)
+    assert details.erased == {"usage": rows}
+
+
+async def test_a_follower_that_is_busy_with_an_erasure_is_not_taken_for_dead(db: Database) -> None:
+    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
+    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
+    now, stop = 0.0, asyncio.Event()
+    heart = Heartbeat(follower.name, limit=60, monotonic=lambda: now)
+    stop.set()
+    await follower.run(stop, heart)
+    now = 600
+    assert heart.fault() is None
+
+
+def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
+    """The tenant's next generation, with these fields."""
+    return tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
+
+
+async def counts(db: Database, tenant: TenantChanged) -> bool:
+    """Whether an event about the tenant would take effect."""
+    async with db.tenant(tenant.tenant_id) as conn:
+        return await takes_events(conn, tenant.tenant_id)
+
+
+@asynccontextmanager
+async def running(consumer: EventConsumer) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(consumer.run(stop, Heartbeat(consumer.name, limit=60)))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def until(holds: Callable[[], object], what: str) -> None:
+    try:
+        async with asyncio.timeout(30):
+            while not holds():  # noqa: ASYNC110 - another process tells
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not seen: {what}")
+
+
+async def answer(conn: Connection, tenant_id: UUID, generation: int, now: datetime | None = None) -> None:
+    await report(
+        conn,
+        Component.ANALYTICS,
+        tenant_id,
+        generation,
+        ComponentState.READY,
+        "Provisioned",
+        "",
+        StatusDetails(),
+        clock=lambda: now or utc_now(),
+    )
+
+
+def answers(database: ServiceDatabase) -> list[TenantStatusReported]:
+    """What stands in the outbox, in order."""
+    with psycopg.connect(database.admin_url) as conn:
+        rows = conn.execute(
+            "SELECT payload FROM outbox WHERE topic = %s ORDER BY id", (TenantStatusReported.TOPIC,)
+        ).fetchall()
+    return [TenantStatusReported.model_validate_json(payload) for (payload,) in rows]
+
+
+def waits_for_a_lock(database: ServiceDatabase) -> bool:
+    """Whether any session on the database does."""
+    with psycopg.connect(database.admin_url, autocommit=True) as conn:
+        found = conn.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(found.fetchall())

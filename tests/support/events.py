@@ -28,7 +28,7 @@ def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T
         time.sleep(0.05)
 
 
-def _end(client: Consumer, partition: TopicPartition) -> int:
+def end_of(client: Consumer, partition: TopicPartition) -> int:
     """Where a partition ends. One that was made a moment ago may have no leader yet, and is waited for."""
 
     def ends() -> tuple[int, int] | None:
@@ -76,7 +76,7 @@ class Topics:
         client = Consumer(self._config | {"group.id": group, "enable.auto.commit": "false"})
         try:
             partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = [TopicPartition(topic, n, _end(client, TopicPartition(topic, n))) for n in partitions]
+            ends = [TopicPartition(topic, n, end_of(client, TopicPartition(topic, n))) for n in partitions]
             client.commit(offsets=ends, asynchronous=False)
         finally:
             client.close()
@@ -101,7 +101,7 @@ class Topics:
         )
         try:
             partitions = client.list_topics(topic, 10).topics[topic].partitions
-            ends = {number: _end(client, TopicPartition(topic, number)) for number in partitions}
+            ends = {number: end_of(client, TopicPartition(topic, number)) for number in partitions}
             left = {number for number, end in ends.items() if end}
             client.assign([TopicPartition(topic, number, 0) for number in left])
             found: list[Received] = []

@@ -6,7 +6,7 @@ from contracts.platform import TenantChanged
 from servicekit.ids import new_id
 from servicekit.kafka import readable, waiting
 from support.broker import Broker
-from support.events import Topics
+from support.events import Topics, end_of
 from support.tenants import new_tenant
 
 
@@ -18,7 +18,7 @@ def test_a_message_that_comes_alone_waits_for_no_others(broker: Broker) -> None:
             client.list_topics(TenantChanged.TOPIC, timeout=10).topics[TenantChanged.TOPIC].partitions
         )
         places = [TopicPartition(TenantChanged.TOPIC, number) for number in partitions]
-        ends = [client.get_watermark_offsets(place)[1] for place in places]
+        ends = [end_of(client, place) for place in places]
         client.assign(
             [
                 TopicPartition(place.topic, place.partition, end)

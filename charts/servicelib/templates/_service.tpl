@@ -90,14 +90,19 @@ spec:
         - python
         - -c
         - |
-          import sys, urllib.error, urllib.request
+          import sys, time, urllib.error, urllib.request
           url = "http://{{ include "servicelib.fullname" . }}:8000/readyz"
-          try:
-              print(url, urllib.request.urlopen(url, timeout=10).status)
-          except urllib.error.HTTPError as error:
-              sys.exit(f"{url} {error.code} {error.read().decode()}")
-          except OSError as error:
-              sys.exit(f"{url} {error}")
+          # A node hears of a pod's being ready a moment after `helm install --wait` does.
+          for left in reversed(range(30)):
+              try:
+                  print(url, urllib.request.urlopen(url, timeout=10).status)
+                  break
+              except urllib.error.HTTPError as error:
+                  sys.exit(f"{url} {error.code} {error.read().decode()}")
+              except OSError as error:
+                  if not left:
+                      sys.exit(f"{url} {error}")
+                  time.sleep(1)
       resources:
         requests: {cpu: 10m, memory: 32Mi}
         limits: {memory: 64Mi}

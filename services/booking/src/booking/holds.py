@@ -11,25 +11,19 @@ from booking import allocations, waitlist_store
 from booking.clients import ClientCap
 from booking.errors import TooManyHolds
 from servicekit.db import Connection
-from servicekit.errors import retry_after
 
 
 class HoldCap(ClientCap):
     """One client's address holds at most `most` slots of one business at a time, so that nobody blocks its day."""
 
     purpose = b"hold-client:"
+    refusal = TooManyHolds
+    refused = "From one address {most} times can be held at once. Book or give back one of them first."
 
-    async def admit(self, conn: Connection, tenant_id: UUID, address: str, now: datetime) -> bytes:
-        """The client, who gets no other hold until the transaction ends. Raises TooManyHolds."""
-        client = self.client(tenant_id, address)
-        held, first_ends = await allocations.held_by(conn, tenant_id, client, now)
-        if held >= self.most and first_ends is not None:
-            raise TooManyHolds(
-                f"From one address {self.most} times can be held at once. Book or give back one of them first.",
-                headers=retry_after(first_ends, now),
-                limit=self.most,
-            )
-        return client
+    async def _count(
+        self, conn: Connection, tenant_id: UUID, client: bytes, now: datetime
+    ) -> tuple[int, datetime | None]:
+        return await allocations.held_by(conn, tenant_id, client, now)
 
 
 async def give_back(conn: Connection, tenant_id: UUID, hold_id: UUID) -> bool:

@@ -12,6 +12,7 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from booking.domain import Offer, Resource
+from booking.occupancy import clear_of
 from contracts.business import Hours, Interval
 from servicekit.localtime import instant_of
 
@@ -115,16 +116,9 @@ class Schedule:
         if not self.time_off:
             yield from starts
             return
-        # Starts rise, so that one pass over both will do.
         begins = [off_begin for off_begin, _ in self.time_off]
         reach = list(accumulate((off_end for _, off_end in self.time_off), max))
-        begun, count = 0, len(begins)
-        for start in starts:
-            end = start + offer.duration
-            while begun < count and begins[begun] < end:
-                begun += 1
-            if not begun or reach[begun - 1] <= start:
-                yield start
+        yield from clear_of(starts, begins, reach, timedelta(0), offer.duration)
 
 
 def starts_on_grid(openings: Sequence[Opening], offer: Offer) -> Iterator[datetime]:

@@ -1,11 +1,12 @@
 """What lies in the way of an appointment: one resource's busy ranges, sorted, by lane.
 
-Pure; used by booking.availability and booking.teams (what is offered) and booking.choice (what is taken).
+Pure; used by booking.availability and booking.teams (what is offered), booking.choice (what is taken) and, for time
+off, by booking.hours.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import accumulate, islice
 from operator import attrgetter
@@ -56,13 +57,7 @@ class Day:
             yield from filter(self.free, starts)
             return
         before, beyond = self._offer.buffer_before, self._offer.duration + self._offer.buffer_after
-        begun, count = 0, len(self._starts)
-        for start in starts:
-            end = start + beyond
-            while begun < count and self._starts[begun] < end:
-                begun += 1
-            if not begun or self._reach[begun - 1] <= start - before:
-                yield start
+        yield from clear_of(starts, self._starts, self._reach, before, beyond)
 
     def lanes(self, starts_at: datetime, count: int) -> list[int]:
         """The first lanes that nothing is in, `count` at most.
@@ -73,6 +68,26 @@ class Day:
         left = min(count, self.resource.capacity - len(occupied))
         empty = (lane for lane in range(self.resource.capacity) if lane not in occupied)
         return list(islice(empty, max(left, 0)))
+
+
+def clear_of(
+    starts: Iterable[datetime],
+    begins: Sequence[datetime],
+    reach: Sequence[datetime],
+    before: timedelta,
+    beyond: timedelta,
+) -> Iterator[datetime]:
+    """Those with nothing in the way from `before` them until `beyond`, of starts that rise: one pass over both.
+
+    What may be in the way begins at `begins`, which rise; `reach` is the running maximum of its ends.
+    """
+    begun, count = 0, len(begins)
+    for start in starts:
+        end = start + beyond
+        while begun < count and begins[begun] < end:
+            begun += 1
+        if not begun or reach[begun - 1] <= start - before:
+            yield start
 
 
 def days_of(offer: Offer, resources: Sequence[Resource], busy: Iterable[Busy]) -> Mapping[UUID, Day]:

@@ -41,7 +41,7 @@ from contracts.booking import WaitlistOffered
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
 from servicekit.db import Connection
-from servicekit.errors import Conflict, Invalid, NotFound, retry_after
+from servicekit.errors import Conflict, Invalid, NotFound
 from servicekit.faults import reached
 from servicekit.ids import new_id
 
@@ -62,18 +62,13 @@ class EntryCap(ClientCap):
     """One client's address has at most `most` entries in line at one business: each may come to hold a time."""
 
     purpose = b"waitlist-client:"
+    refusal = TooManyEntries
+    refused = "From one address {most} can be on the waitlist at once. Leave a place on it first."
 
-    async def admit(self, conn: Connection, tenant_id: UUID, address: str, now: datetime) -> bytes:
-        """The client, for whom no other is added until the transaction ends. Raises TooManyEntries."""
-        client = self.client(tenant_id, address)
-        waiting, first_ends = await waitlist_store.in_line_of_client(conn, tenant_id, client, now)
-        if waiting >= self.most and first_ends is not None:
-            raise TooManyEntries(
-                f"From one address {self.most} can be on the waitlist at once. Leave a place on it first.",
-                headers=retry_after(first_ends, now),
-                limit=self.most,
-            )
-        return client
+    async def _count(
+        self, conn: Connection, tenant_id: UUID, client: bytes, now: datetime
+    ) -> tuple[int, datetime | None]:
+        return await waitlist_store.in_line_of_client(conn, tenant_id, client, now)
 
 
 async def join(

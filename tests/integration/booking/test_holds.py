@@ -8,12 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
 from pydantic import SecretStr
 
 from booking.holds import HoldCap
 from booking.service import BookingService
-from booking.store import SQL
 from booking.waitlist import EntryCap
 from booking.waitlist_service import WaitlistService
 from contracts.platform import TenantState
@@ -294,16 +292,3 @@ async def test_no_address_is_stored_and_another_business_knows_the_client_by_ano
         assert len(bytes(row["client"])) == 16
         assert HERE not in str(row)
         assert bytes(map(int, HERE.split("."))) not in bytes(row["client"])
-
-
-async def test_a_clients_holds_are_found_by_an_index(world: World) -> None:
-    """Row level security keeps operators that are not leakproof from one, which no result would show."""
-    shop = await world.shop()
-    values = {"tenant_id": shop.tenant.tenant_id, "client": b"c" * 16, "now": tomorrow_noon()}
-    with psycopg.connect(world.database.settings.conninfo()) as conn:
-        conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(shop.tenant.tenant_id),))
-        conn.execute("SET LOCAL enable_seqscan = off")
-        plan = conn.execute(b"EXPLAIN " + SQL.held_by_client, values).fetchall()
-    shown = "\n".join(line for (line,) in plan)
-    assert "hold_by_client" in shown
-    assert "client = " in shown.partition("Index Cond:")[2].partition("\n")[0]

@@ -13,6 +13,7 @@ import pytest
 
 from booking.records import LAST
 from booking.store import SQL
+from booking.waitlist_store import SQL as WAITLIST
 from servicekit.ids import new_id
 from servicekit.queries import Queries
 from support.databases import Databases, ServiceDatabase
@@ -146,6 +147,25 @@ def test_the_loop_reads_only_what_has_run_out(database: ServiceDatabase) -> None
     """Of ten thousand appointments, of which two hundred wait, those of the first hundred hours."""
     values = {"now": BEGIN + timedelta(hours=100), "after_time": BEGIN, "after_id": UUID(int=0), "most": 100}
     assert looked_at(database, SQL.unconfirmed, values, of="appointment", worker=True) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [(SQL.held_by_client, "hold_by_client"), (WAITLIST.in_line_of_client, "waitlist_entry_by_client")],
+)
+def test_what_a_client_has_is_found_by_an_index(databases: Databases, statement: bytes, index: str) -> None:
+    """Row level security keeps operators that are not leakproof from one, which no result would show.
+
+    Without rows, so that nothing but the indexes decides.
+    """
+    values = {"tenant_id": TENANT, "client": b"c" * 16, "now": BEGIN}
+    with psycopg.connect(databases.for_service("booking").settings.conninfo()) as conn:
+        conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(TENANT),))
+        conn.execute("SET LOCAL enable_seqscan = off")
+        plan = conn.execute(b"EXPLAIN " + statement, values).fetchall()
+    shown = "\n".join(line for (line,) in plan)
+    assert index in shown
+    assert "client = " in shown.partition("Index Cond:")[2].partition("\n")[0]
 
 
 def looked_at(

@@ -6,10 +6,8 @@ from functools import partial
 from typing import Any
 
 import httpx
-import psycopg
 
 from booking.waiting import KEEP_ENDED
-from booking.waitlist_store import SQL
 from booking.workers import WaitlistHousekeeping
 from integration.booking.holding import kept
 from integration.booking.waiting import EXPIRED, accept, cancel, full_shop, join, seen, try_to_join
@@ -152,19 +150,6 @@ async def test_no_address_is_stored_and_what_stands_for_it_goes_with_the_place(w
     assert accept(world, places[0]).status_code == 201
     leave(world, places[1])
     assert [entries(world, shop)[0]["client"] for shop in shops] == [None, None]
-
-
-async def test_a_clients_places_are_found_by_an_index(world: World) -> None:
-    """Row level security keeps operators that are not leakproof from one, which no result would show."""
-    shop = await world.shop()
-    values = {"tenant_id": shop.tenant.tenant_id, "client": b"c" * 16, "now": tomorrow_noon()}
-    with psycopg.connect(world.database.settings.conninfo()) as conn:
-        conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(shop.tenant.tenant_id),))
-        conn.execute("SET LOCAL enable_seqscan = off")
-        plan = conn.execute(b"EXPLAIN " + SQL.in_line_of_client, values).fetchall()
-    shown = "\n".join(line for (line,) in plan)
-    assert "waitlist_entry_by_client" in shown
-    assert "client = " in shown.partition("Index Cond:")[2].partition("\n")[0]
 
 
 # one for a customer and service

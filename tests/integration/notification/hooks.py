@@ -223,7 +223,7 @@ async def send(delivery: MailDelivery) -> int:
 async def to_customer(hooks: Hooks) -> tuple[Salon, AppointmentEvent]:
     """A customer has booked, and a mail that says so is queued."""
     salon = Salon(hooks.tenant)
-    booked = salon.booked()
+    booked = salon.booked(occurred_at=hooks.clock())
     told = Envelope(str(new_id()), "/test", booked.TYPE, hooks.clock(), booked.key, booked.tenant_id, b"")
     async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
         await put_customer(conn, salon.customer)

@@ -233,12 +233,19 @@ WHERE tenant_id = %(tenant_id)s
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
 
+-- name: lock_series
+-- Its open appointments, by id, the order in which several appointments are locked. None is moved then, so that what
+-- is asked behind it is told which of them are still to come.
+SELECT FROM appointment
+WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
+ORDER BY appointment_id FOR UPDATE
+
 -- name: rest_of_series
--- Its open appointments from a moment on; by id, the order in which several appointments are locked.
+-- Its open appointments from a moment on.
 SELECT appointment_id FROM appointment
 WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
     AND starts_at >= %(begin)s
-ORDER BY appointment_id
+ORDER BY starts_at, appointment_id
 
 -- name: series_exists
 SELECT FROM appointment WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s LIMIT 1

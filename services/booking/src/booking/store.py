@@ -150,10 +150,14 @@ async def appointments_page(
 async def rest_of_series(
     conn: Connection, tenant_id: UUID, series_id: UUID, begin: datetime
 ) -> list[UUID] | None:
-    """Ids of the series's open appointments that start at `begin` or later; None when there is no such series."""
+    """Ids of the series's open appointments that start at `begin` or later, by start; None for no such series.
+
+    All open ones are locked until the transaction's end: these stay the rest of it.
+    """
     values = {"tenant_id": tenant_id, "series_id": series_id, "begin": begin}
     if await (await conn.execute(SQL.series_exists, values)).fetchone() is None:
         return None
+    await conn.execute(SQL.lock_series, values)
     rows = await (await conn.execute(SQL.rest_of_series, values)).fetchall()
     return [row["appointment_id"] for row in rows]
 

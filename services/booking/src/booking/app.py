@@ -16,9 +16,9 @@ from booking.waitlist_service import WaitlistService
 from booking.workers import (
     BusyCalendarFetcher,
     HoldSweeper,
+    Leftovers,
     PolicyFollower,
     UnconfirmedCanceller,
-    WaitlistHousekeeping,
     WaitlistOfferer,
 )
 from contracts.platform import Component
@@ -82,7 +82,7 @@ def build(settings: Settings) -> Parts:
             PolicyFollower(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
-            WaitlistHousekeeping(db),
+            Leftovers(db),
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -172,6 +172,20 @@ UPDATE allocation SET state = 'released' WHERE (tenant_id, allocation_id) IN (
 DELETE FROM hold WHERE (tenant_id, hold_id) IN (
     SELECT tenant_id, hold_id FROM hold WHERE expires_at <= %(now)s FOR UPDATE SKIP LOCKED)
 
+-- name: drop_released_holds
+-- By the worker, across tenants: what holds gave back that would have run out before then. It waits for nobody.
+DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
+    SELECT tenant_id, allocation_id FROM allocation
+    WHERE state = 'released' AND hold_id IS NOT NULL AND held_until < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+
+-- name: drop_released_appointments
+-- The same of what appointments gave back that would have begun before then.
+DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
+    SELECT tenant_id, allocation_id FROM allocation
+    WHERE state = 'released' AND appointment_id IS NOT NULL AND begins_at < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+
 -- name: add_customer
 -- The same person (address, number and name alike) keeps its row and gives its consent anew.
 INSERT INTO customer (tenant_id, customer_id, name, email, phone, locale, consent_email, consent_sms)
@@ -296,3 +310,8 @@ VALUES (%(tenant_id)s, %(reminder_id)s, %(appointment_id)s, %(rule_id)s, %(chann
 
 -- name: delete_reminders
 DELETE FROM reminder WHERE tenant_id = %(tenant_id)s AND reminder_id = ANY(%(reminder_ids)s)
+
+-- name: drop_reminders
+-- By the worker, across tenants: those that were due before then. It waits for nobody.
+DELETE FROM reminder WHERE (tenant_id, reminder_id) IN (
+    SELECT tenant_id, reminder_id FROM reminder WHERE due_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)

@@ -254,3 +254,8 @@ async def add_reminders(
 
 async def delete_reminders(conn: Connection, tenant_id: UUID, reminder_ids: Sequence[UUID]) -> None:
     await conn.execute(SQL.delete_reminders, {"tenant_id": tenant_id, "reminder_ids": list(reminder_ids)})
+
+
+async def drop_reminders(conn: Connection, before: datetime, limit: int) -> int:
+    """Deletes reminders that were due before then, across tenants; answers how many, `limit` at most."""
+    return (await conn.execute(SQL.drop_reminders, {"before": before, "limit": limit})).rowcount

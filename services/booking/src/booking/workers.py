@@ -1,6 +1,6 @@
 """booking's own loops: holds that run out give their slot back, appointments that nobody confirms are cancelled at
-their start, reminders follow a changed policy, free time is offered to the waitlist, and calendars elsewhere are
-fetched."""
+their start, reminders follow a changed policy, free time is offered to the waitlist, calendars elsewhere are
+fetched, and what nobody needs any more is dropped."""
 
 import asyncio
 import time
@@ -30,6 +30,13 @@ _ALIGNED_AT_ONCE = 50
 _DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
+_LEFTOVERS = (
+    ("waitlist_entries", waitlist_store.drop_ended, KEEP_ENDED),
+    ("holds", allocations.drop_released_holds, allocations.KEEP_HOLDS),
+    ("appointments", allocations.drop_released_appointments, allocations.KEEP_APPOINTMENTS),
+    ("reminders", store.drop_reminders, reminders.KEEP_PAST),
+)
+"""What is dropped, by what, and how long behind its end."""
 
 
 class HoldSweeper(Periodic):
@@ -245,18 +252,23 @@ class WaitlistOfferer(Periodic):
         return True
 
 
-class WaitlistHousekeeping(Periodic):
-    """Drops the waitlist's entries some time after they have left the line."""
+class Leftovers(Periodic):
+    """Drops what nobody needs any more: the waitlist's entries some time after they have left the line, time that
+    was given back, reminders that are past. What each service has of the kind is servicekit.housekeeping's.
+    """
 
     def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
-        super().__init__("booking.waitlist-housekeeping", every=every)
+        super().__init__("booking.leftovers", every=every)
         self._db = db
         self._clock = clock
 
     async def turn(self) -> float | None:
-        """Drops some thousands at most; at once again where there may be more."""
-        async with self._db.worker() as conn:
-            dropped = await waitlist_store.drop_ended(conn, self._clock() - KEEP_ENDED, _DROPPED_AT_ONCE)
-        if dropped:
-            log.info("waitlist entries dropped", entries=dropped)
-        return 0 if dropped == _DROPPED_AT_ONCE else None
+        """Drops some thousands of each at most; at once again where there may be more."""
+        now = self._clock()
+        dropped: dict[str, int] = {}
+        for name, drop, keep in _LEFTOVERS:
+            async with self._db.worker() as conn:
+                dropped[name] = await drop(conn, now - keep, _DROPPED_AT_ONCE)
+        if any(dropped.values()):
+            log.info("leftovers dropped", **dropped)
+        return 0 if max(dropped.values()) == _DROPPED_AT_ONCE else None

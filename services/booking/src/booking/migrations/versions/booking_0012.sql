@@ -1,6 +1,6 @@
--- Time that was given back is dropped some while later, by the loop `booking.leftovers`: a hold's by when it would have run
--- out, an appointment's by when it would have begun. One index leads to holds that run out and to those that have been
--- given back: each index is a booking's to look at.
+-- Time that was given back is dropped some while later, by the loop `booking.leftovers`: a hold's by when it would have
+-- run out, an appointment's by when it would have begun. One index leads to holds that run out and to those that have
+-- been given back: each index is a booking's to look at.
 CREATE INDEX allocation_held_until ON allocation (state, held_until) WHERE held_until IS NOT NULL;
 DROP INDEX allocation_held;
 CREATE INDEX allocation_released_appointment ON allocation (begins_at)

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from booking.busy_import import BusyImport
+from booking.busy_calendars.fetching import BusyImport
 from integration.booking.world import Shop, World, tomorrow_noon
 from servicekit.db import Database
 from servicekit.outbound import OutboundClient

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from booking import busy_import
-from booking.busy_import import AT_ONCE, MAX_BYTES, BusyImport, read_apart
-from booking.workers import BusyCalendarFetcher
+from booking.busy_calendars import fetching
+from booking.busy_calendars.fetching import AT_ONCE, MAX_BYTES, BusyImport, read_apart
+from booking.busy_calendars.workers import BusyCalendarFetcher
 from integration.booking.calendars import HERE, QUARTER, Importer, Server, path_of, put, seen
 from integration.booking.world import World, made_world, tomorrow_noon, wish, works_all_day
 from servicekit.health import Heartbeat
@@ -122,7 +122,7 @@ async def test_calendars_are_read_one_at_a_time(
         finally:
             running.pop()
 
-    monkeypatch.setattr(busy_import, "read_apart", counted)
+    monkeypatch.setattr(fetching, "read_apart", counted)
     work = BusyImport(importer.db, importer.outbound, clock=lambda: importer.now)
     due = []
     while claimed := await work.claim():
@@ -241,7 +241,7 @@ async def test_one_that_fails_is_fetched_less_and_less_often(
 async def test_those_that_do_not_answer_keep_no_other_waiting(
     world: World, server: Server, importer: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(busy_import, "_FETCH_SECONDS", 600)
+    monkeypatch.setattr(fetching, "_FETCH_SECONDS", 600)
     silent, quick = await world.shop(staff=AT_ONCE - 1), await world.shop(staff=4)
     server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
     for shop, address in ((silent, f"{server.url}?silent"), (quick, server.url)):

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from booking.waiting import KEEP_ENDED
-from booking.workers import WaitlistHousekeeping
+from booking.waitlist.domain import KEEP_ENDED
+from booking.waitlist.workers import WaitlistHousekeeping
 from integration.booking.holding import kept
 from integration.booking.waiting import EXPIRED, accept, cancel, full_shop, join, seen, try_to_join
 from integration.booking.world import Shop, World, service, together, tomorrow_noon

@@ -15,7 +15,7 @@ from booking.routes.managed import BusinessAnswer, ManagedAnswer, NamedAnswer
 from booking.routes.models import AppointmentAnswer, BookedAnswer, CustomerAnswer
 from booking.routes.public import AvailabilityAnswer, HoldAnswer, SlotAnswer
 from booking.routes.waitlist import OfferAnswer, WaitingAnswer
-from booking.waiting import EntryState
+from booking.waitlist.domain import EntryState
 from business.routes.policy import PolicyAnswer, RuleAnswer
 from business.routes.profile import ProfileAnswer, PublicBusiness, PublicStaff
 from business.routes.services import ServiceAnswer

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from starlette.types import Message
 
-from booking.record_service import RecordService
+from booking.records.service import RecordService
 from booking.routes.exports import Streamed
 from integration.booking.records import booked
 from integration.booking.world import Shop, World, tomorrow_noon

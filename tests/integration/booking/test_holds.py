@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from booking.holds import HoldCap
 from booking.service import BookingService
-from booking.waitlist import EntryCap
-from booking.waitlist_service import WaitlistService
+from booking.waitlist.line import EntryCap
+from booking.waitlist.service import WaitlistService
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
 from integration.booking.waiting import accept, full_shop, join, seen

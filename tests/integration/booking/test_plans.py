@@ -11,9 +11,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from booking.records import LAST
+from booking.records.store import LAST
 from booking.store import SQL
-from booking.waitlist_store import SQL as WAITLIST
+from booking.waitlist.store import SQL as WAITLIST
 from servicekit.ids import new_id
 from servicekit.queries import Queries
 from support.databases import Databases, ServiceDatabase
@@ -21,7 +21,7 @@ from support.databases import Databases, ServiceDatabase
 TENANT, STAFF, OTHER = new_id(), new_id(), new_id()
 CROWDED, CROWD = new_id(), [new_id() for _ in range(20)]
 """A business with a staff of twenty."""
-RECORDS = Queries("booking", "records.sql")
+RECORDS = Queries("booking.records")
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 
 _STAFF = """

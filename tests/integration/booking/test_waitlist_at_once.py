@@ -5,7 +5,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from booking.workers import HoldSweeper, WaitlistOfferer
+from booking.waitlist.workers import WaitlistOfferer
+from booking.workers import HoldSweeper
 from contracts.platform import DeletionPolicy
 from integration.booking.waiting import (
     EXPIRED,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from booking.workers import WaitlistOfferer
+from booking.waitlist.workers import WaitlistOfferer
 from integration.booking.waiting import LATER, cancel, full_shop, join, seen
 from integration.booking.world import OFFER_SECONDS, Shop, World, tomorrow_noon, wish
 
@@ -49,7 +49,7 @@ async def test_a_turn_goes_on_behind_the_business_at_which_the_one_before_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is time for a single look a turn."""
-    monkeypatch.setattr("booking.workers._TURN_SECONDS", 0)
+    monkeypatch.setattr("booking.waitlist.workers._TURN_SECONDS", 0)
     shops = [await world.shop(staff=2) for _ in range(3)]
     order = await served(world, shops)
     assert len(order) == 12

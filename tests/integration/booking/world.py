@@ -17,7 +17,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
-from booking.workers import HoldSweeper, PolicyFollower, UnconfirmedCanceller, WaitlistOfferer
+from booking.waitlist.workers import WaitlistOfferer
+from booking.workers import HoldSweeper, PolicyFollower, UnconfirmedCanceller
 from contracts.booking import Channel
 from contracts.business import (
     CatalogEvent,

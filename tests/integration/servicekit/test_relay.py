@@ -22,6 +22,7 @@ from contracts.topics import tenant_dead_letter_topic, tenant_topic
 from devstack.processes import free_port
 from servicekit import outbox
 from servicekit.db import Database
+from servicekit.errors import PayloadTooLarge
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
 from servicekit.outgoing import Outgoing, sending
@@ -132,6 +133,24 @@ async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none
         await box.publish(status(tenant.tenant_id, 3))
         await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
     assert arrived(_STATUS, tenant) == [1, 2, 3]
+
+
+async def test_the_largest_event_arrives_and_a_larger_one_takes_its_change_with_it(
+    box: Outbox, arrived: Arrived
+) -> None:
+    """Kafka refuses one past a million bytes, which would keep its topic's later ones waiting for good."""
+    tenant = new_tenant()
+    small = status(tenant.tenant_id, 1)
+    largest = small.model_copy(update={"message": "x" * (outbox.LARGEST - len(small.model_dump_json()))})
+    too_large = largest.model_copy(update={"generation": 2, "message": f"{largest.message}x"})
+    await box.publish(largest)
+    with pytest.raises(
+        PayloadTooLarge, match=f"has {outbox.LARGEST + 1} bytes; {outbox.LARGEST} are the most"
+    ):
+        await box.publish(status(tenant.tenant_id, 3), too_large)
+    async with box.relayed():
+        await box.until(lambda: not box.left(), "it is sent")
+    assert arrived(_STATUS, tenant) == [1]
 
 
 async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(

@@ -1,4 +1,4 @@
-"""Which starts may be offered, found by looking at every minute: what booking.availability is held to.
+"""Which starts may be offered, found by looking at every minute: what booking.slots.availability is held to.
 
 Standard library only: it shares no code with what it judges, and knows no sorted ranges, no sweep, no bisection of
 hours. The one rule of wall clocks is `Clock.when`. To add what else keeps somebody from working, or a service from

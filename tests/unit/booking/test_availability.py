@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking.availability import bookable, slots
 from booking.domain import Busy, Offer, Resource
+from booking.slots.availability import bookable, slots
 from contracts.business import Hours, HoursException, Interval
 from servicekit.localtime import day_bounds
 

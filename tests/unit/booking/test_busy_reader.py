@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking import busy_import
-from booking.busy_import import merged, read_apart
-from booking.busy_reader import MOST, UnreadableError, busy_times
+from booking.busy_calendars import fetching
+from booking.busy_calendars.fetching import merged, read_apart
+from booking.busy_calendars.reading import MOST, UnreadableError, busy_times
 from servicekit.ids import new_id
 from servicekit.outbound import OutboundFailed
 
@@ -184,7 +184,7 @@ async def test_only_our_own_appointments_are_told_by_name() -> None:
 
 @pytest.mark.parametrize("times", [1, 400])
 async def test_a_reader_that_tells_too_much_is_ended(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(busy_import, "MAX_READ", 10_000)
+    monkeypatch.setattr(fetching, "MAX_READ", 10_000)
     event = f"UID:a\nDTSTART:20260310T090000Z\nDURATION:PT1M\nRRULE:FREQ=HOURLY;COUNT={times}"
     with pytest.raises(OutboundFailed, match="more than can be read") if times > 1 else nullcontext():
         assert len(await read_apart(calendar(event), "Europe/Lisbon", BEGIN, END)) == times
@@ -193,7 +193,7 @@ async def test_a_reader_that_tells_too_much_is_ended(times: int, monkeypatch: py
 def test_as_many_times_as_there_may_be_can_be_told() -> None:
     """Each with an appointment of ours and the longest instants: seconds of the year 1."""
     longest = [str(new_id()), *[datetime(1, 1, 1, 12, tzinfo=UTC).timestamp()] * 2]
-    assert len(json.dumps([longest] * MOST)) < busy_import.MAX_READ
+    assert len(json.dumps([longest] * MOST)) < fetching.MAX_READ
 
 
 async def test_what_is_wrong_comes_back_as_a_sentence() -> None:

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import pytest
 
-from booking.availability import options_at, slots
-from booking.choice import Choice, Place
 from booking.domain import Busy, Offer, Resource
+from booking.slots.availability import options_at, slots
+from booking.slots.choice import Choice, Place
 from contracts.business import Hours, ResourceNeed
 
 STAFF = [UUID(int=number) for number in (1, 2, 3, 4)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking import exports
+from booking.records import exports
 
 LISBON = ZoneInfo("Europe/Lisbon")
 ROW: dict[str, Any] = {

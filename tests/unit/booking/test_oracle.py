@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from booking.availability import slots, within_hours
 from booking.domain import Busy, Offer, Resource
+from booking.slots.availability import slots, within_hours
 from contracts.business import Hours, HoursException, Interval
 from unit.booking.oracle import DAY, MINUTE, Clock, Shifts, Taken, Wish, Worker, offered, transitions
 

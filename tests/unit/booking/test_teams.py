@@ -1,4 +1,4 @@
-"""All starts at once are what booking.choice says of each: over weeks, zones, lanes, classes and time off.
+"""All starts at once are what booking.slots.choice says of each: over weeks, zones, lanes, classes and time off.
 
 What choice says is right is shown by test_choice.
 """
@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from booking.availability import options_at, slots, within_hours
 from booking.domain import Busy, Offer, Resource
-from booking.hours import Schedule
-from booking.teams import Tally
+from booking.slots.availability import options_at, slots, within_hours
+from booking.slots.hours import Schedule
+from booking.slots.teams import Tally
 from contracts.business import Hours, HoursException, Interval, ResourceNeed
 
 STAFF = [UUID(int=number) for number in range(1, 6)]

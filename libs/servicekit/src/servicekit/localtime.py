@@ -1,7 +1,7 @@
 """Wall-clock times to instants, across daylight saving.
 
 The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
-first. Source: PEP 495. Pure; used by booking.availability and notification.quiet.
+first. Source: PEP 495. Pure; used by booking.slots.availability and notification.quiet.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

@@ -16,6 +16,7 @@ from contracts.model import Event
 from contracts.platform import TenantChanged
 from servicekit.clock import utc_now
 from servicekit.db import Connection
+from servicekit.errors import PayloadTooLarge
 from servicekit.ids import new_id
 from servicekit.tracing import current_traceparent
 
@@ -26,6 +27,9 @@ _ROW = b"(%s, %s, %s, %s, %b)"
 _BURY = b"""INSERT INTO outbox (shard, topic, key, headers)
 SELECT shard, %s, key, headers
 FROM unnest(%s::smallint[], %s::text[], %s::jsonb[]) AS buried (shard, key, headers)"""
+LARGEST = 950_000
+"""Bytes of an event's data. Kafka's clients and topics take some 1,000,000 with headers, and an event that they
+refused would keep its topic's later ones waiting for good."""
 _MOST = 10
 """Rows in one statement: PostgreSQL plans a statement anew for each number of them."""
 _Row = tuple[int, str, str, Jsonb, bytes | None]
@@ -47,6 +51,8 @@ async def publish(
     """Writes events, to be relayed in this order; `source` is the service's name.
 
     With `copy_to` those of the type `copied`, ids and all, go to that tenant's own stream as well, if it has one.
+
+    Raises PayloadTooLarge past LARGEST, so that what it would tell does not come to be.
     """
     traceparent = current_traceparent()
     rows: list[_Row] = []
@@ -60,7 +66,7 @@ async def publish(
             time=time or utc_now(),
             subject=key,
             tenant_id=tenant_id,
-            data=event.model_dump_json().encode(),
+            data=_data(event),
             traceparent=traceparent,
         )
         rows.append(_row(event.TOPIC, key, envelope))
@@ -94,6 +100,13 @@ async def bury_all(
     ]
     shards = [shard_of(key) for key in keys]
     await conn.execute(_BURY, (event.TOPIC, shards, list(keys), [Jsonb(each) for each in headers]))
+
+
+def _data(event: Event) -> bytes:
+    data = event.model_dump_json().encode()
+    if len(data) > LARGEST:
+        raise PayloadTooLarge(f"What it makes ({event.TYPE}) has {len(data)} bytes; {LARGEST} are the most.")
+    return data
 
 
 def _row(topic: str, key: str, envelope: Envelope) -> _Row:

@@ -14,9 +14,9 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import args_row
 
-from booking.availability import Slot, slots
-from booking.choice import Choice, Place
 from booking.domain import FEED_BACK, Busy, Hold, Offer, Resource
+from booking.slots.availability import Slot, slots
+from booking.slots.choice import Choice, Place
 from booking.store import SQL
 from contracts.business import Hours, HoursException, TimeOff
 from servicekit.db import Connection, Cursor

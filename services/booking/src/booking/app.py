@@ -1,26 +1,21 @@
 """Wires booking: the one place that knows every part. Run by `booking.__main__`, and by tests."""
 
-from booking.busy_import import BusyImport
-from booking.busy_service import BusyCalendarService
+from booking.busy_calendars.fetching import BusyImport
+from booking.busy_calendars.service import BusyCalendarService
+from booking.busy_calendars.workers import BusyCalendarFetcher
 from booking.catalog import CatalogFollower
 from booking.consumers import BookingHooks, catalog_consumer
-from booking.feed_service import FeedService
 from booking.holds import HoldCap
-from booking.record_service import RecordService
+from booking.records.feeds import FeedService
+from booking.records.service import RecordService
 from booking.routes import ROUTERS
 from booking.routes.deps import Services
 from booking.service import BookingService
 from booking.settings import BookingSettings
-from booking.waitlist import EntryCap
-from booking.waitlist_service import WaitlistService
-from booking.workers import (
-    BusyCalendarFetcher,
-    HoldSweeper,
-    Leftovers,
-    PolicyFollower,
-    UnconfirmedCanceller,
-    WaitlistOfferer,
-)
+from booking.waitlist.line import EntryCap
+from booking.waitlist.service import WaitlistService
+from booking.waitlist.workers import WaitlistHousekeeping, WaitlistOfferer
+from booking.workers import HoldSweeper, Leftovers, PolicyFollower, UnconfirmedCanceller
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -82,6 +77,7 @@ def build(settings: Settings) -> Parts:
             PolicyFollower(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
+            WaitlistHousekeeping(db),
             Leftovers(db),
             Housekeeping("booking", db),
         ],

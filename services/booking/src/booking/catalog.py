@@ -10,9 +10,9 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from booking import waitlist_store
 from booking.domain import Offer
 from booking.store import SQL
+from booking.waitlist import store as waitlist_store
 from contracts.business import (
     CatalogEvent,
     HolidaysChanged,

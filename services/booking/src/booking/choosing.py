@@ -12,10 +12,10 @@ from uuid import UUID
 from psycopg import AsyncCursor
 
 from booking import allocations
-from booking.availability import options_at
-from booking.choice import Choice, Options
 from booking.domain import Appointment, Busy, Offer, Resource
 from booking.errors import SlotTaken
+from booking.slots.availability import options_at
+from booking.slots.choice import Choice, Options
 from servicekit.db import Connection, Cursor
 from servicekit.errors import Invalid
 

@@ -1,7 +1,7 @@
 """Whose something is that anyone may ask for: one client, by its address, has so much of it at a time.
 
-Called by booking.holds and booking.waitlist. No address is kept: a row has a MAC of it, which is gone with what is
-counted, and is another one at each business and for each kind of thing.
+Called by booking.holds and booking.waitlist.line. No address is kept: a row has a MAC of it, which is gone with
+what is counted, and is another one at each business and for each kind of thing.
 """
 
 import hashlib

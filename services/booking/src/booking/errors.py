@@ -6,7 +6,7 @@ from servicekit.errors import Conflict, Forbidden, Invalid, TooManyRequests
 class WrongAnswers(Invalid):
     """Of the service's questions some are answered wrongly, or not at all; to clients a fault like any other.
 
-    A type of its own for booking.waitlist: whoever takes an offer can put it right, and the offer stands.
+    A type of its own for booking.waitlist.line: whoever takes an offer can put it right, and the offer stands.
     """
 
 

@@ -1,15 +1,16 @@
 """Holds that anyone may ask for: so many a client at a time, and given back; inside the caller's transaction.
 
 Called by the service layer. An offer to the waitlist is a hold as well (docs/adr/0017), but none of these: its
-entry is counted instead (booking.waitlist), and it ends as offers do.
+entry is counted instead (booking.waitlist.line), and it ends as offers do.
 """
 
 from datetime import datetime
 from uuid import UUID
 
-from booking import allocations, waitlist_store
+from booking import allocations
 from booking.clients import ClientCap
 from booking.errors import TooManyHolds
+from booking.waitlist import store as waitlist_store
 from servicekit.db import Connection
 
 

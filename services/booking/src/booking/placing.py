@@ -15,12 +15,12 @@ from uuid import UUID
 
 from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder, Taking
-from booking.availability import bookable
-from booking.choice import Choice
 from booking.choosing import Choosing, slot_taken
 from booking.domain import Appointment, Customer, Hold, Offer, Status
 from booking.errors import HoldExpired
 from booking.questions import Given, answered
+from booking.slots.availability import bookable
+from booking.slots.choice import Choice
 from contracts.booking import AppointmentBooked, Consent
 from contracts.model import Event
 from contracts.platform import TenantChanged

@@ -16,13 +16,13 @@ import psycopg
 from pydantic import BaseModel
 
 from booking import allocations, catalog, changes, holds, placing, series, store
-from booking.availability import Slot
 from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
 from booking.holds import HoldCap
 from booking.managing import Booked, manage_url
 from booking.placing import BookingRequest, HoldRequest
 from booking.series import Series, SeriesRequest
-from booking.waitlist_service import WaitlistService
+from booking.slots.availability import Slot
+from booking.waitlist.service import WaitlistService
 from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -52,7 +52,7 @@ class Managed:
 class BookingService:
     """What the routes can ask for. `hold_seconds` is how long a hold lasts; `hold_cap`, how many a client may have.
 
-    `freed` is called when time has become free, behind the commit: see booking.workers.
+    `freed` is called when time has become free, behind the commit: see booking.waitlist.workers.
     """
 
     def __init__(

@@ -1,26 +1,20 @@
-"""booking's own loops: holds that run out give their slot back, appointments that nobody confirms are cancelled at
-their start, reminders follow a changed policy, free time is offered to the waitlist, calendars elsewhere are
-fetched, and what nobody needs any more is dropped."""
+"""Loops about appointments: holds that run out give their slot back, requests that nobody confirms are cancelled at
+their start, reminders follow a changed policy, and what nobody needs any more of all these is dropped."""
 
-import asyncio
 import time
-from collections import deque
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from booking import allocations, changes, reminders, store, waitlist, waitlist_store
-from booking.busy_import import AT_ONCE, BusyImport
-from booking.waiting import KEEP_ENDED, LOOK_EVERY
+from booking import allocations, changes, reminders, store
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
-from servicekit.errors import NotFound, TenantSuspended, Unavailable
+from servicekit.errors import NotFound, Unavailable
 from servicekit.faults import reached
-from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
-from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
+from servicekit.tenants import tenant_by_id
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +25,6 @@ _DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
 _LEFTOVERS = (
-    ("waitlist_entries", waitlist_store.drop_ended, KEEP_ENDED),
     ("holds", allocations.drop_released_holds, allocations.KEEP_HOLDS),
     ("appointments", allocations.drop_released_appointments, allocations.KEEP_APPOINTMENTS),
     ("reminders", store.drop_reminders, reminders.KEEP_PAST),
@@ -154,108 +147,8 @@ class PolicyFollower(Periodic):
         return more
 
 
-class BusyCalendarFetcher(Periodic):
-    """Fetches calendars that make staff busy as their time comes; several processes share them out.
-
-    AT_ONCE are under way, each for itself: a slow one keeps its own place, and not the others waiting.
-    """
-
-    def __init__(self, calendars: BusyImport, *, every: float = 5) -> None:
-        super().__init__("booking.busy-calendars", every=every)
-        self._calendars = calendars
-        self._under_way: set[asyncio.Task[None]] = set()
-
-    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """As every loop of its kind; what is under way at the end comes to its own."""
-        try:
-            await super().run(stop, beat)
-        finally:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
-
-    async def turn(self) -> float | None:
-        """Fills the places that are free, at the latest when one becomes so; raises what ended a fetch."""
-        ended = {fetch for fetch in self._under_way if fetch.done()}
-        self._under_way -= ended
-        for failed in [fetch.exception() for fetch in ended]:
-            if failed is not None:
-                raise failed
-        free = AT_ONCE - len(self._under_way)
-        for due in await self._calendars.claim(free) if free else ():
-            fetch = asyncio.create_task(self._calendars.fetch(due))
-            fetch.add_done_callback(lambda _: self.nudge())
-            self._under_way.add(fetch)
-        return None
-
-
-class WaitlistOfferer(Periodic):
-    """Offers what has become free to who waits for it, the first in line first; any number of processes may.
-
-    What is to be done stands in the tables, so that a crash loses nothing and a nudge only saves a second. Each
-    offer is one transaction; of one business, they are made by one process at a time. Businesses take turns, so
-    that a long line at one of them delays no other.
-    """
-
-    def __init__(self, db: Database, *, offer_seconds: int, clock: Clock = utc_now, every: float = 1) -> None:
-        super().__init__("booking.waitlist", every=every)
-        self._db = db
-        self._offer_for = timedelta(seconds=offer_seconds)
-        self._clock = clock
-        self._last: UUID | None = None
-
-    async def turn(self) -> float | None:
-        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most.
-
-        An entry of each business at a time; the next turn goes on behind the last one.
-        """
-        until = time.monotonic() + _TURN_SECONDS
-        now = self._clock()
-        async with self._db.worker() as conn:
-            await waitlist_store.lapse(conn, now)
-        async with self._db.worker() as conn:
-            await waitlist_store.hear(conn, now)
-        async with self._db.worker() as conn:
-            due = deque(await waitlist_store.waited_for(conn, now, self._last))
-        while due:
-            # Before it is looked at: whatever comes of that, the others are not kept waiting.
-            self._last = due.popleft()
-            if await self._look(self._last):
-                due.append(self._last)
-            if time.monotonic() > until:
-                return 0
-        return None
-
-    async def _look(self, tenant_id: UUID) -> bool:
-        """Looks for the business's next in line; False when nobody is due, or another process looks."""
-        now = self._clock()
-        try:
-            async with self._db.tenant(tenant_id) as conn:
-                tenant = await tenant_to_change(conn, tenant_id)
-                require_active(tenant)
-                if not await waitlist_store.one_at_a_time(conn, tenant_id):
-                    return False
-                found = await waitlist_store.next_in_line(conn, tenant_id, now)
-                if found is None:
-                    return False
-                entry, freed = found
-                try:
-                    async with conn.transaction():
-                        await waitlist.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
-                except (psycopg.OperationalError, psycopg.InterfaceError):
-                    raise
-                except Exception as error:
-                    # One that cannot be served must not keep the others waiting.
-                    log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
-                    again = now + LOOK_EVERY if freed is None else None
-                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, again)
-        except (NotFound, TenantSuspended):  # since it was found
-            return False
-        return True
-
-
 class Leftovers(Periodic):
-    """Drops what nobody needs any more: the waitlist's entries some time after they have left the line, time that
-    was given back, reminders that are past. What each service has of the kind is servicekit.housekeeping's.
-    """
+    """Drops time that was given back, and reminders that are past, some time behind their end."""
 
     def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
         super().__init__("booking.leftovers", every=every)

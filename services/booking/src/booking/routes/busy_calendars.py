@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from booking.busy_calendars import BusyCalendar
+from booking.busy_calendars.store import BusyCalendar
 from booking.routes.deps import BusyCalendars
 from servicekit.http.models import Answer, Body
 from servicekit.http.tokens import Owner

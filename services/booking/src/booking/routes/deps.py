@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from booking.busy_service import BusyCalendarService
-from booking.feed_service import FeedService
-from booking.record_service import RecordService
+from booking.busy_calendars.service import BusyCalendarService
+from booking.records.feeds import FeedService
+from booking.records.service import RecordService
 from booking.service import BookingService
-from booking.waitlist_service import WaitlistService
+from booking.waitlist.service import WaitlistService
 from servicekit.http.clients import client_address
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 
-from booking.feed_service import REFRESH
+from booking.records.feeds import REFRESH
 from booking.routes.deps import Feeds
 from servicekit.http.models import Answer
 from servicekit.http.tokens import Owner

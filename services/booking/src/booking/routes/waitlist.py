@@ -18,9 +18,9 @@ from booking.routes.models import (
     CustomerBody,
     StartsAt,
 )
-from booking.waiting import EntryState, SlotOffer
-from booking.waitlist import JoinRequest
-from booking.waitlist_service import Listed, Waiting
+from booking.waitlist.domain import EntryState, SlotOffer
+from booking.waitlist.line import JoinRequest
+from booking.waitlist.service import Listed, Waiting
 from contracts.booking import Consent
 from contracts.model import Money, Slug
 from contracts.platform import TenantChanged
@@ -59,7 +59,7 @@ class JoinBody(Body):
         return self
 
     def request(self, tenant: TenantChanged) -> JoinRequest:
-        """As booking.waitlist takes it; what is missing is the business's."""
+        """As booking.waitlist.line takes it; what is missing is the business's."""
         customer = Customer(
             customer_id=new_id(),
             version=1,

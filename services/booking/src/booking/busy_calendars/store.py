@@ -1,6 +1,7 @@
 """Calendars elsewhere that make staff busy, and the times they take: statements, in the caller's transaction.
 
-Called by booking.busy_service and booking.busy_import. What is busy is read in booking.allocations.
+Called by booking.busy_calendars.service and booking.busy_calendars.fetching. What is busy is read in
+booking.allocations.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from uuid import UUID
 from servicekit.db import Connection, affected
 from servicekit.queries import Queries
 
-_SQL = Queries("booking", "busy.sql")
+_SQL = Queries("booking.busy_calendars")
 
 Span = tuple[datetime, datetime]
 

@@ -1,4 +1,4 @@
-"""The waitlist's part of the service layer: each method is one transaction; what happens in it: booking.waitlist.
+"""The waitlist as a service: each method is one transaction; booking.waitlist.line says what happens in it.
 
 Called by the routes of the public page, of an entry's link, and of the business.
 """
@@ -10,12 +10,14 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from booking import allocations, catalog, reminders, store, waitlist, waitlist_store
+from booking import allocations, catalog, reminders, store
 from booking.domain import Customer, Offer, Resource
 from booking.managing import Booked
 from booking.questions import Given
-from booking.waiting import Entry, EntryState, SlotOffer, standing
-from booking.waitlist import EntryCap, JoinRequest
+from booking.waitlist import line
+from booking.waitlist import store as waitlist_store
+from booking.waitlist.domain import Entry, EntryState, SlotOffer, standing
+from booking.waitlist.line import EntryCap, JoinRequest
 from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -99,7 +101,7 @@ class WaitlistService:
             async def effect() -> BaseModel:
                 now = self._clock()
                 client = await self._cap.admit(conn, tenant_id, address, now)
-                entry = await waitlist.join(conn, tenant_id, wanted(tenant), now, client=client)
+                entry = await line.join(conn, tenant_id, wanted(tenant), now, client=client)
                 return answer(await self._view(conn, tenant, entry))
 
             outcome = await once(conn, tenant_id, key, effect)
@@ -121,7 +123,7 @@ class WaitlistService:
         tenant_id, entry_id = self._parse(token)
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
-            entry = await waitlist.leave(conn, tenant_id, entry_id, EntryState.LEFT)
+            entry = await line.leave(conn, tenant_id, entry_id, EntryState.LEFT)
             view = await self._view(conn, tenant, entry)
         self._freed()
         return view
@@ -140,7 +142,7 @@ class WaitlistService:
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                appointment = await waitlist.accept(conn, tenant, entry_id, given, self._clock())
+                appointment = await line.accept(conn, tenant, entry_id, given, self._clock())
                 return answer(Booked.of(tenant_id, appointment, self._appointments, self._public_url))
 
             return await once(conn, tenant_id, key, effect)
@@ -191,7 +193,7 @@ class WaitlistService:
         """Takes an entry off the list. Raises NotFound. Also while the business is suspended."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            await waitlist.leave(conn, tenant_id, entry_id, EntryState.REMOVED)
+            await line.leave(conn, tenant_id, entry_id, EntryState.REMOVED)
         self._freed()
 
     async def offer(
@@ -209,11 +211,11 @@ class WaitlistService:
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                entry = await waitlist.locked(conn, tenant_id, entry_id)
-                await waitlist.offer(
+                entry = await line.locked(conn, tenant_id, entry_id)
+                await line.offer(
                     conn, tenant, entry, starts_at, staff_id, self._clock(), lasts=self._offer_for
                 )
-                entry = await waitlist.locked(conn, tenant_id, entry_id)
+                entry = await line.locked(conn, tenant_id, entry_id)
                 return answer((await self._listed(conn, tenant_id, [entry]))[0])
 
             return await once(conn, tenant_id, key, effect)

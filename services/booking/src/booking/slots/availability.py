@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from booking import teams
-from booking.choice import Options
 from booking.domain import Busy, Offer, Resource
-from booking.hours import Schedule, Span
-from booking.occupancy import days_of
+from booking.slots import teams
+from booking.slots.choice import Options
+from booking.slots.hours import Schedule, Span
+from booking.slots.occupancy import days_of
 
 
 @dataclass(frozen=True, slots=True)

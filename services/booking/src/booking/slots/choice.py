@@ -1,7 +1,7 @@
 """Who and what an appointment takes: a team and the resources beside it, or the session of a class that it joins.
 
-Pure. booking.availability asks it what to offer and booking.allocations what to take, so that the two agree. The
-rules stand in docs/adr/0018.
+booking.slots.availability asks it what to offer and booking.choosing what to take, so that the two agree. The rules
+stand in docs/adr/0018.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from booking.domain import Offer
-from booking.occupancy import Day
+from booking.slots.occupancy import Day
 
 _NOBODY = UUID(int=0)
 

@@ -1,9 +1,10 @@
 """Fetches the calendars that make staff busy, and keeps the times they take.
 
 Called by the worker. Every calendar is fetched each quarter of an hour, by a conditional request. Its server and
-what it sends are strangers': servicekit.outbound decides what may be called, and booking.busy_reader reads in a
-process of its own. One that fails keeps what it last said, and the fault is there for its business to see; it is
-fetched again when as much time has gone by as it has failed for, so that those that fail for good cost little.
+what it sends are strangers': servicekit.outbound decides what may be called, and booking.busy_calendars.reading
+reads in a process of its own. One that fails keeps what it last said, and the fault is there for its business to
+see; it is fetched again when as much time has gone by as it has failed for, so that those that fail for good cost
+little.
 """
 
 import asyncio
@@ -19,9 +20,10 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from booking import allocations, busy_calendars
-from booking.busy_calendars import Due, Span
-from booking.busy_reader import Taken
+from booking import allocations
+from booking.busy_calendars import store as busy_calendars
+from booking.busy_calendars.reading import Taken
+from booking.busy_calendars.store import Due, Span
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Unavailable
@@ -146,13 +148,13 @@ class BusyImport:
 
 
 async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) -> list[Taken]:
-    """What booking.busy_reader reads, in a process that has _READ_SECONDS and MAX_READ. Raises OutboundFailed."""
+    """What .reading finds, in a process that has _READ_SECONDS and MAX_READ. Raises OutboundFailed."""
     bounds = [str(int(moment.timestamp())) for moment in (begin, end)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-m",
-        "booking.busy_reader",
+        "booking.busy_calendars.reading",
         zone,
         *bounds,
         stdin=asyncio.subprocess.PIPE,

@@ -1,10 +1,11 @@
 """Reads a calendar from elsewhere into the times that it takes: opaque events, repetitions followed to a horizon.
 
-A program of its own, started by booking.busy_import: what a stranger's calendar asks for can cost any amount of
-time (a rule that repeats each second, or one that never comes true), so it gets a process that may take only so
-much and can be ended. Input: the calendar on standard input. Output: JSON, `[[appointment, start, end], …]` in
-seconds since 1970. A UID is as long as a stranger likes, so it is not told; but which appointment of ours it names
-is, else null. What is wrong is one line on standard error, for the person who typed the address, and exit code 2.
+A program of its own, started by booking.busy_calendars.fetching: what a stranger's calendar asks for can cost any
+amount of time (a rule that repeats each second, or one that never comes true), so it gets a process that may take
+only so much and can be ended. Input: the calendar on standard input. Output: JSON, `[[appointment, start, end], …]`
+in seconds since 1970. A UID is as long as a stranger likes, so it is not told; but which appointment of ours it
+names is, else null. What is wrong is one line on standard error, for the person who typed the address, and exit
+code 2.
 """
 
 import json
@@ -181,7 +182,7 @@ def _instant(value: date, zone: tzinfo) -> datetime:
 
 
 def main() -> int:
-    """`python -m booking.busy_reader <zone> <begin> <end>`, the instants in seconds since 1970."""
+    """`python -m booking.busy_calendars.reading <zone> <begin> <end>`, the instants in seconds since 1970."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     zone, begin, end = sys.argv[1:]

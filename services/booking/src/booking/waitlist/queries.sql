@@ -1,4 +1,4 @@
--- The waitlist's statements, read by booking.waitlist_store; see servicekit.queries.
+-- The waitlist's statements, read by booking.waitlist.store; see servicekit.queries.
 
 -- name: add_entry
 INSERT INTO waitlist_entry (tenant_id, entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone,

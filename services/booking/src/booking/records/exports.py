@@ -1,7 +1,7 @@
 """CSV as RFC 4180 has it, of rows that come one by one: commas, CRLF, a header, UTF-8.
 
-Called by booking.record_service. A cell that a spreadsheet would take for a formula gets an apostrophe in front, as
-OWASP's page on CSV injection says; times are RFC 3339 with the business's offset.
+Called by booking.records.service. A cell that a spreadsheet would take for a formula gets an apostrophe in front,
+as OWASP's page on CSV injection says; times are RFC 3339 with the business's offset.
 """
 
 import csv

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 from psycopg.errors import UniqueViolation
 
-from booking import events, exports, kept_answers, records, store, trail
+from booking import events, store, trail
 from booking.domain import Customer
 from booking.errors import CustomerHasAppointments
+from booking.records import exports, kept_answers
+from booking.records import store as records
 from contracts.booking import Consent, CustomerChanged
 from contracts.model import record_key
 from servicekit import audit, outbox

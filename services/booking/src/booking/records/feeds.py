@@ -16,8 +16,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from booking import allocations, records
+from booking import allocations
 from booking.domain import CALENDAR_STATUS, FEED_BACK, Status
+from booking.records import store as records
 from servicekit import audit
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database

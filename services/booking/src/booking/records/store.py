@@ -1,6 +1,6 @@
 """The business's customers as records, exports and calendar feeds: statements, in the caller's transaction.
 
-Called by booking.record_service and booking.feed_service. What a booking itself writes is in booking.store.
+Called by booking.records.service and booking.records.feeds. What a booking itself writes is in booking.store.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -14,7 +14,7 @@ from booking.store import customer_of
 from servicekit.db import Connection, affected
 from servicekit.queries import Queries
 
-_SQL = Queries("booking", "records.sql")
+_SQL = Queries("booking.records")
 
 _ROWS_AT_ONCE = 500
 LAST = "\U0010ffff"

@@ -1,8 +1,9 @@
 """The waitlist, inside the caller's transaction: joining, being offered a time, taking it, leaving.
 
-Called by booking.waitlist_service for people and by booking.workers for the line. An offer is a hold with an end of
-its own: the time is kept under the same constraint as every booking, so that no two entries have it and nobody can
-book it meanwhile; hold, offer and event are one transaction. Who changes an entry locks it first, before resources.
+Called by booking.waitlist.service for people and by booking.waitlist.workers for the line. An offer is a hold with
+an end of its own: the time is kept under the same constraint as every booking, so that no two entries have it and
+nobody can book it meanwhile; hold, offer and event are one transaction. Who changes an entry locks it first, before
+resources.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from booking import allocations, catalog, placing, store, waitlist_store
-from booking.availability import Slot
+from booking import allocations, catalog, placing, store
 from booking.clients import ClientCap
 from booking.domain import Appointment, Customer, Offer
 from booking.errors import (
@@ -22,10 +22,12 @@ from booking.errors import (
     TooManyEntries,
     WrongAnswers,
 )
-from booking.hours import Span
 from booking.placing import BookingRequest, HoldRequest
 from booking.questions import Given
-from booking.waiting import (
+from booking.slots.availability import Slot
+from booking.slots.hours import Span
+from booking.waitlist import store as waitlist_store
+from booking.waitlist.domain import (
     IN_LINE,
     LOOK_EVERY,
     MAX_WINDOW,

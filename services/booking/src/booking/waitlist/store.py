@@ -1,4 +1,4 @@
-"""The waitlist's tables: functions that take a connection and never commit. Called by booking.waitlist."""
+"""The waitlist's tables: functions that take a connection and never commit. Called by booking.waitlist.line."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from booking.hours import Span
-from booking.waiting import MOST_OFFERS, Entry, EntryState, Outcome, SlotOffer
+from booking.slots.hours import Span
+from booking.waitlist.domain import MOST_OFFERS, Entry, EntryState, Outcome, SlotOffer
 from servicekit.db import Connection
 from servicekit.queries import Queries
 
-SQL = Queries("booking", "waitlist.sql")
+SQL = Queries("booking.waitlist")
 
 _EARLIEST = datetime.min.replace(year=2, tzinfo=UTC)
 _LATEST = datetime.max.replace(year=9998, tzinfo=UTC)

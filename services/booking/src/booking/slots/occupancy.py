@@ -1,7 +1,6 @@
 """What lies in the way of an appointment: one resource's busy ranges, sorted, by lane.
 
-Pure; used by booking.availability and booking.teams (what is offered), booking.choice (what is taken) and, for time
-off, by booking.hours.
+Used by .availability and .teams (what is offered), .choice (what is taken) and, for time off, by .hours.
 """
 
 from bisect import bisect_left, bisect_right

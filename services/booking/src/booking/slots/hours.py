@@ -1,6 +1,6 @@
 """When staff and resources can be had: weekly hours, exceptions, closed days and time off, as instants.
 
-Pure; used by booking.availability (what is offered, and when) and booking.teams (for many at once).
+Pure; used by booking.slots.availability (what is offered, and when) and booking.slots.teams (for many at once).
 """
 
 from bisect import bisect_right
@@ -12,7 +12,7 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from booking.domain import Offer, Resource
-from booking.occupancy import clear_of
+from booking.slots.occupancy import clear_of
 from contracts.business import Hours, Interval
 from servicekit.localtime import instant_of
 

@@ -1,9 +1,9 @@
 """Which of many starts a team can be had at, with what it needs beside it: all of them at once.
 
-Pure; called by booking.availability for services that take more than one member of staff. booking.choice has the
-rules and asks them of one start at a time, which took seconds for weeks of a large business. Here people and lanes
-are sets of starts, a bit for each in a whole number: what would be a loop over all starts is one operation. Only
-where a class may be running already does choice look itself.
+Called by .availability for services that take more than one member of staff. booking.slots.choice has the rules and
+asks them of one start at a time, which took seconds for weeks of a large business. Here people and lanes are sets
+of starts, a bit for each in a whole number: what would be a loop over all starts is one operation. Only where a
+class may be running already does choice look itself.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,10 +15,10 @@ from itertools import chain
 from operator import or_
 from uuid import UUID
 
-from booking.choice import Options
 from booking.domain import Offer
-from booking.hours import Schedule
-from booking.occupancy import Day
+from booking.slots.choice import Options
+from booking.slots.hours import Schedule
+from booking.slots.occupancy import Day
 
 
 def staff_at(

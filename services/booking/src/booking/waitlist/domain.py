@@ -1,6 +1,6 @@
 """What the waitlist knows and decides without a database: entries, what they were offered, where to look for them.
 
-Pure; used by booking.waitlist and its store.
+Pure; used by booking.waitlist.line and its store.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from booking.availability import Slot
 from booking.domain import Offer
-from booking.hours import Span
+from booking.slots.availability import Slot
+from booking.slots.hours import Span
 
 MOST_OFFERS = 3
 """So many offers without an answer, and an entry leaves the list."""

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json, to_jsonable_python
 
-from booking import records
 from booking.domain import Customer
+from booking.records import store as records
 from servicekit.db import Connection
 from servicekit.queries import values_of
 

@@ -1,13 +1,13 @@
 """The service layer of busy calendars: which address a staff member's busy times are imported from.
 
-Called by the routes; booking.busy_import fetches. An address may be a secret by itself, so no log and no trail has
-more of it than its host.
+Called by the routes. An address may be a secret by itself, so no log and no trail has more of it than its host.
 """
 
 from uuid import UUID
 
-from booking import allocations, busy_calendars
-from booking.busy_calendars import BusyCalendar
+from booking import allocations
+from booking.busy_calendars import store as busy_calendars
+from booking.busy_calendars.store import BusyCalendar
 from servicekit import audit
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database

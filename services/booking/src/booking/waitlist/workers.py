@@ -1,0 +1,105 @@
+"""The waitlist's loops: what has become free is offered to who waits, and entries that have ended are dropped."""
+
+import time
+from collections import deque
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from booking.waitlist import line
+from booking.waitlist import store as waitlist_store
+from booking.waitlist.domain import KEEP_ENDED, LOOK_EVERY
+from servicekit.clock import Clock, utc_now
+from servicekit.db import Database
+from servicekit.errors import NotFound, TenantSuspended
+from servicekit.periodic import Periodic
+from servicekit.tenants import require_active, tenant_to_change
+
+log = structlog.get_logger(__name__)
+
+_TURN_SECONDS = 5.0
+_DROPPED_AT_ONCE = 5000
+
+
+class WaitlistOfferer(Periodic):
+    """Offers what has become free to who waits for it, the first in line first; any number of processes may.
+
+    What is to be done stands in the tables, so that a crash loses nothing and a nudge only saves a second. Each
+    offer is one transaction; of one business, they are made by one process at a time. Businesses take turns, so
+    that a long line at one of them delays no other.
+    """
+
+    def __init__(self, db: Database, *, offer_seconds: int, clock: Clock = utc_now, every: float = 1) -> None:
+        super().__init__("booking.waitlist", every=every)
+        self._db = db
+        self._offer_for = timedelta(seconds=offer_seconds)
+        self._clock = clock
+        self._last: UUID | None = None
+
+    async def turn(self) -> float | None:
+        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most.
+
+        An entry of each business at a time; the next turn goes on behind the last one.
+        """
+        until = time.monotonic() + _TURN_SECONDS
+        now = self._clock()
+        async with self._db.worker() as conn:
+            await waitlist_store.lapse(conn, now)
+        async with self._db.worker() as conn:
+            await waitlist_store.hear(conn, now)
+        async with self._db.worker() as conn:
+            due = deque(await waitlist_store.waited_for(conn, now, self._last))
+        while due:
+            # Before it is looked at: whatever comes of that, the others are not kept waiting.
+            self._last = due.popleft()
+            if await self._look(self._last):
+                due.append(self._last)
+            if time.monotonic() > until:
+                return 0
+        return None
+
+    async def _look(self, tenant_id: UUID) -> bool:
+        """Looks for the business's next in line; False when nobody is due, or another process looks."""
+        now = self._clock()
+        try:
+            async with self._db.tenant(tenant_id) as conn:
+                tenant = await tenant_to_change(conn, tenant_id)
+                require_active(tenant)
+                if not await waitlist_store.one_at_a_time(conn, tenant_id):
+                    return False
+                found = await waitlist_store.next_in_line(conn, tenant_id, now)
+                if found is None:
+                    return False
+                entry, freed = found
+                try:
+                    async with conn.transaction():
+                        await line.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
+                except (psycopg.OperationalError, psycopg.InterfaceError):
+                    raise
+                except Exception as error:
+                    # One that cannot be served must not keep the others waiting.
+                    log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
+                    again = now + LOOK_EVERY if freed is None else None
+                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, again)
+        except (NotFound, TenantSuspended):  # since it was found
+            return False
+        return True
+
+
+class WaitlistHousekeeping(Periodic):
+    """Drops the waitlist's entries some time after they have left the line."""
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
+        super().__init__("booking.waitlist-housekeeping", every=every)
+        self._db = db
+        self._clock = clock
+
+    async def turn(self) -> float | None:
+        """Drops some thousands at most; at once again where there may be more."""
+        async with self._db.worker() as conn:
+            dropped = await waitlist_store.drop_ended(conn, self._clock() - KEEP_ENDED, _DROPPED_AT_ONCE)
+        if dropped:
+            log.info("waitlist entries dropped", entries=dropped)
+        return 0 if dropped == _DROPPED_AT_ONCE else None

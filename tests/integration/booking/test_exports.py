@@ -1,15 +1,22 @@
 """What a business takes along as CSV, over HTTP on a real Postgres."""
 
+import asyncio
 import csv
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from starlette.types import Message
 
+from booking.records.service import RecordService
+from booking.routes.exports import Streamed
 from integration.booking.records import booked
 from integration.booking.world import Shop, World, tomorrow_noon
+from servicekit.errors import Unavailable
 from servicekit.ids import new_id
 from support.events import until
 from support.tenants import new_tenant
@@ -66,6 +73,57 @@ async def test_only_the_owner_takes_everything_along(world: World) -> None:
     backwards = {"from": span["to"], "to": span["from"]}
     answer = world.call("GET", "/v1/appointments/export.csv", ours, params=backwards)
     assert [error["pointer"] for error in answer.json()["errors"]] == ["?to"]
+
+
+async def test_who_reads_slowly_keeps_nobody_waiting_for_long(world: World) -> None:
+    """Of a business one export at a time is written, of all two; whoever comes then is told to come again."""
+    one, two, three = [await world.shop() for _ in range(3)]
+    async with world.opened() as db, asyncio.timeout(30):
+        records = RecordService(db, export_wait=0.1)
+
+        async def refused(shop: Shop) -> bool:
+            async with aclosing(records.export_customers(shop.tenant.tenant_id)) as parts:
+                try:
+                    return not await anext(parts)
+                except Unavailable as error:
+                    return error.headers == {"Retry-After": "30"}
+
+        async with aclosing(records.export_customers(one.tenant.tenant_id)) as first:
+            assert await anext(first)
+            assert await refused(one)
+            assert not await refused(two)
+            begin, end = tomorrow_noon(), tomorrow_noon() + timedelta(days=1)
+            async with aclosing(records.export_appointments(two.tenant.tenant_id, begin, end)) as second:
+                assert await anext(second)
+                assert await refused(three)
+            assert not await refused(three)
+        assert not await refused(one)
+
+
+@pytest.mark.parametrize("limits", [{"stalled": 0.1}, {"longest": 0.1}])
+async def test_who_takes_nothing_gives_its_place_back(world: World, limits: dict[str, float]) -> None:
+    """The connection stands, and nothing is read from it: the answer is cut, the transaction ended."""
+    shop = await world.shop()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    async with world.opened() as db:
+        records = RecordService(db, export_wait=0.1)
+        answer = Streamed(records.export_customers(shop.tenant.tenant_id), "customers.csv", **limits)
+        scope: dict[str, Any] = {"type": "http", "asgi": {"spec_version": "2.4"}}
+        async with asyncio.timeout(30):
+            await answer(scope, receive, send)
+        assert sent
+        assert all(message.get("more_body", True) for message in sent), "it has no end"
+        async with aclosing(records.export_customers(shop.tenant.tenant_id)) as parts:
+            assert await anext(parts)
 
 
 @pytest.mark.slow

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
 import pytest
 from icalendar import Calendar
 
 from contracts.platform import TenantState
+from integration.booking.records import put_back
 from integration.booking.world import Shop, World, tomorrow_noon, wish
 from support.tenants import new_tenant
 
@@ -87,12 +87,8 @@ async def test_a_feed_reaches_sixty_days_back_and_four_hundred_ahead(world: Worl
         world.post(shop, wish(shop, tomorrow_noon() + timedelta(days=day))).json()["id"]
         for day in (1, 2, 395, 405)
     ]
-    with psycopg.connect(world.database.admin_url) as conn:
-        for appointment, days in ((made[0], 55), (made[1], 65)):
-            conn.execute(
-                "UPDATE appointment SET starts_at = now() - %s, ends_at = now() WHERE appointment_id = %s",
-                (timedelta(days=days), UUID(appointment)),
-            )
+    for appointment, days in ((made[0], 55), (made[1], 65)):
+        put_back(world, appointment, timedelta(days=days))
     found = events_of(world.call("GET", address_of(world, shop)))
     assert found.keys() == {f"{made[0]}@slotwright", f"{made[2]}@slotwright"}
 

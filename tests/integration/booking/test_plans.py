@@ -19,6 +19,8 @@ from servicekit.queries import Queries
 from support.databases import Databases, ServiceDatabase
 
 TENANT, STAFF, OTHER = new_id(), new_id(), new_id()
+CROWDED, CROWD = new_id(), [new_id() for _ in range(20)]
+"""A business with a staff of twenty."""
 RECORDS = Queries("booking.records")
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -59,6 +61,26 @@ SELECT tenant_id, tenant_id::text, 1, 'active', '{}' FROM t
 """
 
 
+_CROWD = """
+INSERT INTO resource (tenant_id, resource_id, version, deleted, name, timezone, weekly_hours, exceptions)
+SELECT %(tenant)s, unnest(%(crowd)s), 1, false, 'Ada', 'UTC', '[]', '[]'
+"""
+_CROWDS_APPOINTMENTS = """
+INSERT INTO appointment (tenant_id, appointment_id, status, service_id, resource_ids, customer_id, starts_at,
+    ends_at, timezone, price_amount, currency, source)
+SELECT %(tenant)s, gen_random_uuid(), CASE WHEN n %% 5 = 0 THEN 'cancelled' ELSE 'confirmed' END, %(tenant)s,
+    ARRAY[staff], %(tenant)s, start, start + interval '1 hour', 'UTC', 0, 'EUR', 'public'
+FROM unnest(%(crowd)s) AS staff,
+    (SELECT n, %(begin)s + n * interval '1 hour' AS start FROM generate_series(0, 499) AS n) AS made
+"""
+_TAKEN_OF_IT = """
+INSERT INTO allocation (tenant_id, allocation_id, resource_id, session_id, during, state, appointment_id)
+SELECT tenant_id, appointment_id, resource_ids[1], appointment_id, tstzrange(starts_at, ends_at),
+    CASE status WHEN 'cancelled' THEN 'released' ELSE 'confirmed' END, appointment_id
+FROM appointment WHERE tenant_id = %(tenant)s
+"""
+
+
 @pytest.fixture(scope="module")
 def database(databases: Databases) -> ServiceDatabase:
     """Five thousand hours that are taken, and appointments of two businesses, known to the planner."""
@@ -69,6 +91,12 @@ def database(databases: Databases) -> ServiceDatabase:
         conn.execute("CREATE TEMPORARY TABLE t AS SELECT unnest(%s) AS tenant_id", ([TENANT, OTHER],))
         for statement in (_TENANTS, _CUSTOMERS, _MORE_CUSTOMERS, _APPOINTMENTS):
             conn.execute(statement.encode(), {"begin": BEGIN})
+        conn.execute("INSERT INTO t VALUES (%s)", (CROWDED,))
+        conn.execute("DELETE FROM t WHERE tenant_id <> %s", (CROWDED,))
+        for statement in (_TENANTS, _CUSTOMERS, _MORE_CUSTOMERS):
+            conn.execute(statement.encode())
+        for statement in (_CROWD, _CROWDS_APPOINTMENTS, _TAKEN_OF_IT):
+            conn.execute(statement.encode(), {"tenant": CROWDED, "crowd": CROWD, "begin": BEGIN})
         conn.execute("ANALYZE")
     return made
 
@@ -123,6 +151,39 @@ def test_a_business_finds_its_appointments_by_an_index_beside_the_workers_policy
     assert read <= most
 
 
+@pytest.mark.parametrize("of", ["appointment", "allocation", "customer"])
+def test_a_feed_reads_its_staff_members_appointments(database: ServiceDatabase, of: str) -> None:
+    """Cancelled ones too, and none of the nineteen others'."""
+    values = {
+        "tenant_id": CROWDED,
+        "resource_id": CROWD[7],
+        "begin": BEGIN + timedelta(hours=100),
+        "end": BEGIN + timedelta(days=460),
+    }
+    count, read = looked_at(database, RECORDS.feed_appointments, values, of=of)
+    assert count == 400
+    assert read <= 500
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (SQL.sweep_allocations, "allocation_held_until"),
+        (SQL.drop_released_holds, "allocation_held_until"),
+        (SQL.drop_released_appointments, "allocation_released_appointment"),
+        (SQL.drop_reminders, "reminder_by_time"),
+    ],
+)
+def test_what_is_dropped_is_found_by_an_index(
+    database: ServiceDatabase, statement: bytes, index: str
+) -> None:
+    """And so is a hold that runs out, among those that were given back."""
+    values = {"before": BEGIN, "limit": 10, "now": BEGIN}
+    shown = plan_of(database, statement, values, worker=True)
+    assert index in shown
+    assert " <" in shown.partition(index)[2].partition("Index Cond:")[2].partition("\n")[0]
+
+
 @pytest.mark.parametrize(
     ("begins", "count", "most"),
     [
@@ -159,11 +220,7 @@ def test_what_a_client_has_is_found_by_an_index(databases: Databases, statement:
     Without rows, so that nothing but the indexes decides.
     """
     values = {"tenant_id": TENANT, "client": b"c" * 16, "now": BEGIN}
-    with psycopg.connect(databases.for_service("booking").settings.conninfo()) as conn:
-        conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(TENANT),))
-        conn.execute("SET LOCAL enable_seqscan = off")
-        plan = conn.execute(b"EXPLAIN " + statement, values).fetchall()
-    shown = "\n".join(line for (line,) in plan)
+    shown = plan_of(databases.for_service("booking"), statement, values)
     assert index in shown
     assert "client = " in shown.partition("Index Cond:")[2].partition("\n")[0]
 
@@ -173,10 +230,7 @@ def looked_at(
 ) -> tuple[int, int]:
     """How many rows are found, and how many were read for them at most: of each table, or of one."""
     with psycopg.connect(database.settings.conninfo()) as conn:
-        scope = ("", "on") if worker else (str(TENANT), "")
-        conn.execute(
-            "SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)", scope
-        )
+        enter(conn, values, worker=worker)
         plan = conn.execute(b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement, values)
         ((found,),) = plan.fetchall()
         count = conn.execute(statement, values).rowcount
@@ -187,6 +241,23 @@ def looked_at(
     ]
     assert read, found
     return count, int(max(read))
+
+
+def plan_of(
+    database: ServiceDatabase, statement: bytes, values: dict[str, Any], *, worker: bool = False
+) -> str:
+    """How it would be done, by an index where there is one."""
+    with psycopg.connect(database.settings.conninfo()) as conn:
+        enter(conn, values, worker=worker)
+        conn.execute("SET LOCAL enable_seqscan = off")
+        plan = conn.execute(b"EXPLAIN " + statement, values).fetchall()
+    return "\n".join(line for (line,) in plan)
+
+
+def enter(conn: psycopg.Connection[Any], values: dict[str, Any], *, worker: bool) -> None:
+    """The scope of a transaction, as servicekit.db sets it."""
+    scope = ("", "on") if worker else (str(values["tenant_id"]), "")
+    conn.execute("SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)", scope)
 
 
 def _scans(node: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pytest
 from contracts.booking import Channel, CustomerChanged
 from contracts.business import PolicyChanged, ReminderRule
 from contracts.platform import Component, ComponentState, DeletionPolicy, TenantState, TenantStatusReported
-from integration.booking.world import Shop, World, made_world, tomorrow_noon, wish, works_all_day
+from integration.booking.world import Shop, World, made_world, tomorrow_noon, waiting, wish, works_all_day
 from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import Databases
@@ -52,14 +52,6 @@ def held_up(
             yield booking
             conn.rollback()
         assert booking.result().status_code == 201, booking.result().text
-
-
-def waiting(world: World, statement: str) -> int:
-    """How many of the process's transactions wait for a lock in a statement that begins so."""
-    found = world.rows(
-        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return sum(row["query"].strip().startswith(statement) for row in found)
 
 
 def heard(world: World, event_id: str) -> bool:

@@ -250,6 +250,14 @@ def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:
     return body | fields
 
 
+def waiting(world: World, statement: str) -> int:
+    """How many of the process's transactions wait for a lock in a statement that begins so."""
+    found = world.rows(
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return sum(row["query"].strip().startswith(statement) for row in found)
+
+
 def together(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
     """The answers to calls that are all made at once."""
     with ThreadPoolExecutor(len(calls)) as pool:

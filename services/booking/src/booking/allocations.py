@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import args_row
 
-from booking.domain import Busy, Hold, Offer, Resource
+from booking.domain import FEED_BACK, Busy, Hold, Offer, Resource
 from booking.slots.availability import Slot, slots
 from booking.slots.choice import Choice, Place
 from booking.store import SQL
@@ -24,10 +24,15 @@ from servicekit.ids import new_id
 from servicekit.queries import values_of
 from servicekit.stored import reader
 
+KEEP_HOLDS = timedelta(days=1)
+"""So long is kept what a hold gave back: of one that has run out in part, a slow clock must not book the rest."""
+KEEP_APPOINTMENTS = FEED_BACK + timedelta(days=10)
+"""The same of an appointment: feeds find a cancelled one by it. It begins up to 7 days before the appointment."""
 _LOAD_WINDOW = timedelta(hours=12)
 _IF_FREE = b" ON CONFLICT DO NOTHING RETURNING 1"
 _MANY = 50_000
 """Starts, times whom they are looked at for: some 50 ms."""
+
 
 _read_hours = reader(tuple[Hours, ...])
 _read_exceptions = reader(tuple[HoursException, ...])
@@ -251,3 +256,17 @@ async def sweep(conn: Connection, now: datetime) -> int:
     released = (await conn.execute(SQL.sweep_allocations, {"now": now})).rowcount
     await conn.execute(SQL.sweep_holds, {"now": now})
     return released
+
+
+async def drop_released_holds(conn: Connection, before: datetime, limit: int) -> int:
+    """Deletes what was given back by holds that would have run out before then, across tenants.
+
+    Answers how many rows, `limit` at most.
+    """
+    return (await conn.execute(SQL.drop_released_holds, {"before": before, "limit": limit})).rowcount
+
+
+async def drop_released_appointments(conn: Connection, before: datetime, limit: int) -> int:
+    """The same of appointments, cancelled or moved, whose time would have begun before then."""
+    values = {"before": before, "limit": limit}
+    return (await conn.execute(SQL.drop_released_appointments, values)).rowcount

@@ -15,7 +15,7 @@ from booking.settings import BookingSettings
 from booking.waitlist.line import EntryCap
 from booking.waitlist.service import WaitlistService
 from booking.waitlist.workers import WaitlistHousekeeping, WaitlistOfferer
-from booking.workers import HoldSweeper, PolicyFollower, UnconfirmedCanceller
+from booking.workers import HoldSweeper, Leftovers, PolicyFollower, UnconfirmedCanceller
 from contracts.platform import Component
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
@@ -78,6 +78,7 @@ def build(settings: Settings) -> Parts:
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
             WaitlistHousekeeping(db),
+            Leftovers(db),
             Housekeeping("booking", db),
         ],
         relays=[Relay("booking", db, kafka)],

@@ -41,6 +41,8 @@ CALENDAR_STATUS: dict[Status, EventStatus] = {
     Status.CANCELLED: "CANCELLED",
 }
 """How a calendar shows it; a cancelled one stays there as such."""
+FEED_BACK = timedelta(days=60)
+"""So far back does a staff member's calendar feed reach."""
 
 
 @dataclass(frozen=True, slots=True)

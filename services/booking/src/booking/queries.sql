@@ -172,6 +172,20 @@ UPDATE allocation SET state = 'released' WHERE (tenant_id, allocation_id) IN (
 DELETE FROM hold WHERE (tenant_id, hold_id) IN (
     SELECT tenant_id, hold_id FROM hold WHERE expires_at <= %(now)s FOR UPDATE SKIP LOCKED)
 
+-- name: drop_released_holds
+-- By the worker, across tenants: what holds gave back that would have run out before then. It waits for nobody.
+DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
+    SELECT tenant_id, allocation_id FROM allocation
+    WHERE state = 'released' AND hold_id IS NOT NULL AND held_until < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+
+-- name: drop_released_appointments
+-- The same of what appointments gave back that would have begun before then.
+DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
+    SELECT tenant_id, allocation_id FROM allocation
+    WHERE state = 'released' AND appointment_id IS NOT NULL AND begins_at < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
+
 -- name: add_customer
 -- The same person (address, number and name alike) keeps its row and gives its consent anew.
 INSERT INTO customer (tenant_id, customer_id, name, email, phone, locale, consent_email, consent_sms)
@@ -233,12 +247,19 @@ WHERE tenant_id = %(tenant_id)s
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
 
+-- name: lock_series
+-- Its open appointments, by id, the order in which several appointments are locked. None is moved then, so that what
+-- is asked behind it is told which of them are still to come.
+SELECT FROM appointment
+WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
+ORDER BY appointment_id FOR UPDATE
+
 -- name: rest_of_series
--- Its open appointments from a moment on; by id, the order in which several appointments are locked.
+-- Its open appointments from a moment on.
 SELECT appointment_id FROM appointment
 WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s AND status IN ('pending', 'confirmed')
     AND starts_at >= %(begin)s
-ORDER BY appointment_id
+ORDER BY starts_at, appointment_id
 
 -- name: series_exists
 SELECT FROM appointment WHERE tenant_id = %(tenant_id)s AND series_id = %(series_id)s LIMIT 1
@@ -289,3 +310,8 @@ VALUES (%(tenant_id)s, %(reminder_id)s, %(appointment_id)s, %(rule_id)s, %(chann
 
 -- name: delete_reminders
 DELETE FROM reminder WHERE tenant_id = %(tenant_id)s AND reminder_id = ANY(%(reminder_ids)s)
+
+-- name: drop_reminders
+-- By the worker, across tenants: those that were due before then. It waits for nobody.
+DELETE FROM reminder WHERE (tenant_id, reminder_id) IN (
+    SELECT tenant_id, reminder_id FROM reminder WHERE due_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)

@@ -4,7 +4,7 @@ Called by the service layer, by the catalog consumer and by the loop that follow
 transaction and under the appointment's lock.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from booking import catalog, events, store
@@ -24,6 +24,8 @@ locked.
 Otherwise a change of the policy would not see the appointment, nor the appointment the change, and no reminder
 would be asked for.
 """
+KEEP_PAST = timedelta(days=7)
+"""So long is a reminder kept behind its time, though nothing is asked of it then: clocks of processes differ."""
 _CHANGE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 

@@ -6,7 +6,7 @@ before the first: two series over the same times queue, and who was found free f
 """
 
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from booking import allocations, changes, choosing, placing, store
 from booking.domain import Appointment, Customer, Offer
-from booking.errors import AppointmentClosed, SeriesRefused, SlotTaken
+from booking.errors import SeriesRefused, SlotTaken
 from booking.placing import STAFF_AHEAD, BookingRequest
 from booking.questions import answered
 from booking.recurrence import MOST, Recurring, Rule, recurring
@@ -151,15 +151,12 @@ async def cancel_rest(
 ) -> list[Appointment]:
     """Cancels the series's appointments that are still to come, from `begin` on where that is given.
 
-    Answers those that were cancelled now: none when it is repeated. Raises NotFound, Invalid.
+    Answers those that were cancelled now, by start: none when it is repeated. What somebody moves meanwhile counts
+    by its new start, or waits until this is done. Raises NotFound, Invalid.
     """
     if begin is not None and begin <= now:
         raise Invalid.field("/from", "lies in the past")
     rest = await store.rest_of_series(conn, tenant.tenant_id, series_id, begin or now)
     if rest is None:
         raise NotFound("There is no such series.")
-    cancelled: list[Appointment] = []
-    for appointment_id in rest:
-        with suppress(AppointmentClosed):  # somebody else has just settled or cancelled it
-            cancelled.append(await changes.cancel(conn, tenant, appointment_id, "staff", now))
-    return sorted(cancelled, key=lambda item: item.starts_at)
+    return [await changes.cancel(conn, tenant, appointment_id, "staff", now) for appointment_id in rest]

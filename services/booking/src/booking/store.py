@@ -150,10 +150,14 @@ async def appointments_page(
 async def rest_of_series(
     conn: Connection, tenant_id: UUID, series_id: UUID, begin: datetime
 ) -> list[UUID] | None:
-    """Ids of the series's open appointments that start at `begin` or later; None when there is no such series."""
+    """Ids of the series's open appointments that start at `begin` or later, by start; None for no such series.
+
+    All open ones are locked until the transaction's end: these stay the rest of it.
+    """
     values = {"tenant_id": tenant_id, "series_id": series_id, "begin": begin}
     if await (await conn.execute(SQL.series_exists, values)).fetchone() is None:
         return None
+    await conn.execute(SQL.lock_series, values)
     rows = await (await conn.execute(SQL.rest_of_series, values)).fetchall()
     return [row["appointment_id"] for row in rows]
 
@@ -250,3 +254,8 @@ async def add_reminders(
 
 async def delete_reminders(conn: Connection, tenant_id: UUID, reminder_ids: Sequence[UUID]) -> None:
     await conn.execute(SQL.delete_reminders, {"tenant_id": tenant_id, "reminder_ids": list(reminder_ids)})
+
+
+async def drop_reminders(conn: Connection, before: datetime, limit: int) -> int:
+    """Deletes reminders that were due before then, across tenants; answers how many, `limit` at most."""
+    return (await conn.execute(SQL.drop_reminders, {"before": before, "limit": limit})).rowcount

@@ -1,5 +1,5 @@
 """Loops about appointments: holds that run out give their slot back, requests that nobody confirms are cancelled at
-their start, and reminders follow a changed policy."""
+their start, reminders follow a changed policy, and what nobody needs any more of all these is dropped."""
 
 import time
 from datetime import datetime, timedelta
@@ -21,8 +21,15 @@ log = structlog.get_logger(__name__)
 _TURN_SECONDS = 5.0
 _UNCONFIRMED_AT_ONCE = 100
 _ALIGNED_AT_ONCE = 50
+_DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
+_LEFTOVERS = (
+    ("holds", allocations.drop_released_holds, allocations.KEEP_HOLDS),
+    ("appointments", allocations.drop_released_appointments, allocations.KEEP_APPOINTMENTS),
+    ("reminders", store.drop_reminders, reminders.KEEP_PAST),
+)
+"""What is dropped, by what, and how long behind its end."""
 
 
 class HoldSweeper(Periodic):
@@ -138,3 +145,23 @@ class PolicyFollower(Periodic):
             return False
         reached("booking.policy.followed")
         return more
+
+
+class Leftovers(Periodic):
+    """Drops time that was given back, and reminders that are past, some time behind their end."""
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
+        super().__init__("booking.leftovers", every=every)
+        self._db = db
+        self._clock = clock
+
+    async def turn(self) -> float | None:
+        """Drops some thousands of each at most; at once again where there may be more."""
+        now = self._clock()
+        dropped: dict[str, int] = {}
+        for name, drop, keep in _LEFTOVERS:
+            async with self._db.worker() as conn:
+                dropped[name] = await drop(conn, now - keep, _DROPPED_AT_ONCE)
+        if any(dropped.values()):
+            log.info("leftovers dropped", **dropped)
+        return 0 if max(dropped.values()) == _DROPPED_AT_ONCE else None

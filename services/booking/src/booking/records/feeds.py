@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from booking import allocations
-from booking.domain import CALENDAR_STATUS, Status
+from booking.domain import CALENDAR_STATUS, FEED_BACK, Status
 from booking.records import store as records
 from servicekit import audit
 from servicekit.clock import Clock, utc_now
@@ -27,7 +27,6 @@ from servicekit.ical import CalendarEvent, calendar_feed
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 REFRESH = timedelta(minutes=15)
-_BACK = timedelta(days=60)
 _AHEAD = timedelta(days=400)
 _SECRET_BYTES = 32
 _FORM = 1
@@ -83,7 +82,9 @@ class FeedService:
                 raise _no_feed()
             # By the day, so that the tag of what has not changed stays.
             today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            rows = await records.feed_appointments(conn, tenant_id, staff_id, today - _BACK, today + _AHEAD)
+            rows = await records.feed_appointments(
+                conn, tenant_id, staff_id, today - FEED_BACK, today + _AHEAD
+            )
         name = f"{found[1]} – {tenant.display_name}"
         told = json.dumps([_FORM, name, [list(row.values()) for row in rows]], default=str)
         tag = hashlib.sha256(told.encode()).hexdigest()[:32]

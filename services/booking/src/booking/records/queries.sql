@@ -91,11 +91,26 @@ JOIN resource r ON r.tenant_id = f.tenant_id AND r.resource_id = f.resource_id
 WHERE f.tenant_id = %(tenant_id)s AND f.resource_id = %(resource_id)s
 
 -- name: feed_appointments
+-- By the time that they take of the staff member's, or took before they were cancelled: it begins with the appointment,
+-- or by a buffer up to 7 days before. No index leads from somebody in resource_ids to an appointment, and by its start
+-- alone all of the business's would be read. OFFSET has each looked up by its id, for the same reason.
 SELECT a.appointment_id, a.version, a.status, a.starts_at, a.ends_at, a.created_at,
-    coalesce(o.name, '') AS service, c.name AS customer
-FROM appointment a
-JOIN customer c ON c.tenant_id = a.tenant_id AND c.customer_id = a.customer_id
-LEFT JOIN offer o ON o.tenant_id = a.tenant_id AND o.service_id = a.service_id
-WHERE a.tenant_id = %(tenant_id)s AND a.starts_at >= %(begin)s AND a.starts_at < %(end)s
-    AND %(resource_id)s = ANY(a.resource_ids)
+    coalesce((SELECT o.name FROM offer o WHERE o.tenant_id = a.tenant_id AND o.service_id = a.service_id), '')
+        AS service,
+    (SELECT c.name FROM customer c WHERE c.tenant_id = a.tenant_id AND c.customer_id = a.customer_id) AS customer
+FROM (
+    SELECT appointment_id FROM allocation
+    WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s AND state = 'confirmed'
+        AND begins_at > %(begin)s - interval '7 days' AND begins_at < %(end)s
+    UNION
+    SELECT appointment_id FROM allocation
+    WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
+        AND state = 'released' AND appointment_id IS NOT NULL
+        AND begins_at > %(begin)s - interval '7 days' AND begins_at < %(end)s
+) AS taken CROSS JOIN LATERAL (
+    SELECT * FROM appointment
+    WHERE tenant_id = %(tenant_id)s AND appointment_id = taken.appointment_id
+        AND starts_at >= %(begin)s AND starts_at < %(end)s AND %(resource_id)s = ANY(resource_ids)
+    OFFSET 0
+) AS a
 ORDER BY a.starts_at, a.appointment_id

@@ -4,12 +4,13 @@ Called by the routes; each method is one transaction. Appointments and their cha
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from psycopg.errors import UniqueViolation
@@ -25,21 +26,27 @@ from servicekit import audit, outbox
 from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from servicekit.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 _EXPORTS_AT_ONCE = 2
+_EXPORT_WAIT_SECONDS = 10.0
+_RETRY_SECONDS = 30
 _NO_LANGUAGE = "und"
 
 
 class RecordService:
     """What the routes can ask for."""
 
-    def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, db: Database, *, clock: Clock = utc_now, export_wait: float = _EXPORT_WAIT_SECONDS
+    ) -> None:
         self._db = db
         self._clock = clock
         # Each holds a connection for as long as its reader takes; most of the pool stays for bookings.
         self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
+        self._exporting: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._export_wait = export_wait
 
     async def entries(self, tenant_id: UUID, **asked: Any) -> list[Entry]:
         """The audit trail, as servicekit.audit.entries. Raises NotFound for a business not served."""
@@ -151,8 +158,11 @@ class RecordService:
     async def export_appointments(
         self, tenant_id: UUID, begin: datetime, end: datetime
     ) -> AsyncGenerator[str]:
-        """Lines of CSV, times in the business's zone, while one transaction reads. Raises NotFound at the first."""
-        async with self._exports, self._db.tenant(tenant_id) as conn:
+        """Lines of CSV, times in the business's zone, while one transaction reads.
+
+        Raises NotFound and Unavailable at the first.
+        """
+        async with self._export(tenant_id) as conn:
             zone = ZoneInfo((await tenant_by_id(conn, tenant_id)).timezone)
             async with (
                 aclosing(records.exported_appointments(conn, tenant_id, begin, end)) as rows,
@@ -163,7 +173,7 @@ class RecordService:
 
     async def export_customers(self, tenant_id: UUID) -> AsyncGenerator[str]:
         """The same of the customers."""
-        async with self._exports, self._db.tenant(tenant_id) as conn:
+        async with self._export(tenant_id) as conn:
             zone = ZoneInfo((await tenant_by_id(conn, tenant_id)).timezone)
             async with (
                 aclosing(records.exported_customers(conn, tenant_id)) as rows,
@@ -171,6 +181,23 @@ class RecordService:
             ):
                 async for part in parts:
                     yield part
+
+    @asynccontextmanager
+    async def _export(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """An export's transaction; of one business one at a time, so that it leaves a place to others.
+
+        Raises Unavailable for who has waited `export_wait` seconds for its turn: others read slowly.
+        """
+        own = self._exporting.setdefault(tenant_id, asyncio.Lock())
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(self._export_wait):
+                    await turns.enter_async_context(own)
+                    await turns.enter_async_context(self._exports)
+            except TimeoutError:
+                detail = "Other exports are still being sent, of this business or of others."
+                raise Unavailable(detail, retry_after=_RETRY_SECONDS) from None
+            yield await turns.enter_async_context(self._db.tenant(tenant_id))
 
 
 def _no_customer() -> NotFound:

@@ -1,19 +1,28 @@
 """Everything as CSV, for the owner: sent while it is read, so that a year of it needs no more memory than a day."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from booking.routes.deps import Records
 from servicekit.errors import Invalid
 from servicekit.http.models import Instant
 from servicekit.http.tokens import Owner
 
+log = structlog.get_logger(__name__)
+
 router = APIRouter(tags=["exports"])
+
+_STALLED_SECONDS = 20.0
+"""Less than the database lets a transaction wait for its next statement."""
+_LONGEST_SECONDS = 900.0
+"""What a transaction has read from cannot be tidied up before it ends, whoever's it is."""
 
 _MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
 _DESCRIBED: dict[int | str, dict[str, Any]] = {
@@ -21,10 +30,21 @@ _DESCRIBED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class _Streamed(StreamingResponse):
-    """Closes what it reads from when its reader goes away, not at some later time: a transaction hangs on it."""
+class Streamed(StreamingResponse):
+    """Closes what it reads from when its reader goes away, not at some later time: a transaction hangs on it.
 
-    def __init__(self, parts: AsyncGenerator[str], filename: str) -> None:
+    So it does when the reader takes nothing for `stalled` seconds, or has not all of it after `longest`: the answer
+    is cut then, as the reader can see.
+    """
+
+    def __init__(
+        self,
+        parts: AsyncGenerator[str],
+        filename: str,
+        *,
+        stalled: float = _STALLED_SECONDS,
+        longest: float = _LONGEST_SECONDS,
+    ) -> None:
         super().__init__(
             parts,
             media_type=_MEDIA_TYPE,
@@ -34,10 +54,21 @@ class _Streamed(StreamingResponse):
             },
         )
         self._parts = parts
+        self._stalled = stalled
+        self._longest = longest
 
     async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._stalled):
+                await send(message)
+
         async with aclosing(self._parts):
-            await super().stream_response(send)
+            try:
+                async with asyncio.timeout(self._longest):
+                    await super().stream_response(send_in_time)
+            except TimeoutError:
+                # Returning with the answer incomplete makes the server end the connection.
+                log.warning("an export's reader was too slow")
 
 
 async def _begun(parts: AsyncGenerator[str]) -> AsyncGenerator[str]:
@@ -64,10 +95,10 @@ async def export_appointments(
     if end <= begin:
         raise Invalid.field("?to", "lies not after `from`")
     parts = await _begun(records.export_appointments(who.tenant_id, begin, end))
-    return _Streamed(parts, "appointments.csv")
+    return Streamed(parts, "appointments.csv")
 
 
 @router.get("/v1/customers/export.csv", response_class=Response, responses=_DESCRIBED)
 async def export_customers(who: Owner, records: Records) -> Response:
     """Those who were not erased; a cell that a spreadsheet would calculate begins with an apostrophe."""
-    return _Streamed(await _begun(records.export_customers(who.tenant_id)), "customers.csv")
+    return Streamed(await _begun(records.export_customers(who.tenant_id)), "customers.csv")

@@ -5,9 +5,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from booking.consumers import BookingHooks
 from booking.waitlist.workers import WaitlistOfferer
 from booking.workers import HoldSweeper
-from contracts.platform import DeletionPolicy
+from contracts.platform import Component, DeletionPolicy
 from integration.booking.waiting import (
     EXPIRED,
     accept,
@@ -19,8 +20,7 @@ from integration.booking.waiting import (
     try_to_join,
 )
 from integration.booking.world import OFFER_SECONDS, World, tomorrow_noon, wish
-from servicekit.tenancy import archive_or_erase
-from support.tenants import new_tenant
+from support.tenants import new_tenant, remove
 
 
 async def test_a_replay_joins_once_and_takes_once(world: World) -> None:
@@ -128,7 +128,6 @@ async def test_an_erased_person_waits_no_longer_and_an_erased_business_leaves_no
         assert world.rows("SELECT entry_id FROM waitlist_entry WHERE tenant_id = %s", tenant_id) != []
         await world.turn(later=EXPIRED)
         assert seen(world, bob)["state"] == "offered"
-        async with db.tenant(tenant_id) as conn:
-            await archive_or_erase(conn, shop.tenant)
+        await remove(db, Component.BOOKING, BookingHooks(), shop.tenant)
     for table in ("waitlist_entry", "waitlist_offer", "freed_time", "allocation", "hold"):
         assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", tenant_id) == []

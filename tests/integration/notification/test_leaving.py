@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from contracts.platform import DeletionPolicy, TenantState
+from contracts.platform import Component, DeletionPolicy, TenantState
 from integration.notification.hooks import Hooks, send, sender, to_customer
-from notification import store
 from notification.consumers import NotificationHooks
 from servicekit.tenants import take_no_more
 from support.bad_servers import BadSmtpServer
 from support.events import until
-from support.tenants import know
+from support.tenants import know, remove
 
 
 class SlowToRefuse(BadSmtpServer):
@@ -50,15 +49,6 @@ async def to_owner(hooks: Hooks) -> None:
     await hooks.send()
 
 
-async def leave(hooks: Hooks, policy: DeletionPolicy) -> None:
-    """As its follower has it: known to be leaving in the transaction that removes it."""
-    leaving = hooks.tenant.model_copy(update={"state": TenantState.DELETING, "deletion_policy": policy})
-    await know(hooks.db, leaving)
-    async with hooks.db.tenant(leaving.tenant_id) as conn:
-        await take_no_more(conn, leaving.tenant_id)
-        await NotificationHooks(hooks.clock).remove(conn, leaving)
-
-
 @pytest.mark.parametrize("queue", [to_customer, to_owner])
 @pytest.mark.parametrize("policy", list(DeletionPolicy))
 async def test_a_bounce_that_comes_behind_the_removal_leaves_nothing(
@@ -67,7 +57,8 @@ async def test_a_bounce_that_comes_behind_the_removal_leaves_nothing(
     await queue(hooks)
     sending = asyncio.create_task(send(sender(hooks, smtp.port)))
     await asyncio.to_thread(until, smtp.asked.is_set, "the mail is being handed over")
-    await leave(hooks, policy)
+    leaving = hooks.tenant.model_copy(update={"deletion_policy": policy})
+    await remove(hooks.db, Component.NOTIFICATION, NotificationHooks(hooks.clock), leaving)
     smtp.go_on.set()
     assert await sending == 1
     tenant_id = hooks.tenant.tenant_id
@@ -80,23 +71,21 @@ async def test_a_bounce_that_comes_behind_the_removal_leaves_nothing(
 async def test_a_mail_that_is_made_up_and_an_erasure_do_not_wait_for_each_other(hooks: Hooks) -> None:
     """One locks the customer and then the message; the other comes to the message first."""
     await to_customer(hooks)
-    leaving = hooks.tenant.model_copy(
-        update={"state": TenantState.DELETING, "deletion_policy": DeletionPolicy.DELETE}
-    )
-    smtp = BadSmtpServer()
+    erased = hooks.tenant.model_copy(update={"deletion_policy": DeletionPolicy.DELETE})
+    smtp, leaving = BadSmtpServer(), NotificationHooks(hooks.clock)
     delivery = sender(hooks, smtp.port)
     (claimed,) = await delivery.claim(10)
-    async with hooks.db.tenant(leaving.tenant_id) as conn:
-        await take_no_more(conn, leaving.tenant_id)
-        await store.drop_queue(conn, leaving.tenant_id, hooks.clock())
+    async with hooks.db.tenant(erased.tenant_id) as conn:
+        await take_no_more(conn, erased.tenant_id)
         sending = asyncio.create_task(delivery.deliver(claimed))
 
         def waits() -> bool:
             found = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             return bool(hooks.rows(found))
 
-        await asyncio.to_thread(until, waits, "the mail waits for the erasure")
-        await NotificationHooks(hooks.clock).remove(conn, leaving)
+        await asyncio.to_thread(until, waits, "the mail waits for the record's transaction")
+        await know(hooks.db, erased.model_copy(update={"state": TenantState.DELETING}))
+    await remove(hooks.db, Component.NOTIFICATION, leaving, erased)
     await sending
     smtp.close()
     assert smtp.seen == []

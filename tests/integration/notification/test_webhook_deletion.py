@@ -10,7 +10,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from contracts.platform import DeletionPolicy, TenantState
+from contracts.platform import Component
 from integration.notification.hooks import Hooks, Made
 from notification.consumers import NotificationHooks
 from notification.webhooks.delivery import OVERDUE
@@ -18,7 +18,7 @@ from notification.webhooks.domain import MAX_ENDPOINTS
 from notification.webhooks.workers import WebhookSweep
 from servicekit.errors import NotFound
 from support.events import until
-from support.tenants import know
+from support.tenants import remove
 
 TABLES = ("webhook_endpoint", "webhook_secret", "webhook_delivery", "webhook_attempt")
 
@@ -29,15 +29,9 @@ async def deleted(hooks: Hooks, made: Made) -> None:
 
 async def left(hooks: Hooks, _made: Made) -> None:
     """Its business leaves, and its rows are kept."""
-    leaving = hooks.tenant.model_copy(
-        update={"state": TenantState.DELETING, "deletion_policy": DeletionPolicy.RETAIN}
-    )
-    await know(hooks.db, leaving)
-    async with hooks.db.tenant(leaving.tenant_id) as conn:
-        details = await NotificationHooks(hooks.clock).remove(conn, leaving)
-    assert details is not None
-    assert details.archived is not None
-    assert not [table for table in details.archived if table in TABLES]
+    status = await remove(hooks.db, Component.NOTIFICATION, NotificationHooks(hooks.clock), hooks.tenant)
+    assert status.details.archived is not None
+    assert not [table for table in status.details.archived if table in TABLES]
 
 
 def rows(hooks: Hooks) -> dict[str, int]:

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.booking import Channel
 from contracts.notification import MessageEvent
-from contracts.platform import Limits, Owner, TenantState
+from contracts.platform import Component, Limits, Owner, TenantState
 from integration.notification.hooks import NAME, Hooks, Made, send, sender
 from integration.notification.world import MailServer, World
 from notification import rules_store
@@ -26,7 +26,7 @@ from servicekit.ids import new_id
 from support.bad_servers import BadSmtpServer, SmtpFault
 from support.events import until
 from support.receiver import Receiver
-from support.tenants import know
+from support.tenants import know, remove
 
 API = "https://book.example/v1/webhook-endpoints"
 
@@ -178,10 +178,7 @@ async def test_one_that_was_under_way_and_arrives_takes_no_reason_away(
 async def test_a_business_that_is_being_deleted_is_told_nothing(hooks: Hooks, post: MailServer) -> None:
     made = await hooks.endpoint()
     await gone(hooks, made)
-    leaving = hooks.tenant.model_copy(update={"state": TenantState.DELETING})
-    await know(hooks.db, leaving)
-    async with hooks.db.tenant(leaving.tenant_id) as conn:
-        await NotificationHooks(hooks.clock).remove(conn, leaving)
+    await remove(hooks.db, Component.NOTIFICATION, NotificationHooks(hooks.clock), hooks.tenant)
     assert await mails(hooks, post) == []
     (row,) = messages(hooks)
     assert (row["status"], row["reason"]) == ("suppressed", "suspended")

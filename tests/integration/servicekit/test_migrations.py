@@ -49,7 +49,7 @@ class Probe:
     def revise(self, name: str, statements: str) -> None:
         """One more revision behind the others."""
         path = self.folder / "probe" / "migrations" / "versions" / f"{name}.py"
-        kit = None if self._last else "kit_0001"
+        kit = None if self._last else "kit_0002"
         path.write_text(_REVISION.format(name=name, before=self._last, kit=kit), "utf-8")
         path.with_suffix(".sql").write_text(statements, "utf-8")
         self._last = name

@@ -24,16 +24,15 @@ from contracts.platform import (
     TenantState,
     TenantStatusReported,
 )
-from devstack.processes import free_port
 from servicekit import usage
 from servicekit.clock import utc_now
-from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.health import Heartbeat
 from servicekit.housekeeping import Housekeeping
 from servicekit.ids import new_id
+from servicekit.runtime import Loop
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, archive_or_erase, report
+from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
 from servicekit.tenants import takes_events
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
@@ -132,6 +131,14 @@ class Operator:
         self._topics.put(TenantChanged.TOPIC, tenant.key, None, headers)
         await until(lambda: self.row(tenant)[0] == "deleted", "the tombstone is read")
 
+    async def answered(self, tenant: TenantChanged, generation: int) -> None:
+        """Returns once the service has reported the deletion that this generation asked for."""
+        deleted = (generation, ComponentState.DELETED)
+        told = lambda: [  # noqa: E731
+            one for one in answers(self._database) if (one.generation, one.state) == deleted
+        ]
+        await until(told, "the deletion is reported")
+
     def row(self, tenant: TenantChanged) -> tuple[Any, ...]:
         """State, generation, slug and record as the service knows them; None four times where it knows nothing."""
         with psycopg.connect(self._database.admin_url) as conn:
@@ -153,8 +160,8 @@ async def operator(db: Database, database: ServiceDatabase, broker: Broker) -> A
     )
     topics = Topics(broker.super_user())
     topics.pass_over("analytics.tenants", TenantChanged.TOPIC)
-    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
-    async with running(follower):
+    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks())
+    async with running(follower.consumer), running(follower.remover):
         yield Operator(topics, database)
 
 
@@ -165,6 +172,7 @@ async def test_what_is_heard_of_an_erased_tenant_behind_its_tombstone_has_no_eff
     await operator.tell(tenant)
     await operator.tell(again(tenant, state=TenantState.DELETING))
     assert not await counts(db, tenant)
+    await operator.answered(tenant, 2)
     await operator.bury(tenant)
     assert operator.row(tenant) == ("deleted", 2, "", {})
     assert not await counts(db, tenant)
@@ -194,14 +202,35 @@ async def test_a_deletion_that_is_asked_for_again_is_answered_again(
     """An operator that lost its status counts generations anew."""
     tenant = new_tenant(deletion_policy=DeletionPolicy.DELETE)
     await operator.tell(again(tenant, state=TenantState.DELETING, generation=7))
+    await operator.answered(tenant, 7)
     await operator.bury(tenant)
     await operator.tell(again(tenant, state=TenantState.DELETING))
+    await operator.answered(tenant, 2)
     assert [(one.generation, one.state) for one in answers(database)] == [
         (7, ComponentState.DELETED),
         (2, ComponentState.DELETED),
     ]
     await operator.bury(tenant)
     assert operator.row(tenant) == ("deleted", 2, "", {})
+
+
+async def test_an_erasure_that_cannot_go_on_keeps_no_other_record_waiting(
+    operator: Operator, db: Database, database: ServiceDatabase
+) -> None:
+    tenant, other = new_tenant(deletion_policy=DeletionPolicy.DELETE), new_tenant()
+    await operator.tell(tenant)
+    async with db.tenant(tenant.tenant_id) as conn:
+        await usage.consume(conn, tenant, "staff", utc_now())
+    with psycopg.connect(database.admin_url) as conn:
+        conn.execute("SELECT 1 FROM usage WHERE tenant_id = %s FOR UPDATE", (tenant.tenant_id,))
+        await operator.tell(again(tenant, state=TenantState.DELETING))
+        await until(lambda: waits_for_a_lock(database), "the erasure waits")
+        assert not await counts(db, tenant)
+        await operator.tell(other)
+        conn.rollback()
+    await operator.answered(tenant, 2)
+    (answer,) = [one for one in answers(database) if one.generation == 2]
+    assert answer.details.erased == {"usage": 1}
 
 
 async def test_the_bare_row_goes_after_60_days_and_that_of_a_kept_tenant_stays(
@@ -219,33 +248,6 @@ async def test_the_bare_row_goes_after_60_days_and_that_of_a_kept_tenant_stays(
         assert operator.row(kept)[:3] == ("deleted", 2, kept.slug)
 
 
-async def test_an_erasure_is_ended_by_no_timeout(db: Database, database: ServiceDatabase) -> None:
-    """It would begin anew for ever. The rows are as many as take longer than a statement may here."""
-    tenant, rows = new_tenant(deletion_policy=DeletionPolicy.DELETE), 200_000
-    await know(db, tenant)
-    with psycopg.connect(database.admin_url) as conn:
-        conn.execute(
-            "INSERT INTO usage (tenant_id, metric, period, used)"
-            " SELECT %s, 'm' || n, '', 1 FROM generate_series(1, %s) n",
-            (tenant.tenant_id, rows),
-        )
-    async with db.tenant(tenant.tenant_id) as conn:
-        await conn.execute(b"SET LOCAL statement_timeout = '20ms'")
-        details = await archive_or_erase(conn, tenant)
-    assert details.erased == {"usage": rows}
-
-
-async def test_a_follower_that_is_busy_with_an_erasure_is_not_taken_for_dead(db: Database) -> None:
-    kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
-    follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks()).consumer
-    now, stop = 0.0, asyncio.Event()
-    heart = Heartbeat(follower.name, limit=60, monotonic=lambda: now)
-    stop.set()
-    await follower.run(stop, heart)
-    now = 600
-    assert heart.fault() is None
-
-
 def again(tenant: TenantChanged, **fields: Any) -> TenantChanged:
     """The tenant's next generation, with these fields."""
     return tenant.model_copy(update={"generation": tenant.generation + 1} | fields)
@@ -258,10 +260,10 @@ async def counts(db: Database, tenant: TenantChanged) -> bool:
 
 
 @asynccontextmanager
-async def running(consumer: EventConsumer) -> AsyncIterator[None]:
+async def running(loop: Loop) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(consumer.run(stop, Heartbeat(consumer.name, limit=60)))
+        tasks.create_task(loop.run(stop, Heartbeat(loop.name, limit=60)))
         try:
             yield
         finally:

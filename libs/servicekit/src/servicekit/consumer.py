@@ -55,8 +55,7 @@ class EventConsumer:
     """One consumer group of one service; `run` is a loop for servicekit.runtime.
 
     `name` makes the group `<service>.<name>`. Handlers run in a transaction of the event's tenant, or of a worker
-    when `across_tenants` is set or the event has no tenant. Types without a handler are passed over. `longest` is
-    how many seconds a handler may take, where that is more than the loop may be silent otherwise.
+    when `across_tenants` is set or the event has no tenant. Types without a handler are passed over.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class EventConsumer:
         handlers: Mapping[type[Event], Handler],
         on_tombstone: TombstoneHandler | None = None,
         across_tenants: bool = False,
-        longest: float = 0,
     ) -> None:
         self.name = f"{service}.{name}"
         self._db = db
@@ -80,7 +78,6 @@ class EventConsumer:
         self._handlers = {event.TYPE: handler for event, handler in handlers.items()}
         self._on_tombstone = on_tombstone
         self._across_tenants = across_tenants
-        self._longest = longest
         self._dead_letters = DeadLetters(service, self.name, kafka)
         self._assigned = False
         self._done: dict[tuple[str, int], int] = {}
@@ -94,7 +91,6 @@ class EventConsumer:
         """Consumes until told to stop, then leaves the group, so that another takes over at once."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         loop = asyncio.get_running_loop()
-        beat.limit = max(beat.limit, self._longest)
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)

@@ -1,14 +1,17 @@
 """The service's half of the operator protocol: follow platform.tenants.v1, answer on platform.tenant-status.v1.
 
 A service gives `TenantFollower` its `TenantHooks`. Each record is put into effect and answered in one
-transaction. Deletion archives or erases every table that has a `tenant_id`, found in the catalogue, so that a new
-table cannot be forgotten.
+transaction. Only a deletion is answered later: with its record nobody writes for the tenant any more; the rows are
+kept or erased by a loop of its own, in batches (servicekit.removal), so that a large business holds up no other.
 """
 
-from graphlib import TopologicalSorter
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 from uuid import UUID
 
-from psycopg import sql
+import structlog
 from psycopg.types.json import Jsonb
 
 from contracts.envelope import Envelope
@@ -16,19 +19,22 @@ from contracts.model import Event
 from contracts.platform import (
     Component,
     ComponentState,
-    DeletionPolicy,
     StatusDetails,
     TenantChanged,
     TenantState,
     TenantStatusReported,
 )
-from servicekit import outbox, usage
+from servicekit import outbox, removal, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
+from servicekit.faults import reached
+from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
 from servicekit.settings import KafkaSettings
 from servicekit.tenants import take_no_more
+
+log = structlog.get_logger(__name__)
 
 _UPSERT = b"""
 INSERT INTO tenants (tenant_id, slug, generation, state, record)
@@ -63,19 +69,13 @@ WHERE tenants.state IN ('active', 'suspended')
     AND (status #>> '{details,usage_observed_at}')::timestamptz < %s LIMIT 500
 """
 _REPORTED = b"UPDATE usage SET unreported = false WHERE tenant_id = %s AND unreported"
-_TENANT_TABLES = b"""
-SELECT c.oid::regclass::text AS name, coalesce(array_agg(DISTINCT f.confrelid::regclass::text)
-       FILTER (WHERE f.confrelid IS NOT NULL AND f.confrelid <> c.oid), '{}') AS parents
-FROM pg_class c
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
-LEFT JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f'
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace
-  AND c.relname NOT IN ('tenants', 'tenant_status')
-GROUP BY c.oid
-"""
-
-_ERASURE_SECONDS = 1800.0
-"""What a large business's erasure may take: some ten thousand rows go in a second."""
+_REMOVER_EVERY = 0.5
+_REMOVER_PAUSE = 0.05
+"""Between two batches: the database has others to serve."""
+_AGAIN_SECONDS = 10.0
+_BATCH = 1000
+_COUNTING_SECONDS = 1800.0
+"""What counting the rows of a large business that are kept may take."""
 
 
 class TenantHooks:
@@ -88,16 +88,44 @@ class TenantHooks:
         """
         return StatusDetails()
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Archives or erases; answers the counts, or None when the service reports by itself later.
+    async def remove(self, _conn: Connection, _tenant: TenantChanged) -> bool:
+        """What has to be so at once when a tenant is to be deleted, and takes little; True: go on with its rows.
 
-        Nothing else is under way for the tenant then, and nothing is taken after.
+        Nothing else is under way for the tenant then, and nothing is taken after. Where it answers False, the
+        service calls servicekit.removal.begin later.
         """
-        return await archive_or_erase(conn, tenant)
+        return True
+
+    async def withdraw(self, _conn: Connection, _tenant_id: UUID, _limit: int) -> int:
+        """Before rows are counted or erased: ends what they would still lead to, `limit` at most.
+
+        Answers how many there were; called again until there are none.
+        """
+        return 0
+
+    erases: ClassVar[Mapping[str, str]] = {}
+    """Of which tables `erasing` is told what goes, and by which column."""
+
+    async def erasing(
+        self, _conn: Connection, _tenant_id: UUID, _table: str, _ids: list[Any]
+    ) -> dict[str, int]:
+        """In the transaction that erases these rows: answers what it has erased beside them, by table."""
+        return {}
+
+    async def erased(self, _conn: Connection, _tenant_id: UUID) -> dict[str, int]:
+        """Once no row is left: erases what bears the tenant's id otherwise; answers how much, by table."""
+        return {}
+
+    def archived(self, counts: dict[str, int]) -> dict[str, int]:
+        """Of the rows that were there, those that are kept."""
+        return counts
 
 
 class TenantFollower:
-    """Follows the tenants topic for one component. `consumer` and `reporter` are loops for the runtime."""
+    """Follows the tenants topic for one component.
+
+    `consumer`, `remover` and, where the service counts use, `reporter` are loops for the runtime.
+    """
 
     def __init__(
         self,
@@ -120,8 +148,8 @@ class TenantFollower:
             handlers={TenantChanged: self._on_changed},
             on_tombstone=self._on_tombstone,
             across_tenants=True,
-            longest=_ERASURE_SECONDS,
         )
+        self.remover = TenantRemover(component, db, hooks, clock=clock)
         self.reporter = UsageReporter(component, db, clock=clock)
 
     async def _on_changed(self, conn: Connection, event: Event, _envelope: Envelope) -> None:
@@ -139,9 +167,8 @@ class TenantFollower:
         await conn.execute(_SCOPE, (str(event.tenant_id),))
         if event.state is TenantState.DELETING:
             await take_no_more(conn, event.tenant_id)
-            details = await self._hooks.remove(conn, event)
-            if details is not None:
-                await report_deleted(conn, self._component, event, details, clock=self._clock)
+            if await self._hooks.remove(conn, event):
+                await removal.begin(conn, event)
             return
         details = await self._hooks.provision(conn, event)
         if details is not None:
@@ -211,58 +238,104 @@ async def _answer_alone(conn: Connection, tenant_id: UUID) -> None:
     await conn.execute(_ANSWER_ALONE, (f"{tenant_id}/answer",))
 
 
-async def report_deleted(
-    conn: Connection,
-    component: Component,
-    tenant: TenantChanged,
-    details: StatusDetails,
-    *,
-    clock: Clock = utc_now,
-) -> None:
-    """Answers that nothing is left to do for a tenant that is being deleted, with the counts."""
-    counts = details.erased if details.erased is not None else details.archived or {}
-    verb = "erased" if tenant.deletion_policy is DeletionPolicy.DELETE else "kept"
-    await report(
-        conn,
-        component,
-        tenant.tenant_id,
-        tenant.generation,
-        ComponentState.DELETED,
-        "Erased" if verb == "erased" else "Archived",
-        f"{sum(counts.values())} rows {verb}.",
-        details,
-        clock=clock,
-    )
+class TenantRemover(Periodic):
+    """Keeps or erases the rows of tenants that are being deleted, and answers: a loop. Any number of processes may.
 
-
-async def archive_or_erase(conn: Connection, tenant: TenantChanged) -> StatusDetails:
-    """Retain keeps every row, out of reach as the tenant is no longer served; Delete erases. Counts by table.
-
-    The transaction may then take as long as that takes, the checks at its commit included: one that was ended by a
-    timeout would begin anew for ever.
+    A batch at a time, each of one tenant and in a transaction of its own; tenants take turns.
     """
-    await conn.execute(_UNLIMITED)
-    erase = tenant.deletion_policy is DeletionPolicy.DELETE
-    counts: dict[str, int] = {}
-    for table in await _tables_children_first(conn):
-        name = sql.Identifier(table)
-        if erase:
-            statement = sql.SQL("DELETE FROM {} WHERE tenant_id = %s").format(name)
-            counts[table] = (await conn.execute(statement, (tenant.tenant_id,))).rowcount
-        else:
-            statement = sql.SQL("SELECT count(*) AS n FROM {} WHERE tenant_id = %s").format(name)
-            row = await (await conn.execute(statement, (tenant.tenant_id,))).fetchone()
-            counts[table] = row["n"] if row else 0
-    counts = {table: count for table, count in sorted(counts.items()) if count}
-    return StatusDetails(erased=counts) if erase else StatusDetails(archived=counts)
+
+    def __init__(
+        self,
+        component: Component,
+        db: Database,
+        hooks: TenantHooks,
+        *,
+        clock: Clock = utc_now,
+        batch: int = _BATCH,
+    ) -> None:
+        super().__init__(f"{component.value}.removal", every=_REMOVER_EVERY)
+        self._component = component
+        self._db = db
+        self._hooks = hooks
+        self._clock = clock
+        self._batch = batch
+
+    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """As every loop of its kind; counting alone may take longer than others may be silent."""
+        beat.limit = max(beat.limit, _COUNTING_SECONDS)
+        await super().run(stop, beat)
+
+    async def turn(self) -> float | None:
+        """One batch. A tenant with which it fails, whatever the reason, keeps none of the others waiting."""
+        job = None
+        try:
+            async with self._db.worker() as conn:
+                job = await removal.next_removal(conn)
+                if job is None:
+                    return None
+                await self._batch_of(conn, job)
+        except Exception as error:
+            if job is None:
+                raise
+            log.error("removal put off", tenant_id=str(job.tenant_id), exc_info=error)
+            async with self._db.worker() as conn:
+                await removal.postpone(conn, job.tenant_id, _AGAIN_SECONDS)
+        return _REMOVER_PAUSE
+
+    async def _batch_of(self, conn: Connection, job: removal.Removal) -> None:
+        """Ended by no timeout: it would begin anew for ever."""
+        await conn.execute(_SCOPE, (str(job.tenant_id),))
+        await conn.execute(_UNLIMITED)
+        details = await self._work(conn, job)
+        if details is not None:
+            await removal.end(conn, job.tenant_id)
+            await self._report(conn, job, details)
+
+    async def _work(self, conn: Connection, job: removal.Removal) -> StatusDetails | None:
+        """Does some; answers the counts when nothing is left to do."""
+        if not job.withdrawn:
+            withdrawn = await self._hooks.withdraw(conn, job.tenant_id, self._batch)
+            await removal.save(conn, replace(job, withdrawn=not withdrawn))
+            return None
+        if not job.erase:
+            return StatusDetails(
+                archived=_shown(self._hooks.archived(await removal.count(conn, job.tenant_id)))
+            )
+        # Nothing is left when a second look finds nothing either: it takes those that were being changed, or that a
+        # loop of the service's had moved to another table between the looks at the two.
+        erased = await self._erase(conn, job.tenant_id, self._batch)
+        erased = erased or await self._erase(conn, job.tenant_id, None)
+        if erased:
+            await removal.save(conn, replace(job, counts=removal.added(job.counts, erased)))
+            reached("removal.erased")
+            return None
+        return StatusDetails(
+            erased=_shown(removal.added(job.counts, await self._hooks.erased(conn, job.tenant_id)))
+        )
+
+    async def _erase(self, conn: Connection, tenant_id: UUID, limit: int | None) -> dict[str, int]:
+        async def erasing(table: str, ids: list[Any]) -> Mapping[str, int]:
+            return await self._hooks.erasing(conn, tenant_id, table, ids)
+
+        return await removal.erase(conn, tenant_id, limit, self._hooks.erases, erasing)
+
+    async def _report(self, conn: Connection, job: removal.Removal, details: StatusDetails) -> None:
+        counts = details.erased if details.erased is not None else details.archived or {}
+        await report(
+            conn,
+            self._component,
+            job.tenant_id,
+            job.generation,
+            ComponentState.DELETED,
+            "Erased" if job.erase else "Archived",
+            f"{sum(counts.values())} rows {'erased' if job.erase else 'kept'}.",
+            details,
+            clock=self._clock,
+        )
 
 
-async def _tables_children_first(conn: Connection) -> list[str]:
-    cursor = await conn.execute(_TENANT_TABLES)
-    parents = {row["name"]: set(row["parents"]) for row in await cursor.fetchall()}
-    graph = {name: {parent for parent in ups if parent in parents} for name, ups in parents.items()}
-    parents_first: list[str] = list(TopologicalSorter(graph).static_order())
-    return parents_first[::-1]
+def _shown(counts: Mapping[str, int]) -> dict[str, int]:
+    return {table: count for table, count in sorted(counts.items()) if count}
 
 
 class UsageReporter(Periodic):

@@ -27,7 +27,12 @@ def build(settings: Settings) -> Parts:
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
-        consumers=[tenants.consumer, figures_consumer(db, kafka), Housekeeping("analytics", db)],
+        consumers=[
+            tenants.consumer,
+            tenants.remover,
+            figures_consumer(db, kafka),
+            Housekeeping("analytics", db),
+        ],
         relays=[Relay("analytics", db, kafka)],
         checks=[keys.ready],
     )

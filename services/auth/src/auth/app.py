@@ -72,6 +72,7 @@ def build(settings: Settings) -> Parts:
         loops=[keyring],
         consumers=[
             tenants.consumer,
+            tenants.remover,
             tenants.reporter,
             MailSender(db, Mailer(SmtpSettings()), settings),
             AuthHousekeeping(db, settings),

@@ -1,18 +1,21 @@
 """What auth does when a tenant comes, changes or goes: it settles the sign-up, invites the owner, erases people."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
+from uuid import UUID
 
 from auth import queue_store, store
 from auth.invitations import invite_owner, report_owner
 from auth.signups import settle
-from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
+from contracts.platform import StatusDetails, TenantChanged
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection
-from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenancy import TenantHooks
 
 
 class AuthHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+    """Called by servicekit.tenancy, in its transactions. Of a business that is kept nobody can sign in."""
 
     def __init__(self, *, clock: Clock = utc_now) -> None:
         self._clock = clock
@@ -26,15 +29,13 @@ class AuthHooks(TenantHooks):
         await report_owner(conn, tenant, invitation, self._clock)
         return None
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Delete also erases those users who worked nowhere else. Retain keeps all; nobody can sign in."""
-        if tenant.deletion_policy is not DeletionPolicy.DELETE:
-            return await archive_or_erase(conn, tenant)
-        members = await store.members(conn, tenant.tenant_id)
-        details = await archive_or_erase(conn, tenant)
-        platform_rows = {
-            "users": await store.delete_users_of_no_business(conn, members),
-            "signup": await queue_store.erase_signups(conn, tenant.tenant_id),
-        }
-        erased = (details.erased or {}) | {name: count for name, count in platform_rows.items() if count}
-        return details.model_copy(update={"erased": erased})
+    erases: ClassVar[Mapping[str, str]] = {"membership": "user_id"}
+
+    async def erasing(
+        self, conn: Connection, _tenant_id: UUID, _table: str, ids: list[Any]
+    ) -> dict[str, int]:
+        """With its members go those users who worked nowhere else."""
+        return {"users": await store.delete_users_of_no_business(conn, ids)}
+
+    async def erased(self, conn: Connection, tenant_id: UUID) -> dict[str, int]:
+        return {"signup": await queue_store.erase_signups(conn, tenant_id)}

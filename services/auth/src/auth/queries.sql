@@ -49,9 +49,6 @@ ORDER BY m.signed_in_at DESC NULLS LAST, m.joined_at, m.tenant_id
 SELECT 1 AS found FROM membership m JOIN users u ON u.user_id = m.user_id
 WHERE m.tenant_id = %(tenant_id)s AND lower(u.email) = lower(%(email)s)
 
--- name: members
-SELECT user_id FROM membership WHERE tenant_id = %(tenant_id)s
-
 -- name: member_page
 -- Without the platform's own people, as below.
 SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at

@@ -109,11 +109,6 @@ async def touch_membership(conn: Connection, tenant_id: UUID, user_id: UUID, now
     await conn.execute(SQL.touch_membership, {"tenant_id": tenant_id, "user_id": user_id, "now": now})
 
 
-async def members(conn: Connection, tenant_id: UUID) -> list[UUID]:
-    cursor = await conn.execute(SQL.members, {"tenant_id": tenant_id})
-    return [row["user_id"] for row in await cursor.fetchall()]
-
-
 def _member(row: dict[str, Any]) -> Member:
     return Member(**row | {"role": Role(row["role"])})
 

@@ -35,6 +35,7 @@ def build(settings: Settings) -> Parts:
         loops=[keys],
         consumers=[
             tenants.consumer,
+            tenants.remover,
             usage_consumer(db, kafka),
             BillingWorker(db, reconciler, resync_seconds=settings.resync_seconds),
             Housekeeping("billing", db),

@@ -19,7 +19,7 @@ from contracts.platform import StatusDetails, TenantChanged
 from servicekit.consumer import EventConsumer, Handler
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenancy import TenantHooks
 from servicekit.usage import month_of
 
 _KINDS: dict[type[AppointmentEvent], str] = {
@@ -32,7 +32,7 @@ _KINDS: dict[type[AppointmentEvent], str] = {
 
 
 class BillingHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+    """Called by servicekit.tenancy, in its transactions."""
 
     async def provision(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
         if tenant.billing.mode == "Manual" and await store.account(conn, tenant.tenant_id) is None:
@@ -40,11 +40,12 @@ class BillingHooks(TenantHooks):
         await store.want(conn, tenant.tenant_id, "reconcile")
         return None
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
+        """What is at Stripe is ended first, by the worker."""
         if await store.account(conn, tenant.tenant_id) is None and tenant.billing.mode == "Manual":
-            return await archive_or_erase(conn, tenant)
+            return True
         await store.want(conn, tenant.tenant_id, "remove")
-        return None
+        return False
 
 
 def usage_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:

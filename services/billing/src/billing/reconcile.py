@@ -13,7 +13,7 @@ import structlog
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account, FetchedSubscription, Subscription, current, event_for, of_tenant
+from billing.domain import Account, FetchedSubscription, Subscription, Task, current, event_for, of_tenant
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
 from contracts.platform import (
@@ -25,11 +25,11 @@ from contracts.platform import (
     StatusDetails,
     TenantChanged,
 )
-from servicekit import outbox
+from servicekit import outbox, removal
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
-from servicekit.tenancy import archive_or_erase, report, report_deleted
+from servicekit.tenancy import report
 
 log = structlog.get_logger(__name__)
 
@@ -77,8 +77,11 @@ class Reconciler:
         await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
         await self._save(tenant, account, wanted, found)
 
-    async def remove(self, tenant: TenantChanged) -> None:
-        """Ends the subscription; erases or archives; answers `deleted`. Raises as `reconcile`."""
+    async def remove(self, tenant: TenantChanged, task: Task) -> None:
+        """Ends the subscription; has the rows erased or kept, which answers `deleted`. Raises as `reconcile`.
+
+        The task is done with that, once: what was asked for meanwhile is a task of its own.
+        """
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
@@ -90,8 +93,8 @@ class Reconciler:
                 await self._api.delete_customer(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
             await store.release_customer(conn, tenant.tenant_id)
-            details = await archive_or_erase(conn, tenant)
-            await report_deleted(conn, _COMPONENT, tenant, details, clock=self._clock)
+            if await store.finish_task(conn, task):
+                await removal.begin(conn, tenant, {"task": 1})
 
     async def _leave_stripe(self, tenant: TenantChanged) -> None:
         """Manual mode: what was subscribed before ends, so that nobody is charged twice."""

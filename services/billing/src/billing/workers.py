@@ -135,7 +135,7 @@ class BillingWorker:
     async def _do(self, task: Task, tenant: TenantChanged) -> None:
         doing: Awaitable[None]
         if task.wanted == "remove" and tenant.state is TenantState.DELETING:
-            doing = self._reconciler.remove(tenant)
+            doing = self._reconciler.remove(tenant, task)
         elif tenant.state is TenantState.DELETING:
             doing = asyncio.sleep(0)  # deletion came meanwhile, with a task of its own
         else:

@@ -70,6 +70,7 @@ def build(settings: Settings) -> Parts:
         loops=[keys],
         consumers=[
             tenants.consumer,
+            tenants.remover,
             tenants.reporter,
             catalog_consumer(db, kafka, CatalogFollower()),
             HoldSweeper(db),

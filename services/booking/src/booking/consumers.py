@@ -1,5 +1,7 @@
 """What booking hears: tenants, and the catalog of each business."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from uuid import UUID
 
 from booking import reminders
@@ -9,33 +11,23 @@ from contracts.booking import CustomerChanged
 from contracts.business import HolidaysChanged, PolicyChanged, ResourceChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
 from contracts.model import Event, record_key
-from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
 from servicekit import outbox
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks
 
-_BURIED_AT_ONCE = 1000
-
 
 class BookingHooks(TenantHooks):
     """Nothing to prepare: a business can be booked once its catalog has arrived."""
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Delete also buries the customers on their topic, which would keep their names for good."""
-        if tenant.deletion_policy is DeletionPolicy.DELETE:
-            await _bury_customers(conn, tenant.tenant_id)
-        return await super().remove(conn, tenant)
+    erases: ClassVar[Mapping[str, str]] = {"customer": "customer_id"}
 
-
-async def _bury_customers(conn: Connection, tenant_id: UUID) -> None:
-    """A tombstone for each, before its row goes; some at a time, as there may be any number."""
-    after = UUID(int=0)
-    while some := await records.customer_ids(conn, tenant_id, after, _BURIED_AT_ONCE):
-        keys = [record_key(tenant_id, customer_id) for customer_id in some]
+    async def erasing(self, conn: Connection, tenant_id: UUID, _table: str, ids: list[Any]) -> dict[str, int]:
+        """Buries the customers on their topic, which would keep their names for good."""
+        keys = [record_key(tenant_id, customer_id) for customer_id in ids]
         await outbox.bury_all(conn, "booking", CustomerChanged, keys, tenant_id)
-        after = some[-1]
+        return {}
 
 
 def catalog_consumer(db: Database, kafka: KafkaSettings, follower: CatalogFollower) -> EventConsumer:

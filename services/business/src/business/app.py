@@ -27,7 +27,7 @@ def build(settings: Settings) -> Parts:
         verifier=TokenVerifier.of_settings(keys, tokens, settings.public_url),
         database=db,
         loops=[keys],
-        consumers=[tenants.consumer, tenants.reporter, Housekeeping("business", db)],
+        consumers=[tenants.consumer, tenants.remover, tenants.reporter, Housekeeping("business", db)],
         relays=[Relay("business", db, kafka)],
         checks=[keys.ready],
     )

@@ -1,6 +1,10 @@
 """What business does when a tenant comes, changes or goes: it gives it a profile and a reminder policy to start
 from, and takes back what it has told of one that is erased."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from uuid import UUID
+
 from business import events, store
 from business.domain import DEFAULT_REMINDERS
 from business.service import write_policy
@@ -24,7 +28,7 @@ _ONE_EACH: dict[str, type[CatalogEvent]] = {
     "policy": PolicyChanged,
     "holidays": HolidaysChanged,
 }
-_BY_ID: dict[str, type[CatalogEvent]] = {
+_BY_ID: Mapping[str, type[CatalogEvent]] = {
     "staff": StaffChanged,
     "resource": ResourceChanged,
     "service": ServiceChanged,
@@ -32,7 +36,7 @@ _BY_ID: dict[str, type[CatalogEvent]] = {
 
 
 class BusinessHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+    """Called by servicekit.tenancy, in its transactions."""
 
     async def provision(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
         tenant_id = tenant.tenant_id
@@ -47,13 +51,21 @@ class BusinessHooks(TenantHooks):
                 await outbox.publish(conn, "business", events.profile_changed(tenant_id, profile))
         return StatusDetails()
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Delete also buries the catalog on its topic, which would keep it and people's names for good."""
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
+        """Delete also buries the catalog on its topic, which would keep it and people's names for good.
+
+        Here what there is one of; the rest with its rows.
+        """
         if tenant.deletion_policy is DeletionPolicy.DELETE:
-            told = [(_BY_ID[kind], str(entity)) for kind, entity in await store.told(conn, tenant.tenant_id)]
-            told += [(event, entity) for entity, event in _ONE_EACH.items()]
-            for event, entity in told:
-                await outbox.bury(
-                    conn, "business", event, record_key(tenant.tenant_id, entity), tenant.tenant_id
-                )
-        return await super().remove(conn, tenant)
+            for entity, event in _ONE_EACH.items():
+                key = record_key(tenant.tenant_id, entity)
+                await outbox.bury(conn, "business", event, key, tenant.tenant_id)
+        return True
+
+    erases: ClassVar[Mapping[str, str]] = {kind: f"{kind}_id" for kind in _BY_ID}
+
+    async def erasing(self, conn: Connection, tenant_id: UUID, table: str, ids: list[Any]) -> dict[str, int]:
+        """What was deleted before is among them: its rows had stayed."""
+        keys = [record_key(tenant_id, str(entity)) for entity in ids]
+        await outbox.bury_all(conn, "business", _BY_ID[table], keys, tenant_id)
+        return {}

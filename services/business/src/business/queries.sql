@@ -174,12 +174,6 @@ DELETE FROM service_staff WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff
 INSERT INTO service_staff (tenant_id, service_id, staff_id)
 SELECT %(tenant_id)s, %(service_id)s, unnest(%(staff_ids)s::uuid[])
 
--- name: told
--- What the catalog has ever told of by an id: rows that are deleted stay.
-SELECT 'staff' AS kind, staff_id AS id FROM staff WHERE tenant_id = %(tenant_id)s
-UNION ALL SELECT 'resource', resource_id FROM resource WHERE tenant_id = %(tenant_id)s
-UNION ALL SELECT 'service', service_id FROM service WHERE tenant_id = %(tenant_id)s
-
 -- name: lock_policy
 SELECT policy_version AS version FROM profile WHERE tenant_id = %(tenant_id)s FOR UPDATE
 

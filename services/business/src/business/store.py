@@ -294,12 +294,6 @@ async def remove_staff_from_services(conn: Connection, tenant_id: UUID, staff_id
     return [row["service_id"] for row in rows]
 
 
-async def told(conn: Connection, tenant_id: UUID) -> list[tuple[str, UUID]]:
-    """(staff, resource or service; its id) of all that the catalog has ever told of, deleted ones too."""
-    rows = await (await conn.execute(_SQL.told, {"tenant_id": tenant_id})).fetchall()
-    return [(row["kind"], row["id"]) for row in rows]
-
-
 async def policy(conn: Connection, tenant_id: UUID, *, lock: bool = False) -> ReminderPolicy | None:
     """The reminder policy, longest offset first; locked against other edits when asked."""
     values = {"tenant_id": tenant_id}

@@ -63,6 +63,7 @@ def build(settings: Settings) -> Parts:
         loops=[keys],
         consumers=[
             tenants.consumer,
+            tenants.remover,
             tenants.reporter,
             customer_consumer(db, kafka),
             catalog_consumer(db, kafka),

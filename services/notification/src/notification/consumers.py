@@ -23,7 +23,7 @@ from contracts.business import ProfileChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.notification import Kind
-from contracts.platform import DeletionPolicy, StatusDetails, TenantChanged
+from contracts.platform import DeletionPolicy, TenantChanged
 from contracts.scheduler import ReminderDue
 from notification import store
 from notification.domain import AppointmentStatus, Wanted
@@ -33,7 +33,7 @@ from servicekit.consumer import EventConsumer, Handler
 from servicekit.db import Connection, Database
 from servicekit.errors import PermanentError
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenancy import TenantHooks
 
 _STATUS: dict[type[AppointmentEvent], AppointmentStatus | None] = {
     AppointmentConfirmed: AppointmentStatus.CONFIRMED,
@@ -56,21 +56,22 @@ _DELETED = "webhook_"
 
 
 class NotificationHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+    """Called by servicekit.tenancy, in its transactions."""
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        await store.drop_queue(conn, tenant.tenant_id, self._clock())
+    async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
         if tenant.deletion_policy is DeletionPolicy.RETAIN:
             # Nothing is delivered any more, and their secrets are of no use; an erasure finds them by itself.
             await delete_endpoints(conn, tenant.tenant_id, self._clock())
-        details = await archive_or_erase(conn, tenant)
-        if details.archived is None:
-            return details
-        kept = {name: rows for name, rows in details.archived.items() if not name.startswith(_DELETED)}
-        return details.model_copy(update={"archived": kept})
+        return True
+
+    async def withdraw(self, conn: Connection, tenant_id: UUID, limit: int) -> int:
+        return await store.drop_queue(conn, tenant_id, self._clock(), limit)
+
+    def archived(self, counts: dict[str, int]) -> dict[str, int]:
+        return {name: rows for name, rows in counts.items() if not name.startswith(_DELETED)}
 
 
 class MessageRequests:

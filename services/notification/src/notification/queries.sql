@@ -140,7 +140,9 @@ WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('
 -- name: drop_queue
 -- Of a business that is leaving: nobody is written to any more.
 UPDATE message SET status = 'suppressed', reason = 'suspended', settled_at = %(now)s
-WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending')
+WHERE (tenant_id, message_id) IN (
+    SELECT tenant_id, message_id FROM message WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending')
+    LIMIT %(limit)s FOR UPDATE)
 
 -- name: keep_sms
 -- Nothing for a person who has been erased meanwhile.

@@ -319,9 +319,10 @@ async def settle(
     return affected(await conn.execute(_SQL.settle, values))
 
 
-async def drop_queue(conn: Connection, tenant_id: UUID, now: datetime) -> None:
-    """Nothing of the business is sent any more."""
-    await conn.execute(_SQL.drop_queue, {"tenant_id": tenant_id, "now": now})
+async def drop_queue(conn: Connection, tenant_id: UUID, now: datetime, limit: int) -> int:
+    """Of what the business has queued, `limit` messages are not sent any more; answers how many there were."""
+    values = {"tenant_id": tenant_id, "now": now, "limit": limit}
+    return (await conn.execute(_SQL.drop_queue, values)).rowcount
 
 
 async def keep_sms(conn: Connection, tenant_id: UUID, message_id: UUID, body: str, now: datetime) -> None:

@@ -26,6 +26,7 @@ def build(settings: Settings) -> Parts:
         database=db,
         consumers=[
             tenants.consumer,
+            tenants.remover,
             timers_consumer(db, kafka, on_set=timers.nudge),
             timers,
             Stragglers(timers, look_seconds=settings.look_seconds),

@@ -6,25 +6,24 @@ sets nothing.
 """
 
 from collections.abc import Callable
+from uuid import UUID
 
 from contracts.booking import ReminderRequested, ReminderWithdrawn
 from contracts.envelope import Envelope
 from contracts.model import Event
-from contracts.platform import StatusDetails, TenantChanged
 from scheduler import store
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.settings import KafkaSettings
-from servicekit.tenancy import TenantHooks, archive_or_erase
+from servicekit.tenancy import TenantHooks
 
 
 class SchedulerHooks(TenantHooks):
-    """Called by servicekit.tenancy, in the transaction that takes over the tenant's record."""
+    """Called by servicekit.tenancy, in its transactions."""
 
-    async def remove(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
+    async def withdraw(self, conn: Connection, tenant_id: UUID, limit: int) -> int:
         """Timers of a business that goes are disarmed first, whatever becomes of the rows."""
-        await store.disarm(conn, tenant.tenant_id)
-        return await archive_or_erase(conn, tenant)
+        return await store.disarm(conn, tenant_id, limit)
 
 
 def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:

@@ -12,7 +12,9 @@ ON CONFLICT (tenant_id, reminder_id) DO UPDATE SET due_at = NULL, request = NULL
 
 -- name: disarm
 UPDATE timer SET due_at = NULL, request = NULL, closed_at = now()
-WHERE tenant_id = %(tenant_id)s AND due_at IS NOT NULL
+WHERE (tenant_id, reminder_id) IN (
+    SELECT tenant_id, reminder_id FROM timer WHERE tenant_id = %(tenant_id)s AND due_at IS NOT NULL
+    LIMIT %(limit)s FOR UPDATE)
 
 -- name: along_the_index
 -- Where statistics are old, after a flood say, the planner would sort all that is due for each batch of it.

@@ -41,9 +41,9 @@ async def withdraw(conn: Connection, tenant_id: UUID, reminder_id: UUID) -> None
     await conn.execute(_SQL.withdraw, {"tenant_id": tenant_id, "reminder_id": reminder_id})
 
 
-async def disarm(conn: Connection, tenant_id: UUID) -> None:
-    """None of the tenant's timers will fire."""
-    await conn.execute(_SQL.disarm, {"tenant_id": tenant_id})
+async def disarm(conn: Connection, tenant_id: UUID, limit: int) -> int:
+    """Of the tenant's timers `limit` will not fire; answers how many there were."""
+    return (await conn.execute(_SQL.disarm, {"tenant_id": tenant_id, "limit": limit})).rowcount
 
 
 async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> Taken:

@@ -11,11 +11,6 @@ UPDATE customer SET name = %(name)s, email = %(email)s, phone = %(phone)s, local
     erased_at = %(erased_at)s, version = version + 1
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
 
--- name: customer_ids
--- Whoever was ever told of: the row of an erased customer stays.
-SELECT customer_id FROM customer WHERE tenant_id = %(tenant_id)s AND customer_id > %(after)s
-ORDER BY customer_id LIMIT %(most)s
-
 -- name: customers_page
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
 FROM customer

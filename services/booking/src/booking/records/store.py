@@ -36,13 +36,6 @@ async def update_customer(conn: Connection, tenant_id: UUID, customer: Customer)
     await conn.execute(_SQL.update_customer, values)
 
 
-async def customer_ids(conn: Connection, tenant_id: UUID, after: UUID, most: int) -> list[UUID]:
-    """Ids of customers, erased ones too, behind `after`; `most` at a time."""
-    values = {"tenant_id": tenant_id, "after": after, "most": most}
-    rows = await (await conn.execute(_SQL.customer_ids, values)).fetchall()
-    return [row["customer_id"] for row in rows]
-
-
 async def customers_page(
     conn: Connection, tenant_id: UUID, begins: str | None, after: UUID | None, limit: int
 ) -> list[Customer]:

@@ -20,6 +20,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from notification.store import queue_for_owner
 from notification.webhooks import store
 from notification.webhooks.domain import (
+    ENDPOINT_DISABLED,
+    FAILED_AT_ONCE,
     OWNER_TOLD_FOR,
     PAUSES,
     RESPONSE_BYTES,
@@ -38,7 +40,7 @@ from notification.webhooks.domain import (
 )
 from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.signing import signed_headers
-from notification.webhooks.store import Claimed, SealedSecret
+from notification.webhooks.store import Backlog, Claimed, SealedSecret
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
@@ -163,7 +165,7 @@ class WebhookDeliveries:
         if endpoint is None or delivery is None:
             return None
         if not endpoint.enabled:
-            await self._fail(conn, delivery, delivery.attempts, "EndpointDisabled")
+            await self._fail(conn, delivery, delivery.attempts, ENDPOINT_DISABLED)
             return None
         sealed = await store.secrets(conn, claimed.tenant_id, claimed.endpoint_id, now)
         if not sealed:
@@ -251,7 +253,9 @@ class WebhookDeliveries:
     async def _not_delivered(
         self, conn: Connection, ready: Ready, endpoint: Endpoint, decision: Retry | Failed
     ) -> None:
-        if isinstance(decision, Retry):
+        if isinstance(decision, Retry) and not endpoint.enabled:
+            ours = await self._fail(conn, ready.delivery, ready.number, ENDPOINT_DISABLED)
+        elif isinstance(decision, Retry):
             ours = await store.postpone(conn, ready.delivery, ready.number, decision.at)
         else:
             ours = await self._fail(conn, ready.delivery, ready.number, decision.reason)
@@ -277,12 +281,45 @@ class WebhookDeliveries:
 
 
 async def disable(conn: Connection, endpoint: Endpoint, reason: DisabledFor, clock: Clock) -> Endpoint:
-    """Of a locked endpoint: nothing goes to it from now on, and what waits for it has failed."""
-    now = clock()
-    changed = await store.update_endpoint(conn, replace(endpoint, disabled_reason=reason, disabled_at=now))
-    failed = await store.fail_queued(conn, endpoint.tenant_id, endpoint.endpoint_id, now)
+    """Of a locked endpoint: nothing goes to it from now on, and what waits for it has failed.
+
+    However much that is: notification.webhooks.workers writes it down, some at a time (`fail_backlog`).
+    """
+    return await store.update_endpoint(conn, replace(endpoint, disabled_reason=reason, disabled_at=clock()))
+
+
+async def enable(conn: Connection, disabled: Endpoint, changed: Endpoint, clock: Clock) -> Endpoint:
+    """Of a locked endpoint: what is queued from now on goes to it, and what was queued before has failed.
+
+    If that is more than one transaction has time for, what is new waits until the rest is written down.
+    """
+    assert disabled.disabled_at is not None  # noqa: S101 - it is disabled
+    backlog = Backlog(disabled.tenant_id, disabled.endpoint_id, disabled.disabled_at)
+    more = await _fail_some(conn, backlog, clock, FAILED_AT_ONCE) == FAILED_AT_ONCE
+    await store.fail_rest(conn, backlog.tenant_id, backlog.endpoint_id, backlog.failed_at if more else None)
+    return await store.update_endpoint(
+        conn, replace(changed, disabled_reason=None, disabled_at=None, failing_since=None)
+    )
+
+
+async def fail_backlog(conn: Connection, clock: Clock, limit: int) -> int:
+    """One batch of what is queued for endpoints that were disabled, `limit` at most; answers how many.
+
+    Needs a worker's transaction. One that dies leaves the batch to the next.
+    """
+    backlog = await store.lock_backlog(conn, clock())
+    if backlog is None:
+        return 0
+    failed = await _fail_some(conn, backlog, clock, limit)
+    if failed < limit and backlog.up_to is not None:
+        await store.fail_rest(conn, backlog.tenant_id, backlog.endpoint_id, None)
+    return failed
+
+
+async def _fail_some(conn: Connection, backlog: Backlog, clock: Clock, limit: int) -> int:
+    failed = await store.fail_queued(conn, backlog, clock(), limit)
     DELIVERIES.labels("failed").inc(failed)
-    return changed
+    return failed
 
 
 async def _tell_owner(conn: Connection, disabled: Endpoint) -> None:

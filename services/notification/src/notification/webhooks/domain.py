@@ -29,6 +29,10 @@ ROTATION = timedelta(hours=24)
 GIVE_UP_ENDPOINT = timedelta(days=5)
 OWNER_TOLD_FOR = timedelta(days=7)
 """How long a mail that an endpoint was disabled is tried: it stays news while the endpoint stays as it is."""
+ENDPOINT_DISABLED = "EndpointDisabled"
+"""Why a delivery has failed that was queued, or would have been tried again, when its endpoint was disabled."""
+FAILED_AT_ONCE = 1000
+"""Of those, so many where a request waits for it."""
 KEPT_DAYS = 30
 RESPONSE_BYTES = 1024
 """So much of an answer is kept for the log."""

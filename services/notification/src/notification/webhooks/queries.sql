@@ -1,5 +1,7 @@
 -- The statements of webhooks; see servicekit.queries. Row level security limits each to the transaction's tenant, but
--- for those of a worker: claim, overdue and the sweeps. An endpoint that was deleted is there for the sweeps alone.
+-- for those of a worker: claim, overdue and the sweeps. An endpoint that was deleted is there for the sweeps alone. Of
+-- one that is disabled, what is queued has failed, and of one that is enabled again, what was queued up to
+-- `failed_up_to`: whoever reads is told so, and the sweep writes it down.
 
 -- name: lock_endpoints
 -- One change of the number of a business's endpoints at a time.
@@ -98,6 +100,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config(
 -- way already, in all processes: or who has a free place would be first again whenever anything ends, with the longest
 -- queue before all others. Everybody's first goes before anybody's second, and of equals the business that has less
 -- under way. Seconds and thirds stay within their business's share, and leave `kept` of the room to firsts.
+-- None of an endpoint that is disabled, as a deleted one is, nor while what has failed with it is still to be marked.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
      ORDER BY tenant_id, endpoint_id LIMIT 1)
@@ -110,7 +113,7 @@ WITH RECURSIVE waiting AS (
     SELECT w.tenant_id, w.endpoint_id, s.under_way, sum(s.under_way) OVER (PARTITION BY w.tenant_id) AS of_business,
         CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END AS places
     FROM waiting w JOIN webhook_endpoint e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
-        AND e.deleted_at IS NULL
+        AND e.disabled_reason IS NULL AND e.failed_up_to IS NULL
     CROSS JOIN LATERAL (
         SELECT count(*) AS under_way FROM webhook_delivery s
         WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
@@ -159,7 +162,8 @@ WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND number = %
 
 -- name: postpone
 -- By the attempt that found out; one that has been overtaken changes nothing.
-UPDATE webhook_delivery SET status = 'queued', next_attempt_at = %(next_attempt_at)s
+UPDATE webhook_delivery SET status = 'queued', next_attempt_at = %(next_attempt_at)s,
+    queue_number = nextval('webhook_queue')
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending'
   AND attempts = %(attempts)s
 
@@ -168,26 +172,39 @@ UPDATE webhook_delivery SET status = %(status)s, reason = %(reason)s, settled_at
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending' AND attempts = %(attempts)s
 
 -- name: fail_queued
--- Of an endpoint that nothing goes to any more; what is under way settles by itself.
-UPDATE webhook_delivery SET status = 'failed', reason = 'EndpointDisabled', settled_at = %(now)s
-WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND status = 'queued'
+-- Of an endpoint that is locked: all, or what was queued up to a number; and what was under way when its sender died.
+-- What is under way settles by itself.
+UPDATE webhook_delivery SET status = 'failed', reason = 'EndpointDisabled', settled_at = %(failed_at)s
+WHERE (tenant_id, delivery_id) IN (
+    SELECT tenant_id, delivery_id FROM webhook_delivery
+    WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND status IN ('queued', 'sending')
+      AND (status = 'queued' OR next_attempt_at <= %(now)s)
+      AND (%(up_to)s::bigint IS NULL OR coalesce(queue_number, 0) <= %(up_to)s)
+    LIMIT %(limit)s FOR UPDATE)
+
+-- name: fail_rest
+-- Of an endpoint that is locked: what is queued by now fails later or, without a time, nothing does any more.
+UPDATE webhook_endpoint SET failed_at = %(failed_at)s,
+    failed_up_to = CASE WHEN %(failed_at)s::timestamptz IS NOT NULL THEN nextval('webhook_queue') END
+WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
 
 -- name: deliveries
--- The newest first.
-SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
-    attempts, tries, settled_at
-FROM webhook_delivery
-WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
-  AND (%(after)s::uuid IS NULL OR delivery_id < %(after)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND (%(type)s::text IS NULL OR type = %(type)s)
-ORDER BY delivery_id DESC LIMIT %(limit)s
-
--- name: delivery
-SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
-    attempts, tries, settled_at
-FROM webhook_delivery
-WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND delivery_id = %(delivery_id)s
+-- The newest first, or one.
+SELECT d.tenant_id, d.delivery_id, d.endpoint_id, d.webhook_id, d.type, d.body, told.status,
+    CASE WHEN failed THEN 'EndpointDisabled' ELSE d.reason END AS reason, d.queued_at, d.next_attempt_at, d.attempts,
+    d.tries, CASE WHEN failed THEN coalesce(e.disabled_at, e.failed_at) ELSE d.settled_at END AS settled_at
+FROM webhook_delivery d
+JOIN webhook_endpoint e ON e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id AND e.deleted_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT d.status = 'queued' AND (e.disabled_reason IS NOT NULL
+        OR e.failed_up_to IS NOT NULL AND coalesce(d.queue_number, 0) <= e.failed_up_to) AS failed) marked
+CROSS JOIN LATERAL (SELECT CASE WHEN failed THEN 'failed' ELSE d.status END AS status) told
+WHERE d.tenant_id = %(tenant_id)s AND d.endpoint_id = %(endpoint_id)s
+  AND (%(delivery_id)s::uuid IS NULL OR d.delivery_id = %(delivery_id)s)
+  AND (%(after)s::uuid IS NULL OR d.delivery_id < %(after)s)
+  AND (%(status)s::text IS NULL OR told.status = %(status)s)
+  AND (%(type)s::text IS NULL OR d.type = %(type)s)
+ORDER BY d.delivery_id DESC LIMIT %(limit)s
 
 -- name: attempts
 SELECT delivery_id, number, began_at, milliseconds, http_status, error, response
@@ -196,7 +213,8 @@ ORDER BY delivery_id, number
 
 -- name: resend
 -- From the schedule's beginning, under the same id; not one that is being sent.
-UPDATE webhook_delivery SET status = 'queued', reason = NULL, settled_at = NULL, tries = 0, next_attempt_at = %(now)s
+UPDATE webhook_delivery SET status = 'queued', reason = NULL, settled_at = NULL, tries = 0, next_attempt_at = %(now)s,
+    queue_number = nextval('webhook_queue')
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status <> 'sending'
 RETURNING tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
     attempts, tries, settled_at
@@ -205,12 +223,25 @@ RETURNING tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, r
 SELECT d.next_attempt_at AS since FROM webhook_delivery d
 WHERE d.status = 'queued' AND NOT EXISTS (
     SELECT 1 FROM webhook_endpoint e
-    WHERE e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id AND e.deleted_at IS NOT NULL)
+    WHERE e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id
+      AND (e.disabled_reason IS NOT NULL OR coalesce(d.queue_number, 0) <= e.failed_up_to))
 ORDER BY d.next_attempt_at LIMIT 1
 
 -- name: sweep_deliveries
 DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
     SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT %(limit)s)
+
+-- name: lock_backlog
+-- One endpoint with something to fail that nobody else is at, and what of it.
+SELECT e.tenant_id, e.endpoint_id, coalesce(e.disabled_at, e.failed_at) AS failed_at,
+    CASE WHEN e.disabled_reason IS NULL THEN e.failed_up_to END AS up_to
+FROM webhook_endpoint e
+WHERE e.deleted_at IS NULL AND (e.disabled_reason IS NULL AND e.failed_up_to IS NOT NULL
+    OR e.disabled_reason IS NOT NULL AND EXISTS (
+        SELECT 1 FROM webhook_delivery d
+        WHERE d.tenant_id = e.tenant_id AND d.endpoint_id = e.endpoint_id AND d.status IN ('queued', 'sending')
+          AND (d.status = 'queued' OR d.next_attempt_at <= %(now)s)))
+LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED
 
 -- name: sweep_deleted
 -- What hangs on endpoints that were deleted.

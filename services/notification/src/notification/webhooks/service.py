@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from contracts.platform import TenantChanged
 from notification import trail
 from notification.webhooks import store
-from notification.webhooks.delivery import disable
+from notification.webhooks.delivery import disable, enable
 from notification.webhooks.domain import (
     MAX_ENDPOINTS,
     MAX_SECRETS,
@@ -225,7 +225,7 @@ class WebhookService:
         if enabled is False and present.enabled:
             return await disable(conn, changed, DisabledFor.OWNER, self._clock)
         if enabled and not present.enabled:
-            changed = replace(changed, disabled_reason=None, disabled_at=None, failing_since=None)
+            return await enable(conn, present, changed, self._clock)
         if changed.url != present.url:
             changed = replace(changed, failing_since=None)
         return await store.update_endpoint(conn, changed)

@@ -5,7 +5,7 @@ endpoint's first, then the delivery's, then the attempt's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,6 +34,16 @@ class SealedSecret:
 
     secret_id: UUID
     sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is queued for an endpoint that was disabled, at `failed_at`: all, or up to a number."""
+
+    tenant_id: UUID
+    endpoint_id: UUID
+    failed_at: datetime
+    up_to: int | None = None
 
 
 def _endpoint(row: dict[str, Any]) -> Endpoint:
@@ -292,10 +302,16 @@ async def settle(
     return affected(await conn.execute(_SQL.settle, values))
 
 
-async def fail_queued(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: datetime) -> int:
-    """What waits for an endpoint that has been disabled; answers how many."""
-    values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now}
+async def fail_queued(conn: Connection, backlog: Backlog, now: datetime, limit: int) -> int:
+    """What of a locked endpoint's queue has failed with it, `limit` at most; answers how many."""
+    values = asdict(backlog) | {"now": now, "limit": limit}
     return (await conn.execute(_SQL.fail_queued, values)).rowcount
+
+
+async def fail_rest(conn: Connection, tenant_id: UUID, endpoint_id: UUID, failed_at: datetime | None) -> None:
+    """Of a locked endpoint: what is queued by now has failed then; None where nothing of it is left."""
+    values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "failed_at": failed_at}
+    await conn.execute(_SQL.fail_rest, values)
 
 
 async def deliveries(
@@ -303,15 +319,17 @@ async def deliveries(
     tenant_id: UUID,
     endpoint_id: UUID,
     *,
-    status: DeliveryStatus | None,
-    event_type: str | None,
-    after: UUID | None,
-    limit: int,
+    delivery_id: UUID | None = None,
+    status: DeliveryStatus | None = None,
+    event_type: str | None = None,
+    after: UUID | None = None,
+    limit: int = 1,
 ) -> list[Delivery]:
-    """The newest first, `limit` at most, older than `after`."""
+    """The newest first, `limit` at most, older than `after`; or one."""
     values = {
         "tenant_id": tenant_id,
         "endpoint_id": endpoint_id,
+        "delivery_id": delivery_id,
         "status": status.value if status else None,
         "type": event_type,
         "after": after,
@@ -323,10 +341,8 @@ async def deliveries(
 async def delivery(
     conn: Connection, tenant_id: UUID, endpoint_id: UUID, delivery_id: UUID
 ) -> Delivery | None:
-    row = await _one(
-        conn, _SQL.delivery, tenant_id=tenant_id, endpoint_id=endpoint_id, delivery_id=delivery_id
-    )
-    return _delivery(row) if row else None
+    found = await deliveries(conn, tenant_id, endpoint_id, delivery_id=delivery_id)
+    return found[0] if found else None
 
 
 async def attempts(
@@ -360,6 +376,12 @@ async def sweep(conn: Connection, now: datetime, kept_since: datetime, limit: in
     gone = (await conn.execute(_SQL.sweep_deliveries, {"before": kept_since, "limit": limit})).rowcount
     ended = (await conn.execute(_SQL.sweep_secrets, {"now": now})).rowcount
     return gone, ended
+
+
+async def lock_backlog(conn: Connection, now: datetime) -> Backlog | None:
+    """Of an endpoint that nobody else is at, and whose row is ours until the transaction's end."""
+    row = await _one(conn, _SQL.lock_backlog, now=now)
+    return Backlog(**row) if row else None
 
 
 async def sweep_deleted(conn: Connection, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""The loops of webhooks: one that sends what is due, one that removes what has been kept long enough.
+"""The loops of webhooks: one that sends what is due, one that clears away what endpoints leave behind.
 
 The sender holds many requests at once and claims anew whenever one ends. Some of its room is for endpoints that
 have nothing under way, so that those that take their whole 15 seconds, be they many, do not fill it. Any number of
@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from notification.webhooks import store
-from notification.webhooks.delivery import WebhookDeliveries
+from notification.webhooks.delivery import WebhookDeliveries, fail_backlog
 from notification.webhooks.domain import KEPT_DAYS
 from notification.webhooks.store import Claimed
 from servicekit.clock import Clock, utc_now
@@ -33,6 +33,8 @@ _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
 _SWEEP_SECONDS = 60.0
 _SWEEP_BATCH = 5000
+_PAUSE_SECONDS = 1.0
+"""Between a batch and the next, while there are more."""
 
 
 class WebhookSender(Periodic):
@@ -85,7 +87,8 @@ class WebhookSender(Periodic):
 class WebhookSweep(Periodic):
     """Removes deliveries that were settled long ago, secrets that sign no more, and what goes with its endpoint.
 
-    In batches: no statement takes long, nor keeps others waiting.
+    And fails what is queued for an endpoint that was disabled. In batches: no statement takes long, nor keeps
+    others waiting, and one who dies between two leaves the rest to the next.
     """
 
     def __init__(self, db: Database, *, clock: Clock = utc_now, batch: int = _SWEEP_BATCH) -> None:
@@ -101,8 +104,14 @@ class WebhookSweep(Periodic):
             deliveries, ended = await store.sweep(conn, now, kept_since, self._batch)
         async with self._db.worker() as conn:
             deleted = await store.sweep_deleted(conn, self._batch)
-        if deliveries or ended or deleted:
+        async with self._db.worker() as conn:
+            failed = await fail_backlog(conn, self._clock, self._batch)
+        if deliveries or ended or deleted or failed:
             log.info(
-                "webhooks swept", deliveries=deliveries, rotated_away=ended, of_deleted_endpoints=deleted
+                "webhooks swept",
+                deliveries=deliveries,
+                rotated_away=ended,
+                of_deleted_endpoints=deleted,
+                of_disabled_endpoints=failed,
             )
-        return 1.0 if self._batch in {deliveries, deleted} else None
+        return _PAUSE_SECONDS if failed or self._batch in {deliveries, deleted} else None

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from booking import reminders
 from booking.catalog import CatalogFollower
-from booking.records import store as records
 from contracts.booking import CustomerChanged
 from contracts.business import HolidaysChanged, PolicyChanged, ResourceChanged, ServiceChanged, StaffChanged
 from contracts.envelope import Envelope

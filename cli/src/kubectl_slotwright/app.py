@@ -165,7 +165,8 @@ def erase_command(session: Session, tenant: str, yes: bool, timeout: float) -> N
     """Deletes TENANT with its data in every service, waits for the end, and shows the receipt.
 
     The operator gives the components ten minutes. If one has not confirmed by then, the command ends with exit
-    code 1 and says who is missing; the deletion goes on, and the command may be run again to wait for it.
+    code 1 and says who is missing; the deletion goes on, and the command may be run again to wait for it, for as
+    long as --timeout says.
 
     JSON: {tenant, tenantId, outcome, time, message, rows, total}. `outcome` is Erased, Archived, Abandoned, Overdue
     (a component has not confirmed), Waiting (--timeout has passed) or NoReceipt; `rows` is

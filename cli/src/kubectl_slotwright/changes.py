@@ -50,17 +50,28 @@ def erase(session: Session, name: str, *, yes: bool, seconds: float) -> None:
         raise PluginError(
             f"{name} is paused, so the operator would not delete it; `kubectl slotwright resume {name}` first."
         )
+    _receipts(session, tenant)
     if not yes:
         _ask(tenant)
     # The uid keeps it from another tenant that has got the name in the meantime.
     change = {"metadata": {"uid": tenant.uid}, "spec": {"deletionPolicy": "Delete"}}
-    session.kubectl.patch(name, change)
+    tenant = tenant_of(session.kubectl.patch(name, change))
     if tenant.deleted_at is None:
         session.kubectl.delete(name)
-    last = _wait_until_gone(session, tenant, seconds)
-    if last is not None:
+    last, gone = _wait_until_gone(session, tenant, seconds)
+    if not gone:
         _not_gone(session, last, seconds)
-    _gone(session, tenant)
+    _gone(session, last)
+
+
+def _receipts(session: Session, tenant: Tenant) -> None:
+    """Asks for the Events before anything is done: without the right to them the receipt would be lost."""
+    try:
+        session.kubectl.events(tenant.uid)
+    except PluginError as error:
+        raise PluginError(
+            f"Nothing has been done to {tenant.name}, as its receipt could not be read. {error.message}"
+        ) from error
 
 
 def _ask(tenant: Tenant) -> None:
@@ -82,11 +93,16 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant | None:
-    """Tells whom it waits for, each time that changes. Answers the tenant that is not gone, None when it is."""
+def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> tuple[Tenant, bool]:
+    """Tells whom it waits for, each time that changes. Answers the tenant as seen last, and whether it is gone.
+
+    A deletion that becomes overdue is not waited for any longer; one that was so already is, as that is what the
+    command has been run again for.
+    """
     last = tenant
     # What it says is news only once the deletion has begun.
     said = "" if tenant.deleted_at else tenant.ready.message
+    overdue_already = bool(tenant.deleted_at) and tenant.ready.reason == _OVERDUE
 
     def tell(sentence: str) -> None:
         nonlocal said
@@ -97,7 +113,7 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant
     def look() -> bool | None:
         nonlocal last
         try:
-            last = tenant_of(session.kubectl.tenant(tenant.name))
+            found = tenant_of(session.kubectl.tenant(tenant.name))
         except NotFoundError:
             return True
         except (
@@ -105,13 +121,15 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> Tenant
         ) as error:  # the API server may be away for a moment; the deletion goes on without us
             tell(error.message)
             return None
-        if last.uid != tenant.uid:
+        if found.uid != tenant.uid:
             return True
+        last = found
         if last.deleted_at:
             tell(last.ready.message)
-        return False if last.ready.reason == _OVERDUE else None
+        return False if last.ready.reason == _OVERDUE and not overdue_already else None
 
-    return None if until(look, seconds) else last
+    gone = bool(until(look, seconds))
+    return last, gone
 
 
 def _not_gone(session: Session, tenant: Tenant, seconds: float) -> None:
@@ -130,20 +148,26 @@ def _not_gone(session: Session, tenant: Tenant, seconds: float) -> None:
 
 
 def _gone(session: Session, tenant: Tenant) -> None:
-    if "recordGeneration" not in tenant.status:
+    """`tenant` as it was seen last."""
+    unread: PluginError | None = None
+
+    def look() -> receipt.Receipt | None:
+        nonlocal unread
+        try:
+            events = session.kubectl.events(tenant.uid)
+        except PluginError as error:
+            unread = error
+            return None
+        unread = None
+        return receipt.receipt_of(event_of(body) for body in events)
+
+    found = until(look, _RECEIPT_SECONDS)
+    if found is None and unread is not None:
+        raise PluginError(f"{tenant.name} is gone, but its receipt cannot be read. {unread.message}")
+    if found is None and "recordGeneration" not in tenant.status:
         sentence = "No service had been told of it, so there was nothing to erase."
         session.emit(_erase_json(tenant, receipt.ERASED, sentence), [f"{tenant.name} is gone. {sentence}"])
         return
-
-    def look() -> receipt.Receipt | None:
-        return receipt.receipt_of(event_of(body) for body in session.kubectl.events(tenant.uid))
-
-    try:
-        found = until(look, _RECEIPT_SECONDS)
-    except PluginError as error:
-        raise PluginError(
-            f"{tenant.name} is gone, but its receipt cannot be read. {error.message}"
-        ) from error
     if found is None:
         session.emit(_erase_json(tenant, "NoReceipt", "The operator has left no Event about the end."), ())
         raise PluginError(

@@ -6,6 +6,9 @@ import click
 class PluginError(click.ClickException):
     """Ends the command with exit code 1; the text is one sentence or two for the person at the terminal."""
 
+    printed = ""
+    """What a command in the operator's pod had written on stdout before it failed."""
+
     def show(self, file: object = None) -> None:
         """On stderr, without a prefix: the sentence is complete."""
         del file

@@ -138,7 +138,9 @@ class Kubectl:
             check=False,
         )
         if done.returncode:
-            raise failure(arguments[0], done.stderr)
+            error = failure(arguments[0], done.stderr)
+            error.printed = done.stdout
+            raise error
         return done.stdout
 
     def _items(self, resource: str) -> list[Body]:

@@ -42,16 +42,24 @@ def group(**_given: object) -> None:
 @_consumer
 @_tenant
 @click.option("--all", "everything", is_flag=True, help="Those that have been put back, too.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="The first so many, the oldest first.  [default: 500]"
+)
 @with_session
-def list_command(session: Session, consumer: str | None, tenant: str | None, everything: bool) -> None:
+def list_command(
+    session: Session, consumer: str | None, tenant: str | None, everything: bool, limit: int | None
+) -> None:
     """The dead letters that have not been put back, by headers and ids alone: no word that a person has written.
 
-    JSON: {letters: [{id, consumer, topic, eventId, type, tenantId, tenant, time, error, redriven}]}. `tenant`
-    is the name, null for one that is gone; `error` the failure's kind; `redriven` the time, null for one that
-    was not.
+    JSON: {letters: [{id, consumer, topic, eventId, type, tenantId, tenant, time, error, redriven}], more}.
+    `tenant` is the name, null for one that is gone; `error` the failure's kind; `redriven` the time, null for one
+    that was not; `more` says how many others there are behind the limit.
     """
-    body = _ask(session, "list", *_filters(consumer, tenant), *(["--all"] if everything else []))
+    flags = [*(["--all"] if everything else []), *([f"--limit={limit}"] if limit else [])]
+    body = _ask(session, "list", *_filters(consumer, tenant), *flags)
     session.emit(body, list_text(body["letters"], session.screen))
+    if body.get("more"):
+        session.tell(f"{body['more']} more are not shown; give a larger --limit, or --consumer or --tenant.")
 
 
 @group.command("show", short_help="One letter: its failure and headers.")
@@ -63,7 +71,7 @@ def show_command(session: Session, letter: str, data: bool) -> None:
 
     JSON: as in `list`, and {partition, offset, key, failure, headers, size}, where `partition` and `offset` are the
     place on `topic` that it was read from, and `size` is in bytes; with --data also `data`, in base64, null for a
-    tombstone.
+    tombstone (its size is 0), and where a compacted topic has a newer record of the key, or none any more.
     """
     body = _ask(session, "show", letter, *(["--data"] if data else []))
     session.emit(body, show_text(body, session.screen))
@@ -87,14 +95,21 @@ def redrive_command(
     """Puts letters back to the topics that they came from: those named, or those that match. Each only once.
 
     JSON: {letters: [{id, consumer, topic, eventId, result, reason}]}. `result` is redriven, already (it had been),
-    superseded (a compacted topic has a newer record), refused (the service does not read that topic, or the topic
-    takes no message of its size), or would (with --dry-run). Exit code 1 when one was refused or superseded.
+    superseded (a compacted topic has a newer record), refused (the service does not read that topic, the topic
+    takes no message of its size, or the letter has gone), or would (with --dry-run). Exit code 1 when one was
+    refused or superseded.
     """
     chosen = [bool(letters), bool(consumer or tenant), everything]
     if chosen.count(True) != 1:
         raise click.UsageError("Say which: letters' ids, or --consumer and --tenant, or --all.")
     flags = [*(["--all"] if everything else []), *(["--dry-run"] if dry_run else [])]
-    body = _ask(session, "redrive", *flags, *_filters(consumer, tenant), *letters)
+    try:
+        body = _ask(session, "redrive", *flags, *_filters(consumer, tenant), *letters)
+    except PluginError as error:
+        done = _as_far_as(error.printed)
+        if done:
+            session.emit({"letters": done}, redrive_text(done, session.screen))
+        raise
     session.emit(body, redrive_text(body["letters"], session.screen))
     left = [item["id"] for item in body["letters"] if item["result"] in _NOT_DONE]
     if left:
@@ -139,7 +154,7 @@ def show_text(letter: Body, screen: Screen) -> list[str]:
     )
     lines += ["", "Headers", *pairs(letter["headers"], screen)]
     if "data" in letter:
-        lines += ["", "Data", *_data(letter["data"])]
+        lines += ["", "Data", *_data(letter)]
     return lines
 
 
@@ -152,7 +167,10 @@ def redrive_text(letters: Sequence[Body], screen: Screen) -> list[str]:
     return table(rows, screen)
 
 
-def _data(encoded: str | None) -> Iterable[str]:
+def _data(letter: Body) -> Iterable[str]:
+    encoded: str | None = letter["data"]
+    if encoded is None and letter["size"]:
+        return ["none: its topic has a newer record of the key, or none any more"]
     if encoded is None:
         return ["none: it is a tombstone"]
     text = base64.b64decode(encoded).decode("utf-8", "backslashreplace")
@@ -162,6 +180,17 @@ def _data(encoded: str | None) -> Iterable[str]:
 def _filters(consumer: str | None, tenant: str | None) -> list[str]:
     given = [f"--consumer={consumer}"] if consumer else []
     return given + ([f"--tenant={tenant}"] if tenant else [])
+
+
+def _as_far_as(answer: str) -> list[Body]:
+    """The letters of an answer that broke off: the operator writes each on a line of its own."""
+    for text in (answer, answer.rpartition("\n")[0] + "]}"):
+        try:
+            found: list[Body] = json.loads(text)["letters"]
+        except ValueError:
+            continue
+        return found
+    return []
 
 
 def _ask(session: Session, *arguments: str) -> dict[str, Any]:

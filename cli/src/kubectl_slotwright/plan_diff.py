@@ -36,6 +36,8 @@ _WHOLE = frozenset(
     ]
 )
 """Currencies whose amounts have no digits after the point, as Stripe counts minor units."""
+_THOUSANDTHS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+"""Those that have three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ def _price(plan: Plan | None) -> dict[str, Any] | None:
 def _price_text(price: Mapping[str, Any] | None) -> str:
     if price is None:
         return "unknown"
-    decimals = 0 if price["currency"] in _WHOLE else 2
+    decimals = 0 if price["currency"] in _WHOLE else 3 if price["currency"] in _THOUSANDTHS else 2
     return f"{price['amount'] / 10**decimals:.{decimals}f} {price['currency']} a {price['interval']}"
 
 

@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,9 @@ from pydantic import ValidationError
 from servicekit.redrive import SERVICES, DeadLetterBox, Letter, Outcome, RedriveError
 from servicekit.settings import KafkaSettings
 
+_MOST = 500
+"""What is listed if nothing else is said: a screen, or a few."""
+
 Body = dict[str, Any]
 
 
@@ -30,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", required=True)
     listing = commands.add_parser("list", help="those that have not been put back")
     listing.add_argument("--all", action="store_true", help="those that have, too")
+    listing.add_argument(
+        "--limit",
+        type=int,
+        default=_MOST,
+        metavar="N",
+        help=f"the first N, the oldest first; {_MOST} if not given",
+    )
     showing = commands.add_parser("show", help="one letter's failure and headers")
     showing.add_argument("letter", help="its id, such as analytics/0/17")
     showing.add_argument("--data", action="store_true", help="its bytes, too: they may hold a person's data")
@@ -76,30 +86,38 @@ def run(given: argparse.Namespace) -> int:
 
 def _list(given: argparse.Namespace, box: DeadLetterBox) -> int:
     names = box.tenants()
-    letters = [each for each in _matching(given, box, names) if given.all or each.redriven is None]
-    rows = [_row(letter, names) for letter in letters]
-    _print(
-        given.output,
-        {"letters": rows},
-        (_line(row, "id", "time", "consumer", "type", "tenant", "error", "redriven") for row in rows),
-    )
+    rows = _Rows(given.output, "id", "time", "consumer", "type", "tenant", "error", "redriven")
+    shown = more = 0
+    for letter in _matching(given, box, names):
+        if letter.redriven is not None and not given.all:
+            continue
+        if shown < given.limit:
+            shown += 1
+            rows.print(_row(letter, names))
+        else:
+            more += 1
+    rows.end(more=more)
+    if more and given.output == "text":
+        _say(f"{more} more are not shown; give a larger --limit, or --consumer or --tenant.", 0)
     return 0
 
 
 def _show(given: argparse.Namespace, box: DeadLetterBox) -> int:
-    letter = box.letter(given.letter)
+    (letter,) = box.named([given.letter])
     body = _row(letter, box.tenants()) | {
         "partition": letter.partition,
         "offset": letter.offset,
         "key": None if letter.key is None else letter.key.decode("utf-8", "backslashreplace"),
         "failure": letter.failure,
         "headers": {name: letter.header(name) for name, _value in letter.headers},
-        "size": letter.size,
+        "size": letter.size or 0,
     }
     if given.data:
-        value = box.message(letter).value
+        message = box.message(letter)
+        value = message.value if message is not None else None
         body["data"] = None if value is None else base64.b64encode(value).decode()
-    _print(given.output, body, (f"{name}\t{value}" for name, value in body.items()))
+    text = json.dumps(body) if given.output == "json" else "\n".join(f"{k}\t{v}" for k, v in body.items())
+    sys.stdout.write(f"{text}\n")
     return 0
 
 
@@ -107,43 +125,42 @@ def _redrive(given: argparse.Namespace, box: DeadLetterBox) -> int:
     filtered = bool(given.consumer or given.tenant)
     if [bool(given.letters), filtered, given.all].count(True) != 1:
         return _say("Give letters' ids, or --consumer and --tenant, or --all.", 2)
+    # Their places alone: there may be very many, and the box reads a letter again before it puts it back.
     if given.letters:
-        letters = [box.letter(each) for each in given.letters]
+        wanted = [(letter.place, letter.redriven) for letter in box.named(given.letters)]
     else:
         names = box.tenants() if given.tenant else {}
-        letters = [each for each in _matching(given, box, names) if each.redriven is None]
-    outcomes: list[Outcome] = []
-    stopped: RedriveError | None = None
-    for letter in letters:
+        found = _matching(given, box, names)
+        wanted = [(letter.place, None) for letter in found if letter.redriven is None]
+    rows = _Rows(given.output, "id", "result", "reason")
+    for number, (place, redriven) in enumerate(wanted):
         try:
-            outcomes.append(_dry(letter) if given.dry_run else box.redrive(letter))
+            outcome = (
+                box.redrive(place, dry_run=given.dry_run)
+                if redriven is None
+                else Outcome(place, "already", f"It was put back at {redriven}.")
+            )
         except RedriveError as error:
-            stopped = error
-            break
-    rows = [
-        {
-            "id": outcome.letter.id,
-            "consumer": outcome.letter.consumer,
-            "topic": outcome.letter.topic,
-            "eventId": outcome.letter.event_id or None,
-            "result": outcome.result,
-            "reason": outcome.reason,
-        }
-        for outcome in outcomes
-    ]
-    _print(given.output, {"letters": rows}, (_line(row, "id", "result", "reason") for row in rows))
-    if stopped is not None:
-        return _say(f"{stopped} {len(letters) - len(outcomes)} letters have not been put back.", 1)
+            rows.end()
+            return _say(f"{error} {len(wanted) - number} letters have not been put back.", 1)
+        rows.print(_outcome(outcome))
+    rows.end()
     return 0
 
 
-def _dry(letter: Letter) -> Outcome:
-    if letter.redriven is not None:
-        return Outcome(letter, "already", f"It was put back at {letter.redriven}.")
-    return Outcome(letter, "would", f"It would be put back to {letter.topic}.")
+def _outcome(outcome: Outcome) -> Body:
+    letter = outcome.letter
+    return {
+        "id": outcome.place.id,
+        "consumer": letter.consumer if letter else None,
+        "topic": letter.topic if letter else None,
+        "eventId": (letter.event_id if letter else "") or None,
+        "result": outcome.result,
+        "reason": outcome.reason,
+    }
 
 
-def _matching(given: argparse.Namespace, box: DeadLetterBox, names: dict[UUID, str]) -> list[Letter]:
+def _matching(given: argparse.Namespace, box: DeadLetterBox, names: dict[UUID, str]) -> Iterator[Letter]:
     """By consumer and tenant. Raises RedriveError for a name that nobody has."""
     tenant = _tenant_id(given.tenant, names) if given.tenant else None
     services: Iterable[str] = SERVICES
@@ -154,7 +171,7 @@ def _matching(given: argparse.Namespace, box: DeadLetterBox, names: dict[UUID, s
         services = (service,)
 
     def matches(letter: Letter) -> bool:
-        mine = given.consumer in {None, letter.service, letter.consumer}
+        mine = given.consumer in {None, letter.place.service, letter.consumer}
         return mine and (tenant is None or letter.tenant_id == tenant)
 
     return box.letters(services, matches)
@@ -190,14 +207,34 @@ def _row(letter: Letter, names: dict[UUID, str]) -> Body:
     }
 
 
-def _line(row: Body, *names: str) -> str:
-    return "\t".join(str(row[name] if row[name] is not None else "-") for name in names)
+class _Rows:
+    """Letters as they come, each printed before the next is asked for: `{"letters": [...]}`, or a line each.
 
+    So there may be very many of them, and nobody between here and the terminal takes the connection for dead.
+    """
 
-def _print(output: str, body: Body, lines: Iterable[str]) -> None:
-    text = json.dumps(body) if output == "json" else "\n".join(lines)
-    if text:
-        sys.stdout.write(text + "\n")
+    def __init__(self, output: str, *columns: str) -> None:
+        """`columns` are the fields that text has."""
+        self._json = output == "json"
+        self._columns = columns
+        self._first = True
+
+    def print(self, row: Body) -> None:
+        if self._json:
+            self._write(('{"letters": [' if self._first else ",") + json.dumps(row))
+        else:
+            self._write("\t".join(str(row[name] if row[name] is not None else "-") for name in self._columns))
+        self._first = False
+
+    def end(self, **fields: int) -> None:
+        """With what else JSON has."""
+        if self._json:
+            told = "".join(f', "{name}": {value}' for name, value in fields.items())
+            self._write(('{"letters": [' if self._first else "") + f"]{told}}}")
+
+    def _write(self, line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def _say(sentence: str, code: int) -> int:

@@ -12,7 +12,9 @@ from psycopg.types.json import Jsonb
 
 from contracts.booking import ReminderRequested
 from integration.scheduler.world import World, requested
+from scheduler.workers import ClosedTimers, TimerLoop
 from servicekit.clock import utc_now
+from servicekit.db import Database
 from servicekit.ids import new_id
 from servicekit.queries import Queries
 from support.events import until
@@ -159,3 +161,48 @@ def test_only_a_worker_forgets(world: World) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), scope(world, new_id()) as conn:
         conn.execute(_SQL.forget_closed)
     assert closed(world) == {kept}
+
+
+def withdraw(world: World, number: int) -> UUID:
+    """So many timers of one tenant, closed where they stand."""
+    tenant_id = new_id()
+    world.change(
+        "INSERT INTO timer (tenant_id, reminder_id, closed_at)"
+        " SELECT %s, gen_random_uuid(), now() FROM generate_series(1, %s)",
+        tenant_id,
+        number,
+    )
+    return tenant_id
+
+
+def standing(world: World, tenant_id: UUID) -> int:
+    """How many of its timers have not been put away."""
+    return len(world.rows("SELECT FROM timer WHERE tenant_id = %s", tenant_id))
+
+
+async def test_firing_does_not_wait_for_what_is_closed(world: World, db: Database) -> None:
+    """Reading a day of closed timers, or moving many withdrawn ones, takes longer than a timer may be late."""
+    old, tenant_id = close(world, 31), withdraw(world, 1)
+    await TimerLoop(db).turn()
+    assert closed(world) == {old}
+    assert standing(world, tenant_id) == 1
+
+
+async def test_a_flood_of_withdrawn_timers_is_put_away_at_once_and_days_are_looked_at_once_an_hour(
+    world: World, db: Database
+) -> None:
+    now = utc_now()
+    tidying = ClosedTimers(db, clock=lambda: now)
+    tenant_id = withdraw(world, 2500)
+    gone = close(world, 31)
+    pauses = [await tidying.turn()]
+    assert gone not in closed(world)
+    later = close(world, 31)
+    pauses += [await tidying.turn(), await tidying.turn()]
+    assert pauses == [0, 0, None]
+    assert standing(world, tenant_id) == 0
+    assert len(closed(world)) == 2501
+    assert later in closed(world)
+    now += timedelta(hours=1)
+    assert await tidying.turn() is None
+    assert later not in closed(world)

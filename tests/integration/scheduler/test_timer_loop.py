@@ -1,6 +1,5 @@
 """The loop turn by turn: batches, what others hold, what is set for a time already passed, the times it sleeps."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,14 +16,6 @@ from servicekit.ids import new_id
 from servicekit.settings import DatabaseSettings
 
 _HELD = "SELECT FROM timer WHERE tenant_id = %s ORDER BY due_at LIMIT 1 FOR UPDATE"
-
-
-@pytest.fixture
-async def db(world: World) -> AsyncIterator[Database]:
-    database = Database(world.settings, application="scheduler")
-    await database.open()
-    yield database
-    await database.close()
 
 
 async def set_timers(db: Database, times: list[datetime]) -> UUID:

@@ -164,7 +164,8 @@ async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes
         b"MalformedEventError",
     ]
     assert letters[0]["ce_id"] == dead.encode()
-    assert letters[1]["value"] == b"{"
+    # The topic is a compacted one: it keeps the bytes for as long as no tombstone erases them, and no letter does.
+    assert [(letter["value"], letter["dl_size"]) for letter in letters][1] == (b"", b"1")
     assert shop.handled == ["good"]
 
 

@@ -1,56 +1,33 @@
 """Dead letters by the operator's command, as a process on a real Kafka: listed, shown, put back once.
 
-Consumers run in the test, on analytics' database and as its user, and fail until they are mended. The command
-has just the rights that the list of topics gives the operator: its user is no super user here. Slow, since each
+Consumers run in the test, on analytics' database and as its user, and fail until they are mended. Slow, since each
 command is a process that has to import Kafka's client, and each consumer a group that has to form.
 """
 
 import asyncio
 import base64
 import json
-import secrets
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
-from confluent_kafka.admin import (
-    AclBinding,
-    AdminClient,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
-from pydantic import SecretStr
 
 from contracts.booking import AppointmentBooked
-from contracts.envelope import Envelope
-from contracts.model import Event
 from contracts.platform import TenantChanged
-from servicekit.consumer import EventConsumer
-from servicekit.db import Connection, Database
+from integration.servicekit.desk import APPOINTMENTS, TENANTS, Command, Desk, failed, kafka_of
+from servicekit.db import Database
+from servicekit.dead_letters import DeadLetters
 from servicekit.errors import PermanentError
-from servicekit.health import Heartbeat
 from servicekit.ids import new_id
-from servicekit.kafka_access import part_rules
 from servicekit.redrive import DeadLetterBox, RedriveError
-from servicekit.settings import KafkaSettings
 from support.broker import Broker
 from support.databases import Databases
 from support.events import Topics
-from support.programs import Program
 from support.samples import event_of
 from support.tenants import new_tenant
 
 pytestmark = pytest.mark.slow
-
-APPOINTMENTS, TENANTS = AppointmentBooked.TOPIC, TenantChanged.TOPIC
-Environment = dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -59,168 +36,13 @@ def broker(own_broker: Broker) -> Broker:
     return own_broker
 
 
-@pytest.fixture(scope="module")
-def steward(broker: Broker) -> Environment:
-    """The environment of a user with the operator's rights, as part_rules has them, and no more."""
-    name, password = "steward", secrets.token_urlsafe(16)
-    admin = AdminClient(dict(broker.super_user()))
-    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    made = [
-        *admin.alter_user_scram_credentials(
-            [UserScramCredentialUpsertion(name, credential, password.encode())]
-        ).values(),
-        *admin.create_acls([_of(name, rule) for rule in part_rules("operator")]).values(),
-    ]
-    for future in made:
-        future.result(30)
-    settings = broker.service_env("operator") | {"KAFKA_USERNAME": name, "KAFKA_PASSWORD": password}
-    return {f"SLOTWRIGHT_{key}": value for key, value in settings.items()}
-
-
-def _of(user: str, rule: AclBinding) -> AclBinding:
-    """The rule, given to another user."""
-    return AclBinding(
-        rule.restype,
-        rule.name,
-        rule.resource_pattern_type,
-        f"User:{user}",
-        rule.host,
-        rule.operation,
-        rule.permission_type,
-    )
-
-
-@dataclass
-class Command:
-    """`python -m tenant_operator dead-letters`."""
-
-    env: Environment
-
-    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = ["tenant_operator", "dead-letters", *arguments]
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
-            code = Program(command, self.env | env, out, err).wait(90)
-            done = subprocess.CompletedProcess(command, code, out.read_text("utf-8"), err.read_text("utf-8"))
-        assert "Traceback" not in done.stderr
-        return done
-
-    def form(self, *arguments: str) -> Any:
-        done = self.run(*arguments, "--output", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def letters(self, *arguments: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.form("list", *arguments)["letters"]
-        return found
-
-    def redrive(self, *arguments: str) -> dict[str, str]:
-        """Id to result."""
-        return {item["id"]: item["result"] for item in self.form("redrive", *arguments)["letters"]}
-
-
-@dataclass
-class Desk:
-    """Some consumers of analytics': which of them fail, and what they have handled, by consumer."""
-
-    db: Database
-    kafka: KafkaSettings
-    topics: Topics
-    failing: set[str] = field(default_factory=set)
-    handled: dict[str, list[UUID]] = field(default_factory=dict)
-
-    def name(self) -> str:
-        made = f"t{new_id().hex[-8:]}"
-        self.handled[made] = []
-        for topic in (APPOINTMENTS, TENANTS):
-            self.topics.pass_over(f"analytics.{made}", topic)
-        return made
-
-    def consumer(self, name: str, model: type[Event]) -> EventConsumer:
-        async def handle(_conn: Connection, event: Event, envelope: Envelope) -> None:
-            if name in self.failing:
-                raise PermanentError(f"no such plan; asked for by {envelope.subject}")
-            self.handled[name].append(UUID(envelope.id))
-
-        return EventConsumer(
-            "analytics",
-            name,
-            self.db,
-            self.kafka,
-            topics=[model.TOPIC],
-            handlers={model: handle},
-            across_tenants=True,
-        )
-
-    @asynccontextmanager
-    async def open(self, model: type[Event], *names: str) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
-            for consumer in [self.consumer(name, model) for name in names]:
-                tasks.create_task(consumer.run(stop, Heartbeat(consumer.name, limit=60)))
-            try:
-                yield
-            finally:
-                stop.set()
-
-    async def until(self, holds: Callable[[], object], what: str) -> None:
-        try:
-            async with asyncio.timeout(45):
-                while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - of several kinds
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            pytest.fail(f"not seen: {what}; handled {self.handled}")
-
-    def dead(self, name: str) -> int:
-        """How many letters a consumer has written."""
-        own = ("dl_consumer", f"analytics.{name}".encode())
-        return sum(
-            own in letter.headers and "dl_error" in dict(letter.headers)
-            for letter in self.topics.messages("analytics.dlq.v1")
-        )
-
-
 @pytest.fixture
 async def desk(databases: Databases, broker: Broker) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         db = Database(databases.for_service("analytics").settings, application="test")
         await db.open()
         stack.push_async_callback(db.close)
-        env = broker.service_env("analytics")
-        kafka = KafkaSettings(
-            bootstrap=env["KAFKA_BOOTSTRAP"],
-            security_protocol="SASL_PLAINTEXT",
-            username=env["KAFKA_USERNAME"],
-            password=SecretStr(env["KAFKA_PASSWORD"]),
-        )
-        yield Desk(db, kafka, Topics(broker.super_user()))
-
-
-@pytest.fixture
-def command(steward: Environment) -> Command:
-    return Command(steward)
-
-
-@pytest.fixture
-def box(steward: Environment, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadLetterBox]:
-    for name, value in steward.items():
-        monkeypatch.setenv(name, value)
-    with closing(DeadLetterBox(KafkaSettings())) as made:
-        yield made
-
-
-async def failed(desk: Desk, event: Event, name: str, *others: str) -> UUID:
-    """Publishes an event that consumer `name` cannot take, and the others can; answers its id."""
-    desk.failing.add(name)
-    before = desk.dead(name)
-    async with desk.open(type(event), name, *others):
-        event_id = UUID(await asyncio.to_thread(desk.topics.publish, event))
-        await desk.until(
-            lambda: desk.dead(name) > before and all(event_id in desk.handled[other] for other in others),
-            "the dead letter",
-        )
-    desk.failing.discard(name)
-    return event_id
+        yield Desk(db, kafka_of(broker, "analytics"), Topics(broker.super_user()))
 
 
 async def test_what_is_put_back_takes_effect_once_and_for_its_consumer_alone(
@@ -273,7 +95,7 @@ async def test_a_crash_before_the_mark_puts_it_back_twice_and_does_no_harm(
 
     monkeypatch.setattr(box, "_mark", killed)
     with pytest.raises(RedriveError):
-        await asyncio.to_thread(lambda: box.redrive(box.letter(row["id"])))
+        await asyncio.to_thread(lambda: box.redrive(box.named([row["id"]])[0].place))
     assert await asyncio.to_thread(command.redrive, row["id"]) == {row["id"]: "redriven"}
     copies = await asyncio.to_thread(desk.topics.messages, APPOINTMENTS)
     assert sum(dict(copy.headers)["ce_id"] == str(event_id).encode() for copy in copies) == 3
@@ -317,6 +139,8 @@ async def test_a_record_of_a_compacted_topic_is_put_back_only_while_it_is_the_la
     rows = await asyncio.to_thread(command.letters, "--consumer", f"analytics.{name}")
     assert [row["eventId"] for row in rows] == [str(each) for each in ids]
     assert [row["tenant"] for row in rows] == [lasting.slug, renewed.slug, None]
+    dry = await asyncio.to_thread(command.redrive, "--consumer", f"analytics.{name}", "--dry-run")
+    assert list(dry.values()) == ["would", "superseded", "superseded"]
     results = await asyncio.to_thread(command.redrive, "--consumer", f"analytics.{name}")
     assert list(results.values()) == ["redriven", "superseded", "superseded"]
     async with desk.open(TenantChanged, name, other):
@@ -327,8 +151,91 @@ async def test_a_record_of_a_compacted_topic_is_put_back_only_while_it_is_the_la
         True,
     ]
     # A reader that begins later finds it under its key, and takes it: it is for everybody.
-    (_first, again) = [record for record in records if record.key == str(lasting.tenant_id).encode()]
+    (first, again) = [record for record in records if record.key == str(lasting.tenant_id).encode()]
+    assert (again.value, again.headers) == (first.value, first.headers)
     assert "dl_for" not in dict(again.headers)
+
+
+async def test_what_is_erased_is_in_no_dead_letter(desk: Desk, command: Command) -> None:
+    """A letter of a compacted topic has no bytes: they are where the tombstone erases them."""
+    name = desk.name()
+    tenant = new_tenant(display_name="Ada's own words")
+    await failed(desk, tenant, name)
+    letters = await asyncio.to_thread(desk.topics.messages, "analytics.dlq.v1")
+    (letter,) = [
+        each for each in letters if dict(each.headers)["dl_consumer"] == f"analytics.{name}".encode()
+    ]
+    assert letter.value is None
+    assert not any(b"Ada" in value for _header, value in letter.headers)
+    (row,) = await asyncio.to_thread(command.letters, "--consumer", f"analytics.{name}")
+    shown = await asyncio.to_thread(command.form, "show", row["id"], "--data")
+    assert json.loads(base64.b64decode(shown["data"]))["display_name"] == "Ada's own words"
+    desk.topics.put(TENANTS, str(tenant.tenant_id), None, {})
+    shown = await asyncio.to_thread(command.form, "show", row["id"], "--data")
+    assert shown["data"] is None
+    assert shown["size"] > 0
+
+
+async def test_the_same_record_is_put_back_for_each_consumer_that_could_not_read_it(
+    desk: Desk, command: Command
+) -> None:
+    one, other = desk.name(), desk.name()
+    desk.failing.add(other)
+    event_id = await failed(desk, new_tenant(), one)
+    async with desk.open(TenantChanged, other):
+        await desk.until(lambda: desk.dead(other), "the other's letter")
+    desk.failing.clear()
+    for name in (one, other):
+        results = await asyncio.to_thread(command.redrive, "--consumer", f"analytics.{name}")
+        assert list(results.values()) == ["redriven"]
+    async with desk.open(TenantChanged, one, other):
+        await desk.until(lambda: desk.handled == {one: [event_id], other: [event_id]}, "the record")
+
+
+def test_a_letter_of_the_release_before_puts_back_and_shows_what_the_topic_still_has(
+    broker: Broker, command: Command
+) -> None:
+    """It has its bytes; what they say may have been erased since."""
+    topics = Topics(broker.super_user())
+    tenant = new_tenant()
+    event_id = topics.publish(tenant)
+    key = str(tenant.tenant_id)
+    record = next(each for each in topics.messages(TENANTS) if each.key == key.encode())
+    origin = {"consumer": "analytics.before", "topic": TENANTS, "partition": record.partition}
+    origin |= {"offset": record.offset, "error": "X: y"}
+    marks = {f"dl_{header}": str(value).encode() for header, value in origin.items()}
+    old = b'{"display_name": "as it was"}'
+    topics.put("analytics.dlq.v1", key, old, dict(record.headers) | marks)
+    assert event_id == dict(record.headers)["ce_id"].decode()
+    (row,) = command.letters("--consumer", "analytics.before")
+    shown = command.form("show", row["id"], "--data")
+    assert base64.b64decode(shown["data"]) == record.value
+    topics.put(TENANTS, key, None, {})
+    assert command.form("show", row["id"], "--data")["data"] is None
+    assert command.redrive(row["id"]) == {row["id"]: "superseded"}
+
+
+def test_the_release_before_takes_no_letter_without_bytes_for_a_tombstone(broker: Broker) -> None:
+    """It puts back what `dl_topic` names, and nothing where that is not said."""
+    topics = Topics(broker.super_user())
+    sent = DeadLetters("analytics", "analytics.new", kafka_of(broker, "analytics"))
+    tenant = new_tenant()
+    topics.publish(tenant)
+    record = next(each for each in topics.messages(TENANTS) if each.key == str(tenant.tenant_id).encode())
+    asyncio.run(sent.put(record, PermanentError("no such plan")))
+    letter = topics.messages("analytics.dlq.v1")[-1]
+    assert letter.value is None
+    assert "dl_topic" not in dict(letter.headers)
+
+
+async def test_one_that_is_named_twice_is_put_back_once(desk: Desk, command: Command) -> None:
+    name = desk.name()
+    booked = event_of(AppointmentBooked, tenant_id=new_id())
+    await failed(desk, booked, name)
+    (row,) = await asyncio.to_thread(command.letters, "--consumer", f"analytics.{name}")
+    assert await asyncio.to_thread(command.redrive, row["id"], row["id"]) == {row["id"]: "redriven"}
+    records = await asyncio.to_thread(desk.topics.messages, APPOINTMENTS)
+    assert len([record for record in records if record.key == booked.key.encode()]) == 2
 
 
 async def test_the_list_has_no_word_of_a_persons_and_show_has_only_when_asked(
@@ -367,7 +274,7 @@ async def test_filters_by_service_consumer_and_tenant(desk: Desk, command: Comma
         assert await asyncio.to_thread(count, "--tenant", given, "--consumer", f"analytics.{other}") == 1
     assert await asyncio.to_thread(count, "--consumer", f"analytics.{other}") == 2
     assert await asyncio.to_thread(count, "--consumer", "analytics") >= 3
-    assert await asyncio.to_thread(count, "--consumer", "billing") == 0
+    assert await asyncio.to_thread(count, "--consumer", "business") == 0
 
 
 @pytest.mark.parametrize(
@@ -397,9 +304,10 @@ def test_only_what_the_service_reads_is_written(broker: Broker, command: Command
     for topic in (b"auth.signup.v1", b"platform.tenant-status.v1", b"nowhere", b""):
         topics.put("analytics.dlq.v1", "k", b"{}", marks | {"dl_topic": topic})
     topics.put("analytics.dlq.v1", "k", b"{}", {"dl_consumer": b"analytics.forged", "dl_offset": b"\xff"})
-    results = command.redrive("--consumer", "analytics.forged")
-    assert set(results.values()) == {"refused"}
-    assert len(results) == 5
+    for how in (["--dry-run"], []):
+        results = command.redrive("--consumer", "analytics.forged", *how)
+        assert set(results.values()) == {"refused"}
+        assert len(results) == 5
 
 
 def test_a_kafka_that_is_away_or_refuses_is_said(command: Command) -> None:

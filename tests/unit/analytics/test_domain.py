@@ -27,6 +27,26 @@ def test_where_the_clock_skips_midnight_the_day_begins_after_the_gap() -> None:
     assert second == datetime(2026, 9, 6, 4, tzinfo=UTC)
 
 
+class Number(int):
+    """Counts how often it is compared."""
+
+    compared = 0
+    __hash__ = int.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Number.compared += 1
+        return int(self) == other
+
+
+def test_a_year_of_days_looks_at_each_count_a_few_times_only() -> None:
+    """All that the process serves waits meanwhile."""
+    year = Span(date(2026, 1, 1), date(2026, 12, 31), "UTC")
+    whats = ("booked", "cancelled", "completed")
+    counts = [Count(Number(day), what, day) for day in range(1, 366) for what in whats]
+    assert [day.completed for day in figures(year, counts)] == list(range(1, 366))
+    assert Number.compared < 3 * len(counts)
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Apia", "Atlantic/Azores", "Asia/Kathmandu", "America/New_York"])
 def test_midnights_come_in_order_through_all_of_a_year(zone: str) -> None:
     midnights = Span(date(2011, 1, 1), date(2011, 12, 31), zone).midnights()

@@ -20,6 +20,18 @@ from unit.cli.surroundings import UID, body, condition, provisioned
 
 Run = Callable[..., Result]
 GONE = NotFoundError("There is no tenant named riverside.")
+ERASED = {
+    "metadata": {"annotations": {"slotwright.io/rows": '{"booking": {"appointment": 3}}'}},
+    "eventTime": "2026-03-09T10:01:00.000000Z",
+    "reason": "Erased",
+    "note": "Everything of it is erased.",
+}
+ABANDONED = {
+    "metadata": {},
+    "eventTime": "2026-03-09T10:01:00.000000Z",
+    "reason": "Abandoned",
+    "note": "Not confirmed deleted: booking.",
+}
 
 
 class Cluster:
@@ -29,18 +41,34 @@ class Cluster:
         self, states: Iterable[dict[str, Any] | PluginError], events: Iterable[dict[str, Any]] = ()
     ) -> None:
         self.states = list(states)
-        self.events = list(events)
+        self.seen = body()
+        self.told = list(events)
+        self.gone = False
+        self.forbidden = False
+        """Whether Events may not be read."""
+        self.away = 0
+        """How often, once the tenant is gone, Events cannot be read."""
         self.changes: list[Any] = []
 
     def tenant(self, _name: str) -> dict[str, Any]:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         if isinstance(state, PluginError):
+            self.gone = state is GONE
             raise state
+        self.seen = state
         return state
+
+    def events(self, uid: str) -> list[dict[str, Any]]:
+        if self.forbidden:
+            raise PluginError("You may not do that.")
+        if self.gone and self.away:
+            self.away -= 1
+            raise PluginError("The API server cannot be reached.")
+        return self.told if uid == UID else []
 
     def patch(self, _name: str, change: dict[str, Any]) -> dict[str, Any]:
         self.changes.append(change)
-        return body()
+        return self.seen
 
     def delete(self, name: str) -> None:
         self.changes.append(f"delete {name}")
@@ -58,9 +86,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     monkeypatch.setattr(changes, "until", partial(until, monotonic=lambda: now, sleep=sleep))
 
     def invoke(cluster: Cluster, *arguments: str, typed: str | None = None) -> Result:
-        for name in ("tenant", "patch", "delete"):
+        for name in ("tenant", "events", "patch", "delete"):
             monkeypatch.setattr(Kubectl, name, partialmethod(_passed_on, getattr(cluster, name)))
-        monkeypatch.setattr(Kubectl, "events", lambda _kubectl, uid: cluster.events if uid == UID else [])
         monkeypatch.setattr(changes, "_at_a_terminal", lambda: typed is not None)
         return CliRunner().invoke(cli, arguments, prog_name="kubectl slotwright", input=typed)
 
@@ -124,14 +151,25 @@ def test_a_deletion_that_takes_longer_than_the_timeout_goes_on(run: Run) -> None
     assert "is not gone after 30 s. The deletion goes on" in result.stderr
 
 
+def test_a_deletion_that_was_overdue_already_is_waited_for_and_its_receipt_shown(run: Run) -> None:
+    """The component is mended, and the command run again."""
+    overdue = saying("DeletionOverdue", "Deletion waits for scheduler. Mend it.")
+    result = run(Cluster([overdue, overdue, overdue, GONE], [ERASED]), "erase", "riverside", "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.splitlines() == ["Deletion waits for scheduler. Mend it."]
+    assert "appointment     3" in result.stdout
+
+
+def test_a_deletion_that_stays_overdue_is_waited_for_until_the_timeout(run: Run) -> None:
+    overdue = saying("DeletionOverdue", "Deletion waits for scheduler. Mend it.")
+    cluster = Cluster([overdue])
+    result = run(cluster, "erase", "riverside", "--yes", "--timeout", "20s", "-o", "json")
+    assert (result.exit_code, json.loads(result.stdout)["outcome"]) == (1, "Overdue")
+    assert "is overdue" in result.stderr
+
+
 def test_what_is_being_deleted_already_is_only_waited_for(run: Run) -> None:
-    event = {
-        "metadata": {"annotations": {"slotwright.io/rows": '{"booking": {"appointment": 3}}'}},
-        "eventTime": "2026-03-09T10:01:00.000000Z",
-        "reason": "Erased",
-        "note": "Everything of it is erased.",
-    }
-    cluster = Cluster([saying("Deleting", "Deletion waits for auth."), GONE], [event])
+    cluster = Cluster([saying("Deleting", "Deletion waits for auth."), GONE], [ERASED])
     result = run(cluster, "erase", "riverside", "--yes")
     assert result.exit_code == 0
     assert cluster.changes == [{"metadata": {"uid": UID}, "spec": {"deletionPolicy": "Delete"}}]
@@ -151,6 +189,48 @@ def test_what_no_service_was_told_of_leaves_no_receipt(run: Run) -> None:
     result = run(Cluster([never, GONE]), "erase", "riverside", "--yes", "-o", "json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["outcome"] == "Erased"
+
+
+@pytest.mark.parametrize("receipt", [ABANDONED, None], ids=["abandoned", "no receipt"])
+def test_services_that_are_told_after_the_first_look_count(run: Run, receipt: dict[str, Any] | None) -> None:
+    """Somebody takes their time to type the name, and customers book meanwhile."""
+    never = body(status=provisioned(recordGeneration=None))
+    waits = saying("Deleting", "Deletion waits for booking.")
+    cluster = Cluster([never, waits, GONE], [receipt] if receipt else [])
+    result = run(cluster, "erase", "riverside", "-o", "json", typed="riverside\n")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["outcome"] == ("Abandoned" if receipt else "NoReceipt")
+
+
+def test_a_receipt_counts_though_no_record_was_ever_seen(run: Run) -> None:
+    never = body(status=provisioned(recordGeneration=None))
+    result = run(Cluster([never, GONE], [ERASED]), "erase", "riverside", "--yes", "-o", "json")
+    assert (result.exit_code, json.loads(result.stdout)["total"]) == (0, 3)
+
+
+def test_who_may_not_read_the_receipt_erases_nothing(run: Run) -> None:
+    cluster = Cluster([body()])
+    cluster.forbidden = True
+    result = run(cluster, "erase", "riverside", "--yes")
+    assert (result.exit_code, cluster.changes) == (1, [])
+    assert result.stderr == (
+        "Nothing has been done to riverside, as its receipt could not be read. You may not do that.\n"
+    )
+
+
+def test_a_receipt_is_asked_for_again_when_the_api_server_is_away(run: Run) -> None:
+    cluster = Cluster([body(), GONE], [ERASED])
+    cluster.away = 2
+    result = run(cluster, "erase", "riverside", "--yes", "-o", "json")
+    assert (result.exit_code, json.loads(result.stdout)["total"]) == (0, 3)
+
+
+def test_a_receipt_that_cannot_be_read_is_no_success(run: Run) -> None:
+    cluster = Cluster([body(), GONE], [ERASED])
+    cluster.away = 1000
+    result = run(cluster, "erase", "riverside", "--yes")
+    assert result.exit_code == 1
+    assert "its receipt cannot be read. The API server cannot be reached." in result.stderr
 
 
 def test_whatever_the_operator_says_meanwhile_is_told_once(run: Run) -> None:

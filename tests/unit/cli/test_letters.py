@@ -80,6 +80,28 @@ def test_the_list_names_them_and_the_filters_go_along(run: Run, asked: list[tupl
     assert run({"letters": []}, "list").stdout == "There are no dead letters.\n"
 
 
+def test_what_is_behind_the_limit_is_counted(run: Run, asked: list[tuple[str, ...]]) -> None:
+    result = run({"letters": [LETTER], "more": 7}, "list", "--limit", "1")
+    assert asked[-1][5:] == ("--limit=1", "--output=json")
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == "7 more are not shown; give a larger --limit, or --consumer or --tenant.\n"
+    as_json = json.loads(run({"letters": [LETTER], "more": 7}, "list", "-o", "json").stdout)
+    assert as_json["more"] == 7
+    assert asked[-1][5:] == ("--output=json",)
+
+
+@pytest.mark.parametrize("end", ["]}\n", "", ',{"id": "analytics/0/18", "res'])
+def test_what_was_put_back_before_a_re_drive_broke_off_is_shown(run: Run, end: str) -> None:
+    """Kafka went away, and the operator says so; or the connection to its pod did."""
+    done = {"id": "analytics/0/17", "result": "redriven", "reason": "It is on booking.appointment.v1 again."}
+    broken = PluginError("Kafka is away. 12 letters have not been put back.")
+    broken.printed = f'{{"letters": [{json.dumps(done)}\n{end}'
+    result = run(broken, "redrive", "--all")
+    assert result.exit_code == 1
+    assert result.stdout == "analytics/0/17  redriven  It is on booking.appointment.v1 again.\n"
+    assert result.stderr == "Kafka is away. 12 letters have not been put back.\n"
+
+
 def test_a_letter_is_shown_without_its_bytes_and_with_them(run: Run, asked: list[tuple[str, ...]]) -> None:
     shown = run(SHOWN, "show", "analytics/0/17").stdout
     assert "version: Field required" in shown
@@ -90,7 +112,10 @@ def test_a_letter_is_shown_without_its_bytes_and_with_them(run: Run, asked: list
     with_data = run(SHOWN | {"data": data}, "show", "analytics/0/17", "--data").stdout
     assert with_data.splitlines()[-3:] == ["Data", '{"a": 1} [2J', "\\xff"]
     assert "--data" in asked[-1]
-    assert "tombstone" in run(SHOWN | {"data": None}, "show", "analytics/0/17", "--data").stdout
+    tombstone, erased = (SHOWN | {"data": None, "size": size} for size in (0, 5))
+    assert "tombstone" in run(tombstone, "show", "analytics/0/17", "--data").stdout
+    told = run(erased, "show", "analytics/0/17", "--data").stdout
+    assert told.splitlines()[-1] == "none: its topic has a newer record of the key, or none any more"
 
 
 def test_what_was_put_back_and_what_was_not(run: Run, asked: list[tuple[str, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
@@ -176,9 +177,13 @@ def test_a_plan_that_is_being_deleted_takes_no_tenants() -> None:
     assert not any("PlanGoing" in note for note in plan_diff.diff(tenant(), plan(), plan("team")).notes)
 
 
-def test_a_currency_without_minor_units() -> None:
-    yen = plan("team", price={"amount": 2900, "currency": "JPY", "interval": "month"})
-    assert "2900 JPY a month" in "\n".join(plan_diff.to_text(plan_diff.diff(tenant(), plan(), yen), PLAIN))
+@pytest.mark.parametrize(
+    ("currency", "text"), [("JPY", "29000 JPY"), ("EUR", "290.00 EUR"), ("KWD", "29.000 KWD")]
+)
+def test_currencies_with_other_minor_units_than_hundredths(currency: str, text: str) -> None:
+    new = plan("team", price={"amount": 29000, "currency": currency, "interval": "month"})
+    lines = plan_diff.to_text(plan_diff.diff(tenant(), plan(), new), PLAIN)
+    assert f"{text} a month" in "\n".join(lines)
 
 
 def test_an_unknown_plan_names_those_that_there_are() -> None:

@@ -3,6 +3,9 @@
 Written by servicekit.consumer to `<service>.dlq.v1`, which that service may write and read, and the operator,
 for whoever re-drives letters (servicekit.redrive). The failure travels in `dl_*` headers, so that a re-drive
 puts the very same message back.
+
+Of a compacted topic's record the bytes are not kept: they are a person's or a business's, and a tombstone erases
+them where they stand, but no letter. The topic has them for as long as the letter may be put back.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from contracts.topics import DEAD_LETTER_BYTES, dead_letter_topic
+from contracts.topics import DEAD_LETTER_BYTES, TOPICS, dead_letter_topic
 from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
@@ -18,6 +21,13 @@ FAILURE_PREFIX = "dl_"
 """What the headers begin with that are not the message's own."""
 REDRIVEN_FOR = "dl_for"
 """In a message that was put back: the consumer that it is for, as the others have handled it the first time."""
+TOPIC = f"{FAILURE_PREFIX}topic"
+TOPIC_WITH_BYTES = f"{FAILURE_PREFIX}compacted_topic"
+"""Instead of TOPIC, where the bytes are on the topic alone. A name of its own, so that the release before, which
+would take such a letter for a tombstone and put that there, refuses it."""
+SIZE = f"{FAILURE_PREFIX}size"
+"""How many bytes those are."""
+_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
 _MAX_ERROR = 500
 
 
@@ -67,13 +77,18 @@ class DeadLetters:
                 client_id=f"{self._consumer}.dead-letters",
                 **{"message.max.bytes": DEAD_LETTER_BYTES},
             )
+        value = message.value
+        place = {TOPIC: message.topic}
+        if message.topic in _COMPACTED and value is not None:
+            place = {TOPIC_WITH_BYTES: message.topic, SIZE: str(len(value))}
+            value = None
         origin = {
             "dl_consumer": self._consumer,
-            "dl_topic": message.topic,
+            **place,
             "dl_partition": str(message.partition),
             "dl_offset": str(message.offset),
             "dl_error": f"{type(error).__name__}: {error}"[:_MAX_ERROR],
             "dl_time": datetime.now(UTC).isoformat(),
         }
         headers = [*own_headers(message), *((name, text.encode()) for name, text in origin.items())]
-        produce_one(self._producer, self._topic, message.key, message.value, headers)
+        produce_one(self._producer, self._topic, message.key, value, headers)

@@ -14,8 +14,8 @@ What is guaranteed, and what is not:
   The others have long handled it, and may have forgotten that.
 - On a compacted topic everybody reads it, since it becomes the last record of its key. So a letter is put back only
   while it is that: a newer record or a tombstone of its key makes it `superseded`, and so does its having gone from
-  the topic. Nothing that was erased comes back. A record that its publisher writes in that very moment may still be
-  overtaken; its next one mends that.
+  the topic. What is put back are the topic's own bytes; the letter has none. Nothing that was erased comes back. A
+  record that its publisher writes in that very moment may still be overtaken; its next one mends that.
 - Order is not kept: the letter comes behind what was written under its key since. Consumers that mind compare times
   or generations, which they have to do in any case.
 - It is put back only to topics that the consumer's service reads. Whoever may write to a service's dead letters
@@ -23,9 +23,10 @@ What is guaranteed, and what is not:
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -33,7 +34,15 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged
 from contracts.topics import DEAD_LETTER_BYTES, DEAD_LETTERS, TOPICS, Topic, dead_letter_topic
-from servicekit.dead_letters import FAILURE_PREFIX, REDRIVEN_FOR, own_headers, produce_one
+from servicekit.dead_letters import (
+    FAILURE_PREFIX,
+    REDRIVEN_FOR,
+    SIZE,
+    TOPIC,
+    TOPIC_WITH_BYTES,
+    own_headers,
+    produce_one,
+)
 from servicekit.errors import SlotwrightError
 from servicekit.kafka import Received, consumer, producer, received, waiting
 from servicekit.settings import KafkaSettings
@@ -45,6 +54,8 @@ _CLIENT = "operator.dead-letters"
 _SECONDS = 30.0
 _METADATA_SECONDS = 10.0
 _BATCH = 500
+_MOST_KILOBYTES = 8192
+"""What may be read ahead: messages may be large, and the memory is the operator's."""
 _POLL_SECONDS = 0.05
 _TOPICS = {topic.name: topic for topic in TOPICS}
 
@@ -55,17 +66,29 @@ class RedriveError(SlotwrightError):
     """Kafka is away, refuses, or there is no such letter; the text is a sentence for the person at the terminal."""
 
 
+class Place(NamedTuple):
+    """Where a letter lies among its service's dead letters. Small, as there may be very many."""
+
+    service: str
+    partition: int
+    offset: int
+
+    @property
+    def id(self) -> str:
+        """`<service>/<partition>/<offset>`."""
+        return f"{self.service}/{self.partition}/{self.offset}"
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A dead letter, without its bytes (see `DeadLetterBox.message`).
 
     `headers` are the message's own; `topic`, `partition`, `offset` say where it was read, and `time` when it
-    failed. `redriven` is the time of its mark. What a header does not say is empty or None.
+    failed. `size` is the message's, in bytes, None for a tombstone. `redriven` is the time of its mark. What a
+    header does not say is empty, or -1.
     """
 
-    service: str
-    dead_partition: int
-    dead_offset: int
+    place: Place
     consumer: str
     topic: str
     partition: int
@@ -73,14 +96,13 @@ class Letter:
     failure: str
     time: str
     key: bytes | None
-    size: int
+    size: int | None
     headers: tuple[Header, ...]
     redriven: str | None = None
 
     @property
     def id(self) -> str:
-        """`<service>/<partition>/<offset>` of its place among the dead letters."""
-        return f"{self.service}/{self.dead_partition}/{self.dead_offset}"
+        return self.place.id
 
     @property
     def error(self) -> str:
@@ -88,8 +110,8 @@ class Letter:
         return self.failure.partition(":")[0]
 
     def header(self, name: str) -> str:
-        """Its text; a header that is not UTF-8 is shown as far as it can be."""
-        return dict(self.headers).get(name, b"").decode("utf-8", "backslashreplace")
+        """The text of one of its own headers."""
+        return _header(dict(self.headers), name)
 
     @property
     def event_id(self) -> str:
@@ -102,11 +124,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a letter: `redriven`, `already` (it had been), `superseded` or `refused`, and why."""
+    """What became of a letter, and why: `redriven`, `superseded` or `refused`, or `would` of a dry run.
 
-    letter: Letter
+    `letter` is None when it has gone.
+    """
+
+    place: Place
     result: str
     reason: str
+    letter: Letter | None = None
 
 
 class DeadLetterBox:
@@ -117,74 +143,95 @@ class DeadLetterBox:
         self._producer: Producer | None = None
         # In no group: librdkafka only asks for a name, and nothing is committed. An end is told at once: a person
         # waits.
-        ends = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
-        self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **ends)
+        own = {
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "queued.max.messages.kbytes": _MOST_KILOBYTES,
+        }
+        self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **own)
 
     def close(self) -> None:
         self._consumer.close()
 
     def letters(
         self, services: Iterable[str] = SERVICES, matches: Callable[[Letter], bool] = lambda _letter: True
-    ) -> list[Letter]:
-        """All that match, service by service in the order of their failing; read to the topics' present ends."""
-        of = {dead_letter_topic(service): service for service in services}
-        marks: dict[tuple[str, int, int], str] = {}
-        found: list[Letter] = []
-        for message in self._read(*of):
-            headers = dict(message.headers)
-            if _MARK in headers:
-                marks[of[message.topic], *_place(headers[_MARK])] = _text(headers, "time")
-            elif matches(letter := _letter(of[message.topic], message)):
-                found.append(letter)
-        found.sort(key=lambda each: (each.service, each.dead_partition, each.dead_offset))
-        return [
-            replace(each, redriven=marks.get((each.service, each.dead_partition, each.dead_offset)))
-            for each in found
-        ]
+    ) -> Iterator[Letter]:
+        """All that match, service by service in the order of their failing; read to the topics' present ends.
 
-    def letter(self, letter_id: str) -> Letter:
-        """The one of that id."""
-        service = letter_id.partition("/")[0]
-        if service in SERVICES:
-            for letter in self.letters([service], lambda each: each.id == letter_id):
-                return letter
-        raise RedriveError(f"There is no dead letter {letter_id}; they are kept for four weeks.")
+        Each is forgotten once it is told: what is kept are the marks. The box reads nothing else meanwhile.
+        """
+        for service in services:
+            places = self._places(dead_letter_topic(service))
+            marks: dict[Place, str] = {}
+            for message in self._from(*places):
+                headers = dict(message.headers)
+                if _MARK in headers:
+                    marks[Place(service, *_numbers(headers[_MARK]))] = _text(headers, "time")
+            for each in places:
+                for message in self._from(each):
+                    place = Place(service, message.partition, message.offset)
+                    if _MARK in dict(message.headers):
+                        continue
+                    if matches(letter := _letter(place, message, marks.get(place))):
+                        yield letter
 
-    def message(self, letter: Letter) -> Received:
-        """The message as it was, where it was: its own headers, key and bytes."""
-        place = TopicPartition(dead_letter_topic(letter.service), letter.dead_partition, letter.dead_offset)
-        for dead in self._from(place):
-            if dead.offset == letter.dead_offset:
-                own = own_headers(dead)
-                return Received(letter.topic, letter.partition, letter.offset, dead.key, dead.value, own)
-            break
-        raise RedriveError(f"The dead letter {letter.id} has gone from its topic.")
-
-    def redrive(self, letter: Letter) -> Outcome:
-        """Puts one back, unless it has been, or should not be; see the module's guarantees."""
-        if letter.redriven is not None:
-            return Outcome(letter, "already", f"It was put back at {letter.redriven}.")
-        topic = _TOPICS.get(letter.topic)
-        if topic is None or letter.service not in topic.readers:
-            return Outcome(
-                letter, "refused", f"{letter.service} does not read {letter.topic or 'any topic'}."
+    def named(self, ids: Iterable[str]) -> list[Letter]:
+        """The letters of these ids, each once."""
+        wanted = dict.fromkeys(ids)
+        services = {name.partition("/")[0] for name in wanted}
+        found = {
+            letter.id: letter
+            for letter in self.letters(
+                (each for each in SERVICES if each in services), lambda letter: letter.id in wanted
             )
-        message = self.message(letter)
-        if topic.compacted and not self._is_last(message):
-            return Outcome(letter, "superseded", "The topic has a newer record of its key, or none any more.")
+        }
+        for name in wanted:
+            if name not in found:
+                raise RedriveError(f"There is no dead letter {name}; they are kept for four weeks.")
+        return [found[name] for name in wanted]
+
+    def message(self, letter: Letter) -> Received | None:
+        """The message as it was, where it was: its own headers, key and bytes.
+
+        None where a compacted topic has a newer record of its key, or none any more.
+        """
+        dead = self._dead(letter.place)
+        if dead is None:
+            raise RedriveError(f"The dead letter {letter.id} has gone from its topic.")
+        return self._as_it_was(letter, dead)
+
+    def redrive(self, place: Place, *, dry_run: bool = False) -> Outcome:
+        """Puts one back that has not been, unless it should not be; see the module's guarantees.
+
+        A dry run asks all that, and puts nothing back.
+        """
+        dead = self._dead(place)
+        if dead is None:
+            return Outcome(place, "refused", "It has gone from its topic in the meantime.")
+        letter = _letter(place, dead)
+        topic = _TOPICS.get(letter.topic)
+        if topic is None or place.service not in topic.readers:
+            reason = f"{place.service} does not read {letter.topic or 'any topic'}."
+            return Outcome(place, "refused", reason, letter)
+        message = self._as_it_was(letter, dead)
+        if message is None:
+            reason = "The topic has a newer record of its key, or none any more."
+            return Outcome(place, "superseded", reason, letter)
+        if dry_run:
+            return Outcome(place, "would", f"It would be put back to {topic.name}.", letter)
         try:
             self._put(topic, message, letter.consumer)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                raise _failed(f"{letter.topic} did not take {letter.id}", error) from error
-            return Outcome(letter, "refused", f"{letter.topic} takes no message of this size.")
+                raise _failed(f"{topic.name} did not take {place.id}", error) from error
+            return Outcome(place, "refused", f"{topic.name} takes no message of this size.", letter)
         self._mark(letter)
-        return Outcome(letter, "redriven", f"It is on {letter.topic} again.")
+        return Outcome(place, "redriven", f"It is on {topic.name} again.", letter)
 
     def tenants(self) -> dict[UUID, str]:
         """Id to slug of every tenant that has a record; one that nobody can read is left out."""
         found: dict[UUID, str] = {}
-        for message in self._read(TenantChanged.TOPIC):
+        for message in self._from(*self._places(TenantChanged.TOPIC)):
             try:
                 if message.value is None:
                     found.pop(UUID((message.key or b"").decode()), None)
@@ -196,20 +243,36 @@ class DeadLetterBox:
                 found[event.tenant_id] = event.slug
         return found
 
-    def _is_last(self, message: Received) -> bool:
-        """Whether a compacted topic has nothing newer under the message's key, a copy of itself left aside."""
-        start = TopicPartition(message.topic, message.partition, message.offset)
-        last: Received | None = None
-        for found in self._from(start):
-            if found.key == message.key:
-                last = found
-        # A tombstone goes from the topic after a while; it takes nothing back.
-        if last is None:
-            return message.value is None
-        return last.offset == message.offset or (
-            last.value == message.value
-            and dict(last.headers).get("ce_id") == dict(message.headers).get("ce_id")
+    def _dead(self, place: Place) -> Received | None:
+        """The letter as it lies there; None once it has gone."""
+        start = TopicPartition(dead_letter_topic(place.service), place.partition, place.offset)
+        found = next(self._from(start), None)
+        return found if found is not None and found.offset == place.offset else None
+
+    def _as_it_was(self, letter: Letter, dead: Received) -> Received | None:
+        """As `message` says, of a letter that lies there as `dead`."""
+        own = Received(
+            letter.topic, letter.partition, letter.offset, dead.key, dead.value, list(letter.headers)
         )
+        topic = _TOPICS.get(letter.topic)
+        if topic is None or not topic.compacted:
+            return own
+        last = self._last(letter)
+        if last is None:
+            # A tombstone goes from the topic after a while; it takes nothing back.
+            return own if letter.size is None else None
+        last_id = _header(dict(last.headers), "ce_id")
+        # A copy of itself is there when it was put back for another consumer.
+        same = last.offset == letter.offset or (last_id and last_id == letter.event_id)
+        return last if same else None
+
+    def _last(self, letter: Letter) -> Received | None:
+        """The last record of the letter's key on its topic, from the letter's own place on."""
+        last: Received | None = None
+        for found in self._from(TopicPartition(letter.topic, letter.partition, letter.offset)):
+            if found.key == letter.key:
+                last = found
+        return last
 
     def _put(self, topic: Topic, message: Received, consumer_name: str) -> None:
         headers = list(message.headers)
@@ -219,13 +282,13 @@ class DeadLetterBox:
 
     def _mark(self, letter: Letter) -> None:
         mark = {
-            _MARK: f"{letter.dead_partition}/{letter.dead_offset}",
+            _MARK: f"{letter.place.partition}/{letter.place.offset}",
             f"{FAILURE_PREFIX}consumer": letter.consumer,
             f"{FAILURE_PREFIX}time": datetime.now(UTC).isoformat(),
         }
         headers = [(name, text.encode()) for name, text in mark.items()]
         try:
-            self._produce(dead_letter_topic(letter.service), letter.key, None, headers)
+            self._produce(dead_letter_topic(letter.place.service), letter.key, None, headers)
         except KafkaException as error:
             raise _failed(f"{letter.id} was put back, but could not be marked", error) from error
 
@@ -236,19 +299,17 @@ class DeadLetterBox:
             self._producer = producer(self._kafka, client_id=_CLIENT, **overrides)
         produce_one(self._producer, topic, key, value, headers)
 
-    def _read(self, *topics: str) -> Iterator[Received]:
-        """Everything on these topics; nothing of one that does not exist."""
-        places: list[TopicPartition] = []
-        for topic in topics:
-            try:
-                metadata = self._consumer.list_topics(topic, _METADATA_SECONDS).topics[topic]
-                if metadata.error is None:
-                    places += [TopicPartition(topic, number, 0) for number in metadata.partitions]
-                elif metadata.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise KafkaException(metadata.error)
-            except KafkaException as error:
-                raise _failed(f"{topic} cannot be read", error) from error
-        yield from self._from(*places)
+    def _places(self, topic: str) -> list[TopicPartition]:
+        """The beginnings of a topic's partitions; none of one that does not exist."""
+        try:
+            metadata = self._consumer.list_topics(topic, _METADATA_SECONDS).topics[topic]
+            if metadata.error is None:
+                return [TopicPartition(topic, number, 0) for number in sorted(metadata.partitions)]
+            if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return []
+            raise KafkaException(metadata.error)
+        except KafkaException as error:
+            raise _failed(f"{topic} cannot be read", error) from error
 
     def _from(self, *places: TopicPartition) -> Iterator[Received]:
         """What stands from there to the present ends of these partitions."""
@@ -259,8 +320,8 @@ class DeadLetterBox:
             for message in waiting(self._consumer, _BATCH, _POLL_SECONDS):
                 error = message.error()
                 if error is None:
-                    heard = time.monotonic()
                     yield received(message)
+                    heard = time.monotonic()
                 elif error.code() == KafkaError._PARTITION_EOF:
                     heard = time.monotonic()
                     unread.discard((message.topic() or "", message.partition() or 0))
@@ -271,29 +332,34 @@ class DeadLetterBox:
                 raise RedriveError(f"Kafka has sent nothing of {names} for {_SECONDS:.0f} s; is it away?")
 
 
-def _letter(service: str, message: Received) -> Letter:
+def _letter(place: Place, message: Received, redriven: str | None = None) -> Letter:
     headers = dict(message.headers)
+    size = None if message.value is None else len(message.value)
     return Letter(
-        service=service,
-        dead_partition=message.partition,
-        dead_offset=message.offset,
+        place=place,
         consumer=_text(headers, "consumer"),
-        topic=_text(headers, "topic"),
+        topic=_header(headers, TOPIC) or _header(headers, TOPIC_WITH_BYTES),
         partition=_number(_text(headers, "partition")),
         offset=_number(_text(headers, "offset")),
         failure=_text(headers, "error"),
         time=_text(headers, "time"),
         key=message.key,
-        size=len(message.value or b""),
+        size=_number(_header(headers, SIZE)) if TOPIC_WITH_BYTES in headers else size,
         headers=tuple(own_headers(message)),
+        redriven=redriven,
     )
 
 
-def _text(headers: dict[str, bytes], name: str) -> str:
-    return headers.get(FAILURE_PREFIX + name, b"").decode("utf-8", "backslashreplace")
+def _text(headers: Mapping[str, bytes], name: str) -> str:
+    return _header(headers, FAILURE_PREFIX + name)
 
 
-def _place(mark: bytes) -> tuple[int, int]:
+def _header(headers: Mapping[str, bytes], name: str) -> str:
+    """Its text; a header that is not UTF-8 is shown as far as it can be."""
+    return headers.get(name, b"").decode("utf-8", "backslashreplace")
+
+
+def _numbers(mark: bytes) -> tuple[int, int]:
     partition, _, offset = mark.decode("utf-8", "replace").partition("/")
     return _number(partition), _number(offset)
 

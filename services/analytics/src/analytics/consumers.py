@@ -4,8 +4,8 @@ No figure is counted here. Each event moves one row of the projection forward, i
 figures are counted from the rows when they are asked for (the query `counts`). Counters kept beside the inbox would
 also stay right under replays, but not when events come late: to take back what an overtaken event has counted, they
 would need these very rows. Nor could counters by day follow a business that changes its time zone. From rows, all
-figures are right again as soon as the last event is in, whatever the order, and a replay of the topics into empty
-tables rebuilds them.
+figures are right again as soon as the last event is in, whatever the order. The topics keep a week, so rows that
+are lost come back from a backup.
 """
 
 from analytics import store

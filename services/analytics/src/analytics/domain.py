@@ -13,7 +13,7 @@ A day is the business's local day, from midnight to midnight in its time zone.
   success rate is sent over both. A reminder that was held back (no consent, stale, out of quota) is in neither.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -114,14 +114,13 @@ class Subscription:
 
 def figures(span: Span, counts: Iterable[Count]) -> list[DayFigures]:
     """One entry for each day of the span, in order; zeros where nothing happened."""
-    found = {(count.day, count.what): count.n for count in counts}
-    return [
-        _day(day, {what: n for (at, what), n in found.items() if at == number})
-        for number, day in enumerate(span.days, start=1)
-    ]
+    found: dict[int, dict[str, int]] = {}
+    for count in counts:
+        found.setdefault(count.day, {})[count.what] = count.n
+    return [_day(day, found.get(number, {})) for number, day in enumerate(span.days, start=1)]
 
 
-def _day(day: date, found: dict[str, int]) -> DayFigures:
+def _day(day: date, found: Mapping[str, int]) -> DayFigures:
     completed, marked, unsettled = (found.get(what, 0) for what in ("completed", "no_show", "unsettled"))
     return DayFigures(
         date=day,

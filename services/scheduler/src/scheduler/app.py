@@ -6,7 +6,7 @@ It serves no routes: nobody asks it anything but whether it is well.
 from contracts.platform import Component
 from scheduler.consumers import SchedulerHooks, timers_consumer
 from scheduler.settings import SchedulerSettings
-from scheduler.workers import Stragglers, TimerLoop
+from scheduler.workers import ClosedTimers, Stragglers, TimerLoop
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.relay import Relay
@@ -30,6 +30,7 @@ def build(settings: Settings) -> Parts:
             timers_consumer(db, kafka, on_set=timers.nudge),
             timers,
             Stragglers(timers, look_seconds=settings.look_seconds),
+            ClosedTimers(db),
             Housekeeping("scheduler", db),
         ],
         relays=[Relay("scheduler", db, kafka)],

@@ -7,7 +7,7 @@ dropped, and counted.
 
 The index of due times begins with what has been fired, for as long as the vacuum has not come for it, or an old
 transaction elsewhere keeps it off: so a turn begins where the last one came to, and only now and then another loop
-looks from the beginning, beside it (docs/adr/0016).
+looks from the beginning, beside it (docs/adr/0016). A third one tidies up what is closed.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from servicekit.db import Connection, Database
 from servicekit.periodic import Periodic
 
 _FORGET_EVERY = timedelta(hours=1)
+_TIDY_SECONDS = 600.0
 _PUT_AWAY = 1000
 _LANES = 2
 _MOST_BATCHES = 10
@@ -57,14 +58,12 @@ class TimerLoop(Periodic):
         self._db = db
         self._batch_size = batch_size
         self._clock = clock
-        self._forget_at = clock()
         self._since = _BEGINNING
         self._back_to: datetime | None = None
         self._upcoming: datetime | None = None
 
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""
-        await self._forget()
         if await self._fire():
             return self._until(self._upcoming)
         # Behind: while one batch waits for the database, the other is made ready.
@@ -124,17 +123,6 @@ class TimerLoop(Periodic):
             return self._every
         return min(self._every, max(0.0, (upcoming - self._clock()).total_seconds()))
 
-    async def _forget(self) -> None:
-        """Now and then: closed timers that nothing can ask for any more go, others come to where they are kept."""
-        now = self._clock()
-        if now < self._forget_at:
-            return
-        self._forget_at = now + _FORGET_EVERY
-        async with self._db.worker() as conn:
-            await store.forget_closed(conn)
-            if await store.put_away(conn, _PUT_AWAY) == _PUT_AWAY:
-                self._forget_at = now
-
 
 def _told(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
     _FIRED.labels("fired").inc(len(events))
@@ -162,3 +150,27 @@ class Stragglers(Periodic):
         await self._timers.look_back()
         share = _SHARE * (self._monotonic() - begun)
         return max(self._every, min(share, _MOST_SECONDS))
+
+
+class ClosedTimers(Periodic):
+    """Brings what was closed where it stood to where it is kept, and forgets what nothing can ask for any more.
+
+    A loop of its own, as either may take longer than a timer may be late.
+    """
+
+    def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
+        super().__init__("scheduler.closed-timers", every=_TIDY_SECONDS)
+        self._db = db
+        self._clock = clock
+        self._forget_at = clock()
+
+    async def turn(self) -> float | None:
+        """Answers 0 while there is more to be brought; forgets once an hour, whatever that finds."""
+        now = self._clock()
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_EVERY
+            async with self._db.worker() as conn:
+                await store.forget_closed(conn)
+        async with self._db.worker() as conn:
+            moved = await store.put_away(conn, _PUT_AWAY)
+        return 0 if moved == _PUT_AWAY else None

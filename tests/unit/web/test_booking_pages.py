@@ -297,6 +297,39 @@ async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: B
     assert len(gateway.asked(f"DELETE {path}")) == 1
 
 
+def no_longer(gateway: Script, pointer: str, detail: str, asks: str) -> None:
+    """booking refuses a look at free times that has this in its query."""
+    problem = {"title": "Some fields are wrong", "errors": [{"pointer": pointer, "detail": detail}]}
+    free = samples.availability(NINE)
+    gateway.on(FREE, lambda call: (422, problem) if asks in call.query else (200, free))
+
+
+async def test_who_was_booked_with_somebody_who_has_left_is_shown_the_times_of_others(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    no_longer(gateway, "?staff", "does not perform this service", "staff")
+    link = f"/appointments/{samples.TOKEN}"
+    for page in (f"{link}/reschedule", f"{link}/reschedule?date={NINE.date().isoformat()}"):
+        shown = await browser.get(page)
+        assert shown.status_code == 200
+        assert "Ada no longer does this." in shown.text
+        assert f' {samples.ADA}"><time' in shown.text, "who has the time is asked for by name"
+        assert "chips" not in shown.text
+    assert "no longer" not in (await browser.get(f"{link}/reschedule?anyone=1")).text
+
+
+async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    no_longer(gateway, "?service", "is not a service of this business", "service")
+    link = f"/appointments/{samples.TOKEN}"
+    answer = await browser.get(f"{link}/reschedule")
+    assert (answer.status_code, answer.headers["location"]) == (303, link)
+    shown = (await browser.get(link)).text
+    assert "no longer offered; the appointment can only be cancelled" in shown
+    assert f'action="{link}/cancel"' in shown
+
+
 @pytest.mark.parametrize(
     ("cancelled_by", "words"),
     [

@@ -265,6 +265,40 @@ async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: B
     assert 'aria-invalid="true"' in answer.text
 
 
+TOO_SOON = "is too soon: this service needs 1 hour notice"
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"starts_at": TOO_SOON}, f"This time {TOO_SOON}. Please choose another."),
+        ({"staff_id": "does not perform this service"}, "This time can no longer be booked."),
+        ({"starts_at": TOO_SOON, "customer__email": "must be an e-mail address"}, f"This time {TOO_SOON}."),
+    ],
+)
+async def test_a_time_that_is_not_offered_any_more_is_said_so(
+    gateway: Script, browser: Browser, faults: dict[str, str], words: str
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 422, "invalid", "…", **faults)
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert "what is marked below" not in answer.text
+    assert ('id="email-fault"' in answer.text) is ("customer__email" in faults)
+    assert 'value="Lin Chen"' in answer.text
+
+
+async def test_a_time_that_cannot_be_held_is_said_so(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(HOLDS, 422, "invalid", TOO_SOON, starts_at=TOO_SOON)
+    answer = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert (
+        f"This time {TOO_SOON}. Please choose another."
+        in (await browser.get(answer.headers["location"])).text
+    )
+
+
 async def test_a_quota_is_said_in_words(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     gateway.refuse(BOOK, 403, "quota-exceeded", "This business takes no more bookings this month.")

@@ -8,7 +8,7 @@ import pytest
 
 from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
-from support.web_site import KEY, Browser, Script
+from support.web_site import KEY, Browser, Script, hidden_fields
 from web.cookies import CookieBox
 from web.pages.figures import bars
 from web.sessions import COOKIE, session_from
@@ -154,6 +154,37 @@ async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, br
     answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {})
     assert answer.status_code == 303
     assert "Somebody changed it" in (await browser.get(MEMBER)).text
+
+
+@pytest.mark.parametrize(
+    ("action", "wrong", "right", "route"),
+    [
+        (MEMBER, {"name": ""}, {"name": "Ada"}, f"PATCH /v1/staff/{samples.ADA}"),
+        (
+            f"{MEMBER}/hours",
+            {"opens-2-0": "08:00"},
+            {"opens-2-0": "08:00", "closes-2-0": "09:00"},
+            f"PUT /v1/staff/{samples.ADA}/hours",
+        ),
+    ],
+)
+async def test_nor_is_it_by_a_form_that_was_refused_first(
+    gateway: Script,
+    browser: Browser,
+    action: str,
+    wrong: dict[str, str],
+    right: dict[str, str],
+    route: str,
+) -> None:
+    page = (await browser.get(MEMBER)).text
+    gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member(version=5))  # somebody else's change
+    gateway.on(route, samples.member(version=6))
+    refused = await browser.post(action, data=hidden_fields(page, action) | wrong)
+    assert refused.status_code == 422
+    await browser.post(action, data=hidden_fields(refused.text, action) | right)
+    assert gateway.asked(route)[0].headers["if-match"] == '"v4"', "so that the API refuses it"
+    others = {MEMBER, f"{MEMBER}/hours"} - {action}
+    assert [hidden_fields(refused.text, other)["version"] for other in others] == ["5"]
 
 
 async def test_a_day_off_is_set_and_taken_back(gateway: Script, browser: Browser) -> None:

@@ -83,7 +83,8 @@ async def _page(
     status: int = 200,
 ) -> Response:
     member = await _member(request, site, staff_id)
-    details = {"name": member["name"], "email": member["email"] or "", "timezone": member["timezone"]}
+    details = {name: member[name] or "" for name in ("name", "email", "timezone")}
+    details["version"] = str(member["version"])
     return site.pages.render(
         request,
         "dashboard/member.html",
@@ -97,7 +98,7 @@ async def _page(
 
 
 def _hours_form(member: dict[str, Any]) -> Form:
-    form = Form()
+    form = Form({"version": str(member["version"])})
     taken = [0] * 7
     for item in sorted(member["weekly_hours"], key=lambda hours: (hours["weekday"], hours["opens"])):
         day = item["weekday"]

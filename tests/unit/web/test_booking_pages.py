@@ -166,6 +166,18 @@ async def test_a_form_sent_twice_has_one_key_and_a_new_form_another(
     assert third != first
 
 
+@pytest.mark.parametrize("key", ["a\r\nX-Role: owner", "é", "k" * 101, ""])
+async def test_a_key_that_no_page_gave_is_replaced(gateway: Script, browser: Browser, key: str) -> None:
+    open_for_booking(gateway)
+    held = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat(), "key": key})
+    assert held.status_code == 303
+    booked = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | {"key": key})
+    assert booked.status_code == 303
+    (first,), (second,) = gateway.asked(HOLDS), gateway.asked(BOOK)
+    for call, length in ((first, 36 + 11), (second, 36)):
+        assert len(call.headers["idempotency-key"]) == length
+
+
 async def test_a_hold_that_has_run_out_is_taken_anew(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     answers = [samples.hold(NINE, minutes=-1), samples.hold(NINE)]

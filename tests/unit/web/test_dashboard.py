@@ -268,6 +268,33 @@ async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser
     assert 'id="duration_minutes-fault">This must be a whole number.' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        ("1e5000", "This must be at most 1,000,000.00."),
+        ("9e999999", "This must be an amount such as 25.00."),
+        ("1000000,01", "This must be at most 1,000,000.00."),
+        ("sNaN", "This must be an amount such as 25.00."),
+    ],
+)
+async def test_a_price_beyond_all_bounds_is_said_at_its_field(
+    gateway: Script, browser: Browser, price: str, words: str
+) -> None:
+    page = "/dashboard/services/new"
+    answer = await browser.submit(page, page, {"name": "Cut", "price": price})
+    assert answer.status_code == 422
+    assert f'id="price-fault">{words}' in answer.text
+
+
+async def test_a_version_that_no_page_gave_is_none(gateway: Script, browser: Browser) -> None:
+    route = f"PUT /v1/staff/{samples.ADA}/hours"
+    gateway.refuse(route, 412, "precondition-failed", "If-Match is not an ETag of this resource.")
+    for version in ("4\r\nX-Role: owner", "é", "", "4x"):
+        answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {"version": version})
+        assert answer.status_code == 303
+    assert {call.headers["if-match"] for call in gateway.asked(route)} == {'"v"'}
+
+
 async def test_reminders_are_shown_in_the_largest_unit_and_saved(gateway: Script, browser: Browser) -> None:
     gateway.on("PUT /v1/reminder-policy", samples.policy())
     page = await browser.get("/dashboard/reminders")

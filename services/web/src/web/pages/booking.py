@@ -111,7 +111,7 @@ async def keep(request: Request, slug: Slug, site: Site) -> Response:
     if form.get("staff"):
         body["staff_id"] = form.get("staff")
     try:
-        held = await _hold(site, slug, body, f"{form.get('key') or new_id()}.{int(starts_at.timestamp())}")
+        held = await _hold(site, slug, body, f"{form.key()}.{int(starts_at.timestamp())}")
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422} and problem.slug != "too-many-holds":
             raise
@@ -212,7 +212,7 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
             "POST",
             f"/v1/public/{slug}/appointments",
             body=_booking(form, asked),
-            idempotency_key=form.get("key") or str(new_id()),
+            idempotency_key=form.key(),
         )
     except ApiProblem as problem:
         return await _refused(request, slug, site, form, problem, questions.places(form, asked))

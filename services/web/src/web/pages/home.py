@@ -57,7 +57,7 @@ async def sign_up(request: Request, site: Site) -> Response:
         "locale": _LOCALE,
         "currency": form.get("currency") or "EUR",
     }
-    key = form.get("key") or str(new_id())
+    key = form.key()
     try:
         answer = await site.gateway.call("POST", "/v1/signups", body=body, idempotency_key=key)
     except ApiProblem as problem:

@@ -48,9 +48,7 @@ async def add(request: Request, site: Site) -> Response:
     if form.get("email"):
         body["email"] = form.get("email")
     try:
-        answer = await site.sessions.call(
-            request, "POST", "/v1/staff", body=body, idempotency_key=form.get("key") or str(new_id())
-        )
+        answer = await site.sessions.call(request, "POST", "/v1/staff", body=body, idempotency_key=form.key())
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422}:
             raise
@@ -124,7 +122,7 @@ async def edit(request: Request, site: Site, staff_id: StaffId) -> Response:
     body = {"name": form.get("name"), "email": form.optional("email"), "timezone": form.get("timezone")}
     try:
         await site.sessions.call(
-            request, "PATCH", f"/v1/staff/{staff_id}", body=body, if_match=f'"v{form.get("version")}"'
+            request, "PATCH", f"/v1/staff/{staff_id}", body=body, if_match=form.if_match()
         )
     except ApiProblem as problem:
         return await _refused(request, site, staff_id, form, problem, "person")
@@ -164,7 +162,7 @@ async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response
             "PUT",
             f"/v1/staff/{staff_id}/hours",
             body={"weekly_hours": hours},
-            if_match=f'"v{form.get("version")}"',
+            if_match=form.if_match(),
         )
     except ApiProblem as problem:
         return await _refused(request, site, staff_id, form, problem, "hours")

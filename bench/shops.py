@@ -35,6 +35,8 @@ from support.tenants import know, new_tenant
 ALL_DAY = (time(0), time(0))
 STEP = timedelta(minutes=30)
 """So long an appointment lasts."""
+ZONE = "Europe/Lisbon"
+"""Of the staff; the requests name it, as web's do."""
 _WINDOW_DAYS = 700
 
 
@@ -81,6 +83,7 @@ class Booking:
             "starts_at": self.starts_at.isoformat(),
             "customer": {"name": "Bea Customer", "email": self.email},
             "consent": {"email": True},
+            "timezone": ZONE,
         }
         return request("POST", f"/v1/public/{slug(self.shop)}/appointments", json.dumps(body).encode())
 
@@ -125,7 +128,7 @@ class Shops:
                     version=1,
                     deleted=False,
                     name="Ada",
-                    timezone="Europe/Lisbon",
+                    timezone=ZONE,
                     weekly_hours=[Hours(weekday=day, opens=opens, closes=closes) for day in range(7)],
                     exceptions=[],
                 ),

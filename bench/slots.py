@@ -15,7 +15,7 @@ import psycopg
 from load import Run, closed, opened, request
 from plot import write_plot
 from psycopg.rows import dict_row
-from shops import Shops, Stack, made_stack, process_cpu, service_id, slug, staff_id, tenant_id
+from shops import ZONE, Shops, Stack, made_stack, process_cpu, service_id, slug, staff_id, tenant_id
 
 from booking.store import SQL
 
@@ -85,10 +85,8 @@ def _staff(shops: Shops) -> list[UUID]:
 def _look(shops: Shops, days: int) -> bytes:
     first = shops.begin.date()
     last = first + timedelta(days=days - 1)
-    return request(
-        "GET",
-        f"/v1/public/{slug(shops.first)}/availability?service={service_id(shops.first)}&from={first}&to={last}",
-    )
+    asked = f"service={service_id(shops.first)}&from={first}&to={last}&timezone={ZONE}"
+    return request("GET", f"/v1/public/{slug(shops.first)}/availability?{asked}")
 
 
 def _query(filled: _Filled, shops: Shops, days: int) -> Callable[[], int]:

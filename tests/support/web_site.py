@@ -79,6 +79,12 @@ class Script:
         )
 
 
+def hidden_fields(page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the page's form with this action."""
+    form = next(part for part in re.findall(r"<form.*?</form>", page, re.S) if f'action="{action}"' in part)
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
+
+
 class Browser(httpx.AsyncClient):
     """A client that keeps cookies and sends forms with the token that the page had."""
 
@@ -86,13 +92,7 @@ class Browser(httpx.AsyncClient):
         """Loads `page` and posts to `action` with the page's form token and hidden fields of that form."""
         response = await self.get(page)
         assert response.status_code < 400, response.text
-        form = next(
-            part
-            for part in re.findall(r"<form.*?</form>", response.text, re.S)
-            if f'action="{action}"' in part
-        )
-        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
-        return await self.post(action, data=dict(hidden) | (data or {}))
+        return await self.post(action, data=hidden_fields(response.text, action) | (data or {}))
 
 
 def site(script_url: str, *, public_url: str = "http://slotwright.test") -> tuple[Any, Web]:

@@ -181,6 +181,21 @@ async def test_anyone_sees_what_is_offered_and_nothing_else(world: World, tenant
     refused(world.call("GET", "/v1/public/No_Slug", None), 422, "invalid", "path:slug")
 
 
+async def test_all_staff_are_named_to_anyone_and_none_of_their_dates_is_read(
+    world: World, tenant: TenantChanged
+) -> None:
+    # What cannot be read shows when it is.
+    statement = (
+        "INSERT INTO staff (tenant_id, staff_id, name, timezone, exceptions)"
+        " SELECT %s, gen_random_uuid(), 'Ada', 'UTC', '[{\"date\": \"none\"}]' FROM generate_series(1, 1001)"
+        " RETURNING staff_id"
+    )
+    known = {str(row["staff_id"]) for row in world.rows(statement, tenant.tenant_id)}
+    answer = world.call("GET", f"/v1/public/{tenant.slug}", None)
+    assert answer.status_code == 200
+    assert {member["id"] for member in answer.json()["staff"]} == known
+
+
 async def test_a_business_that_is_not_known_here_has_nothing(world: World, tenant: TenantChanged) -> None:
     stranger = tenant.model_copy(update={"tenant_id": new_id()})
     before = world.state()

@@ -105,6 +105,34 @@ def test_of_two_who_want_the_same_time_one_is_shown_what_is_left(site: Site) -> 
         assert "kept for you" in second.submit(late, f"/b/{tenant.slug}/hold", {"starts_at": wanted}).text
 
 
+def test_who_was_booked_with_somebody_who_does_it_no_longer_moves_to_another_or_cancels(
+    site: Site,
+) -> None:
+    tenant = site.open_business()
+    _ada, service_id = set_up(site, tenant)
+    hours = [{"weekday": day, "opens": "00:00", "closes": "00:00"} for day in range(7)]
+    with site.browser(owner_of=tenant) as owner, site.browser() as customer:
+        link = book(customer, tenant, service_id).url.path
+        grace = site.call(tenant, "POST", "/v1/staff", json={"name": "Grace", "weekly_hours": hours})["id"]
+        offer = f"/dashboard/services/{service_id}"
+        saved = owner.submit(owner.get(offer), offer, SERVICE | {"staff": grace})
+        assert "Haircut is saved." in saved.text, saved.text
+
+        def others() -> httpx.Response | None:
+            page = customer.get(f"{link}/reschedule")
+            return page if "Ada no longer does this." in page.text and slots(page) else None
+
+        choice = until(others, "the times of who is there now")
+        moved = customer.submit(choice, f"{link}/reschedule", {"slot": slots(choice)[-1]})
+        assert "has been moved" in moved.text, moved.text
+        assert "Grace" in moved.text
+
+        assert "Removed." in owner.submit(owner.get(offer), f"{offer}/remove").text
+        only = "can only be cancelled"
+        until(lambda: only in customer.get(f"{link}/reschedule").text, "booking knows that it is gone")
+        assert "is cancelled" in customer.submit(customer.get(link), f"{link}/cancel").text
+
+
 def test_a_form_sent_twice_books_once(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)

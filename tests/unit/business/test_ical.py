@@ -1,8 +1,11 @@
 """Closed days out of iCalendar files: what is taken, and what is refused by name."""
 
+import time
+from collections.abc import Callable
 from datetime import date
 
 import pytest
+from icalendar import Calendar
 
 from business.ical import closed_days
 from servicekit.errors import Invalid
@@ -149,6 +152,13 @@ def test_days_come_in_order_once_and_with_one_line_for_a_name() -> None:
         (calendar(event("20261225", "RRULE:FREQ=YEARLY;INTERVAL=0")), "never comes"),
         (calendar(event("20261225", "RRULE:FREQ=YEARLY;COUNT=-1")), "never comes"),
         (calendar(event("20261225", "RRULE:FREQ=OFTEN")), "RRULE cannot be read"),
+        (calendar(event("20260501", "RRULE:FREQ=YEARLY;BYMONTH=5L")), "only what comes once a year"),
+        (
+            calendar(event("20261225", "RRULE:FREQ=YEARLY;UNTIL=P1D", name="Xmas")),
+            "'Xmas' has an RRULE whose UNTIL",
+        ),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;UNTIL=120000")), "UNTIL is no date"),
+        (calendar(event("20261225", "RRULE:FREQ=YEARLY;UNTIL=20280101T000000Z/P1D")), "UNTIL is no date"),
         (
             calendar(*(event(f"{year}0101", "DURATION:P360D") for year in (2027, 2028))),
             "closes more than 500 days",
@@ -160,3 +170,20 @@ def test_what_cannot_be_taken_is_named(wanted: bytes, says: str) -> None:
         closed_days(wanted, TODAY)
     assert says in caught.value.detail
     assert [error.pointer for error in caught.value.errors] == ["/"]
+
+
+@pytest.mark.parametrize("days", ["BYDAY=5SU,6SU" + ",6SU" * 20_000, "BYMONTHDAY=31,-40" + ",-40" * 20_000])
+def test_a_long_rule_is_read_once_and_not_for_each_day_of_each_year(days: str) -> None:
+    file = calendar(event("19000101", f"RRULE:FREQ=YEARLY;BYMONTH=1;{days}"))
+
+    def parsed() -> None:
+        Calendar.from_ical(file.decode()).walk("VEVENT")[0]["RRULE"]
+
+    assert cpu_of(lambda: closed_days(file, TODAY)) < 4 * cpu_of(parsed)
+
+
+def cpu_of(act: Callable[[], object]) -> float:
+    """Seconds of CPU, whatever else the machine does."""
+    begun = time.process_time()
+    act()
+    return time.process_time() - begun

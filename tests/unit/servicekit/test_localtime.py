@@ -1,11 +1,15 @@
 """Wall-clock times across daylight saving: gaps move to their end, folds mean the first."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from servicekit.localtime import day_bounds, instant_of
+from servicekit.http.models import TimeZone
+from servicekit.localtime import day_bounds, instant_of, zone_names
+from support.zones import later_zone
 
 
 def at(text: str) -> datetime:
@@ -58,3 +62,30 @@ def test_wall_times_of_a_day_never_run_backwards() -> None:
                 for minute in range(0, 1440, 10)
             ]
             assert instants == sorted(instants), (zone, day)
+
+
+def a_zone(name: str) -> bool:
+    """Whether a request may name it."""
+    try:
+        TypeAdapter(TimeZone).validate_python(name)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "name", ["Factory", "localtime", "posixrules", "posix/Europe/Lisbon", "", "Mars/Olympus"]
+)
+def test_what_is_no_zone_of_the_iana_database_is_refused(name: str) -> None:
+    assert not a_zone(name)
+
+
+def test_every_zone_of_the_iana_database_is_taken() -> None:
+    assert {"UTC", "Europe/Lisbon", "America/Argentina/Ushuaia", "Etc/GMT+5"} <= zone_names()
+    assert all(map(a_zone, zone_names()))
+
+
+def test_a_request_that_names_a_zone_has_no_files_read(tmp_path: Path) -> None:
+    with later_zone(tmp_path) as name:
+        assert a_zone("Europe/Lisbon")
+        assert not a_zone(name)

@@ -166,6 +166,18 @@ async def test_a_form_sent_twice_has_one_key_and_a_new_form_another(
     assert third != first
 
 
+@pytest.mark.parametrize("key", ["a\r\nX-Role: owner", "é", "k" * 101, ""])
+async def test_a_key_that_no_page_gave_is_replaced(gateway: Script, browser: Browser, key: str) -> None:
+    open_for_booking(gateway)
+    held = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat(), "key": key})
+    assert held.status_code == 303
+    booked = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | {"key": key})
+    assert booked.status_code == 303
+    (first,), (second,) = gateway.asked(HOLDS), gateway.asked(BOOK)
+    for call, length in ((first, 36 + 11), (second, 36)):
+        assert len(call.headers["idempotency-key"]) == length
+
+
 async def test_a_hold_that_has_run_out_is_taken_anew(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     answers = [samples.hold(NINE, minutes=-1), samples.hold(NINE)]
@@ -265,6 +277,40 @@ async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: B
     assert 'aria-invalid="true"' in answer.text
 
 
+TOO_SOON = "is too soon: this service needs 1 hour notice"
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ({"starts_at": TOO_SOON}, f"This time {TOO_SOON}. Please choose another."),
+        ({"staff_id": "does not perform this service"}, "This time can no longer be booked."),
+        ({"starts_at": TOO_SOON, "customer__email": "must be an e-mail address"}, f"This time {TOO_SOON}."),
+    ],
+)
+async def test_a_time_that_is_not_offered_any_more_is_said_so(
+    gateway: Script, browser: Browser, faults: dict[str, str], words: str
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 422, "invalid", "…", **faults)
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert "what is marked below" not in answer.text
+    assert ('id="email-fault"' in answer.text) is ("customer__email" in faults)
+    assert 'value="Lin Chen"' in answer.text
+
+
+async def test_a_time_that_cannot_be_held_is_said_so(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(HOLDS, 422, "invalid", TOO_SOON, starts_at=TOO_SOON)
+    answer = await browser.submit(PICKER, "/b/riverside/hold", {"starts_at": NINE.isoformat()})
+    assert (
+        f"This time {TOO_SOON}. Please choose another."
+        in (await browser.get(answer.headers["location"])).text
+    )
+
+
 async def test_a_quota_is_said_in_words(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     gateway.refuse(BOOK, 403, "quota-exceeded", "This business takes no more bookings this month.")
@@ -295,6 +341,39 @@ async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: B
     cancelled = await browser.submit(link, f"{link}/cancel")
     assert cancelled.headers["location"] == link
     assert len(gateway.asked(f"DELETE {path}")) == 1
+
+
+def no_longer(gateway: Script, pointer: str, detail: str, asks: str) -> None:
+    """booking refuses a look at free times that has this in its query."""
+    problem = {"title": "Some fields are wrong", "errors": [{"pointer": pointer, "detail": detail}]}
+    free = samples.availability(NINE)
+    gateway.on(FREE, lambda call: (422, problem) if asks in call.query else (200, free))
+
+
+async def test_who_was_booked_with_somebody_who_has_left_is_shown_the_times_of_others(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    no_longer(gateway, "?staff", "does not perform this service", "staff")
+    link = f"/appointments/{samples.TOKEN}"
+    for page in (f"{link}/reschedule", f"{link}/reschedule?date={NINE.date().isoformat()}"):
+        shown = await browser.get(page)
+        assert shown.status_code == 200
+        assert "Ada no longer does this." in shown.text
+        assert f' {samples.ADA}"><time' in shown.text, "who has the time is asked for by name"
+        assert "chips" not in shown.text
+    assert "no longer" not in (await browser.get(f"{link}/reschedule?anyone=1")).text
+
+
+async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    no_longer(gateway, "?service", "is not a service of this business", "service")
+    link = f"/appointments/{samples.TOKEN}"
+    answer = await browser.get(f"{link}/reschedule")
+    assert (answer.status_code, answer.headers["location"]) == (303, link)
+    shown = (await browser.get(link)).text
+    assert "no longer offered; the appointment can only be cancelled" in shown
+    assert f'action="{link}/cancel"' in shown
 
 
 @pytest.mark.parametrize(

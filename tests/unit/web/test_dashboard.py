@@ -8,7 +8,7 @@ import pytest
 
 from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
-from support.web_site import KEY, Browser, Script
+from support.web_site import KEY, Browser, Script, hidden_fields
 from web.cookies import CookieBox
 from web.pages.figures import bars
 from web.sessions import COOKIE, session_from
@@ -156,6 +156,37 @@ async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, br
     assert "Somebody changed it" in (await browser.get(MEMBER)).text
 
 
+@pytest.mark.parametrize(
+    ("action", "wrong", "right", "route"),
+    [
+        (MEMBER, {"name": ""}, {"name": "Ada"}, f"PATCH /v1/staff/{samples.ADA}"),
+        (
+            f"{MEMBER}/hours",
+            {"opens-2-0": "08:00"},
+            {"opens-2-0": "08:00", "closes-2-0": "09:00"},
+            f"PUT /v1/staff/{samples.ADA}/hours",
+        ),
+    ],
+)
+async def test_nor_is_it_by_a_form_that_was_refused_first(
+    gateway: Script,
+    browser: Browser,
+    action: str,
+    wrong: dict[str, str],
+    right: dict[str, str],
+    route: str,
+) -> None:
+    page = (await browser.get(MEMBER)).text
+    gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member(version=5))  # somebody else's change
+    gateway.on(route, samples.member(version=6))
+    refused = await browser.post(action, data=hidden_fields(page, action) | wrong)
+    assert refused.status_code == 422
+    await browser.post(action, data=hidden_fields(refused.text, action) | right)
+    assert gateway.asked(route)[0].headers["if-match"] == '"v4"', "so that the API refuses it"
+    others = {MEMBER, f"{MEMBER}/hours"} - {action}
+    assert [hidden_fields(refused.text, other)["version"] for other in others] == ["5"]
+
+
 async def test_a_day_off_is_set_and_taken_back(gateway: Script, browser: Browser) -> None:
     gateway.on(f"PUT /v1/staff/{samples.ADA}/exceptions/2030-05-01", samples.member())
     gateway.on(f"DELETE /v1/staff/{samples.ADA}/exceptions/2030-12-25", None, 204)
@@ -235,6 +266,33 @@ async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser
     assert 'id="name-fault">This is needed.' in answer.text
     assert 'id="price-fault">This must be an amount such as 25.00.' in answer.text
     assert 'id="duration_minutes-fault">This must be a whole number.' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        ("1e5000", "This must be at most 1,000,000.00."),
+        ("9e999999", "This must be an amount such as 25.00."),
+        ("1000000,01", "This must be at most 1,000,000.00."),
+        ("sNaN", "This must be an amount such as 25.00."),
+    ],
+)
+async def test_a_price_beyond_all_bounds_is_said_at_its_field(
+    gateway: Script, browser: Browser, price: str, words: str
+) -> None:
+    page = "/dashboard/services/new"
+    answer = await browser.submit(page, page, {"name": "Cut", "price": price})
+    assert answer.status_code == 422
+    assert f'id="price-fault">{words}' in answer.text
+
+
+async def test_a_version_that_no_page_gave_is_none(gateway: Script, browser: Browser) -> None:
+    route = f"PUT /v1/staff/{samples.ADA}/hours"
+    gateway.refuse(route, 412, "precondition-failed", "If-Match is not an ETag of this resource.")
+    for version in ("4\r\nX-Role: owner", "é", "", "4x"):
+        answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {"version": version})
+        assert answer.status_code == 303
+    assert {call.headers["if-match"] for call in gateway.asked(route)} == {'"v"'}
 
 
 async def test_reminders_are_shown_in_the_largest_unit_and_saved(gateway: Script, browser: Browser) -> None:

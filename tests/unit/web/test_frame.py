@@ -70,7 +70,7 @@ async def test_every_field_has_a_label(gateway: Script, browser: Browser) -> Non
 )
 async def test_a_form_without_our_token_is_refused(gateway: Script, browser: Browser, path: str) -> None:
     await browser.get("/login")
-    for data in ({}, {"form_token": "forged"}, {"form_token": ""}):
+    for data in ({}, {"form_token": "forged"}, {"form_token": ""}, {"form_token": "é"}):
         answer = await browser.post(path, data=data)
         assert answer.status_code == 403
         assert "This form has expired" in answer.text

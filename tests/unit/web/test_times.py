@@ -1,12 +1,14 @@
-"""Days and instants that people put into addresses."""
+"""Days, instants and zones that people put into addresses."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from web.times import day_or, instant
+from support.zones import later_zone
+from web.times import day_or, instant, zone_or
 
 FAR = ("0001-01-01", "0999-12-31", "9000-01-01", "9999-12-31")
 
@@ -27,3 +29,14 @@ async def test_pages_are_shown_all_the_same(gateway: Script, browser: Browser, f
     assert page.status_code == 200
     details = f"/b/riverside/details?service={samples.SERVICE}&starts_at={far}T00:00:00Z"
     assert (await browser.get(details)).status_code in {200, 303}
+
+
+@pytest.mark.parametrize("name", ["localtime", "Factory", "Mars/Olympus", "", None])
+def test_what_is_no_zone_is_the_default(name: str | None) -> None:
+    assert zone_or(name, "Europe/Lisbon") == "Europe/Lisbon"
+
+
+def test_a_page_that_names_a_zone_has_no_files_read(tmp_path: Path) -> None:
+    with later_zone(tmp_path) as name:
+        assert zone_or("Asia/Tokyo", "UTC") == "Asia/Tokyo"
+        assert zone_or(name, "UTC") == "UTC"

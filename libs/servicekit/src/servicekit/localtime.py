@@ -1,12 +1,16 @@
 """Wall-clock times to instants, across daylight saving.
 
 The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
-first. Source: PEP 495. Pure; used by booking.slots.availability and notification.quiet.
+first. Source: PEP 495. Pure but for the names of zones; used by booking.slots.availability, notification.quiet,
+servicekit.http.models and web.times.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""What zoneinfo lists and is no zone of anybody's: the machine's own settings, and one for machines without any."""
 
 
 @lru_cache(maxsize=10_000)
@@ -36,6 +40,12 @@ def instant_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The instants at which a local date begins and the next begins."""
     return instant_of(day, time(0), zone), instant_of(day + timedelta(days=1), time(0), zone)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """The IANA database's zones. Read once, as that opens each zone's file: some milliseconds."""
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def zone_or(name: str, otherwise: ZoneInfo) -> ZoneInfo:

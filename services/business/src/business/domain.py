@@ -62,6 +62,14 @@ class StaffMember:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffName:
+    """What anyone may see of a staff member."""
+
+    staff_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """A room, a chair, a device; `capacity` identical ones. Without `weekly_hours` it is always open."""
 

@@ -5,7 +5,7 @@ business that thinks itself closed and is booked has been failed.
 """
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -177,6 +177,8 @@ class _YearlyRule:
         self._parts: dict[str, list[Any]] = {str(name).upper(): list(rule[name]) for name in rule}
         plain = self._parts.get("FREQ") == ["YEARLY"] and self._parts.keys() <= _YEARLY
         months = self._parts.get("BYMONTH", [first.month])
+        # A leap month (RFC 7529) is one of another calendar.
+        plain = plain and not getattr(months[0], "leap", False)
         # Without BYMONTH the other two would speak of all months, or of the year.
         if not plain or len(months) != 1 or ("BYMONTH" not in self._parts and self._parts.keys() & _OF_MONTH):
             raise _refused(
@@ -194,10 +196,19 @@ class _YearlyRule:
         ):
             raise _refused(f"{what} has an RRULE that never comes")
         until = self._one("UNTIL", date.max)
+        if not isinstance(until, date):
+            raise _refused(f"{what} has an RRULE whose UNTIL is no date")
         self.until: date = until.date() if isinstance(until, datetime) else until
+        # Sets, as each day of many years is looked for in them.
+        self._days = self._all("BYMONTHDAY", int)
+        self._weekdays = self._all("BYDAY", lambda item: (item.weekday, item.relative or 0))
 
     def _one(self, name: str, default: Any) -> Any:
         return self._parts.get(name, [default])[0]
+
+    def _all(self, name: str, form: Callable[[Any], Any]) -> frozenset[Any] | None:
+        """None where the rule does not say."""
+        return frozenset(map(form, self._parts[name])) if name in self._parts else None
 
     def days_of(self, year: int) -> list[date]:
         """Its days in that year, by date; none where the year does not have it."""
@@ -205,16 +216,12 @@ class _YearlyRule:
         return [date(year, self._month, day) for day in range(1, length + 1) if self._is(year, day, length)]
 
     def _is(self, year: int, day: int, length: int) -> bool:
-        if not self._parts.keys() & _OF_MONTH:
+        if self._days is None and self._weekdays is None:
             return day == self._first.day
-        days = self._parts.get("BYMONTHDAY")
-        if days is not None and day not in days and day - length - 1 not in days:
+        if self._days is not None and self._days.isdisjoint({day, day - length - 1}):
             return False
-        weekdays = self._parts.get("BYDAY")
-        if weekdays is None:
+        if self._weekdays is None:
             return True
         name = _WEEKDAYS[date(year, self._month, day).weekday()]
         from_start, from_end = (day - 1) // 7 + 1, -((length - day) // 7 + 1)
-        return any(
-            item.weekday == name and item.relative in {None, 0, from_start, from_end} for item in weekdays
-        )
+        return not self._weekdays.isdisjoint({(name, 0), (name, from_start), (name, from_end)})

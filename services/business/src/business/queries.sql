@@ -32,6 +32,9 @@ SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions, time_
 WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND (%(after)s::uuid IS NULL OR staff_id > %(after)s)
 ORDER BY staff_id LIMIT %(limit)s
 
+-- name: staff_names
+SELECT staff_id, name FROM staff WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL ORDER BY staff_id
+
 -- name: staff_by_id
 SELECT staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off FROM staff
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s AND deleted_at IS NULL

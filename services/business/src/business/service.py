@@ -21,6 +21,7 @@ from business.domain import (
     ReminderPolicy,
     ServiceOffer,
     StaffMember,
+    StaffName,
     with_exception,
 )
 from business.offers import each_once, faults_of, refuse, with_question_ids
@@ -72,13 +73,12 @@ class BusinessService:
 
     async def public_profile(
         self, slug: str
-    ) -> tuple[TenantChanged, Profile, list[ServiceOffer], list[StaffMember]]:
+    ) -> tuple[TenantChanged, Profile, list[ServiceOffer], list[StaffName]]:
         """What anyone may see of a business. Raises NotFound."""
         async with self._db.tenant(slug) as conn:
             tenant, profile = await _profile(conn, await tenant_in_scope(conn))
             offers = await store.services(conn, tenant.tenant_id)
-            members = await store.staff_page(conn, tenant.tenant_id, None, 1000)
-            return tenant, profile, offers, members
+            return tenant, profile, offers, await store.staff_names(conn, tenant.tenant_id)
 
     # staff
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from business.domain import Holidays, Profile, ReminderPolicy, Resource, ServiceOffer, StaffMember
+from business.domain import Holidays, Profile, ReminderPolicy, Resource, ServiceOffer, StaffMember, StaffName
 from contracts.business import (
     Holiday,
     Hours,
@@ -90,6 +90,12 @@ async def add_staff(conn: Connection, tenant_id: UUID, member: StaffMember) -> N
 async def staff_page(conn: Connection, tenant_id: UUID, after: UUID | None, limit: int) -> list[StaffMember]:
     values = {"tenant_id": tenant_id, "after": after, "limit": limit}
     return [_staff(row) for row in await (await conn.execute(_SQL.staff_page, values)).fetchall()]
+
+
+async def staff_names(conn: Connection, tenant_id: UUID) -> list[StaffName]:
+    """All staff members by id, without their hours and dates, of which there may be a great many."""
+    rows = await (await conn.execute(_SQL.staff_names, {"tenant_id": tenant_id})).fetchall()
+    return [StaffName(**row) for row in rows]
 
 
 async def staff_by_id(conn: Connection, tenant_id: UUID, staff_id: UUID) -> StaffMember | None:

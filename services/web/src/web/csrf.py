@@ -54,5 +54,7 @@ class FormGuard:
         if site not in {"same-origin", "none"}:
             raise ForeignForm(f"sent from {site}")
         value = request.cookies.get(COOKIE, "")
-        if not value or not hmac.compare_digest(token, self._digest(request, value)):
+        # As bytes: of text it compares ASCII alone.
+        sent, made = token.encode(errors="replace"), self._digest(request, value).encode()
+        if not value or not hmac.compare_digest(sent, made):
             raise ForeignForm("token")

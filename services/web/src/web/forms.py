@@ -12,6 +12,7 @@ from typing import Any
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
+from servicekit.ids import new_id
 from web.gateway_client import ApiProblem
 
 _WORDS = (
@@ -27,6 +28,8 @@ _WORDS = (
     (re.compile(r"^Extra inputs are not permitted$"), "is not known here"),
 )
 _PHONE = re.compile(r"phone")
+_KEY = re.compile(r"[\x21-\x7e]{1,100}")
+_VERSION = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(slots=True)
@@ -49,6 +52,16 @@ class Form:
 
     def all(self, name: str) -> list[str]:
         return self.lists.get(name, [])
+
+    def key(self) -> str:
+        """The Idempotency-Key that the page came with; a new one for a form without one that a header can hold."""
+        key = self.get("key")
+        return key if _KEY.fullmatch(key) else str(new_id())
+
+    def if_match(self) -> str:
+        """The entity tag of the version that the page showed; one of no version for a form without one."""
+        version = self.get("version")
+        return f'"v{version if _VERSION.fullmatch(version) else ""}"'
 
     def whole(self, name: str, words: str = "must be a whole number") -> int | None:
         """A whole number; otherwise notes the fault and answers None."""

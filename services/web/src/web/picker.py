@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from web import times
-from web.gateway_client import Gateway
+from web.gateway_client import ApiProblem, Gateway
 
 WEEK = 7
 _LOOK_AHEAD = 28
@@ -49,6 +49,11 @@ async def free_week(
         next=start + dt.timedelta(days=WEEK),
         next_free=next((day for day in sorted(found) if day > days[-1]), None),
     )
+
+
+def why_not(problem: ApiProblem) -> str:
+    """What to say of a chosen time that the API takes for none that is offered (422)."""
+    return f"This time {problem.errors.get('/starts_at', 'can no longer be booked')}. Please choose another."
 
 
 def named(items: list[dict[str, Any]], wanted: str | None) -> Mapping[str, Any] | None:

@@ -3,7 +3,9 @@
 import datetime as dt
 from collections.abc import Iterable
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
+
+from servicekit.localtime import zone_names
 
 _YEARS = range(1000, 9000)
 """Whose days and weeks before and behind there are, in every zone: Python counts from 1 to 9999."""
@@ -12,7 +14,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 def zone_or(name: str | None, default: str) -> str:
     """The zone's name when it is one, else the default."""
-    return name if name and name in available_timezones() else default
+    return name if name in zone_names() else default
 
 
 def instant(text: str) -> dt.datetime:

@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from typing import Annotated, Any, get_args, get_origin
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +15,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+from servicekit.localtime import zone_names
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
@@ -71,7 +72,7 @@ class Answer(BaseModel):
 
 
 def _zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in zone_names():
         raise ValueError("must be an IANA time zone, such as Europe/Lisbon")
     return value
 

@@ -8,10 +8,12 @@ from starlette.responses import Response
 from web import times
 from web.forms import read_form
 from web.gateway_client import ApiProblem
-from web.picker import free_week
+from web.picker import Week, free_week
 from web.service import Site, Web
 
 router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
+
+_NOT_OFFERED = "This service is no longer offered; the appointment can only be cancelled."
 
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
@@ -54,15 +56,17 @@ async def choose(
     zone = times.zone_or(found["timezone"], found["business"]["timezone"])
     if found["changeable_until"] is None:
         return site.pages.redirect(request, f"/appointments/{token}")
-    staff = found["staff"][0] if found["staff"] else None
-    week = await free_week(
-        site.gateway,
-        found["business"]["slug"],
-        service=found["service"]["id"],
-        staff=None if anyone or staff is None else staff["id"],
-        zone=zone,
-        date=date,
-    )
+    member = found["staff"][0] if found["staff"] else None
+    asked = None if anyone or member is None else member["id"]
+    try:
+        week = await _free_week(site, found, zone, date, asked)
+    except ApiProblem as problem:
+        if "?service" in problem.errors:
+            return site.pages.redirect(request, f"/appointments/{token}", _NOT_OFFERED, failed=True)
+        if asked is None or "?staff" not in problem.errors:
+            raise
+        # Who was booked has left, or does other things now.
+        member, week = None, await _free_week(site, found, zone, date, None)
     return site.pages.render(
         request,
         "appointment/reschedule.html",
@@ -70,8 +74,16 @@ async def choose(
         token=token,
         zone=zone,
         week=week,
+        member=member,
         anyone=bool(anyone),
     )
+
+
+async def _free_week(
+    site: Web, appointment: dict[str, Any], zone: str, date: str | None, staff: str | None
+) -> Week:
+    slug, service = appointment["business"]["slug"], appointment["service"]["id"]
+    return await free_week(site.gateway, slug, service=service, staff=staff, zone=zone, date=date)
 
 
 @router.post("/reschedule")

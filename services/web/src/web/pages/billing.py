@@ -40,7 +40,7 @@ async def billing(request: Request, site: Site) -> Response:
 @router.post("/{page}")
 async def leave(request: Request, site: Site, page: Literal["checkout", "portal"]) -> Response:
     form = await read_form(request)
-    key = form.get("key") or str(new_id())
+    key = form.key()
     body = {"return_path": "/dashboard/billing"}
     try:
         answer = await site.sessions.call(request, "POST", _PATHS[page], body=body, idempotency_key=key)

@@ -16,7 +16,7 @@ from servicekit.ids import new_id
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.picker import free_week, named
+from web.picker import free_week, named, why_not
 from web.service import Site, Web
 
 router = APIRouter(prefix="/b/{slug}", include_in_schema=False)
@@ -28,8 +28,9 @@ _FIELDS = {
     "/customer/email": "email",
     "/customer/phone": "phone",
     "/consent": "consent_email",
-    "/starts_at": "starts_at",
 }
+_OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
+"""What the form has no field for: sending it again says the same again."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
 
@@ -110,12 +111,12 @@ async def keep(request: Request, slug: Slug, site: Site) -> Response:
     if form.get("staff"):
         body["staff_id"] = form.get("staff")
     try:
-        held = await _hold(site, slug, body, f"{form.get('key') or new_id()}.{int(starts_at.timestamp())}")
+        held = await _hold(site, slug, body, f"{form.key()}.{int(starts_at.timestamp())}")
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422} and problem.slug != "too-many-holds":
             raise
         date = times.local(starts_at, times.zone_or(form.get("timezone"), "UTC")).date().isoformat()
-        words = _TAKEN if problem.status == 409 else problem.detail
+        words = {409: _TAKEN, 422: why_not(problem)}.get(problem.status, problem.detail)
         return site.pages.redirect(request, _picker(slug, form, date), words, failed=True)
     query = {name: form.get(name) for name in ("service", "staff", "starts_at", "timezone")}
     query |= {"hold": held["id"], "until": held["expires_at"]}
@@ -211,7 +212,7 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
             "POST",
             f"/v1/public/{slug}/appointments",
             body=_booking(form, asked),
-            idempotency_key=form.get("key") or str(new_id()),
+            idempotency_key=form.key(),
         )
     except ApiProblem as problem:
         return await _refused(request, slug, site, form, problem, questions.places(form, asked))
@@ -234,6 +235,8 @@ async def _refused(
         return await _details(request, slug, site, form, 409)
     if problem.status not in {403, 409, 422}:
         raise problem
+    if _OF_THE_TIME & problem.errors.keys():
+        form.faults[""] = why_not(problem)
     form.absorb(problem, _FIELDS | places)
     return await _details(request, slug, site, form, problem.status)
 

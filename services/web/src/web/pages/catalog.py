@@ -1,6 +1,6 @@
 """The services that can be booked: a list, and a form for a new one or an old one."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,6 +27,8 @@ _NUMBERS = (
     "cancellation_window_minutes",
     "capacity",
 )
+_DEAREST = 100_000_000
+"""In minor units, as the API has it."""
 _DEFAULTS = {
     "duration_minutes": "30",
     "buffer_before_minutes": "0",
@@ -82,7 +84,7 @@ async def add(request: Request, site: Site) -> Response:
     body = await _body(request, site, form)
     if form.faults:
         return await _page(request, site, form, status=422)
-    key = form.get("key") or str(new_id())
+    key = form.key()
     try:
         await site.sessions.call(request, "POST", "/v1/services", body=body, idempotency_key=key)
     except ApiProblem as problem:
@@ -105,7 +107,7 @@ async def replace(request: Request, site: Site, service_id: ServiceId) -> Respon
     body = await _body(request, site, form)
     if form.faults:
         return await _page(request, site, form, service_id, 422)
-    version = f'"v{form.get("version")}"'
+    version = form.if_match()
     # What this form does not show stays; If-Match sees to it that it is what stood there when the form was opened.
     found = (await site.sessions.call(request, "GET", f"/v1/services/{service_id}")).data
     body |= {name: found[name] for name in ("staff_count", "needs", "questions")}
@@ -151,9 +153,12 @@ def _minor_units(form: Form, currency: str) -> int | None:
     places = decimals(currency)
     try:
         amount = Decimal(form.get("price").replace(",", ".")).scaleb(places)
-    except InvalidOperation:
+    except ArithmeticError:
         amount = Decimal("NaN")
-    if amount.is_finite() and amount >= 0 and amount == amount.to_integral_value():
+    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
+        form.faults["price"] = f"This must be an amount such as {Decimal(25):.{places}f}."
+    elif amount > _DEAREST:
+        form.faults["price"] = f"This must be at most {Decimal(_DEAREST).scaleb(-places):,.{places}f}."
+    else:
         return int(amount)
-    form.faults["price"] = f"This must be an amount such as {'25' if places == 0 else '25.00'}."
     return None

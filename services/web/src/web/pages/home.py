@@ -4,12 +4,12 @@ import re
 import unicodedata
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
+from servicekit.localtime import zone_names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -18,9 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 _LOCALE = "en"  # what the pages speak
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
-ZONES = sorted(
-    name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
-)
+ZONES = sorted(name for name in zone_names() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
 _FIELDS = {
     "/business_name": "business_name",
     "/slug": "slug",
@@ -59,7 +57,7 @@ async def sign_up(request: Request, site: Site) -> Response:
         "locale": _LOCALE,
         "currency": form.get("currency") or "EUR",
     }
-    key = form.get("key") or str(new_id())
+    key = form.key()
     try:
         answer = await site.gateway.call("POST", "/v1/signups", body=body, idempotency_key=key)
     except ApiProblem as problem:

@@ -66,7 +66,7 @@ async def replace(request: Request, site: Site) -> Response:
     form = await read_form(request)
     rules = _rules(form)
     if not form.faults:
-        version = f'"v{form.get("version")}"'
+        version = form.if_match()
         body = {"rules": rules}
         try:
             await site.sessions.call(request, "PUT", "/v1/reminder-policy", body=body, if_match=version)

@@ -48,9 +48,7 @@ async def add(request: Request, site: Site) -> Response:
     if form.get("email"):
         body["email"] = form.get("email")
     try:
-        answer = await site.sessions.call(
-            request, "POST", "/v1/staff", body=body, idempotency_key=form.get("key") or str(new_id())
-        )
+        answer = await site.sessions.call(request, "POST", "/v1/staff", body=body, idempotency_key=form.key())
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422}:
             raise
@@ -83,7 +81,8 @@ async def _page(
     status: int = 200,
 ) -> Response:
     member = await _member(request, site, staff_id)
-    details = {"name": member["name"], "email": member["email"] or "", "timezone": member["timezone"]}
+    details = {name: member[name] or "" for name in ("name", "email", "timezone")}
+    details["version"] = str(member["version"])
     return site.pages.render(
         request,
         "dashboard/member.html",
@@ -97,7 +96,7 @@ async def _page(
 
 
 def _hours_form(member: dict[str, Any]) -> Form:
-    form = Form()
+    form = Form({"version": str(member["version"])})
     taken = [0] * 7
     for item in sorted(member["weekly_hours"], key=lambda hours: (hours["weekday"], hours["opens"])):
         day = item["weekday"]
@@ -123,7 +122,7 @@ async def edit(request: Request, site: Site, staff_id: StaffId) -> Response:
     body = {"name": form.get("name"), "email": form.optional("email"), "timezone": form.get("timezone")}
     try:
         await site.sessions.call(
-            request, "PATCH", f"/v1/staff/{staff_id}", body=body, if_match=f'"v{form.get("version")}"'
+            request, "PATCH", f"/v1/staff/{staff_id}", body=body, if_match=form.if_match()
         )
     except ApiProblem as problem:
         return await _refused(request, site, staff_id, form, problem, "person")
@@ -163,7 +162,7 @@ async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response
             "PUT",
             f"/v1/staff/{staff_id}/hours",
             body={"weekly_hours": hours},
-            if_match=f'"v{form.get("version")}"',
+            if_match=form.if_match(),
         )
     except ApiProblem as problem:
         return await _refused(request, site, staff_id, form, problem, "hours")

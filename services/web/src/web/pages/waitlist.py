@@ -39,7 +39,7 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
             "POST",
             f"/v1/public/{slug}/waitlist",
             body=_wish(form),
-            idempotency_key=form.get("key") or str(new_id()),
+            idempotency_key=form.key(),
         )
     except ApiProblem as problem:
         if problem.slug in _REFUSALS:
@@ -109,7 +109,7 @@ async def accept(request: Request, token: Token, site: Site) -> Response:
             "POST",
             f"/v1/public/waitlist/{token}/accept",
             body={"answers": answers} if answers else None,
-            idempotency_key=form.get("key") or str(new_id()),
+            idempotency_key=form.key(),
         )
     except ApiProblem as problem:
         if problem.status == 409:

@@ -42,7 +42,7 @@ type: init ## Check types (mypy --strict)
 test: init ## Run the tests
 	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/charts --ignore=tests/e2e
 
-test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs and kubectl
+test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs, kubectl and promtool
 	$(RUN)/pytest tests/charts
 
 charts: init ## Write the charts' schemas and READMEs anew: needs helm-docs

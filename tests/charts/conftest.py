@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-_TOOLS = ("helm", "helm-unittest", "helm-docs", "kubectl")
+_TOOLS = ("helm", "helm-unittest", "helm-docs", "kubectl", "promtool")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from servicekit import metrics
 from support.charts import HERE, SERVICES, Body, objects, render
+from tenant_operator import metrics as operator_metrics
 
 _FROM_PROMETHEUS = {"namespace", "pod"}
 """Labels that Prometheus puts to a pod's samples."""
@@ -30,10 +31,10 @@ def rules(request: pytest.FixtureRequest) -> list[Body]:
 
 
 def _exported() -> dict[str, set[str]]:
-    """Each series of servicekit's with its labels."""
+    """Each series of servicekit's and the operator's with its labels."""
     return {
         f"{family._name}{suffix}": {*family._labelnames, *(["le"] if suffix == "_bucket" else [])}
-        for family in vars(metrics).values()
+        for family in (*vars(metrics).values(), *vars(operator_metrics).values())
         if isinstance(family, MetricWrapperBase)
         for suffix in _SUFFIXES[str(family._type)]
     }

@@ -21,7 +21,7 @@ from tenant_operator.domain import SIGNUP
 from tenant_operator.errors import ClusterFailedError, ConflictError, RefusedError
 from tenant_operator.leader import Leader
 from tenant_operator.manifests import tenant_of_signup
-from tenant_operator.metrics import SIGNUPS
+from tenant_operator.metrics import MALFORMED, SIGNUPS
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +80,7 @@ class Signups:
             event = parse_headers(message.headers, message.value).event()
         except MalformedEventError as error:
             SIGNUPS.labels("malformed").inc()
+            MALFORMED.labels(message.topic).inc()
             log.error("sign-up cannot be read", offset=message.offset, error=str(error))
             return
         if isinstance(event, SignupRequested):

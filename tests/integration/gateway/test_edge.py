@@ -324,6 +324,18 @@ def test_a_method_that_no_path_has_is_refused(edge: Edge) -> None:
     assert hook.headers["Allow"] == "POST"
 
 
+@pytest.mark.parametrize("probe", ["/healthz", "/readyz", "/metrics"])
+def test_probes_are_for_who_asks_the_gateway_itself(edge: Edge, probe: str) -> None:
+    """What comes through a route or an ingress says for whom: X-Forwarded-For, or Forwarded (RFC 7239)."""
+    assert edge.http.get(f"{edge.url}{probe}").status_code == 200
+    before = len(edge.upstream.seen)
+    for path in (probe, f"{probe}/", f"/%{ord(probe[1]):x}{probe[2:]}"):
+        problem(edge.call("GET", path), 404, "not-found")
+    forwarded = {"Forwarded": "for=203.0.113.9;proto=https"}
+    problem(edge.http.get(f"{edge.url}{probe}", headers=forwarded), 404, "not-found")
+    assert len(edge.upstream.seen) == before
+
+
 def test_two_readings_of_one_request_are_refused(edge: Edge) -> None:
     """Targets and framings that a proxy and a server could take differently."""
     for target in (b"/v1/public/../business", b"/v1/public/%2e%2e/business", b"/v1\\business", b"/v1/a%00b"):

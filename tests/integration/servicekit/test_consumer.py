@@ -94,6 +94,11 @@ class Shop:
         except TimeoutError:
             pytest.fail(f"not seen: {what}; handled {self.handled}")
 
+    def counted(self, outcome: str) -> float | None:
+        """Events that ended so; None while there is no such series."""
+        labels = {"consumer": self.group, "outcome": outcome}
+        return REGISTRY.get_sample_value("slotwright_consumer_events_total", labels)
+
     def lag(self) -> float | None:
         """Over all partitions; None while nothing is measured."""
         found = [
@@ -154,6 +159,7 @@ async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes
     shop.topics.publish(named("good", tenant_id, 2))
     async with shop.running():
         await shop.until(lambda: shop.handled, "the good one")
+    assert shop.counted("dead") == 2
     letters = [
         dict(letter.headers) | {"value": letter.value or b""}
         for letter in await asyncio.to_thread(shop.topics.messages, "analytics.dlq.v1")
@@ -167,6 +173,13 @@ async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes
     # The topic is a compacted one: it keeps the bytes for as long as no tombstone erases them, and no letter does.
     assert [(letter["value"], letter["dl_size"]) for letter in letters][1] == (b"", b"1")
     assert shop.handled == ["good"]
+
+
+async def test_dead_letters_are_counted_from_nought(shop: Shop) -> None:
+    """The first one is an increase only to a Prometheus that has seen what was there before it."""
+    async with shop.running():
+        await shop.until(lambda: shop.lag() is not None, "it has its partitions")
+        assert shop.counted("dead") == 0
 
 
 async def test_one_that_stops_leaves_its_group_at_once_and_has_committed(shop: Shop) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from contracts.platform import (
@@ -63,6 +64,30 @@ class Outbox:
                     (_LARGE, b"0" * bytes_before),
                 )
             await outbox.publish(conn, "booking", *events, copy_to=copy_to)
+
+    @asynccontextmanager
+    async def taken_from_its_relay(self) -> AsyncIterator[None]:
+        """Another has the relay's locks as soon as its connection is lost, as behind a failover of the server."""
+        with psycopg.connect(self._database.admin_url, autocommit=True) as admin:
+            locks = admin.execute(
+                "SELECT pid, classid::int, objid::int FROM pg_locks JOIN pg_database d ON d.oid = database"
+                " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+            ).fetchall()
+            ((relay,), (kind,)) = ({lock[column] for lock in locks} for column in (0, 1))
+            async with await psycopg.AsyncConnection.connect(
+                self._database.admin_url, autocommit=True
+            ) as other:
+                shards = [shard for _pid, _kind, shard in locks]
+                taking = asyncio.create_task(
+                    other.execute("SELECT pg_advisory_lock(%s, s) FROM unnest(%s::int[]) s", (kind, shards))
+                )
+                waits = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+                await self.until(
+                    lambda: admin.execute(waits, (other.info.backend_pid,)).fetchone() is not None, "it waits"
+                )
+                admin.execute("SELECT pg_terminate_backend(%s)", (relay,))
+                await taking
+                yield
 
     def left(self) -> list[str]:
         """The topics of what is still to be relayed."""
@@ -153,6 +178,18 @@ async def test_the_largest_event_arrives_and_a_larger_one_takes_its_change_with_
     assert arrived(_STATUS, tenant) == [1]
 
 
+async def test_a_relay_that_has_lost_its_shards_says_nothing_of_what_waits_in_them(box: Outbox) -> None:
+    """Or an alert would go on for what another has sent long since."""
+    assert _gauges() == (0, 0)
+    await box.publish(status(new_tenant().tenant_id, 1), bytes_before=1_100_000)
+    async with box.relayed():
+        await box.until(lambda: _gauges()[0] == 1 and _gauges()[1] > 0, "it holds all, and something waits")
+        async with box.taken_from_its_relay():
+            await box.until(lambda: _gauges() == (0, 0), "it holds none")
+        await box.until(lambda: _gauges()[0] == 1 and _gauges()[1] > 0, "it holds all again")
+    assert _gauges() == (0, 0)
+
+
 async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
     box: Outbox, broker: Broker, arrived: Arrived
 ) -> None:
@@ -193,6 +230,15 @@ async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor(
     assert not outgoing.waiting
     assert outgoing.send([row]) == []
     assert not outgoing.waiting
+
+
+def _gauges() -> tuple[float, float]:
+    """The share of the outbox that is held, and its oldest event's age in seconds."""
+    held = REGISTRY.get_sample_value("slotwright_outbox_held_ratio")
+    age = REGISTRY.get_sample_value("slotwright_outbox_oldest_seconds")
+    assert held is not None
+    assert age is not None
+    return held, age
 
 
 def settings_of(broker: Broker, service: str) -> KafkaSettings:

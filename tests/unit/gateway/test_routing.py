@@ -81,6 +81,10 @@ def test_each_path_has_its_service(method: str, path: str, upstream: str, access
         ("POST", "/webhooks/other"),
         ("GET", "/.well-known/secrets"),
         ("GET", "/v1/internal\n/v1/staff"),
+        ("GET", "/metrics"),
+        ("GET", "/metrics/"),
+        ("GET", "/readyz/"),
+        ("GET", "/healthz/"),
     ],
 )
 def test_what_is_not_in_the_table_goes_nowhere(method: str, path: str) -> None:

@@ -46,6 +46,7 @@ _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
 _LAG_SECONDS = 10.0
 _BROKER_SECONDS = 5.0
+_OUTCOMES = ("handled", "duplicate", "skipped", "gone", "dead")
 _VALUE_FAULTS = (psycopg.DataError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
 """What PostgreSQL says of values that it will not take tomorrow either: a NUL in a text, a number too large."""
 _INBOX = b"INSERT INTO inbox (consumer, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
@@ -91,6 +92,8 @@ class EventConsumer:
         """Consumes until told to stop, then leaves the group, so that another takes over at once."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         loop = asyncio.get_running_loop()
+        for outcome in _OUTCOMES:  # counted from 0: the first of a kind would else be no increase
+            EVENTS_HANDLED.labels(self.name, outcome)
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)

@@ -28,4 +28,11 @@ OUTBOX_FAILED = Counter("slotwright_outbox_failures_total", "Events that Kafka r
 OUTBOX_DROPPED = Counter(
     "slotwright_outbox_dropped_total", "Events for a tenant's own stream that it does not have any more."
 )
-OUTBOX_AGE = Gauge("slotwright_outbox_oldest_seconds", "Age of the oldest event not yet relayed.")
+OUTBOX_AGE = Gauge(
+    "slotwright_outbox_oldest_seconds",
+    "Age of the oldest event not yet relayed; 0 in a process that relays none.",
+)
+OUTBOX_HELD = Gauge(
+    "slotwright_outbox_held_ratio",
+    "Share of the outbox that this process relays; those of all a service's processes make 1.",
+)

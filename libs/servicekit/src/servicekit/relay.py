@@ -19,7 +19,7 @@ from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
 from servicekit.loops import pause_for
-from servicekit.metrics import OUTBOX_AGE, OUTBOX_DROPPED
+from servicekit.metrics import OUTBOX_AGE, OUTBOX_DROPPED, OUTBOX_HELD
 from servicekit.outbox import SHARDS
 from servicekit.outgoing import Outgoing, Send, sending
 from servicekit.settings import KafkaSettings
@@ -75,13 +75,19 @@ class Relay:
             # A delete that a crash takes back is one event sent twice, as after any crash.
             await conn.execute(b"SET synchronous_commit = off")
             held: list[int] = []
-            while not stop.is_set():
-                beat.beat()
-                if len(held) < SHARDS:
-                    held += await self._acquire(conn, held)
-                sent = await self._relay(conn, outgoing, send, held) if held else 0
-                if sent < _BATCH:
-                    await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
+            try:
+                while not stop.is_set():
+                    beat.beat()
+                    if len(held) < SHARDS:
+                        held += await self._acquire(conn, held)
+                        OUTBOX_HELD.set(len(held) / SHARDS)
+                    sent = await self._relay(conn, outgoing, send, held) if held else 0
+                    if sent < _BATCH:
+                        await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
+            finally:
+                # Whoever has the shards next tells of what waits in them.
+                OUTBOX_HELD.set(0)
+                OUTBOX_AGE.set(0)
 
     async def _acquire(self, conn: Connection, held: list[int]) -> list[int]:
         free = [shard for shard in range(SHARDS) if shard not in held]

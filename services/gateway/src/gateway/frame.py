@@ -1,7 +1,8 @@
 """What every answer gets on its way out, whoever made it: security headers, CORS, rate limits, the trace.
 
 Raw ASGI, outermost of the gateway's app (gateway.app), so that problems of the edge and of the router get the same.
-It also routes the request, once, for all that come after: `scope["slotwright.request"]`.
+It also routes the request, once, for all that come after: `scope["slotwright.request"]`. Probes and metrics are for
+whoever asks the pod itself, as kubelet and Prometheus do; what a route or an ingress passes on finds nothing there.
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +15,16 @@ from gateway.errors import MethodNotAllowed
 from gateway.headers import API_SECURITY, SECURITY, TRANSPORT_SECURITY
 from gateway.ratelimits import Verdict
 from gateway.routing import Access, Routed
-from servicekit.http.edge import request_id_of
+from servicekit.errors import NotFound, Problem
+from servicekit.http.edge import PROBES, request_id_of
 from servicekit.http.problems import problem_response
 from servicekit.tracing import current_traceparent
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _KEY = "slotwright.request"
 _PRIVATE = (b"cache-control", b"no-store")
+_PASSED_ON = (b"x-forwarded-for", b"forwarded")
+"""Either is written by whoever passes on another's request."""
 
 
 @dataclass(slots=True)
@@ -65,13 +69,10 @@ class Frame:
                 message["headers"] = self._complete(list(message["headers"]), request, cors)
             await send(message)
 
-        if scope["method"] in METHODS:
+        problem = _refusal(scope, headers)
+        if problem is None:
             await self._app(scope, receive, framed)
             return
-        # Answered before anything counts it: a method is a metric's label, and anyone may invent one.
-        problem = MethodNotAllowed(
-            "This method is not known here.", headers={"Allow": ", ".join(sorted(METHODS))}
-        )
         request_id = request_id_of(Headers(scope=scope))
         response = problem_response(problem, instance=scope["path"], request_id=request_id)
         response.headers["X-Request-ID"] = request_id
@@ -96,6 +97,17 @@ class Frame:
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
         return headers
+
+
+def _refusal(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+    """What is answered before anything counts it: a method is a metric's label, and anyone may invent one."""
+    if scope["method"] not in METHODS:
+        return MethodNotAllowed(
+            "This method is not known here.", headers={"Allow": ", ".join(sorted(METHODS))}
+        )
+    if scope["path"] in PROBES and any(name in headers for name in _PASSED_ON):
+        return NotFound("There is nothing at this path.")
+    return None
 
 
 def _limit_headers(verdicts: list[Verdict]) -> list[tuple[bytes, bytes]]:

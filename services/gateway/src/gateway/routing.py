@@ -114,7 +114,8 @@ RULES: tuple[Rule, ...] = (
     Rule("/.well-known/openid-configuration", AUTH, Access.PUBLIC, _GET),
 )
 _PAGES = Rule("/**", WEB, Access.PAGE)
-_NOT_PAGES = re.compile(r"/(?:v1|webhooks|\.well-known)(?:/.*)?", re.DOTALL)
+# web has probes of its own, which are nobody's outside.
+_NOT_PAGES = re.compile(r"/(?:v1|webhooks|\.well-known|healthz|readyz|metrics)(?:/.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from servicekit.http.edge import PROBES
+
 log = structlog.get_logger(__name__)
 
 
 _LONGEST = 4
 """Times `drain_seconds`, after which it stops though it is still asked; a pod's grace period has room for it."""
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked by who watches the process, and by no client of it."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -70,7 +70,7 @@ class CloseWhenDraining:
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in _PROBES:
+        if scope["type"] == "http" and scope["path"] not in PROBES:
             self._server.asked()
 
         async def closing(message: Message) -> None:

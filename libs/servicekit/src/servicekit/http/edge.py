@@ -24,7 +24,8 @@ from servicekit.tracing import span_from
 log = structlog.get_logger("access")
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by who watches the process, and by no client of it."""
 
 
 class _BodyTooLarge(Exception):
@@ -66,7 +67,7 @@ class EdgeMiddleware:
 
         traced = (
             nullcontext()
-            if scope["path"] in _QUIET
+            if scope["path"] in PROBES
             else span_from(headers.get("traceparent"), scope["method"], SpanKind.SERVER)
         )
         with traced as span:

@@ -93,7 +93,7 @@ logs: init ## Follow the log of one part: make logs NAME=booking
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build
 
-bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following: about an hour and a quarter
+bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following but bench-cluster: about an hour and a quarter
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py

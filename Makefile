@@ -6,7 +6,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts test-oracle test-chaos charts charts-golden \
-	kustomize events plugin demo up down status logs build clean bench bench-booking bench-gateway bench-operator bench-reminders \
+	kustomize events settings plugin demo up down status logs build clean bench bench-booking bench-gateway bench-operator bench-reminders \
 	bench-cluster cluster \
 	kind-up kind-down e2e
 
@@ -67,6 +67,9 @@ test-chaos: init ## Kill everything while clients book, and judge: make test-cha
 kustomize: init ## Write kustomize/ anew from the charts: needs helm
 	$(RUN)/python -m devstack.kustomize
 
+settings: init ## Write the tables of docs/settings.md anew from the settings classes
+	$(RUN)/python -m devstack.settings_page
+
 events: init ## Write docs/events anew from the contracts
 	$(RUN)/python -m contracts docs/events
 
@@ -93,7 +96,7 @@ logs: init ## Follow the log of one part: make logs NAME=booking
 build: init ## Fetch and build what a first start would
 	$(RUN)/python -m devstack build
 
-bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following: about an hour and a quarter
+bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following but bench-cluster: about an hour and a quarter
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
 	$(RUN)/python bench/gateway.py

@@ -119,11 +119,15 @@ def test_a_business_invites_so_many_only(world: World) -> None:
     assert statuses == [201] * 5 + [429]
 
 
-def test_a_suspended_business_invites_nobody(world: World) -> None:
+def test_a_suspended_business_invites_nobody_and_may_look_and_withdraw(world: World) -> None:
     tenant, owner = world.business()
+    waiting = world.post("/v1/invitations", _invite(), owner).json()["id"]
     world.status(world.change(tenant, state=TenantState.SUSPENDED), "OwnerAccepted")
     refused = world.post("/v1/invitations", _invite(), owner)
     assert (refused.status_code, refused.json()["type"]) == (403, "/problems/tenant-suspended")
+    for listed in ("/v1/invitations", "/v1/members"):
+        assert world.call("GET", listed, owner).status_code == 200
+    assert world.call("DELETE", f"/v1/invitations/{waiting}", owner).status_code == 204
 
 
 def test_invitations_come_in_pages(world: World) -> None:

@@ -92,19 +92,25 @@ def test_another_role_holds_at_the_next_sign_in_which_comes_at_once(world: World
 
 
 @pytest.mark.parametrize("how", ["removed", "demoted"])
-def test_an_owner_who_is_out_cannot_come_back_by_the_token_that_they_still_have(
+def test_an_owner_who_is_out_neither_comes_back_nor_looks_in_by_the_token_that_they_still_have(
     world: World, how: str
 ) -> None:
     _, owner = world.business()
     other = world.colleague(owner, role="owner")
     staff = world.colleague(owner)
+    invitation = {"email": new_email(), "name": "Me", "role": "owner"}
+    waiting = world.post("/v1/invitations", invitation | {"email": new_email()}, owner).json()["id"]
     answer = _remove(world, owner, other) if how == "removed" else _make(world, owner, other, "staff")
     assert answer.status_code in {200, 204}
-    invitation = {"email": new_email(), "name": "Me", "role": "owner"}
     assert problem(world.post("/v1/invitations", invitation, other)) == ENDED
+    assert problem(world.call("DELETE", f"/v1/invitations/{waiting}", other)) == ENDED
+    for listed in ("/v1/invitations", "/v1/members"):
+        assert problem(world.call("GET", listed, other)) == ENDED
     assert problem(_make(world, other, staff, "owner")) == ENDED
     assert problem(_remove(world, other, owner)) == ENDED
     assert _members(world, owner)[staff.email] == "staff"
+    invitations = world.call("GET", "/v1/invitations", owner).json()["items"]
+    assert {item["status"] for item in invitations if item["id"] == waiting} == {"pending"}
 
 
 def test_the_last_owner_stays(world: World) -> None:

@@ -183,6 +183,14 @@ async def test_the_rest_is_cancelled_from_a_day_on_and_once(world: World) -> Non
     assert world.call("POST", path, json={}).status_code == 401
 
 
+async def test_the_rest_is_cancelled_from_now_on_without_a_body(world: World) -> None:
+    shop = await world.shop()
+    made = series(world, shop, tomorrow_noon()).json()
+    rest = world.call("POST", f"/v1/series/{made['id']}/cancel", shop)
+    assert rest.status_code == 200, rest.text
+    assert [item["id"] for item in rest.json()["cancelled"]] == [item["id"] for item in made["appointments"]]
+
+
 async def test_two_series_at_once_for_two_people_are_both_booked(world: World) -> None:
     """Five times: whoever comes second must not have chosen the person that the first has taken meanwhile."""
     rule = {"every": "day", "count": 10}

@@ -1,9 +1,27 @@
 """The routing table: which service, which access, and what falls through."""
 
 import pytest
+from fastapi.routing import APIRoute
 
+import analytics.routes
+import auth.routes
+import billing.routes
+import booking.routes
+import business.routes
+import notification.routes
+import notification.webhooks.routes
 from contracts.model import RESERVED_SLUGS
 from gateway.routing import RULES, UPSTREAMS, Access, route
+
+SERVED = {
+    "auth": auth.routes.ROUTERS,
+    "business": business.routes.ROUTERS,
+    "booking": booking.routes.ROUTERS,
+    "billing": billing.routes.ROUTERS,
+    "analytics": analytics.routes.ROUTERS,
+    "notification": (*notification.routes.ROUTERS, notification.webhooks.routes.router),
+}
+"""What each service answers to; web has all the rest."""
 
 
 @pytest.mark.parametrize(
@@ -109,3 +127,16 @@ def test_a_public_path_names_its_business() -> None:
 
 def test_every_rule_leads_to_a_known_service() -> None:
     assert {rule.upstream for rule in RULES} <= set(UPSTREAMS)
+
+
+def test_every_rule_is_of_something_that_its_service_serves() -> None:
+    used = set()
+    for upstream, routers in SERVED.items():
+        for served in (each for router in routers for each in router.routes):
+            assert isinstance(served, APIRoute)
+            for method in served.methods or ():
+                routed = route(method, served.path)
+                assert routed is not None, (method, served.path)
+                assert routed.rule.upstream == upstream, (method, served.path)
+                used.add(routed.rule)
+    assert [rule.path for rule in RULES if rule not in used] == []

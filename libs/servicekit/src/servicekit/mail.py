@@ -28,13 +28,17 @@ class SmtpSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    smtp_host: str = "127.0.0.1"
-    smtp_port: int = 1025
-    smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
-    smtp_starttls: bool | None = Field(default=None, description="None upgrades when the server offers it.")
-    smtp_timeout: float = Field(default=10, description="Seconds for the whole exchange.")
-    mail_from: str = "Slotwright <no-reply@slotwright.example>"
+    smtp_host: str = Field(default="127.0.0.1", description="The mail server.")
+    smtp_port: int = Field(default=1025, description="Its port.")
+    smtp_username: str | None = Field(default=None, description="Who signs in there; nobody when not set.")
+    smtp_password: SecretStr | None = Field(default=None, description="That user's password.")
+    smtp_starttls: bool | None = Field(
+        default=None, description="Whether STARTTLS is used; when not set, where the server offers it."
+    )
+    smtp_timeout: float = Field(default=10, description="For the whole exchange of one mail.")
+    mail_from: str = Field(
+        default="Slotwright <no-reply@slotwright.example>", description="Whom mails come from."
+    )
 
 
 _REPLIES = range(200, 600)

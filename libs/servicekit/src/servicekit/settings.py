@@ -19,13 +19,21 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    host: str = Field(default="127.0.0.1", description="The address that it listens at; images set 0.0.0.0.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port; 0 takes any that is free.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged at least."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="`json` is one object a line, `console` is for a person's eyes."
+    )
     public_url: str = Field(default="http://127.0.0.1:8080", description="The gateway as a browser sees it.")
-    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces go here; None keeps none.")
-    max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP/HTTP traces go here; none are kept when not set."
+    )
+    max_body_bytes: int = Field(
+        default=1024 * 1024, gt=0, description="The largest body of a request; a larger one is a 413."
+    )
     drain_seconds: float = Field(
         default=0,
         ge=0,
@@ -58,12 +66,18 @@ class KafkaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_KAFKA_", extra="ignore", frozen=True)
 
-    bootstrap: str = "127.0.0.1:9092"
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: str = "SCRAM-SHA-512"
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_location: str | None = None
+    bootstrap: str = Field(default="127.0.0.1:9092", description="The brokers, `host:port,…`.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How they are spoken to."
+    )
+    sasl_mechanism: str = Field(
+        default="SCRAM-SHA-512", description="How the part signs in, with a protocol of SASL."
+    )
+    username: str | None = Field(default=None, description="Its user.")
+    password: SecretStr | None = Field(default=None, description="Its user's password.")
+    ca_location: str | None = Field(
+        default=None, description="A file with the brokers' authority; the system's own when not set."
+    )
     group_prefix: str = Field(default="", description="Put before consumer groups, so that tests run apart.")
     session_seconds: float = Field(
         default=10, ge=1, description="So long a killed consumer keeps its partitions from the others."
@@ -92,11 +106,19 @@ class DatabaseSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    database_url: SecretStr = SecretStr("")
-    database_password: SecretStr | None = None
-    migration_database_url: SecretStr = SecretStr("")
-    migration_database_password: SecretStr | None = None
-    database_pool_size: int = Field(default=8, ge=2)
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="`postgresql://…` as the service's own user, which owns nothing."
+    )
+    database_password: SecretStr | None = Field(
+        default=None, description="That user's password, where the URL has none."
+    )
+    migration_database_url: SecretStr = Field(
+        default=SecretStr(""), description="`postgresql://…` as the database's owner; for `migrate` alone."
+    )
+    migration_database_password: SecretStr | None = Field(
+        default=None, description="The owner's password, where the URL has none."
+    )
+    database_pool_size: int = Field(default=8, ge=2, description="Connections of one process, at most.")
 
     def conninfo(self) -> str:
         """libpq's connection string of the service itself."""
@@ -123,6 +145,14 @@ class TokenSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    jwks_url: str = "http://127.0.0.1:8001/.well-known/jwks.json"
-    token_issuer: str | None = Field(default=None, description="Defaults to the public URL.")
-    token_audience: str = Field(default="slotwright", description="The `aud` claim that is asked for.")
+    jwks_url: str = Field(
+        default="http://127.0.0.1:8001/.well-known/jwks.json",
+        description="Where auth's public keys are; auth itself has no use for it.",
+    )
+    token_issuer: str | None = Field(
+        default=None,
+        description="The `iss` claim that auth writes and all ask for; the public URL when not set.",
+    )
+    token_audience: str = Field(
+        default="slotwright", description="The `aud` claim that auth writes and all ask for."
+    )

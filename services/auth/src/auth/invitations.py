@@ -63,16 +63,26 @@ class Invitations:
 
             return await once(conn, tenant_id, key, effect)
 
-    async def page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Invitation]:
-        """Invitations by id, `limit` at most, behind `after`. Raises NotFound for a business not served."""
+    async def page(self, principal: Principal, after: UUID | None, limit: int) -> list[Invitation]:
+        """Invitations by id, `limit` at most, behind `after`.
+
+        Raises NotFound for a business not served; SessionEnded as `invite`.
+        """
+        tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
+            await require_going(conn, principal, self._clock)
             return await store.invitation_page(conn, tenant_id, after, limit)
 
-    async def withdraw(self, tenant_id: UUID, invitation_id: UUID) -> None:
-        """Makes a pending invitation's links void. Raises NotFound; Conflict once it was accepted."""
+    async def withdraw(self, principal: Principal, invitation_id: UUID) -> None:
+        """Makes a pending invitation's links void.
+
+        Raises NotFound; Conflict once it was accepted; SessionEnded as `invite`.
+        """
+        tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
+            await require_going(conn, principal, self._clock)
             invitation = await store.lock_invitation(conn, tenant_id, invitation_id)
             if invitation is None:
                 raise NotFound("There is no such invitation.")

@@ -29,10 +29,15 @@ class Members:
         self._db = db
         self._clock = clock
 
-    async def page(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Member]:
-        """Members by id, `limit` at most, behind `after`. Raises NotFound for a business not served."""
+    async def page(self, principal: Principal, after: UUID | None, limit: int) -> list[Member]:
+        """Members by id, `limit` at most, behind `after`.
+
+        Raises NotFound for a business not served; SessionEnded when who asks is no owner any more.
+        """
+        tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
+            await require_going(conn, principal, self._clock)
             return await store.member_page(conn, tenant_id, after, limit)
 
     async def set_role(self, principal: Principal, user_id: UUID, role: Role) -> Member:
@@ -76,7 +81,7 @@ class Members:
 
 
 async def require_going(conn: Connection, principal: Principal, clock: Clock) -> None:
-    """Whether who asks is still what the token says, for changes by which somebody removed could come back.
+    """Whether who asks is still what the token says: somebody removed neither comes back nor looks who works there.
 
     Raises SessionEnded. In a transaction of the principal's tenant.
     """

@@ -13,11 +13,13 @@ class AuthSettings(BehindGateway):
     """Times are in seconds where the name does not say otherwise. Limits are tries within a window."""
 
     encryption_key: SealingKey = Field(description="base64url of 32 bytes; seals the signing keys at rest.")
-    access_token_seconds: int = Field(default=600, ge=5, le=3600)
+    access_token_seconds: int = Field(
+        default=600, ge=5, le=3600, description="How long an access token is good for."
+    )
     refresh_token_days: int = Field(default=30, ge=1, description="A session unused for so long ends.")
     session_days: int = Field(default=90, ge=1, description="A session ends after this, used or not.")
-    invitation_days: int = Field(default=7, ge=1)
-    reset_minutes: int = Field(default=60, ge=1)
+    invitation_days: int = Field(default=7, ge=1, description="How long an invitation's link works.")
+    reset_minutes: int = Field(default=60, ge=1, description="How long a link to reset a password works.")
     signing_key_days: int = Field(default=30, ge=1, description="How long one key signs.")
     signing_key_overlap_seconds: int = Field(
         default=900, ge=0, description="How long a new key is published before it signs."
@@ -26,13 +28,25 @@ class AuthSettings(BehindGateway):
         default=60, ge=1, description="A sign-up that has led to nothing by then failed."
     )
 
-    attempt_window_seconds: int = Field(default=900, ge=1)
-    failed_logins_per_account: int = Field(default=10, ge=1)
-    failed_logins_per_address: int = Field(default=100, ge=1)
-    signups_per_address: int = Field(default=30, ge=1)
-    resets_per_address: int = Field(default=30, ge=1)
-    resets_per_account: int = Field(default=3, ge=1)
-    invitations_per_business: int = Field(default=50, ge=1)
+    attempt_window_seconds: int = Field(
+        default=900, ge=1, description="The window of the limits that follow; the first try opens it."
+    )
+    failed_logins_per_account: int = Field(
+        default=10, ge=1, description="Failed sign-ins with one e-mail address, whoever makes them."
+    )
+    failed_logins_per_address: int = Field(
+        default=100, ge=1, description="Failed sign-ins from one client address (an IPv6 /64)."
+    )
+    signups_per_address: int = Field(default=30, ge=1, description="Sign-ups from one client address.")
+    resets_per_address: int = Field(
+        default=30, ge=1, description="Password resets asked for from one client address."
+    )
+    resets_per_account: int = Field(
+        default=3, ge=1, description="Mails with a reset to one e-mail address; more are not sent, silently."
+    )
+    invitations_per_business: int = Field(
+        default=50, ge=1, description="Invitations that one business sends."
+    )
     mail_lease_seconds: int = Field(
         default=30, ge=1, description="A mail whose sender died is tried again after this."
     )

@@ -8,8 +8,12 @@ from servicekit.settings import Settings
 class BillingSettings(Settings):
     """Without a key only tenants with billing.mode Manual are served; the others fail with that reason."""
 
-    stripe_api_key: SecretStr | None = None
-    stripe_api_base: str | None = Field(default=None, description="Stripe's own when not set.")
+    stripe_api_key: SecretStr | None = Field(
+        default=None, description="Stripe's secret key; without it tenants are billed by hand alone."
+    )
+    stripe_api_base: str | None = Field(
+        default=None, description="Where Stripe's API is; Stripe's own when not set."
+    )
     stripe_webhook_secret: SecretStr | None = Field(
         default=None, description="Signs webhooks; without it none is accepted."
     )

@@ -10,7 +10,9 @@ class BookingSettings(BehindGateway):
     and whose a place on the waitlist.
     """
 
-    link_key: SecretStr = Field(min_length=32)
+    link_key: SecretStr = Field(
+        min_length=32, description="Signs customers' links; notification needs the same."
+    )
     hold_seconds: int = Field(default=300, ge=10, le=3600, description="How long a hold keeps a slot.")
     holds_per_address: int = Field(
         default=10, ge=1, description="So many slots of one business does one client address hold at a time."

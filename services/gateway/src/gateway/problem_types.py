@@ -151,8 +151,9 @@ _TYPES = (
         "appointment-closed",
         409,
         "The appointment can no longer be changed",
-        "It was cancelled, completed or missed.",
-        "Book a new one.",
+        "It was cancelled, completed or missed; or it has not begun, is still pending, or its service is no longer "
+        "offered: the detail says which.",
+        "Read it; where it is over, book a new one.",
     ),
     ProblemType(
         "customer-has-appointments",
@@ -193,7 +194,8 @@ _TYPES = (
         "payload-too-large",
         413,
         "The body is too large",
-        "Bodies may have 1 MiB, unless the operator of the platform set another limit.",
+        "Bodies may have 1 MiB, unless who runs the platform set another limit; or what the change makes would be "
+        "too large to be told to the platform's other parts. The detail says which.",
         "Send less.",
     ),
     ProblemType(

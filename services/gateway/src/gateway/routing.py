@@ -85,7 +85,6 @@ RULES: tuple[Rule, ...] = (
     Rule("/v1/me", AUTH),
     Rule("/v1/invitations/**", AUTH),
     Rule("/v1/members/**", AUTH),
-    Rule("/v1/api-keys/**", AUTH),
     Rule("/v1/business/**", BUSINESS),
     Rule("/v1/staff/**", BUSINESS),
     Rule("/v1/resources/**", BUSINESS),

@@ -57,7 +57,7 @@ class GatewaySettings(Settings):
     admin_requests_per_minute: int = Field(
         default=600, ge=1, description="By one of the platform's own people."
     )
-    connect_timeout: float = Field(default=2, gt=0)
+    connect_timeout: float = Field(default=2, gt=0, description="For a connection to a service.")
     queue_timeout: float = Field(
         default=20,
         gt=0,

@@ -10,13 +10,15 @@ from notification.webhooks.settings import WebhookSettings
 class NotificationSettings(WebhookSettings):
     """`link_key` signs customers' manage links; booking holds the same one."""
 
-    link_key: SecretStr = Field(min_length=32)
+    link_key: SecretStr = Field(min_length=32, description="Signs customers' links; booking needs the same.")
     sms_provider: Literal["mock", "http"] = Field(
         default="mock", description="`mock` keeps text messages for a person to look at and sends none."
     )
     sms_url: str | None = Field(default=None, description="Where the HTTP provider takes a message, by POST.")
     sms_token: SecretStr | None = Field(default=None, description="The HTTP provider's bearer token.")
-    send_timeout: float = Field(default=20, gt=0, description="Seconds for one attempt.")
+    send_timeout: float = Field(
+        default=20, gt=0, description="For one attempt; a text message by HTTP has nine tenths."
+    )
     lease_seconds: float = Field(
         default=60, gt=0, description="After a crash, how long a message that was claimed is left alone."
     )

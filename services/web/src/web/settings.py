@@ -18,7 +18,7 @@ class WebSettings(Settings):
     signup_plan: str = Field(
         default="starter", description="The Plan that a sign-up from the front page gets."
     )
-    gateway_timeout: float = Field(default=10, gt=0, description="Seconds for one request to the gateway.")
+    gateway_timeout: float = Field(default=10, gt=0, description="For one request to the gateway.")
 
     @property
     def secure_cookies(self) -> bool:

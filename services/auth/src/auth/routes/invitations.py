@@ -57,7 +57,7 @@ async def invite(body: NewInvitation, who: Owner, key: Idempotency, auth: Auth) 
 
 @router.get("/v1/invitations")
 async def list_invitations(who: Owner, paging: Paging, auth: Auth) -> Page[InvitationAnswer]:
-    found = await auth.invitations.page(who.tenant_id, paging.after_id(), paging.limit + 1)
+    found = await auth.invitations.page(who, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
     found = found[: paging.limit]
     cursor = encode_cursor(str(found[-1].invitation_id)) if more else None
@@ -66,4 +66,4 @@ async def list_invitations(who: Owner, paging: Paging, auth: Auth) -> Page[Invit
 
 @router.delete("/v1/invitations/{invitation_id}", status_code=204)
 async def withdraw(invitation_id: UUID, who: Owner, auth: Auth) -> None:
-    await auth.invitations.withdraw(who.tenant_id, invitation_id)
+    await auth.invitations.withdraw(who, invitation_id)

@@ -43,7 +43,7 @@ def _answer(member: Member) -> MemberAnswer:
 @router.get("/v1/members")
 async def list_members(who: Owner, paging: Paging, auth: Auth) -> Page[MemberAnswer]:
     """Who has accepted; those who have not are invitations."""
-    found = await auth.members.page(who.tenant_id, paging.after_id(), paging.limit + 1)
+    found = await auth.members.page(who, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
     found = found[: paging.limit]
     cursor = encode_cursor(str(found[-1].user_id)) if more else None

@@ -102,6 +102,7 @@ async def book(body: SeriesBody, who: Member, key: Idempotency, booking: Booking
 
 
 @router.post("/{series_id}/cancel")
-async def cancel(series_id: UUID, who: Member, booking: Booking, body: RestBody) -> RestAnswer:
+async def cancel(series_id: UUID, who: Member, booking: Booking, body: RestBody | None = None) -> RestAnswer:
     """Cancels the rest: every appointment of it that has not begun. GET /v1/appointments?series= lists them."""
-    return RestAnswer.of(series_id, await booking.cancel_series(who.tenant_id, series_id, body.begin))
+    begin = body.begin if body else None
+    return RestAnswer.of(series_id, await booking.cancel_series(who.tenant_id, series_id, begin))

@@ -46,6 +46,8 @@ FROM ${PYTHON} AS runtime
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin slotwright
 ENV PATH=/opt/slotwright/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
     SLOTWRIGHT_HOST=0.0.0.0 SLOTWRIGHT_PORT=8000
+# psycopg's wheel has an OpenSSL of its own, which would look for authorities in a folder that there is nowhere.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 COPY --from=common /opt/slotwright /opt/slotwright
 USER 10001:10001
 EXPOSE 8000

@@ -4,7 +4,8 @@ The CRDs of kinds that are not Kubernetes' own stand in vendored/.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,19 @@ import yaml
 
 from devstack.cluster import NAMESPACE, ClusterError, run
 from support.api_server import ApiServer
-from support.charts import CASES, HERE, SERVICES, needed, render
+from support.charts import (
+    CASES,
+    CHARTS,
+    HERE,
+    ROOT,
+    SERVICES,
+    SHARED,
+    Values,
+    merged,
+    needed,
+    objects,
+    render,
+)
 
 _PRIORITY = {
     "apiVersion": "scheduling.k8s.io/v1",
@@ -28,6 +41,26 @@ _LEVELS = ("enforce", "warn", "audit")
 @dataclass(frozen=True)
 class Server:
     kubeconfig: Path
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        return run("kubectl", *self._where, *arguments, given=given)
+
+    def helm(self, *arguments: str, given: str | None = None) -> str:
+        return run("helm", *self._where, *arguments, given=given)
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        return f"--kubeconfig={self.kubeconfig}", f"--namespace={NAMESPACE}"
+
+    def shell(self, commands: str) -> None:
+        """Runs commands of the documentation."""
+        run(
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            commands.replace("kubectl ", f"kubectl --kubeconfig={self.kubeconfig} "),
+        )
 
     def dry_run(self, text: str) -> str:
         """What kubectl says of each object. Raises ClusterError with what the server complains or warns of."""
@@ -80,6 +113,51 @@ def test_the_api_server_takes_all_that_values_can_ask_for(server: Server) -> Non
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_api_server_takes_a_service_alone(server: Server, service: str) -> None:
     assert server.dry_run(render(service, needed(service)))
+
+
+def _by_kubectl(server: Server, values: Values) -> None:
+    """The Deployments alone, as kustomize's are."""
+    bodies = [body for body in objects(render("slotwright", values)) if body["kind"] == "Deployment"]
+    server.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(bodies))
+
+
+def _by_helm(server: Server, values: Values) -> None:
+    """All but the operator, whose account and rights stand there already."""
+    values = merged(values, {"operator": {"enabled": False}})
+    chart = str(CHARTS / "slotwright")
+    server.helm("upgrade", "--install", "slotwright", chart, "--values=-", given=json.dumps(values))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apply", [_by_kubectl, _by_helm])
+@pytest.mark.parametrize(("handed_over", "pods"), [(True, 5), (False, 1)])
+def test_autoscaling_takes_over_the_pods_that_there_are(
+    server: Server, apply: Callable[[Server, Values], None], handed_over: bool, pods: int
+) -> None:
+    """By docs/install.md's command, without which all but one would end. Slow: Helm installs everything."""
+    five = merged(SHARED, {"global": {"slotwright": {"replicas": 5, "roles": {"mode": "apart"}}}})
+    try:
+        apply(server, five)
+        if handed_over:
+            server.shell(_commands("## Autoscaling"))
+        apply(server, merged(five, {"global": {"slotwright": {"autoscaling": {"enabled": True}}}}))
+        found = json.loads(server.kubectl("get", "deployments", "-o", "json"))["items"]
+        replicas = {body["metadata"]["name"]: body["spec"]["replicas"] for body in found}
+        relays = {name for name in replicas if name.endswith("-relay")}
+        assert {replicas.pop(name) for name in relays} == {5}
+        assert replicas.pop("slotwright-operator", 1) == 1
+        assert set(replicas.values()) == {pods}
+    finally:
+        server.helm("uninstall", "slotwright", "--ignore-not-found")
+        server.kubectl("delete", "deployments", "--all")
+
+
+def _commands(heading: str) -> str:
+    """The first block of commands below a heading of docs/install.md."""
+    page = (ROOT / "docs" / "install.md").read_text("utf-8").partition(f"{heading}\n")[2]
+    block = re.search(r"(?:^    .*\n)+", page, re.MULTILINE)
+    assert block is not None
+    return block.group().replace("\n    ", "\n").strip()
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,46 @@ _BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"ingress": {"enabled": True, "hosts": ["a.example"]}},
         "env.SLOTWRIGHT_TRUSTED_PROXIES must name the networks",
     ),
+    "node port that hides who calls": (
+        "gateway",
+        {"service": {"type": "NodePort"}},
+        "env.SLOTWRIGHT_TRUSTED_PROXIES must name the networks",
+    ),
+    "load balancer that hides who calls": (
+        "gateway",
+        {"service": {"type": "LoadBalancer"}},
+        "env.SLOTWRIGHT_TRUSTED_PROXIES must name the networks",
+    ),
+    "role of a name that no migration knows": (
+        "booking",
+        {"database": {"user": "prod_booking_app"}},
+        "'/database': additional properties 'user' not allowed",
+    ),
+    "Kafka user of a name that has no rights": (
+        "booking",
+        {"kafka": {"user": "prod-booking"}},
+        "'/kafka': additional properties 'user' not allowed",
+    ),
+    "authority of one's own that is nowhere": (
+        "booking",
+        {"database": {"sslMode": "verify-ca"}},
+        "booking: database.caSecret.name must be set for sslMode verify-ca",
+    ),
+    "longer drain than a pod has time for": (
+        "booking",
+        {"drainSeconds": 8},
+        "booking: terminationGracePeriodSeconds must be 62 or more",
+    ),
+    "platform with a long name": (
+        "slotwright",
+        {"global": {"slotwright": {"platform": "a" * 34}}},
+        f"notification: the name {'a' * 34}-notification is longer than 46 characters",
+    ),
+    "service with a long name": (
+        "booking",
+        {"fullnameOverride": "a" * 47},
+        f"booking: the name {'a' * 47} is longer than 46 characters",
+    ),
     "nothing said to the chart of all": (
         "slotwright",
         {"global": {"slotwright": {"publicUrl": ""}}},

@@ -252,6 +252,41 @@ def test_cloudnativepg_has_a_database_and_its_two_roles_for_each_service() -> No
     }
 
 
+def test_postgresql_has_a_connection_for_every_pod_that_there_can_be(built: dict[str, list[Body]]) -> None:
+    """With each autoscaler at its maximum, in a rollout that gives each Deployment one pod more."""
+    (cluster,) = (body for body in built["production-operators"] if body["kind"] == "Cluster")
+    there = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+    assert _connections(built["production-operators"], surge=1) + _OTHER_CONNECTIONS <= there
+    page = (FOLDER.parent / "docs" / "install.md").read_text("utf-8")
+    for bodies in (build(FOLDER / "base"), build(FOLDER / "apart"), built["production"]):
+        assert f"| {_connections(bodies)} | {_connections(bodies, surge=1)} |" in page
+
+
+_OTHER_CONNECTIONS = 25
+"""Of migrations, two each, of the server's own operator, and those that PostgreSQL keeps for super users."""
+
+
+def _connections(bodies: list[Body], surge: int = 0) -> int:
+    most = {
+        body["spec"]["scaleTargetRef"]["name"]: body["spec"]["maxReplicas"]
+        for body in bodies
+        if body["kind"] == "HorizontalPodAutoscaler"
+    }
+    count = 0
+    for body in bodies:
+        if body["kind"] == "Deployment":
+            (container,) = body["spec"]["template"]["spec"]["containers"]
+            (role,) = container["args"]
+            env = {entry["name"]: entry.get("value") for entry in container["env"]}
+            if pool := int(env.get("SLOTWRIGHT_DATABASE_POOL_SIZE", 0)):
+                own = (role in {"relay", "all"}) + (
+                    container["name"] == "billing" and role in {"consume", "all"}
+                )
+                pods = most.get(body["metadata"]["name"], body["spec"].get("replicas"))
+                count += (pods + surge) * (pool + own)
+    return count
+
+
 def _until_seen(streams: Streams, wanted: StreamState) -> None:
     """What the broker has done it tells a moment later."""
 

@@ -102,6 +102,30 @@ def test_secrets_reach_containers_by_reference_alone() -> None:
     assert plain == []
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [(10485760, "10485760"), (0.25, "0.25"), (True, "true"), ("0x10", "0x10")]
+)
+def test_a_setting_reaches_the_process_as_it_was_written(given: object, told: str) -> None:
+    bodies = objects(render("gateway", needed("gateway"), {"env": {"SLOTWRIGHT_OTHER": given}}))
+    values = [
+        variable["value"]
+        for body in bodies
+        for container in _containers(body)
+        for variable in container.get("env", [])
+        if variable["name"] == "SLOTWRIGHT_OTHER"
+    ]
+    assert values == [told]
+
+
+def test_the_longest_name_that_is_allowed_is_one_for_kubernetes() -> None:
+    """A Job's name is a label of its pods. RFC 1123's 63 characters."""
+    platform = {"global": {"slotwright": {"platform": "a" * 33}}}
+    bodies = objects(render("slotwright", _EVERYTHING, platform))
+    names = [(body["kind"], body["metadata"]["name"]) for body in bodies]
+    assert max(len(name) for _, name in names) == 63
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("case", ["kind-platform", "kind-backing"])
 def test_every_secret_that_kind_needs_is_made(case: str) -> None:
     made = {(name, key) for name, data in wanted_secrets().items() for key in data}

@@ -25,6 +25,7 @@ _OTHERS: Mapping[str, object] = {
     "*.bootstrap": "other.example.com:9",
     "*.cpu": "77m",
     "*.egressPorts": [7777],
+    "*.externalTrafficPolicy": "Cluster",
     "*.extraRules": [{"record": "other", "expr": "vector(1)"}],
     "*.interval": "7s",
     "*.jwksUrl": "https://other.example.com/keys",
@@ -46,8 +47,6 @@ _OTHERS: Mapping[str, object] = {
     "*.migrations.mode": "hook",
     "*.roles.mode": "apart",
     "*.roles.serve": {"replicas": 7},
-    "*.roles.consume": {"replicas": 7},
-    "*.roles.relay": {"replicas": 7},
     "*.secrets.*.env": "SLOTWRIGHT_OTHER",
     "*.service.type": "NodePort",
     "servicelib.env": {"SLOTWRIGHT_OTHER": "1"},
@@ -74,6 +73,7 @@ _NEEDS: Mapping[str, Values] = {
     "*.metrics.serviceMonitor.enabled": {},
     "*.roles.*": {"roles": {"mode": "apart"}},
     "*.roles.mode": {},
+    "*.roles.*.maxReplicas": {"roles": {"mode": "apart"}, "autoscaling": {"enabled": True}},
     "*.route.*": {"route": {"enabled": True, "parentRefs": [{"name": "a"}]}},
     "*.route.enabled": {"route": {"parentRefs": [{"name": "a"}]}},
     "*.smtp.username": {"smtp": {"existingSecret": {"name": "a"}}},
@@ -85,6 +85,7 @@ _NEEDS: Mapping[str, Values] = {
         "global": {"slotwright": {"smtp": {"existingSecret": {"name": "a"}}}}
     },
     "servicelib.service.nodePort": {"service": {"type": "NodePort"}},
+    "servicelib.service.externalTrafficPolicy": {"service": {"type": "NodePort"}},
     "operator.podDisruptionBudget.enabled": {"replicas": 2},
     "backing.kafka.external.advertised": {"kafka": {"external": {"nodePort": 30007}}},
 }

@@ -1,8 +1,11 @@
 {{/*
-How a process is told its settings: docs of each variable stand in the service's settings.py. Secrets are referred to,
-never copied.
+(list . workload): how its processes are told their settings; docs of each variable stand in the service's settings.py.
+Secrets are referred to, never copied.
 */}}
 {{- define "servicelib.env" -}}
+{{- $workload := index . 1 -}}
+{{- with index . 0 -}}
+{{- $root := . -}}
 {{- $v := .Values -}}
 - {name: SLOTWRIGHT_HOST, value: 0.0.0.0}
 - {name: SLOTWRIGHT_PORT, value: "8000"}
@@ -15,13 +18,14 @@ never copied.
 {{- end }}
 {{- if $v.database.enabled }}
 {{ include "servicelib.databaseEnv" . }}
+- {name: SLOTWRIGHT_DATABASE_POOL_SIZE, value: {{ $workload.values.poolSize | quote }}}
 {{- end }}
 {{- if $v.kafka.enabled }}
 - {name: SLOTWRIGHT_KAFKA_BOOTSTRAP, value: {{ required (printf "%s: kafka.bootstrap, or global.slotwright.kafka.bootstrap, must be set" .Chart.Name) $v.kafka.bootstrap | quote }}}
 - {name: SLOTWRIGHT_KAFKA_SECURITY_PROTOCOL, value: {{ $v.kafka.securityProtocol | quote }}}
 {{- if contains "SASL" $v.kafka.securityProtocol }}
 - {name: SLOTWRIGHT_KAFKA_SASL_MECHANISM, value: {{ $v.kafka.saslMechanism | quote }}}
-- {name: SLOTWRIGHT_KAFKA_USERNAME, value: {{ $v.kafka.user | default .Chart.Name | quote }}}
+- {name: SLOTWRIGHT_KAFKA_USERNAME, value: {{ .Chart.Name | quote }}}
 - name: SLOTWRIGHT_KAFKA_PASSWORD
   {{- include "servicelib.secretKey" (list ($v.kafka.existingSecret.name | default (printf "slotwright-%s-kafka" .Chart.Name)) $v.kafka.existingSecret.key) | nindent 2 }}
 {{- end }}
@@ -45,12 +49,14 @@ never copied.
 {{- end }}
 {{- end }}
 {{- range $name, $value := $v.env }}
-- {name: {{ $name }}, value: {{ tpl (toString $value) $ | quote }}}
+{{- /* Numbers as JSON has them: Helm reads them as floats, whose text has an exponent from a million on. */}}
+- {name: {{ $name }}, value: {{ tpl (kindIs "string" $value | ternary $value (toJson $value)) $root | quote }}}
 {{- end }}
 {{- range $name, $secret := $v.secrets }}
 {{- if $secret }}
 - name: {{ $secret.env }}
   {{- include "servicelib.secretKey" (list $secret.existingSecret $secret.key ($secret.optional | default false)) | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -61,7 +67,7 @@ never copied.
 {{- $seen := dict }}
 {{- range fromYamlArray $env }}
 {{- if hasKey $seen .name }}
-{{- fail (printf "%s: env.%s: another value of this chart sets this variable already; its README says which" $.Chart.Name .name) }}
+{{- fail (printf "%s: env.%s: another value of this chart sets this variable already; its README says which" (index $ 0).Chart.Name .name) }}
 {{- end }}
 {{- $_ := set $seen .name true }}
 {{- end }}
@@ -71,8 +77,7 @@ never copied.
 {{/* How the service itself reaches its database; all that `migrate --wait` needs. */}}
 {{- define "servicelib.databaseEnv" -}}
 {{- $d := .Values.database -}}
-- {name: SLOTWRIGHT_DATABASE_URL, value: {{ include "servicelib.databaseUrl" (list . (include "servicelib.databaseUser" .)) | quote }}}
-- {name: SLOTWRIGHT_DATABASE_POOL_SIZE, value: {{ $d.poolSize | quote }}}
+- {name: SLOTWRIGHT_DATABASE_URL, value: {{ include "servicelib.databaseUrl" (list . (printf "%s_app" .Chart.Name)) | quote }}}
 - name: SLOTWRIGHT_DATABASE_PASSWORD
   {{- include "servicelib.secretKey" (list (include "servicelib.databaseSecret" (list . $d.existingSecret)) $d.existingSecret.key) | nindent 2 }}
 {{- end -}}
@@ -86,10 +91,6 @@ valueFrom:
     {{- if and (gt (len .) 2) (index . 2) }}
     optional: true
     {{- end }}
-{{- end -}}
-
-{{- define "servicelib.databaseUser" -}}
-{{- .Values.database.user | default (printf "%s_app" .Chart.Name) -}}
 {{- end -}}
 
 {{- define "servicelib.databaseOwner" -}}
@@ -109,6 +110,8 @@ valueFrom:
 {{- $host := required (printf "%s: database.host, or global.slotwright.database.host, must be set" $root.Chart.Name) $d.host -}}
 {{- printf "postgresql://%s@%s:%v/%s?sslmode=%s" (index . 1) $host $d.port ($d.name | default $root.Chart.Name) $d.sslMode -}}
 {{- if $d.caSecret.name -}}&sslrootcert=/etc/slotwright/database-ca/ca.crt
+{{- else if eq "verify-ca" $d.sslMode -}}
+{{- fail (printf "%s: database.caSecret.name must be set for sslMode verify-ca: a public authority vouches for any server (verify-full)" $root.Chart.Name) }}
 {{- else if eq "verify-full" $d.sslMode -}}&sslrootcert=system
 {{- end -}}
 {{- end -}}

@@ -1,16 +1,19 @@
 {{/*
-The Job that brings the schema to what this image needs. As a plain Job it is named by all that its pod is made of, as
-none of it can be changed: an upgrade makes a new one, and the same release the same. Pods wait for the schema in an init container, so nothing
+The Job that brings the schema to what this image needs. As a plain Job it is named by all of it that cannot be changed:
+an upgrade makes a new one, and the same release the same. Pods wait for the schema in an init container, so nothing
 depends on the order in which a tool applies things.
+
+It has no deadline: pods that wait for a Secret or for the database start by themselves once it is there, and so must it.
 */}}
 {{- define "servicelib.migration" -}}
 {{- $v := .Values -}}
 {{- $pod := include "servicelib.migrationPod" . -}}
+{{- $policy := include "servicelib.migrationPolicy" . -}}
 {{- $hook := eq $v.migrations.mode "hook" -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "servicelib.fullname" . }}-migrate{{ if not $hook }}-{{ sha256sum $pod | trunc 8 }}{{ end }}
+  name: {{ include "servicelib.fullname" . }}-migrate{{ if not $hook }}-{{ cat $policy $pod | sha256sum | trunc 8 }}{{ end }}
   namespace: {{ .Release.Namespace }}
   labels:
     {{- include "servicelib.labels" . | nindent 4 }}
@@ -22,9 +25,17 @@ metadata:
   {{- end }}
 spec:
   backoffLimit: {{ $v.migrations.backoffLimit }}
-  activeDeadlineSeconds: {{ $v.migrations.activeDeadlineSeconds }}
+  podFailurePolicy:
+    {{- $policy | nindent 4 }}
   template:
     {{- $pod | nindent 4 }}
+{{- end -}}
+
+{{/* With 75 (EX_TEMPFAIL) `migrate` ends when it has not reached the database. */}}
+{{- define "servicelib.migrationPolicy" -}}
+rules:
+  - action: Ignore
+    onExitCodes: {containerName: migrate, operator: In, values: [75]}
 {{- end -}}
 
 {{- define "servicelib.migrationPod" -}}

@@ -86,6 +86,10 @@ spec:
       automountServiceAccountToken: {{ $v.serviceAccount.automountToken }}
       # Its variables for each Service in the namespace are of no use to anybody here.
       enableServiceLinks: false
+      {{- $ending := add (mul 4 $v.drainSeconds) 30 }}
+      {{- if lt (int $v.terminationGracePeriodSeconds) (int $ending) }}
+      {{- fail (printf "%s: terminationGracePeriodSeconds must be %d or more: four times drainSeconds, and the 30 seconds that ending takes at most" $root.Chart.Name $ending) }}
+      {{- end }}
       terminationGracePeriodSeconds: {{ $v.terminationGracePeriodSeconds }}
       securityContext:
         {{- include "servicelib.podSecurity" $root | nindent 8 }}
@@ -135,7 +139,7 @@ spec:
           ports:
             - {name: http, containerPort: 8000}
           env:
-            {{- include "servicelib.envOnce" $root | nindent 12 }}
+            {{- include "servicelib.envOnce" . | nindent 12 }}
           terminationMessagePolicy: FallbackToLogsOnError
           startupProbe:
             httpGet: {path: /healthz, port: http}

@@ -12,14 +12,19 @@ the service's own. Called first by servicelib.service, for a chart that depends 
 {{- end -}}
 {{- end -}}
 
+{{/* Its longest bearer is the migration's Job, `<name>-migrate-<8 letters>`, of which Kubernetes takes 63 characters. */}}
 {{- define "servicelib.fullname" -}}
-{{- .Values.fullnameOverride | default (include "servicelib.sibling" (list . .Chart.Name)) | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride | default (include "servicelib.sibling" (list . .Chart.Name)) -}}
+{{- if gt (len $name) 46 -}}
+{{- fail (printf "%s: the name %s is longer than 46 characters: choose a shorter name for the release, platform or fullnameOverride" .Chart.Name $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* The name of another chart's objects in the same platform: (list . "auth"). */}}
 {{- define "servicelib.sibling" -}}
 {{- $root := index . 0 -}}
-{{- printf "%s-%s" ($root.Values.platform | default $root.Release.Name) (index . 1) | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" ($root.Values.platform | default $root.Release.Name) (index . 1) -}}
 {{- end -}}
 
 {{- define "servicelib.image" -}}
@@ -51,12 +56,17 @@ the role put over them.
 {{- $items := list -}}
 {{- if and (eq .Values.roles.mode "apart") .Values.roles.available -}}
 {{- range $role := .Values.roles.available -}}
-{{- $values := mustMergeOverwrite (pick (deepCopy $.Values) "replicas" "resources" "autoscaling" "podDisruptionBudget") (deepCopy (index $.Values.roles $role)) -}}
+{{- $values := mustMergeOverwrite (include "servicelib.workloadValues" $ | fromJson) (deepCopy (index $.Values.roles $role)) -}}
 {{- $items = append $items (dict "suffix" (printf "-%s" $role) "role" $role "args" (list $role) "serves" (eq $role "serve") "values" $values) -}}
 {{- end -}}
 {{- else -}}
-{{- $values := pick (deepCopy .Values) "replicas" "resources" "autoscaling" "podDisruptionBudget" -}}
+{{- $values := include "servicelib.workloadValues" . | fromJson -}}
 {{- $items = append $items (dict "suffix" "" "role" "all" "args" (.Values.args | default (list "all")) "serves" true "values" $values) -}}
 {{- end -}}
 {{- toJson (dict "items" $items) -}}
+{{- end -}}
+
+{{/* JSON of what a role may have its own of. */}}
+{{- define "servicelib.workloadValues" -}}
+{{- toJson (merge (dict "poolSize" .Values.database.poolSize) (pick .Values "replicas" "resources" "autoscaling" "podDisruptionBudget")) -}}
 {{- end -}}

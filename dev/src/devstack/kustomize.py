@@ -249,12 +249,18 @@ def _removal(old: Body) -> Body:
 
 
 def _patch(old: Body, change: Body) -> Body:
-    """For pods by their labels, as `apart` has several Deployments of a service; for the rest by name."""
+    """For pods by their labels, as `apart` has several Deployments of a service; for the rest by name.
+
+    What is said of a service's one Deployment is meant for each of those, what is said of a role's for that alone.
+    """
     metadata = old["metadata"]
     body = {"apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": {"name": metadata["name"]}}
     patch = _dump({**body, **change, "metadata": {**change.get("metadata", {}), **body["metadata"]}})
     if old["kind"] == "Deployment":
         label = f"app.kubernetes.io/name={metadata['labels']['app.kubernetes.io/name']}"
+        role = metadata["labels"]["app.kubernetes.io/component"]
+        if role != "all":
+            label += f",app.kubernetes.io/component={role}"
         return {"target": {"kind": "Deployment", "labelSelector": label}, "patch": patch}
     return {"target": {"kind": old["kind"], "name": metadata["name"]}, "patch": patch}
 

@@ -147,8 +147,11 @@ def test_a_table_in_use_is_not_queued_for_but_tried_again(probe: Probe) -> None:
         conn.execute("SELECT more FROM busy")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--wait",)])
-def test_a_database_that_is_not_there_is_said_in_a_line(probe: Probe, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("arguments", "exit_code"), [((), os.EX_TEMPFAIL), (("--wait",), 1)])
+def test_a_database_that_is_not_there_is_said_in_a_line(
+    probe: Probe, arguments: tuple[str, ...], exit_code: int
+) -> None:
+    """And by an exit code that the charts' Job tells from a migration that failed."""
     probe.revise("probe_0001", "CREATE TABLE shop (id int)")
     nowhere = f"postgresql://probe:secret@127.0.0.1:{free_port()}/probe"
     code, lines = ended(
@@ -159,7 +162,7 @@ def test_a_database_that_is_not_there_is_said_in_a_line(probe: Probe, arguments:
             SLOTWRIGHT_MIGRATION_DATABASE_URL=nowhere,
         )
     )
-    assert code == 1
+    assert code == exit_code
     assert "Connection refused" in lines[0]["seen"]
     said = lines[-1]["error"]
     assert "Connection refused" in said

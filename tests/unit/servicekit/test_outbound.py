@@ -4,17 +4,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from devstack.processes import free_port
 from servicekit.outbound import (
@@ -25,6 +20,7 @@ from servicekit.outbound import (
     is_public,
     system_resolve,
 )
+from support.certificates import certificate
 
 NAME = "calendar.example"
 LOCAL = (ip_network("127.0.0.0/8"),)
@@ -359,40 +355,9 @@ async def test_who_is_not_there_or_has_no_name_is_said_to_be(site: Site) -> None
         await client(Names([[]])).request("GET", site.url("/echo"), max_bytes=MOST)
 
 
-def certificate(directory: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(the server's context, a client's that trusts it), for a certificate of that name."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = directory / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(pem)
-    trusting = ssl.create_default_context(cadata=made.public_bytes(serialization.Encoding.PEM).decode())
-    return serving, trusting
-
-
 async def test_by_tls_the_pinned_address_is_asked_for_the_name_and_must_prove_it(tmp_path: Path) -> None:
-    serving, trusting = certificate(tmp_path, NAME)
+    serving, authority = certificate(tmp_path, NAME)
+    trusting = ssl.create_default_context(cafile=authority)
     asked: list[str | None] = []
     serving.sni_callback = lambda _socket, name, _context: asked.append(name)
     site = Site()

@@ -6,6 +6,7 @@ serves, and the service by none that migrates, as an init container of every pod
 
 import argparse
 import asyncio
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,7 +43,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def _migrate(name: str, *, wait: bool, limit: float) -> int:
-    from servicekit.migrate import MigrationError, migrate, wait_for_schema  # noqa: PLC0415
+    from servicekit.migrate import DatabaseAway, MigrationError, migrate, wait_for_schema  # noqa: PLC0415
 
     # It needs nothing of the service's own: no key of it has to be where the database's owner is.
     settings = from_environment(name, Settings)
@@ -56,5 +57,6 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
             migrate(name, DatabaseSettings(), limit=limit)
     except MigrationError as error:
         log.error("migration failed", error=str(error))
-        return 1
+        # The charts' Job counts no such end as a try (charts/servicelib/templates/_migration.tpl).
+        return os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else 1
     return 0

@@ -37,6 +37,10 @@ class MigrationError(SlotwrightError):
     """The schema could not be brought to its heads; the message names the revision."""
 
 
+class DatabaseAway(MigrationError):
+    """No connection as the owner was to be had in time: nothing was tried, and a later try may do better."""
+
+
 def _config(service: str) -> Config:
     own = import_module(f"{service}.migrations")
     config = Config()
@@ -66,7 +70,7 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
     """Brings the service's database to its heads; waits for the server for up to `limit` seconds.
 
     A schema that a newer release has made is left as it is: this one goes on with it (docs/adr/0009), and is what a
-    rollback runs. Raises MigrationError; a failed revision leaves no trace.
+    rollback runs. Raises DatabaseAway, or MigrationError: a failed revision leaves no trace.
     """
     try:
         _migrate(service, settings.migration_conninfo(), limit)
@@ -129,7 +133,7 @@ def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:
             return psycopg.connect(conninfo, autocommit=True, connect_timeout=10)
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
-                raise
+                raise DatabaseAway(f"{service}: {type(error).__name__}: {str(error).strip()}") from error
             log.info(
                 "waiting for the database",
                 service=service,

@@ -30,6 +30,7 @@ from servicekit.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 10
+"""For requests to end, then for loops. With the next, and 5 s for the pool, 30 s: the charts count on that."""
 _LAST_SECONDS = 5
 """For a loop that was cancelled to put away what it holds."""
 _GARBAGE = 20_000

@@ -273,7 +273,7 @@ class OperatorWorld:
         return eventually(look, f"{name}: {kind}={status} {reason or ''}")
 
     def secret(self, name: str) -> dict[str, str]:
-        body = self.api.read(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
+        body = self.api.read(f"/api/v1/namespaces/slotwright-tenants/secrets/tenant-{name}-kafka")
         return {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
 
     def client_of(self, secret: dict[str, str]) -> dict[str, Any]:

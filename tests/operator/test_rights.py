@@ -20,7 +20,8 @@ from support.operator_world import OperatorWorld, condition, eventually
 PLATFORM = "/api/v1/namespaces/slotwright/secrets"
 TENANTS = "/api/v1/namespaces/slotwright-tenants/secrets"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/slotwright/leases"
-_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/slotwright-tenants/rolebindings"
+_RBAC = "rbac.authorization.k8s.io"
+_BINDINGS = f"/apis/{_RBAC}/v1/namespaces/slotwright-tenants/rolebindings"
 _BINDING = f"{_BINDINGS}/slotwright-operator-tenants"
 
 
@@ -75,6 +76,26 @@ def test_without_its_right_a_tenant_says_so_and_goes_on_once_it_is_back(still_wo
             admin.post(_BINDINGS, json=binding).raise_for_status()
         still_world.answer_all(still_world.await_record(still_world.tenant_id(name)))
         still_world.await_condition(name, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
+def test_a_namespace_that_there_is_not_is_told(still_world: OperatorWorld) -> None:
+    """To an operator with every right, which is not refused before. Takes a start of the operator."""
+    every_right = {
+        "metadata": {"name": "every-right"},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": OPERATOR}],
+    }
+    bindings = f"/apis/{_RBAC}/v1/clusterrolebindings"
+    with still_world.api.admin() as admin:
+        admin.post(bindings, json=every_right).raise_for_status()
+    try:
+        with still_world.operator(TENANTS_NAMESPACE="nowhere"):
+            name = still_world.new_tenant(still_world.new_plan())
+            body = still_world.await_condition(name, "Ready", "False", "Refused")
+            assert 'namespaces "nowhere" not found' in condition(body, "Ready")[2]
+    finally:
+        still_world.api.remove(f"{bindings}/every-right")
 
 
 @pytest.mark.slow

@@ -128,9 +128,12 @@ class Cluster:
         return self._plain(found) if found is not None else None
 
     async def put_secret(self, body: Body) -> None:
-        """Creates the Secret, or replaces what stands under its name."""
+        """Creates the Secret, or replaces what stands under its name. Raises RefusedError without its namespace."""
         try:
             await self._write("secret", self._core().create_namespaced_secret(self._tenants, body))
+        except NotFoundError as error:
+            # Not for the caller to take for the end of its tenant.
+            raise RefusedError(f"The API server refused: {error}") from error
         except ConflictError:
             name = body["metadata"]["name"]
             await self._write("secret", self._core().replace_namespaced_secret(name, self._tenants, body))

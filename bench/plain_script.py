@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.envelope import Envelope
 from contracts.platform import TenantChanged, TenantStatusReported
+from devstack.cluster import NAMESPACE, TENANTS_NAMESPACE
 from servicekit.ids import new_id
 from servicekit.kafka import producer
 from servicekit.settings import KafkaSettings
@@ -45,7 +46,7 @@ class Script:
     def __init__(self, kafka: KafkaSettings, plan: Body) -> None:
         self._kafka = kafka
         self._plan = parse_plan(plan)
-        self._cluster = Cluster("slotwright")
+        self._cluster = Cluster(NAMESPACE, TENANTS_NAMESPACE)
         self._admin = AdminClient({**kafka.client_config(), "client.id": "bench.script"})
         self._sender = producer(kafka, client_id="bench.script")
         self._stripe = Stripe()
@@ -72,7 +73,7 @@ class Script:
                 manifests.credentials_secret(
                     tenant.name,
                     str(tenant.uid),
-                    "slotwright",
+                    TENANTS_NAMESPACE,
                     password,
                     bootstrap=self._kafka.bootstrap,
                     protocol=self._kafka.security_protocol,
@@ -83,7 +84,7 @@ class Script:
             )
             if isinstance(made, Exception):
                 raise made
-            seen = Observed(datetime.now(UTC), "https://book.example")
+            seen = Observed(datetime.now(UTC), "https://book.example", TENANTS_NAMESPACE)
             record = desired_record(tenant, self._plan, seen, stream)
             envelope = Envelope(
                 id=str(new_id()),
@@ -105,7 +106,12 @@ class Script:
             sizes = TopicState(stream.partitions, stream.retention_hours)
             there = StreamState(dict.fromkeys(stream.topics, sizes), True, True, True)
             end = Observed(
-                datetime.now(UTC), seen.public_url, record, {item.component: item for item in found}, there
+                datetime.now(UTC),
+                seen.public_url,
+                seen.tenants_namespace,
+                record,
+                {item.component: item for item in found},
+                there,
             )
             await self._cluster.replace_status(body, status.progress(tenant, end, record, stream))
             await self._cluster.create_event(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devstack.cluster import NAMESPACE, ClusterError, run
+from devstack.cluster import NAMESPACE, TENANTS_NAMESPACE, ClusterError, run
 from support.api_server import ApiServer
 from support.charts import (
     CASES,
@@ -158,6 +158,36 @@ def _commands(heading: str) -> str:
     block = re.search(r"(?:^    .*\n)+", page, re.MULTILINE)
     assert block is not None
     return block.group().replace("\n    ", "\n").strip()
+
+
+def test_the_charts_operator_has_a_right_to_businesses_secrets_and_to_no_others(server: Server) -> None:
+    """By its ServiceAccount's token, beside the one that operator/rbac.yaml has made."""
+    kinds = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    bodies = objects(render("operator", needed("operator"), {"fullnameOverride": "rendered"}))
+    rights = yaml.safe_dump_all([body for body in bodies if body["kind"] in kinds])
+    server.kubectl("apply", "--server-side", "-f", "-", given=rights)
+    try:
+        token = server.kubectl("create", "token", "rendered", "--namespace", NAMESPACE).strip()
+
+        def asked(*arguments: str) -> str:
+            return server.kubectl("--token", token, *arguments)
+
+        def refused(*arguments: str) -> bool:
+            with pytest.raises(ClusterError) as error:
+                asked(*arguments)
+            return "is forbidden: User" in str(error.value)
+
+        theirs, ours = ("--namespace", TENANTS_NAMESPACE), ("--namespace", NAMESPACE)
+        assert "created" in asked("create", "secret", "generic", "tenant-a-kafka", *theirs)
+        assert "tenant-a-kafka" in asked("get", "secrets", *theirs)
+        assert "deleted" in asked("delete", "secret", "tenant-a-kafka", *theirs)
+        assert refused("create", "secret", "generic", "slotwright-stripe", *ours)
+        assert refused("get", "secrets", *ours)
+        assert refused("get", "secret", "slotwright-stripe", *ours)
+        assert refused("delete", "secret", "slotwright-stripe", *ours)
+        assert refused("get", "secrets", "--all-namespaces")
+    finally:
+        server.kubectl("delete", "-f", "-", given=rights)
 
 
 @pytest.mark.parametrize(

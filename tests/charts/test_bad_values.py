@@ -104,6 +104,26 @@ _BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "backing, node port": ("backing", {"mailpit": {"nodePort": 8025}}, "'/mailpit/nodePort'"),
     "crds, wrong type": ("crds", {"keep": "no"}, "'/keep': got string, want boolean"),
+    "businesses' Secrets among the platform's": (
+        "operator",
+        {"tenantsNamespace": "slotwright"},
+        "operator: tenantsNamespace must be another namespace than the release's, slotwright",
+    ),
+    "no place for businesses' Secrets": (
+        "operator",
+        {"tenantsNamespace": ""},
+        "operator: tenantsNamespace must be set",
+    ),
+    "namespace that the operator has no rights in": (
+        "operator",
+        {"env": {"SLOTWRIGHT_NAMESPACE": "elsewhere"}},
+        "operator: env.SLOTWRIGHT_NAMESPACE: the release's namespace, or tenantsNamespace, sets this",
+    ),
+    "place for businesses' Secrets that the operator has no rights in": (
+        "operator",
+        {"env": {"SLOTWRIGHT_TENANTS_NAMESPACE": "elsewhere"}},
+        "operator: env.SLOTWRIGHT_TENANTS_NAMESPACE: the release's namespace, or tenantsNamespace, sets this",
+    ),
     "no public URL": (
         "booking",
         {"publicUrl": ""},

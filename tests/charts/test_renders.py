@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from devstack.cluster import run, wanted_secrets
+from devstack.cluster import TENANTS_NAMESPACE, run, wanted_secrets
 from support.charts import ALL, CASES, CHARTS, GOLDEN, HERE, ROOT, Body, needed, objects, render
 
 _EVERYTHING = HERE / "values" / "everything.yaml"
@@ -159,9 +159,16 @@ def test_the_operators_rights_are_those_that_its_tests_run_with() -> None:
     assert "*" not in str(ours)
 
 
+def test_nobody_has_a_right_to_secrets_where_the_platform_stands() -> None:
+    """Only in the namespace of businesses' own Secrets, and nowhere by a right that is the cluster's."""
+    bodies = objects(_everything())
+    assert {where for _, where, rules in _rules(bodies) if "secrets" in str(rules)} == {TENANTS_NAMESPACE}
+    assert TENANTS_NAMESPACE not in {body["metadata"]["namespace"] for body in bodies if _pod(body)}
+
+
 def _rules(bodies: list[Body]) -> list[tuple[str, str, list[Any]]]:
     return [
-        (body["kind"], "default" if body["metadata"].get("namespace") == "default" else "own", body["rules"])
+        (body["kind"], body["metadata"].get("namespace", ""), body["rules"])
         for body in bodies
         if body["kind"] in {"Role", "ClusterRole"}
     ]

@@ -17,7 +17,16 @@ import httpx
 import pytest
 import yaml
 
-from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError, image, run
+from devstack.cluster import (
+    BACKING,
+    NAMESPACE,
+    PLATFORM,
+    ROOT,
+    TENANTS_NAMESPACE,
+    ClusterError,
+    image,
+    run,
+)
 from devstack.story import SLUG
 from e2e.business import Business
 from e2e.load import Bookings, reading, under_load
@@ -89,10 +98,9 @@ def test_the_story_is_told_to_its_end(business: Business) -> None:
 
 def test_pods_may_do_no_more_than_they_have_to(world: World) -> None:
     """Pod Security `restricted` is enforced, and nobody but the operator can speak to the API server."""
-    labels = json.loads(world.cluster.kubectl("get", "namespace", "slotwright", "-o", "json"))["metadata"][
-        "labels"
-    ]
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    for namespace in (NAMESPACE, TENANTS_NAMESPACE):
+        found = json.loads(world.cluster.kubectl("get", "namespace", namespace, "-o", "json"))
+        assert found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     with_token = {
         pod["metadata"]["labels"]["app.kubernetes.io/name"]
         for pod in world.pods(SERVICES)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devstack.cluster import BACKING, PLATFORM, ROOT, ClusterError
+from devstack.cluster import BACKING, PLATFORM, ROOT, TENANTS_NAMESPACE, ClusterError
 from e2e.world import World, made_world
 from support.events import until
 
@@ -91,6 +91,7 @@ def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept
     }
     # Helm does not wait for pods to end.
     until(lambda: set(kubectl("get", kinds, "-o", "name").split()) <= others, "nothing is left", seconds=120)
+    assert kubectl("get", "secrets,roles,rolebindings", "--namespace", TENANTS_NAMESPACE, "-o", "name") == ""
     for kind in ("clusterroles", "clusterrolebindings"):
         assert PLATFORM not in kubectl("get", kind, "-o", "name")
 

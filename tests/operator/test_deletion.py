@@ -198,7 +198,7 @@ def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_one
     apart.api.patch("Tenant", name, {"metadata": {"finalizers": None}})
     apart.api.delete("Tenant", name)
     if secret != "is left":
-        apart.api.remove(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
+        apart.api.remove(f"/api/v1/namespaces/slotwright-tenants/secrets/tenant-{name}-kafka")
     assert apart.api.create(tenant(name, plan)).status_code == 201
     with apart.operator() as running:
         apart.answer_all(apart.await_record(apart.tenant_id(name)))

@@ -196,7 +196,7 @@ def test_a_secret_that_was_deleted_comes_back_with_another_password(world: Opera
     name = world.provisioned(world.new_plan())
     before = world.secret(name)
     with world.api.admin() as client:
-        client.delete(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka").raise_for_status()
+        client.delete(f"/api/v1/namespaces/slotwright-tenants/secrets/tenant-{name}-kafka").raise_for_status()
 
     def renewed() -> dict[str, str] | None:
         try:

@@ -121,6 +121,7 @@ def test_status_shows_what_was_provisioned_and_what_happened(world: OperatorWorl
             "topic": f"tenant.{name}.events.v1",
             "deadLetterTopic": f"tenant.{name}.dlq.v1",
             "credentialsSecret": f"tenant-{name}-kafka",
+            "credentialsNamespace": "slotwright-tenants",
         }.items()
     )
     assert details["BillingLinked"] == {"customerId": "cus_1", "state": "trialing"}

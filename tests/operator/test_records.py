@@ -46,7 +46,11 @@ async def test_a_record_is_forgotten_before_the_answers_to_it_are(own_broker: Br
     kafka = _settings_of_one_that_may_not_answer(own_broker)
     record = settled().published
     assert record is not None
-    leader, stop, answered = Leader(Cluster("slotwright")), asyncio.Event(), asyncio.Event()
+    leader, stop, answered = (
+        Leader(Cluster("slotwright", "slotwright-tenants")),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
     leader.held.set()
     records = Records(kafka, lambda _: answered.set(), leader)
     following = asyncio.create_task(records.run(stop, Heartbeat("records", limit=_PATIENCE)))

@@ -74,6 +74,10 @@ class ApiServer:
     def admin(self) -> httpx.Client:
         return self._server.client()
 
+    def operator(self) -> httpx.Client:
+        """With the operator's rights."""
+        return self._server.client(OPERATOR)
+
     def create(self, body: Body) -> httpx.Response:
         """The API server's answer, asked as kubectl does: a field that it does not know is an error.
 

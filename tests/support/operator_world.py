@@ -127,11 +127,12 @@ class OperatorWorld:
     folder: Path
 
     @contextmanager
-    def operator(self) -> Iterator[Running]:
-        """One operator, ready; a SIGTERM at the end."""
+    def operator(self, **settings: str) -> Iterator[Running]:
+        """One operator, ready, with these settings beside the usual ones; a SIGTERM at the end."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(self.api.kubeconfig(self.folder)))
-            with run_service("tenant_operator", "run", self.folder, **self._settings()) as running:
+            given = self._settings() | settings
+            with run_service("tenant_operator", "run", self.folder, **given) as running:
                 yield running
 
     def operator_dies_at(self, point: str) -> None:
@@ -273,7 +274,7 @@ class OperatorWorld:
         return eventually(look, f"{name}: {kind}={status} {reason or ''}")
 
     def secret(self, name: str) -> dict[str, str]:
-        body = self.api.read(f"/api/v1/namespaces/slotwright/secrets/tenant-{name}-kafka")
+        body = self.api.read(f"/api/v1/namespaces/slotwright-tenants/secrets/tenant-{name}-kafka")
         return {key: base64.b64decode(value).decode() for key, value in body["data"].items()}
 
     def client_of(self, secret: dict[str, str]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _LABELS = {
     "topic": "topic",
     "deadLetterTopic": "dead-letter topic",
     "credentialsSecret": "Secret",
+    "credentialsNamespace": "Secret's namespace",
     "partitions": "partitions",
     "retentionHours": "retention, hours",
     "customerId": "customer",
@@ -142,8 +143,8 @@ def details(tenant: Tenant, kind: str) -> dict[str, Any]:
         case "BusinessRegistered":
             found = {"url": status.get("url"), "tenantId": status.get("tenantId")}
         case "TopicsReady":
-            names = ("topic", "deadLetterTopic", "credentialsSecret", "partitions", "retentionHours")
-            found = {name: stream.get(name) for name in names}
+            where = ("topic", "deadLetterTopic", "credentialsSecret", "credentialsNamespace")
+            found = {name: stream.get(name) for name in (*where, "partitions", "retentionHours")}
         case "BillingLinked":
             names = ("customerId", "subscriptionId", "state", "currentPeriodEnd", "checkoutUrl")
             found = {name: billing.get(name) for name in names}

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[3]
 KIND_CONFIG = ROOT / "dev" / "cluster" / "kind.yaml"
 CLUSTER = "slotwright"
 NAMESPACE = "slotwright"
+TENANTS_NAMESPACE = "slotwright-tenants"
+"""Where the operator puts businesses' Secrets, in every way to install it (docs/adr/0022)."""
 BACKING = "backing"
 PLATFORM = "slotwright"
 IMAGES = (*DATABASE_SERVICES, "gateway", "web", "operator", "stripe-standin")
@@ -101,13 +103,14 @@ class Cluster:
             run("kind", "load", "docker-image", "--name", self.name, *names)
 
     def make_secrets(self) -> list[str]:
-        """Makes the namespace and the Secrets that are missing, with random values; answers the new ones' names."""
-        space = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": self.namespace, "labels": _RESTRICTED},
-        }
-        self.kubectl("apply", "-f", "-", given=json.dumps(space))
+        """Makes namespaces and Secrets that are missing, with random values; answers the new Secrets' names."""
+        for name in (self.namespace, TENANTS_NAMESPACE):
+            space = {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name, "labels": _RESTRICTED},
+            }
+            self.kubectl("apply", "-f", "-", given=json.dumps(space))
         there = set(self.kubectl("get", "secrets", "-o", "name").split())
         missing = {name: data for name, data in wanted_secrets().items() if f"secret/{name}" not in there}
         for name, data in missing.items():

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from devstack import strimzi
-from devstack.cluster import ROOT, run
+from devstack.cluster import ROOT, TENANTS_NAMESPACE, run
 
 FOLDER = ROOT / "kustomize"
 PLATFORM = "slotwright"
@@ -163,22 +163,20 @@ def _base(objects: dict[Identity, Body]) -> dict[Path, str]:
 
 
 def _prerequisites() -> dict[Path, str]:
-    """What outlives an uninstallation: the CRDs, and the namespace with its Secrets."""
+    """What outlives an uninstallation: the CRDs, and the namespaces with their Secrets."""
     folder = FOLDER / "prerequisites"
     text = _template("crds", "crds", "--set", "keep=false")
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": PLATFORM,
-            "labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")},
-        },
-    }
+    namespaces = [_namespace(name) for name in (PLATFORM, TENANTS_NAMESPACE)]
     crds = [body for body in yaml.safe_load_all(text) if body]
     return {
         folder / "crds.yaml": _documents(crds),
-        folder / "namespace.yaml": _documents([namespace]),
-    } | _kustomization(folder, "", {"resources": ["namespace.yaml", "crds.yaml"]})
+        folder / "namespaces.yaml": _documents(namespaces),
+    } | _kustomization(folder, "", {"resources": ["namespaces.yaml", "crds.yaml"]})
+
+
+def _namespace(name: str) -> Body:
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def _layer(

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from devstack.cluster import TENANTS_NAMESPACE
 from devstack.mailpit import Mailbox
 from devstack.processes import script
 from devstack.stack import ROOT
@@ -221,7 +222,8 @@ class Story:
 
     def _events(self) -> list[str]:
         """With the credentials that the operator has put into a Secret, and no others."""
-        answer = self._kubectl("get", "secret", f"tenant-{SLUG}-kafka", "-n", "slotwright", "-o", "json")
+        where = ("--namespace", TENANTS_NAMESPACE)
+        answer = self._kubectl("get", "secret", f"tenant-{SLUG}-kafka", *where, "-o", "json")
         given = {key: base64.b64decode(value).decode() for key, value in json.loads(answer)["data"].items()}
         topic, appointment = given["topic"], self._booked["id"]
         wanted = {"booking.appointment.booked.v1", "notification.message.sent.v1"}

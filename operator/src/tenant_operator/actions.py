@@ -118,7 +118,7 @@ class Actions:
             secret = manifests.credentials_secret(
                 stream.slug,
                 tenant_id,
-                self._settings.namespace,
+                self._settings.tenants_namespace,
                 password,
                 bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
                 protocol=self._kafka.security_protocol,

@@ -15,7 +15,7 @@ def build(settings: Settings) -> Parts:
     """All loops; the runtime starts them at once, and each waits for what it needs."""
     assert isinstance(settings, OperatorSettings)  # noqa: S101 - SERVICE says so
     kafka = KafkaSettings()
-    cluster = Cluster(settings.namespace)
+    cluster = Cluster(settings.namespace, settings.tenants_namespace)
     leader = Leader(cluster)
     controller = Controller(settings, kafka, cluster, Streams(kafka, grants=settings.grants), leader)
     return Parts(

@@ -38,10 +38,14 @@ _NO_RIGHT = 'is forbidden: User "'
 
 
 class Cluster:
-    """A client of one API server. Every method raises ClusterFailedError or one of its kinds."""
+    """A client of one API server. Every method raises ClusterFailedError or one of its kinds.
 
-    def __init__(self, namespace: str) -> None:
+    `namespace` has the Lease, `tenants_namespace` businesses' Secrets (docs/adr/0022).
+    """
+
+    def __init__(self, namespace: str, tenants_namespace: str) -> None:
         self._namespace = namespace
+        self._tenants = tenants_namespace
         self._api: Any = None
 
     async def open(self) -> None:
@@ -115,25 +119,28 @@ class Cluster:
     async def credentials(self) -> dict[str, str | None]:
         """The credentials Secrets that the operator made: name to the id of the tenant that it was made for."""
         found = await self._do(
-            self._core().list_namespaced_secret(self._namespace, label_selector=f"{MANAGED_BY}={OPERATOR}")
+            self._core().list_namespaced_secret(self._tenants, label_selector=f"{MANAGED_BY}={OPERATOR}")
         )
         return {item.metadata.name: tenant_id_in(self._plain(item)) for item in found.items}
 
     async def read_secret(self, name: str) -> Body | None:
-        found = await self._maybe(self._core().read_namespaced_secret(name, self._namespace))
+        found = await self._maybe(self._core().read_namespaced_secret(name, self._tenants))
         return self._plain(found) if found is not None else None
 
     async def put_secret(self, body: Body) -> None:
-        """Creates the Secret, or replaces what stands under its name."""
+        """Creates the Secret, or replaces what stands under its name. Raises RefusedError without its namespace."""
         try:
-            await self._write("secret", self._core().create_namespaced_secret(self._namespace, body))
+            await self._write("secret", self._core().create_namespaced_secret(self._tenants, body))
+        except NotFoundError as error:
+            # Not for the caller to take for the end of its tenant.
+            raise RefusedError(f"The API server refused: {error}") from error
         except ConflictError:
             name = body["metadata"]["name"]
-            await self._write("secret", self._core().replace_namespaced_secret(name, self._namespace, body))
+            await self._write("secret", self._core().replace_namespaced_secret(name, self._tenants, body))
 
     async def delete_secret(self, name: str) -> None:
         """A Secret that is not there is deleted."""
-        if await self._maybe(self._core().delete_namespaced_secret(name, self._namespace)) is not None:
+        if await self._maybe(self._core().delete_namespaced_secret(name, self._tenants)) is not None:
             WRITES.labels("secret").inc()
 
     async def create_event(self, body: Body) -> None:

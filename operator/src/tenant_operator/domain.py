@@ -258,6 +258,7 @@ class Observed:
 
     now: datetime
     public_url: str
+    tenants_namespace: str
     published: TenantChanged | None = None
     acknowledged: bool = True
     answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)

@@ -49,6 +49,7 @@ def figures(
             "topic": events,
             "deadLetterTopic": dead_letters,
             "credentialsSecret": secret_name(tenant.name),
+            "credentialsNamespace": observed.tenants_namespace,
             "partitions": stream.partitions,
             "retentionHours": stream.retention_hours,
         }

@@ -141,7 +141,8 @@ class Passes:
         if body is None or self.kafka_fault is None:
             return
         tenant = parse_tenant(body)
-        decision = without_kafka(tenant, Observed(datetime.now(UTC), self._public_url), self.kafka_fault)
+        unread = Observed(datetime.now(UTC), self._public_url, self._settings.tenants_namespace)
+        decision = without_kafka(tenant, unread, self.kafka_fault)
         for action in decision.actions:
             await self._actions.do(tenant, action)
         if not decision.actions:
@@ -210,6 +211,7 @@ class Passes:
         return Observed(
             now=datetime.now(UTC),
             public_url=self._public_url,
+            tenants_namespace=self._settings.tenants_namespace,
             published=self._records.published(tenant.uid),
             acknowledged=self._records.acknowledged(tenant.uid),
             answers=self._records.answers(tenant.uid),

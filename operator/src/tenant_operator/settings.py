@@ -6,7 +6,11 @@ from servicekit.settings import Settings
 
 
 class OperatorSettings(Settings):
-    namespace: str = Field(default="slotwright", description="Where Secrets and the Lease stand.")
+    namespace: str = Field(default="slotwright", description="Where the Lease stands.")
+    tenants_namespace: str = Field(
+        default="slotwright-tenants",
+        description="Where businesses' Secrets stand: they alone, as the operator may read all that are there.",
+    )
     concurrency: int = Field(default=64, ge=1, description="Objects that are reconciled at once.")
     resync_seconds: float = Field(
         default=300, gt=0, description="How often everything is listed and compared anew."

@@ -35,6 +35,7 @@ def provisioned(**status: Any) -> dict[str, Any]:
             "topic": "tenant.riverside.events.v1",
             "deadLetterTopic": "tenant.riverside.dlq.v1",
             "credentialsSecret": "tenant-riverside-kafka",
+            "credentialsNamespace": "slotwright-tenants",
         },
         "conditions": [
             condition("Ready", "True", "Provisioned", "Every component serves this business."),

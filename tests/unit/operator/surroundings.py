@@ -121,6 +121,7 @@ class Surroundings:
         return Observed(
             now=self.now,
             public_url="https://book.example",
+            tenants_namespace="slotwright-tenants",
             published=self.published,
             acknowledged=self.acknowledged,
             answers=dict(self.answers),

@@ -40,7 +40,7 @@ def test_what_is_made_of_a_tenant(folder: Path) -> None:
 
 def test_the_secret_of_a_business() -> None:
     made = credentials_secret(
-        "riverside", str(UID), "slotwright", "hunter2", bootstrap="kafka:9092", protocol="SASL_SSL"
+        "riverside", str(UID), "slotwright-tenants", "hunter2", bootstrap="kafka:9092", protocol="SASL_SSL"
     )
     expected = yaml.safe_load(Path(__file__).with_name("cases").joinpath("secret.yaml").read_text("utf-8"))
     assert made == expected

@@ -129,7 +129,7 @@ FAULT = "Kafka is away."
 
 def _unread(world: Surroundings) -> Observed:
     """Nothing is known yet of what Kafka has."""
-    return Observed(world.now, "https://book.example")
+    return Observed(world.now, "https://book.example", "slotwright-tenants")
 
 
 def test_before_kafka_has_been_read_an_abandoned_one_goes_by_the_api_server_alone() -> None:

@@ -86,7 +86,11 @@ def test_an_operator_that_starts_and_does_not_find_it_does_not_use_its_number(
 
 
 async def test_what_could_not_be_sent_is_remembered_until_it_is() -> None:
-    records = Records(KafkaSettings(bootstrap="127.0.0.1:1"), lambda _: None, Leader(Cluster("slotwright")))
+    records = Records(
+        KafkaSettings(bootstrap="127.0.0.1:1"),
+        lambda _: None,
+        Leader(Cluster("slotwright", "slotwright-tenants")),
+    )
     record = settled().published
     assert record is not None
     assert records.acknowledged(record.tenant_id)

@@ -118,7 +118,7 @@ def test_kubectl_slotwright_reads_the_cluster_and_dead_letters_in_the_operators_
         return json.loads(run(*command, *cluster, *arguments, "--output", "json"))
 
     assert plugin("status", business.slug)["ready"] == "True"
-    assert plugin("dead-letters", "list", "--tenant", business.slug) == {"letters": []}
+    assert plugin("dead-letters", "list", "--tenant", business.slug) == {"letters": [], "more": 0}
 
 
 def test_nothing_is_lost_or_doubled_while_every_pod_is_restarted(

@@ -42,11 +42,12 @@ async def free_week(
 ) -> Week:
     """Asks for four weeks at once, so that an empty week can say when the next free time is.
 
-    Weeks end with the days on which the service can be booked: `window_days` from now on.
+    `next` ends with the days on which the service can be booked: `window_days` from now on. Weeks behind them can
+    be asked for, as one may wait for them.
     """
     today = times.today(zone)
     last = times.local(dt.datetime.now(dt.UTC) + dt.timedelta(days=window_days), zone).date()
-    start = min(max(times.day_or(date, today), today), last)
+    start = min(max(times.day_or(date, today), today), today + dt.timedelta(days=_LONGEST_WINDOW))
     following = start + dt.timedelta(days=WEEK)
     query = {"service": service, "from": start.isoformat(), "timezone": zone}
     query["to"] = (start + dt.timedelta(days=_LOOK_AHEAD - 1)).isoformat()

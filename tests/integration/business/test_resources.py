@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from contracts.platform import TenantChanged, TenantState
@@ -217,3 +218,38 @@ async def test_what_a_service_needs_cannot_be_deleted_even_at_the_same_moment(
             gone = pool.submit(world.call, "DELETE", f"/v1/resources/{room}", tenant)
             made = pool.submit(world.call, "POST", "/v1/services", tenant, cut(needs=[need(room)]))
         assert (gone.result().status_code, made.result().status_code) in {(204, 422), (409, 201)}
+
+
+async def test_nobody_leaves_a_team_that_would_be_too_small(world: World, tenant: TenantChanged) -> None:
+    ada, bea, cleo = (
+        world.made("/v1/staff", tenant, {"name": name})["id"] for name in ("Ada", "Bea", "Cleo")
+    )
+    team = world.made("/v1/services", tenant, cut(ada, bea, cleo, staff_count=2, name="Four hands"))
+    world.made("/v1/services", tenant, cut(ada, name="Cut"))
+    assert world.call("DELETE", f"/v1/staff/{cleo}", tenant).status_code == 204
+    before = world.state()
+    answer = world.call("DELETE", f"/v1/staff/{ada}", tenant)
+    assert "Four hands" in refused(answer, 409, "conflict")["detail"]
+    assert world.state() == before
+    path = f"/v1/services/{team['id']}"
+    assert world.call("PUT", path, tenant, cut(ada, bea), match="*").status_code == 200
+    assert world.call("DELETE", f"/v1/staff/{ada}", tenant).status_code == 204, "one alone may leave nobody"
+
+
+async def test_a_capacity_covers_what_services_need_even_at_the_same_moment(
+    world: World, tenant: TenantChanged
+) -> None:
+    one, other = (world.made("/v1/resources", tenant, {"name": "R", "capacity": 4})["id"] for _ in range(2))
+    world.made("/v1/services", tenant, cut(needs=[need(one, other, count=5)], name="Massage"))
+
+    def capacity(resource: str, places: int) -> httpx.Response:
+        return world.call("PATCH", f"/v1/resources/{resource}", tenant, {"capacity": places}, match="*")
+
+    assert capacity(one, 1).status_code == 200, "five of both are left"
+    answer = capacity(other, 3)
+    assert "Massage" in refused(answer, 422, "invalid", "/capacity")["detail"]
+    for _ in range(5):
+        assert {capacity(one, 4).status_code, capacity(other, 4).status_code} == {200}
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(capacity, (one, other), (2, 2)))
+        assert sorted(each.status_code for each in answers) == [200, 422]

@@ -253,7 +253,7 @@ def test_who_is_offered_a_time_answers_what_the_service_asks(site: Site) -> None
         missing = customer.submit(offered, f"{link}/accept", {length: "long"})
         assert missing.status_code == 422
         assert f'id="{dog}-fault">This is needed.' in missing.text, missing.text
-        assert "<option selected>long</option>" in missing.text
+        assert '<option value="long" selected>long</option>' in missing.text
         wrong = customer.submit(missing, f"{link}/accept", {dog: "Rex", length: "medium"})
         assert f'id="{length}-fault">This is none of the choices.' in wrong.text, wrong.text
         assert 'value="Rex"' in wrong.text

@@ -108,6 +108,20 @@ async def test_an_empty_week_names_the_next_free_day(gateway: Script, browser: B
     assert f"date={later.date().isoformat()}" in page.text
 
 
+async def test_weeks_end_with_the_days_that_can_be_booked(gateway: Script, browser: Browser) -> None:
+    """Else a crawler found no end of them, each a look at free times."""
+    open_for_booking(gateway)
+    gateway.on(BUSINESS, samples.business(services=[samples.service(booking_window_days=10)]))
+    today = dt.datetime.now(LISBON).date()
+    assert f"date={(today + dt.timedelta(days=7)).isoformat()}" in (await browser.get(PICKER)).text
+    for days in (7, 100, 10_000):
+        last = await browser.get(f"{PICKER}&date={(today + dt.timedelta(days=days)).isoformat()}")
+        assert 'rel="prev"' in last.text
+        assert 'rel="next"' not in last.text
+    asked = [call.query["from"] for call in gateway.asked(FREE)]
+    assert asked[2:] == [(today + dt.timedelta(days=days)).isoformat() for days in (100, 730)]
+
+
 async def test_a_business_that_takes_no_bookings_says_so(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     gateway.on(BUSINESS, samples.business(accepts_bookings=False))
@@ -235,6 +249,7 @@ async def test_slot_taken_at_booking_leads_back_too(gateway: Script, browser: Br
     gateway.refuse(BOOK, 409, "slot-taken", "This time is taken.")
     answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
     assert answer.headers["location"].startswith("/b/riverside?")
+    assert f"date={NINE.date().isoformat()}" in answer.headers["location"]
 
 
 async def test_an_expired_hold_keeps_what_was_typed(gateway: Script, browser: Browser) -> None:
@@ -376,6 +391,19 @@ async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, 
     assert f'action="{link}/cancel"' in shown
 
 
+@pytest.mark.parametrize("anyone", ["", "&anyone=1"])
+async def test_a_time_that_cannot_be_moved_to_leads_back_to_the_week_with_why(
+    gateway: Script, browser: Browser, anyone: str
+) -> None:
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    gateway.refuse(f"PATCH /v1/public{link}", 422, "invalid", TOO_SOON, starts_at=TOO_SOON)
+    page = f"{link}/reschedule?date={NINE.date().isoformat()}{anyone}"
+    back = await browser.submit(page, f"{link}/reschedule", {"slot": NINE.isoformat()})
+    assert back.headers["location"] == page
+    assert f"This time {TOO_SOON}. Please choose another." in (await browser.get(page)).text
+
+
 @pytest.mark.parametrize(
     ("cancelled_by", "words"),
     [
@@ -416,7 +444,9 @@ async def test_what_can_no_longer_be_changed_offers_no_change(gateway: Script, b
 DOG, LENGTH, RULES = (UUID(int=number) for number in (41, 42, 43))
 QUESTIONS = [
     QuestionAnswer(id=DOG, label="Which <dog>?", kind="text", choices=[], required=True),
-    QuestionAnswer(id=LENGTH, label="Length", kind="choice", choices=["short", "long"], required=False),
+    QuestionAnswer(
+        id=LENGTH, label="Length", kind="choice", choices=["short", "long", "as  it is"], required=False
+    ),
     QuestionAnswer(id=RULES, label="I know the rules", kind="checkbox", choices=[], required=True),
 ]
 
@@ -430,7 +460,8 @@ async def test_a_services_questions_are_asked_and_answered(gateway: Script, brow
     asking(gateway)
     page = (await browser.get(details_page())).text
     assert "Which &lt;dog&gt;?" in page
-    assert "<option>long</option>" in page
+    assert '<option value="long">long</option>' in page
+    assert '<option value="as  it is">' in page, "of its text, browsers send one space"
     typed = {f"question-{DOG}": "Rex", f"question-{LENGTH}": "", f"question-{RULES}": "yes"}
     booked = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | typed)
     assert booked.status_code == 303
@@ -450,7 +481,7 @@ async def test_a_question_left_open_or_answered_wrongly_says_so_at_its_field(
     assert missing.status_code == 422
     assert f'id="question-{DOG}-fault">This is needed.' in missing.text
     assert f'id="question-{RULES}-fault">This is needed.' in missing.text
-    assert "<option selected>long</option>" in missing.text
+    assert '<option value="long" selected>long</option>' in missing.text
     assert gateway.asked(BOOK) == []
     gateway.refuse(BOOK, 422, "invalid", "…", answers__1__answer="is none of the choices")
     typed = {f"question-{DOG}": "Rex", f"question-{LENGTH}": "medium", f"question-{RULES}": "yes"}

@@ -1,6 +1,7 @@
 """The dashboard: what is asked of the API, with which version, and what a form says when it is refused."""
 
 import datetime as dt
+import re
 from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
@@ -197,6 +198,32 @@ async def test_a_day_off_is_set_and_taken_back(gateway: Script, browser: Browser
     assert answer.status_code == 303
 
 
+async def test_what_the_api_says_of_a_date_stands_at_it(gateway: Script, browser: Browser) -> None:
+    fault = {"pointer": "path:day", "detail": "lies in the past"}
+    problem = {"title": "Some fields are wrong", "detail": "lies in the past", "errors": [fault]}
+    gateway.on(f"PUT /v1/staff/{samples.ADA}/exceptions/2020-05-01", problem, 422)
+    answer = await browser.submit(MEMBER, f"{MEMBER}/exceptions", {"date": "2020-05-01"})
+    assert answer.status_code == 422
+    assert 'id="date-fault">This lies in the past.' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("tenant-suspended", "Riverside Barbers is suspended."),
+        ("forbidden", "Your role does not let you do this."),
+    ],
+)
+async def test_what_is_refused_for_another_reason_than_the_role_says_which(
+    gateway: Script, browser: Browser, slug: str, words: str
+) -> None:
+    path = f"exceptions/{samples.member()['exceptions'][0]['date']}"
+    gateway.refuse(f"DELETE /v1/staff/{samples.ADA}/{path}", 403, slug, "Riverside Barbers is suspended.")
+    answer = await browser.submit(MEMBER, f"{MEMBER}/{path}/remove")
+    assert answer.status_code == 403
+    assert words in answer.text
+
+
 @pytest.mark.parametrize("date", ["../../business", "tomorrow", "2030-02-30"])
 async def test_a_date_that_is_none_never_reaches_the_api(
     gateway: Script, browser: Browser, date: str
@@ -318,6 +345,16 @@ async def test_reminders_are_shown_in_the_largest_unit_and_saved(gateway: Script
             {"offset_seconds": 1800, "channel": "sms"},
         ]
     }
+
+
+async def test_a_reminder_of_seconds_stays_one(gateway: Script, browser: Browser) -> None:
+    gateway.on("GET /v1/reminder-policy", samples.policy(90))
+    gateway.on("PUT /v1/reminder-policy", samples.policy(90))
+    page = (await browser.get("/dashboard/reminders")).text
+    assert "<option selected>seconds</option>" in page
+    rows = {"amount-0": re.findall(r'name="amount-0"[^>]* value="([^"]*)"', page)[0], "unit-0": "seconds"}
+    assert (await browser.submit("/dashboard/reminders", "/dashboard/reminders", rows)).status_code == 303
+    assert gateway.asked("PUT /v1/reminder-policy")[0].body["rules"][0]["offset_seconds"] == 90
 
 
 @pytest.mark.parametrize("amount", ["0", "soon", "-1", "1.5"])

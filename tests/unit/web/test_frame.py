@@ -193,6 +193,7 @@ def test_a_sealed_value_opens_with_its_key_only() -> None:
         ({"amount": 2500, "currency": "EUR"}, "€25.00"),
         ({"amount": 123456789, "currency": "USD"}, "$1,234,567.89"),
         ({"amount": 3000, "currency": "JPY"}, "3,000 JPY"),
+        ({"amount": 25500, "currency": "KWD"}, "25.500 KWD"),
         ({"amount": -500, "currency": "CHF"}, "−5.00 CHF"),
         (None, ""),
     ],

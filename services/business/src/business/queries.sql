@@ -105,6 +105,16 @@ ORDER BY resource_id FOR SHARE
 SELECT name FROM service
 WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND needs @> %(need)s ORDER BY name, service_id
 
+-- name: services_short_of
+-- Which need more places of some resources, this one among them, than these have.
+SELECT s.name FROM service s, jsonb_array_elements(s.needs) AS need
+WHERE s.tenant_id = %(tenant_id)s AND s.deleted_at IS NULL
+    AND need->'resource_ids' @> to_jsonb(%(resource_id)s::text)
+    AND (need->>'count')::int > (
+        SELECT sum(r.capacity) FROM resource r
+        WHERE r.tenant_id = s.tenant_id AND need->'resource_ids' @> to_jsonb(r.resource_id::text))
+ORDER BY s.name, s.service_id
+
 -- name: holidays
 SELECT holidays_version AS version, holidays AS days FROM profile WHERE tenant_id = %(tenant_id)s
 

@@ -12,7 +12,7 @@ from business.checks import require_version
 from business.domain import MAX_RESOURCES, Resource
 from servicekit import outbox
 from servicekit.db import Database
-from servicekit.errors import Conflict, found
+from servicekit.errors import Conflict, Invalid, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
@@ -67,12 +67,22 @@ class Resources:
     async def edit(
         self, tenant_id: UUID, resource_id: UUID, version: int | None, fields: dict[str, Any]
     ) -> Resource:
-        """Changes the given fields of a Resource. Raises NotFound, PreconditionFailed, TenantSuspended."""
+        """Changes the given fields of a Resource.
+
+        Raises NotFound, PreconditionFailed, TenantSuspended, and Invalid for less than the services need.
+        """
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
+            if "capacity" in fields:
+                # One after another, as a service may need two of which both become less.
+                found(await store.profile(conn, tenant_id, lock=True), "profile")
             present = found(await store.lock_resource(conn, tenant_id, resource_id), "resource")
             require_version(version, present.version, "The resource")
             resource = await store.update_resource(conn, tenant_id, replace(present, **fields))
+            if resource.capacity < present.capacity and (
+                names := await store.services_short_of(conn, tenant_id, resource_id)
+            ):
+                raise Invalid.field("/capacity", f"is less than what is needed by {', '.join(names[:5])}")
             await trail.resource(conn, tenant_id, "resource.changed", present, resource)
             await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource))
             return resource

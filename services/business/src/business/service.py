@@ -33,7 +33,7 @@ from servicekit import audit, outbox, usage
 from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, found
+from servicekit.errors import Conflict, Invalid, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_in_scope, tenant_to_change
@@ -166,13 +166,20 @@ class BusinessService:
             return member
 
     async def delete_staff(self, tenant_id: UUID, staff_id: UUID) -> None:
-        """Takes the staff member off all services too; appointments that stand are not touched. Raises NotFound."""
+        """Takes the staff member off all services too; appointments that stand are not touched.
+
+        Raises NotFound, and Conflict while a service needs a team that is larger than who is left.
+        """
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             found(await store.lock_staff(conn, tenant_id, staff_id), "staff member")
             for service_id in await store.remove_staff_from_services(conn, tenant_id, staff_id):
                 await store.touch_service(conn, tenant_id, service_id)
                 offer = await _offer(conn, tenant_id, service_id)
+                if offer.staff_count > max(1, len(offer.staff_ids)):
+                    raise Conflict(
+                        f"{offer.name} needs {offer.staff_count} at once. Change its staff_count first."
+                    )
                 await outbox.publish(conn, _SOURCE, events.service_changed(tenant, offer))
             member = await store.delete_staff(conn, tenant_id, staff_id)
             await outbox.publish(conn, _SOURCE, events.staff_changed(tenant_id, member, deleted=True))

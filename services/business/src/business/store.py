@@ -207,6 +207,13 @@ async def services_that_need(conn: Connection, tenant_id: UUID, resource_id: UUI
     return [row["name"] for row in rows]
 
 
+async def services_short_of(conn: Connection, tenant_id: UUID, resource_id: UUID) -> list[str]:
+    """The names of the services that need more of a resource, and of those named with it, than there is."""
+    values = {"tenant_id": tenant_id, "resource_id": str(resource_id)}
+    rows = await (await conn.execute(_SQL.services_short_of, values)).fetchall()
+    return [row["name"] for row in rows]
+
+
 async def holidays(conn: Connection, tenant_id: UUID, *, lock: bool = False) -> Holidays | None:
     """The closed days, locked against other edits when asked; None for a business not provisioned."""
     statement = _SQL.lock_holidays if lock else _SQL.holidays

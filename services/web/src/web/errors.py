@@ -66,6 +66,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ApiProblem)
     async def _problem(request: Request, error: ApiProblem) -> Response:
         title, text = _WORDS.get(error.status, (error.title, error.detail))
+        if (
+            error.status == 403 and error.detail and error.slug != "forbidden"
+        ):  # not for the role, then: suspended, say
+            title, text = error.title, error.detail
         return _page(request, error.status, title, text, error.request_id)
 
     @app.exception_handler(PayloadTooLarge)

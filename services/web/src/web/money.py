@@ -24,12 +24,16 @@ _WHOLE = frozenset(
         "XPF",
     )
 )
+# Its three-decimal ones.
+_THOUSANDTHS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 
 def decimals(currency: str) -> int:
     """How many digits of an amount stand after the point, as Stripe counts minor units."""
-    return 0 if currency in _WHOLE else 2
+    if currency in _WHOLE:
+        return 0
+    return 3 if currency in _THOUSANDTHS else 2
 
 
 def money(value: dict[str, Any] | None) -> str:

@@ -10,6 +10,8 @@ from web.gateway_client import ApiProblem, Gateway
 
 WEEK = 7
 _LOOK_AHEAD = 28
+_LONGEST_WINDOW = 730
+"""So many days ahead any service can be booked at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Week:
     zone: str
     days: list[tuple[dt.date, list[dict[str, Any]]]]
     previous: dt.date | None
-    next: dt.date
+    next: dt.date | None
     next_free: dt.date | None
 
     @property
@@ -29,11 +31,24 @@ class Week:
 
 
 async def free_week(
-    gateway: Gateway, slug: str, *, service: str, staff: str | None, zone: str, date: str | None
+    gateway: Gateway,
+    slug: str,
+    *,
+    service: str,
+    staff: str | None,
+    zone: str,
+    date: str | None,
+    window_days: int = _LONGEST_WINDOW,
 ) -> Week:
-    """Asks for four weeks at once, so that an empty week can say when the next free time is."""
+    """Asks for four weeks at once, so that an empty week can say when the next free time is.
+
+    `next` ends with the days on which the service can be booked: `window_days` from now on. Weeks behind them can
+    be asked for, as one may wait for them.
+    """
     today = times.today(zone)
-    start = max(times.day_or(date, today), today)
+    last = times.local(dt.datetime.now(dt.UTC) + dt.timedelta(days=window_days), zone).date()
+    start = min(max(times.day_or(date, today), today), today + dt.timedelta(days=_LONGEST_WINDOW))
+    following = start + dt.timedelta(days=WEEK)
     query = {"service": service, "from": start.isoformat(), "timezone": zone}
     query["to"] = (start + dt.timedelta(days=_LOOK_AHEAD - 1)).isoformat()
     if staff:
@@ -46,7 +61,7 @@ async def free_week(
         zone=zone,
         days=[(day, found.get(day, [])) for day in days],
         previous=max(start - dt.timedelta(days=WEEK), today) if start > today else None,
-        next=start + dt.timedelta(days=WEEK),
+        next=following if following <= last else None,
         next_free=next((day for day in sorted(found) if day > days[-1]), None),
     )
 

@@ -100,6 +100,7 @@ async def edit_staff(
 
 @router.delete("/v1/staff/{staff_id}", status_code=204)
 async def delete_staff(staff_id: UUID, who: Owner, business: Business) -> None:
+    """409 while a service needs a team that is larger than who is left."""
     await business.delete_staff(who.tenant_id, staff_id)
 
 

@@ -1,6 +1,7 @@
 """An appointment by its link: the confirmation after booking, and later moving or cancelling it."""
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
@@ -8,7 +9,7 @@ from starlette.responses import Response
 from web import times
 from web.forms import read_form
 from web.gateway_client import ApiProblem
-from web.picker import Week, free_week
+from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
 router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
@@ -96,6 +97,8 @@ async def reschedule(request: Request, token: Token, site: Site) -> Response:
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422}:
             raise
-        words = "Please choose a time." if problem.status == 422 else problem.detail
-        return site.pages.redirect(request, f"/appointments/{token}/reschedule", words, failed=True)
+        words = why_not(problem) if problem.status == 422 else problem.detail
+        query = {name: form.get(name) for name in ("date", "anyone") if form.get(name)}
+        target = f"/appointments/{token}/reschedule?{urlencode(query)}"
+        return site.pages.redirect(request, target, words, failed=True)
     return site.pages.redirect(request, f"/appointments/{token}", "Your appointment has been moved.")

@@ -46,6 +46,16 @@ def _picker(slug: str, form: Form, date: str | None = None) -> str:
     return f"/b/{slug}?{urlencode(query)}"
 
 
+def _day(form: Form) -> str | None:
+    """The date of the chosen time, where whoever chose it is; None when it is no time."""
+    try:
+        return (
+            times.local(form.get("starts_at"), times.zone_or(form.get("timezone"), "UTC")).date().isoformat()
+        )
+    except ValueError:
+        return None
+
+
 @router.get("")
 async def choose(
     request: Request,
@@ -80,6 +90,7 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
                 staff=member["id"] if member else None,
                 zone=zone,
                 date=form.optional("date"),
+                window_days=offer["booking_window_days"],
             )
         except ApiProblem as problem:
             # A moment after a service is made, the profile tells of it and booking does not know it yet.
@@ -115,9 +126,8 @@ async def keep(request: Request, slug: Slug, site: Site) -> Response:
     except ApiProblem as problem:
         if problem.status not in {403, 409, 422} and problem.slug != "too-many-holds":
             raise
-        date = times.local(starts_at, times.zone_or(form.get("timezone"), "UTC")).date().isoformat()
         words = {409: _TAKEN, 422: why_not(problem)}.get(problem.status, problem.detail)
-        return site.pages.redirect(request, _picker(slug, form, date), words, failed=True)
+        return site.pages.redirect(request, _picker(slug, form, _day(form)), words, failed=True)
     query = {name: form.get(name) for name in ("service", "staff", "starts_at", "timezone")}
     query |= {"hold": held["id"], "until": held["expires_at"]}
     return site.pages.redirect(request, f"/b/{slug}/details?{urlencode(query)}")
@@ -228,7 +238,7 @@ async def _refused(
     places: dict[str, str],
 ) -> Response:
     if problem.slug == "slot-taken":
-        return site.pages.redirect(request, _picker(slug, form), _TAKEN, failed=True)
+        return site.pages.redirect(request, _picker(slug, form, _day(form)), _TAKEN, failed=True)
     if problem.slug == "hold-expired":
         form.values |= {"hold": "", "until": ""}
         form.faults[""] = _EXPIRED

@@ -12,7 +12,7 @@ from web.times import offset_words
 
 router = APIRouter(prefix="/dashboard/reminders", include_in_schema=False)
 
-UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
+UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _LIMIT = 10
 _SPARE = 2
 _CHANGED = (
@@ -24,8 +24,8 @@ def _form(policy: dict[str, Any]) -> Form:
     form = Form({"version": str(policy["version"])})
     for row, rule in enumerate(sorted(policy["rules"], key=lambda item: -item["offset_seconds"])):
         seconds = rule["offset_seconds"]
-        unit = next((name for name in ("days", "hours", "minutes") if seconds % UNITS[name] == 0), "minutes")
-        form.values[f"amount-{row}"] = f"{seconds / UNITS[unit]:g}"
+        unit = next(name for name in reversed(UNITS) if seconds % UNITS[name] == 0)
+        form.values[f"amount-{row}"] = str(seconds // UNITS[unit])
         form.values[f"unit-{row}"] = unit
         form.values[f"channel-{row}"] = rule["channel"]
     return form

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web.forms import Form, in_words, read_form
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.pages.dashboard import everything
 from web.service import Site, Web
@@ -136,7 +136,9 @@ async def _refused(
         return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", _CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
-    form.absorb(problem, _FIELDS | {"/weekly_hours": "weekly_hours", "/intervals": "opens"})
+    form.absorb(
+        problem, _FIELDS | {"/weekly_hours": "weekly_hours", "/intervals": "opens", "path:day": "date"}
+    )
     if "weekly_hours" in form.faults:
         form.faults[""] = form.faults.pop("weekly_hours")
     forms: dict[str, Any] = {part: form}
@@ -186,9 +188,6 @@ async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Resp
     try:
         await site.sessions.call(request, "PUT", path, body={"intervals": intervals})
     except ApiProblem as problem:
-        if problem.status == 422 and not problem.errors:
-            form.faults["date"] = in_words(problem.detail)
-            return await _page(request, site, staff_id, exception=form, status=422)
         return await _refused(request, site, staff_id, form, problem, "exception")
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "The date is saved.")
 

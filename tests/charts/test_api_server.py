@@ -36,6 +36,7 @@ _PRIORITY = {
 }
 """That of production.yaml."""
 _LEVELS = ("enforce", "warn", "audit")
+_OURS = ("--namespace", NAMESPACE)
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,11 @@ class Server:
     kubeconfig: Path
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
-        return run("kubectl", *self._where, *arguments, given=given)
+        return run("kubectl", f"--kubeconfig={self.kubeconfig}", *arguments, given=given)
 
     def helm(self, *arguments: str, given: str | None = None) -> str:
-        return run("helm", *self._where, *arguments, given=given)
-
-    @property
-    def _where(self) -> tuple[str, ...]:
-        return f"--kubeconfig={self.kubeconfig}", f"--namespace={NAMESPACE}"
+        where = f"--kubeconfig={self.kubeconfig}", f"--namespace={NAMESPACE}"
+        return run("helm", *where, *arguments, given=given)
 
     def shell(self, commands: str) -> None:
         """Runs commands of the documentation."""
@@ -118,7 +116,7 @@ def test_the_api_server_takes_a_service_alone(server: Server, service: str) -> N
 def _by_kubectl(server: Server, values: Values) -> None:
     """The Deployments alone, as kustomize's are."""
     bodies = [body for body in objects(render("slotwright", values)) if body["kind"] == "Deployment"]
-    server.kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump_all(bodies))
+    server.kubectl("apply", "--server-side", "-f", "-", *_OURS, given=yaml.safe_dump_all(bodies))
 
 
 def _by_helm(server: Server, values: Values) -> None:
@@ -141,7 +139,7 @@ def test_autoscaling_takes_over_the_pods_that_there_are(
         if handed_over:
             server.shell(_commands("## Autoscaling"))
         apply(server, merged(five, {"global": {"slotwright": {"autoscaling": {"enabled": True}}}}))
-        found = json.loads(server.kubectl("get", "deployments", "-o", "json"))["items"]
+        found = json.loads(server.kubectl("get", "deployments", "-o", "json", *_OURS))["items"]
         replicas = {body["metadata"]["name"]: body["spec"]["replicas"] for body in found}
         relays = {name for name in replicas if name.endswith("-relay")}
         assert {replicas.pop(name) for name in relays} == {5}
@@ -149,7 +147,7 @@ def test_autoscaling_takes_over_the_pods_that_there_are(
         assert set(replicas.values()) == {pods}
     finally:
         server.helm("uninstall", "slotwright", "--ignore-not-found")
-        server.kubectl("delete", "deployments", "--all")
+        server.kubectl("delete", "deployments", "--all", *_OURS)
 
 
 def _commands(heading: str) -> str:
@@ -167,7 +165,7 @@ def test_the_charts_operator_has_a_right_to_businesses_secrets_and_to_no_others(
     rights = yaml.safe_dump_all([body for body in bodies if body["kind"] in kinds])
     server.kubectl("apply", "--server-side", "-f", "-", given=rights)
     try:
-        token = server.kubectl("create", "token", "rendered", "--namespace", NAMESPACE).strip()
+        token = server.kubectl("create", "token", "rendered", *_OURS).strip()
 
         def asked(*arguments: str) -> str:
             return server.kubectl("--token", token, *arguments)
@@ -177,14 +175,14 @@ def test_the_charts_operator_has_a_right_to_businesses_secrets_and_to_no_others(
                 asked(*arguments)
             return "is forbidden: User" in str(error.value)
 
-        theirs, ours = ("--namespace", TENANTS_NAMESPACE), ("--namespace", NAMESPACE)
+        theirs = ("--namespace", TENANTS_NAMESPACE)
         assert "created" in asked("create", "secret", "generic", "tenant-a-kafka", *theirs)
         assert "tenant-a-kafka" in asked("get", "secrets", *theirs)
         assert "deleted" in asked("delete", "secret", "tenant-a-kafka", *theirs)
-        assert refused("create", "secret", "generic", "slotwright-stripe", *ours)
-        assert refused("get", "secrets", *ours)
-        assert refused("get", "secret", "slotwright-stripe", *ours)
-        assert refused("delete", "secret", "slotwright-stripe", *ours)
+        assert refused("create", "secret", "generic", "slotwright-stripe", *_OURS)
+        assert refused("get", "secrets", *_OURS)
+        assert refused("get", "secret", "slotwright-stripe", *_OURS)
+        assert refused("delete", "secret", "slotwright-stripe", *_OURS)
         assert refused("get", "secrets", "--all-namespaces")
     finally:
         server.kubectl("delete", "-f", "-", given=rights)

@@ -1,13 +1,19 @@
 """A browser of web's pages, and the scripted gateway behind them; see support.web_site."""
 
+import datetime as dt
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from aiohttp import web as aio
 from aiohttp.test_utils import TestServer
 
-from support.web_site import Browser, Script, site
+from support import web_samples as samples
+from support.web_site import KEY, Browser, Script, site
+from web.cookies import CookieBox
+from web.sessions import COOKIE, session_from
 
 
 @pytest.fixture
@@ -30,3 +36,21 @@ async def browser(gateway: Script) -> AsyncIterator[Browser]:
     async with Browser(transport=transport, base_url="http://slotwright.test") as client:
         yield client
     await service.gateway.close()
+
+
+@pytest.fixture
+def signed_in(gateway: Script, browser: Browser) -> None:
+    """An owner is, and their business has one of everything."""
+    zone = ZoneInfo(samples.ZONE)
+    noon = dt.datetime.combine(dt.datetime.now(zone).date(), dt.time(12), zone)
+    gateway.on("GET /v1/business", samples.profile())
+    gateway.on("GET /v1/services", samples.page(samples.service()))
+    gateway.on(
+        "GET /v1/staff", samples.page(samples.member(), samples.member(id=samples.GRACE, name="Grace"))
+    )
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(noon)))
+    gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member())
+    gateway.on(f"GET /v1/services/{samples.SERVICE}", samples.service())
+    gateway.on("GET /v1/reminder-policy", samples.policy(86400, 5400))
+    session = asdict(session_from(samples.tokens()))
+    browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")

@@ -1,32 +1,30 @@
 """The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
 
 import datetime as dt
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
+from unit.web.open_business import (
+    BOOK,
+    BUSINESS,
+    DOG,
+    FREE,
+    HOLDS,
+    LENGTH,
+    LISBON,
+    NINE,
+    PICKER,
+    QUESTIONS,
+    RULES,
+    TOO_SOON,
+    open_for_booking,
+)
 
-LISBON = ZoneInfo(samples.ZONE)
-NINE = dt.datetime.combine(dt.datetime.now(LISBON).date() + dt.timedelta(days=3), dt.time(9), LISBON)
-BUSINESS = "GET /v1/public/riverside"
-FREE = "GET /v1/public/riverside/availability"
-HOLDS = "POST /v1/public/riverside/holds"
 GIVE_BACK = f"DELETE /v1/public/riverside/holds/{samples.HOLD}"
-BOOK = "POST /v1/public/riverside/appointments"
-PICKER = f"/b/riverside?service={samples.SERVICE}"
 DETAILS = {"name": "Lin Chen", "email": "lin@example.com", "consent_email": "yes"}
-
-
-def open_for_booking(gateway: Script) -> None:
-    gateway.on(BUSINESS, samples.business())
-    gateway.on(FREE, samples.availability(NINE, NINE + dt.timedelta(minutes=15)))
-    gateway.on(HOLDS, samples.hold(NINE), 201)
-    gateway.on(BOOK, samples.booked(NINE), 201)
-    gateway.on(f"GET /v1/public/appointments/{samples.TOKEN}", samples.managed(NINE))
 
 
 def details_page(*, hold: str = str(samples.HOLD), starts: dt.datetime = NINE) -> str:
@@ -292,9 +290,6 @@ async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: B
     assert 'aria-invalid="true"' in answer.text
 
 
-TOO_SOON = "is too soon: this service needs 1 hour notice"
-
-
 @pytest.mark.parametrize(
     ("faults", "words"),
     [
@@ -341,114 +336,6 @@ async def test_a_time_that_is_none_leads_back(gateway: Script, browser: Browser)
         assert answer.status_code == 303
     assert gateway.asked(HOLDS) == []
     assert (await browser.get("/b/riverside/details?service=x&starts_at=y")).status_code == 303
-
-
-async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: Browser) -> None:
-    open_for_booking(gateway)
-    link = f"/appointments/{samples.TOKEN}"
-    path = f"/v1/public{link}"
-    gateway.on(f"PATCH {path}", samples.managed(NINE))
-    gateway.on(f"DELETE {path}", samples.managed(NINE, status="cancelled", changeable_until=None))
-    moved = await browser.submit(f"{link}/reschedule", f"{link}/reschedule", {"slot": NINE.isoformat()})
-    assert moved.headers["location"] == link
-    assert gateway.asked(f"PATCH {path}")[0].body == {"starts_at": NINE.isoformat()}
-    assert "has been moved" in (await browser.get(link)).text
-    cancelled = await browser.submit(link, f"{link}/cancel")
-    assert cancelled.headers["location"] == link
-    assert len(gateway.asked(f"DELETE {path}")) == 1
-
-
-def no_longer(gateway: Script, pointer: str, detail: str, asks: str) -> None:
-    """booking refuses a look at free times that has this in its query."""
-    problem = {"title": "Some fields are wrong", "errors": [{"pointer": pointer, "detail": detail}]}
-    free = samples.availability(NINE)
-    gateway.on(FREE, lambda call: (422, problem) if asks in call.query else (200, free))
-
-
-async def test_who_was_booked_with_somebody_who_has_left_is_shown_the_times_of_others(
-    gateway: Script, browser: Browser
-) -> None:
-    open_for_booking(gateway)
-    no_longer(gateway, "?staff", "does not perform this service", "staff")
-    link = f"/appointments/{samples.TOKEN}"
-    for page in (f"{link}/reschedule", f"{link}/reschedule?date={NINE.date().isoformat()}"):
-        shown = await browser.get(page)
-        assert shown.status_code == 200
-        assert "Ada no longer does this." in shown.text
-        assert f' {samples.ADA}"><time' in shown.text, "who has the time is asked for by name"
-        assert "chips" not in shown.text
-    assert "no longer" not in (await browser.get(f"{link}/reschedule?anyone=1")).text
-
-
-async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, browser: Browser) -> None:
-    open_for_booking(gateway)
-    no_longer(gateway, "?service", "is not a service of this business", "service")
-    link = f"/appointments/{samples.TOKEN}"
-    answer = await browser.get(f"{link}/reschedule")
-    assert (answer.status_code, answer.headers["location"]) == (303, link)
-    shown = (await browser.get(link)).text
-    assert "no longer offered; the appointment can only be cancelled" in shown
-    assert f'action="{link}/cancel"' in shown
-
-
-@pytest.mark.parametrize("anyone", ["", "&anyone=1"])
-async def test_a_time_that_cannot_be_moved_to_leads_back_to_the_week_with_why(
-    gateway: Script, browser: Browser, anyone: str
-) -> None:
-    open_for_booking(gateway)
-    link = f"/appointments/{samples.TOKEN}"
-    gateway.refuse(f"PATCH /v1/public{link}", 422, "invalid", TOO_SOON, starts_at=TOO_SOON)
-    page = f"{link}/reschedule?date={NINE.date().isoformat()}{anyone}"
-    back = await browser.submit(page, f"{link}/reschedule", {"slot": NINE.isoformat()})
-    assert back.headers["location"] == page
-    assert f"This time {TOO_SOON}. Please choose another." in (await browser.get(page)).text
-
-
-@pytest.mark.parametrize(
-    ("cancelled_by", "words"),
-    [
-        ("customer", "by you"),
-        ("staff", "by Riverside Barbers"),
-        ("system", "Riverside Barbers did not confirm it in time"),
-    ],
-)
-async def test_a_cancelled_appointment_says_by_whom(
-    gateway: Script, browser: Browser, cancelled_by: str, words: str
-) -> None:
-    link = f"/appointments/{samples.TOKEN}"
-    over = samples.managed(NINE, status="cancelled", cancelled_by=cancelled_by, changeable_until=None)
-    gateway.on(f"GET /v1/public{link}", over)
-    page = (await browser.get(link)).text
-    assert f'cancelled</span> <span class="quiet">{words}</span>' in page
-    del over["cancelled_by"]
-    assert "cancelled</span></dd>" in (await browser.get(link)).text, "of a booking of the release before"
-
-
-async def test_a_refused_change_says_why(gateway: Script, browser: Browser) -> None:
-    open_for_booking(gateway)
-    link = f"/appointments/{samples.TOKEN}"
-    gateway.refuse(f"DELETE /v1/public{link}", 403, "cancellation-window", "It is too late to cancel online.")
-    await browser.submit(link, f"{link}/cancel")
-    assert "too late to cancel online" in (await browser.get(link)).text
-
-
-async def test_what_can_no_longer_be_changed_offers_no_change(gateway: Script, browser: Browser) -> None:
-    link = f"/appointments/{samples.TOKEN}"
-    gateway.on(f"GET /v1/public{link}", samples.managed(NINE, changeable_until=None))
-    page = await browser.get(link)
-    assert "can no longer be changed here" in page.text
-    assert "/cancel" not in page.text
-    assert (await browser.get(f"{link}/reschedule")).status_code == 303
-
-
-DOG, LENGTH, RULES = (UUID(int=number) for number in (41, 42, 43))
-QUESTIONS = [
-    QuestionAnswer(id=DOG, label="Which <dog>?", kind="text", choices=[], required=True),
-    QuestionAnswer(
-        id=LENGTH, label="Length", kind="choice", choices=["short", "long", "as  it is"], required=False
-    ),
-    QuestionAnswer(id=RULES, label="I know the rules", kind="checkbox", choices=[], required=True),
-]
 
 
 def asking(gateway: Script) -> None:

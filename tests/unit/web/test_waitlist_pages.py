@@ -6,7 +6,7 @@ import pytest
 
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from unit.web.test_booking_pages import (
+from unit.web.open_business import (
     BUSINESS,
     DOG,
     FREE,

@@ -11,9 +11,7 @@ from support.web_site import Browser, Script, hidden_fields
 pytestmark = pytest.mark.usefixtures("signed_in")
 LISBON = ZoneInfo(samples.ZONE)
 TODAY = dt.datetime.now(LISBON).date()
-NOON = dt.datetime.combine(TODAY, dt.time(12), LISBON)
 MEMBER = f"/dashboard/staff/{samples.ADA}"
-OFFER = f"/dashboard/services/{samples.SERVICE}"
 
 
 async def test_hours_are_shown_and_saved_with_the_version_read(gateway: Script, browser: Browser) -> None:

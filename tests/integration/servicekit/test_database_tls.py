@@ -85,11 +85,13 @@ async def behind_tls(database: ServiceDatabase, context: ssl.SSLContext) -> Asyn
         except (OSError, asyncio.IncompleteReadError):  # the client does not trust us, or has what it wanted
             writer.close()
 
-    server = await asyncio.start_server(pass_on, "localhost")
+    server = await asyncio.start_server(pass_on, "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
     user = f"{there['user']}:{there['password']}"
+    # By the name that the certificate is for, at one address: of several, the last one's fault is told.
+    how = "hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert=system"
     try:
-        yield f"postgresql://{user}@localhost:{port}/{there['dbname']}?sslmode=verify-full&sslrootcert=system"
+        yield f"postgresql://{user}@localhost:{port}/{there['dbname']}?{how}"
     finally:
         server.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from booking.waitlist.domain import KEEP_ENDED
-from booking.waitlist.workers import WaitlistHousekeeping
+from booking.workers import Leftovers
 from integration.booking.holding import kept
 from integration.booking.waiting import EXPIRED, accept, cancel, full_shop, join, seen, try_to_join
 from integration.booking.world import Shop, World, service, together, tomorrow_noon
@@ -212,7 +212,7 @@ async def test_what_has_left_the_line_is_dropped_some_time_later(world: World) -
             return datetime.now(UTC) + KEEP_ENDED + timedelta(days=days)
 
         async with world.opened() as db:
-            await WaitlistHousekeeping(db, clock=clock).turn()
+            await Leftovers(db, clock=clock).turn()
         links = [f"/v1/public/waitlist/{entry['token']}" for entry in (waiting, left, booked)]
         assert [world.call("GET", link).status_code for link in links] == there
     assert world.rows("SELECT 1 FROM waitlist_offer WHERE tenant_id = %s", shop.tenant.tenant_id) == []

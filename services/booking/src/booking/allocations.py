@@ -33,7 +33,6 @@ _IF_FREE = b" ON CONFLICT DO NOTHING RETURNING 1"
 _MANY = 50_000
 """Starts, times whom they are looked at for: some 50 ms."""
 
-
 _read_hours = reader(tuple[Hours, ...])
 _read_exceptions = reader(tuple[HoursException, ...])
 _read_time_off = reader(tuple[TimeOff, ...])

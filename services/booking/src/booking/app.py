@@ -14,7 +14,7 @@ from booking.service import BookingService
 from booking.settings import BookingSettings
 from booking.waitlist.line import EntryCap
 from booking.waitlist.service import WaitlistService
-from booking.waitlist.workers import WaitlistHousekeeping, WaitlistOfferer
+from booking.waitlist.workers import WaitlistOfferer
 from booking.workers import HoldSweeper, Leftovers, PolicyFollower, UnconfirmedCanceller
 from contracts.platform import Component
 from servicekit.db import Database
@@ -78,7 +78,6 @@ def build(settings: Settings) -> Parts:
             PolicyFollower(db),
             BusyCalendarFetcher(BusyImport(db, outbound)),
             offerer,
-            WaitlistHousekeeping(db),
             Leftovers(db),
             Housekeeping("booking", db),
         ],

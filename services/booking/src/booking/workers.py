@@ -9,6 +9,8 @@ import psycopg
 import structlog
 
 from booking import allocations, changes, reminders, store
+from booking.waitlist import store as waitlist_store
+from booking.waitlist.domain import KEEP_ENDED
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import NotFound, Unavailable
@@ -25,6 +27,7 @@ _DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
 _LEFTOVERS = (
+    ("waitlist_entries", waitlist_store.drop_ended, KEEP_ENDED),
     ("holds", allocations.drop_released_holds, allocations.KEEP_HOLDS),
     ("appointments", allocations.drop_released_appointments, allocations.KEEP_APPOINTMENTS),
     ("reminders", store.drop_reminders, reminders.KEEP_PAST),
@@ -148,7 +151,10 @@ class PolicyFollower(Periodic):
 
 
 class Leftovers(Periodic):
-    """Drops time that was given back, and reminders that are past, some time behind their end."""
+    """Drops the waitlist's entries, time that was given back and past reminders, some time behind their end.
+
+    What each service has of the kind is servicekit.housekeeping's.
+    """
 
     def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
         super().__init__("booking.leftovers", every=every)

@@ -1,4 +1,4 @@
-"""The waitlist's loops: what has become free is offered to who waits, and entries that have ended are dropped."""
+"""The waitlist's loop: what has become free is offered to who waits."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ import structlog
 
 from booking.waitlist import line
 from booking.waitlist import store as waitlist_store
-from booking.waitlist.domain import KEEP_ENDED, LOOK_EVERY
+from booking.waitlist.domain import LOOK_EVERY
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import NotFound, TenantSuspended
@@ -20,7 +20,6 @@ from servicekit.tenants import require_active, tenant_to_change
 log = structlog.get_logger(__name__)
 
 _TURN_SECONDS = 5.0
-_DROPPED_AT_ONCE = 5000
 
 
 class WaitlistOfferer(Periodic):
@@ -86,20 +85,3 @@ class WaitlistOfferer(Periodic):
         except (NotFound, TenantSuspended):  # since it was found
             return False
         return True
-
-
-class WaitlistHousekeeping(Periodic):
-    """Drops the waitlist's entries some time after they have left the line."""
-
-    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 600) -> None:
-        super().__init__("booking.waitlist-housekeeping", every=every)
-        self._db = db
-        self._clock = clock
-
-    async def turn(self) -> float | None:
-        """Drops some thousands at most; at once again where there may be more."""
-        async with self._db.worker() as conn:
-            dropped = await waitlist_store.drop_ended(conn, self._clock() - KEEP_ENDED, _DROPPED_AT_ONCE)
-        if dropped:
-            log.info("waitlist entries dropped", entries=dropped)
-        return 0 if dropped == _DROPPED_AT_ONCE else None

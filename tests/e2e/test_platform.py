@@ -27,6 +27,7 @@ from devstack.cluster import (
     image,
     run,
 )
+from devstack.services import HTTP_SERVICES
 from devstack.story import SLUG
 from e2e.business import Business
 from e2e.load import Bookings, reading, under_load
@@ -77,18 +78,7 @@ def test_prometheus_reads_the_figures_of_every_part(world: World) -> None:
         found = httpx.get(url, params={"query": "up == 1"}, timeout=30).json()["data"]["result"]
         return {item["metric"]["service"] for item in found}
 
-    parts = {
-        "auth",
-        "gateway",
-        "business",
-        "booking",
-        "scheduler",
-        "notification",
-        "billing",
-        "analytics",
-        "web",
-    }
-    until(lambda: read() >= parts | {"operator"}, "Prometheus has read all", seconds=120)
+    until(lambda: read() >= {*HTTP_SERVICES, "gateway", "operator"}, "Prometheus has read all", seconds=120)
 
 
 def test_the_story_is_told_to_its_end(business: Business) -> None:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from devstack.cluster import ROOT
+from devstack.services import HTTP_SERVICES
 from servicekit.mail import SmtpSettings
 from servicekit.outbound import OutboundSettings
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
@@ -30,20 +31,7 @@ SHARED: dict[str, type[BaseSettings]] = {
     "outgoing calls": OutboundSettings,
 }
 """What several parts take beside `Settings`, as the page calls it."""
-PARTS = {
-    name: name
-    for name in (
-        "gateway",
-        "auth",
-        "business",
-        "booking",
-        "scheduler",
-        "notification",
-        "billing",
-        "analytics",
-        "web",
-    )
-} | {"operator": "tenant_operator"}
+PARTS = {name: name for name in ("gateway", *HTTP_SERVICES)} | {"operator": "tenant_operator"}
 """The parts with their packages."""
 _UNITS = {
     "seconds": "seconds",

@@ -122,3 +122,46 @@ async def test_a_head_that_does_not_come_ends_the_connection(port: int, answered
     answer = await asyncio.wait_for(reader.read(), 30)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+UPGRADE = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+)
+"""As Java's HttpClient asks over plain http unless it is told not to."""
+SMUGGLED = GET + b"Content-Length: 7\r\n\r\n1234567"
+
+
+@pytest.mark.parametrize(
+    "asked", [UPGRADE, b"Connection: upgrade\r\nUpgrade: websocket\r\n"], ids=["h2c", "websocket"]
+)
+@pytest.mark.parametrize("apart", [True, False], ids=["body-later", "body-at-once"])
+@pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "length"])
+async def test_a_request_for_another_protocol_keeps_its_body(
+    port: int, asked: bytes, *, apart: bool, chunked: bool
+) -> None:
+    """A body that was read as a request had its answer given to whom a proxy sent next on this connection."""
+    framing, body = b"Content-Length: %d" % len(SMUGGLED), SMUGGLED
+    if chunked:
+        framing, body = b"Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n" + asked + framing + b"\r\n\r\n"
+    for piece in [head, body] if apart else [head + body]:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.05)  # so that what was sent apart is read apart
+    writer.write(GET + asked + b"\r\n" + GET + b"Connection: close\r\n\r\n")  # pipelined
+    answers = (await asyncio.wait_for(reader.read(), 30)).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:4] + answer.partition(b"\r\n\r\n")[2] for answer in answers] == [
+        b"200 %d" % len(SMUGGLED),
+        b"200 0",
+        b"200 0",
+    ]
+    writer.close()
+
+
+async def test_a_tunnel_is_refused(port: int) -> None:
+    for target in (b"a:80", b"http://a/b", b"/b"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"CONNECT " + target + b" HTTP/1.1\r\n" + SMUGGLED.partition(b"\r\n")[2])
+        assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 400 "), target
+        writer.close()

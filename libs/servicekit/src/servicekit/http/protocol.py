@@ -1,28 +1,72 @@
 """HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes.
 
 Wired by servicekit.runtime. httptools has no bounds of its own: it would go on gathering one endless header, at a
-cost that grows with its square, of a request that no limit counts as it never begins.
+cost that grows with its square, of a request that no limit counts as it never begins. And of a request that asks
+for another protocol it would lose the body, or read it as the next request.
 """
 
 import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BYTES = 64 * 1024
 
 
+class _Parser:
+    """httptools' parser, but for Upgrade, which a server may ignore (RFC 9110 §7.8): ours speak nothing else.
+
+    httptools stops behind such a head. It is then read again without that header, by a parser that goes on with
+    what follows. The protocol takes what the first reading tells it, which is while `should_upgrade`, for nothing.
+    """
+
+    def __init__(self, protocol: "BoundedProtocol") -> None:
+        self._protocol = protocol
+        self._begin()
+
+    def _begin(self) -> None:
+        self._http = httptools.HttpRequestParser(self._protocol)
+        # As uvicorn has it, for what a client sends behind a request that it said is its last.
+        self._http.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.get_method = self._http.get_method
+        self.get_http_version = self._http.get_http_version
+        self.should_keep_alive = self._http.should_keep_alive
+        self.should_upgrade = self._http.should_upgrade
+
+    def feed_data(self, data: bytes) -> None:
+        """Raises httptools.HttpParserError."""
+        while data:
+            try:
+                self._http.feed_data(data)
+            except httptools.HttpParserUpgrade as stopped:
+                head = self._head_without_upgrade()
+                self._begin()
+                data = head + data[stopped.args[0] :]
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        method, version = self._http.get_method(), self._http.get_http_version().encode()
+        headers = [
+            name + b": " + value + b"\r\n" for name, value in self._protocol.headers if name != b"upgrade"
+        ]
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._protocol.url, version, b"".join(headers))
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Ends a connection on which 64 KiB came that led to nothing, with a 431, or no head within 30 s, with a 408.
 
-    It is for the head of a request, and for the extensions and trailers of a chunked body.
+    It is for the head of a request, and for the extensions and trailers of a chunked body. What asks for another
+    protocol is answered as if it did not; a tunnel is refused with a 400.
     """
 
     head_seconds = 30.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.parser = _Parser(self)  # type: ignore[assignment]  # all of it that uvicorn uses
         self._steps = 0
         self._gathered = 0
         self._late: asyncio.TimerHandle | None = None
@@ -54,6 +98,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._steps += 1
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("a tunnel")  # which httptools makes an HttpParserError, and uvicorn a 400
+        if self.parser.should_upgrade():
+            return
         self._head_came()
         super().on_headers_complete()
 
@@ -63,7 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._steps += 1
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _await_head(self) -> None:
         if self._late is None:

@@ -1,4 +1,5 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes.
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes; and on
+how long an answer waits for a client that does not take it.
 
 Wired by servicekit.runtime. httptools has no bounds of its own: it would go on gathering one endless header, at a
 cost that grows with its square, of a request that no limit counts as it never begins. And of a request that asks
@@ -13,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BYTES = 64 * 1024
+_LEAST_TAKEN = 16 * 1024
 
 
 class _Parser:
@@ -60,9 +62,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     It is for the head of a request, and for the extensions and trailers of a chunked body. What asks for another
     protocol is answered as if it did not; a tunnel is refused with a 400.
+
+    A client that has an answer waiting, and takes less than 16 KiB of it in 20 s, or than all of a smaller rest, is
+    cut off. Else who just does not read keeps what the answer comes from, such as a connection to the service
+    behind the gateway, and its memory, for as long as they like: closing waits for what was written, too.
     """
 
     head_seconds = 30.0
+    take_seconds = 20.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._steps = 0
         self._gathered = 0
         self._late: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -77,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -113,6 +122,42 @@ class BoundedProtocol(HttpToolsProtocol):
         self._steps += 1
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        if not self.transport.is_closing():
+            self._taken()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_taking()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._await_taking()
+
+    def _await_taking(self) -> None:
+        waits = self.transport.get_write_buffer_size()
+        if waits and self._untaken is None:
+            self._untaken = self.loop.call_later(self.take_seconds, self._look_what_was_taken, waits)
+
+    def _look_what_was_taken(self, waited: int) -> None:
+        self._untaken = None
+        waits = self.transport.get_write_buffer_size()
+        if waits and waited - waits < _LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self._await_taking()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _await_head(self) -> None:
         if self._late is None:

@@ -169,6 +169,12 @@ def test_an_expired_token_of_an_unknown_key_is_refused_whether_keys_can_be_had_o
     assert outcome(verifier, minter.token(new_id())) == "come again"
 
 
+def test_a_token_of_an_auth_whose_clock_is_ahead_is_taken_at_once() -> None:
+    minter, ahead = TokenMinter(), datetime.now(UTC) + timedelta(seconds=30)
+    verifier = TokenVerifier(minter, issuer=minter.issuer, audience=minter.audience)
+    assert outcome(verifier, minter.token(new_id(), iat=ahead, exp=ahead + timedelta(minutes=10))) == "taken"
+
+
 async def test_invented_keys_have_the_keys_fetched_so_often_only() -> None:
     minter = TokenMinter()
     auth = Auth(minter)

@@ -203,7 +203,8 @@ class TokenVerifier:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=_LEEWAY_SECONDS,
-                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+                # When it was made is by auth's clock, which may be ahead: what ends it is `exp` (RFC 7519 §4.1.6).
+                options={"require": ["exp", "iat", "iss", "aud", "sub"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError:
             raise _refused("The token has expired; refresh it.") from None

@@ -75,6 +75,8 @@ class Appointment:
     ends_at: datetime
     timezone: str
     cancelled_by: str | None = None
+    customer_version: int | None = None
+    """The customer as they were when they booked; what they said then, consent too, may be heard of later."""
 
     @property
     def ran_out(self) -> bool:
@@ -87,6 +89,7 @@ class Customer:
     """A person who is written to; `erased` when only the id is left."""
 
     customer_id: UUID
+    version: int
     erased: bool
     name: str
     email: str | None
@@ -234,7 +237,7 @@ def decide(
         return Wait("UnknownBusiness")
     if tenant.state is not TenantState.ACTIVE:
         return Suppress("suspended")
-    decision = _against(message, appointment) or _to(message, customer, unwanted)
+    decision = _against(message, appointment) or _to(message, appointment, customer, unwanted)
     if isinstance(decision, Send) and quiet is not None and appointment is not None:
         return _held(message, tenant, appointment, quiet, now) or decision
     return decision
@@ -273,8 +276,14 @@ def _against(message: CustomerMessage, appointment: Appointment | None) -> Decis
     return None
 
 
-def _to(message: CustomerMessage, customer: Customer | None, unwanted: Reason | None) -> Decision:
-    if customer is None:
+def _to(
+    message: CustomerMessage,
+    appointment: Appointment | None,
+    customer: Customer | None,
+    unwanted: Reason | None,
+) -> Decision:
+    known_since = appointment.customer_version if appointment is not None else None
+    if customer is None or (known_since is not None and customer.version < known_since):
         return Wait("UnknownCustomer")
     address = customer.address(message.channel)
     if not address:

@@ -26,6 +26,7 @@ SuppressedFor = ToldReason | Reason
 
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 600.0
+_DOUBT_GROWS = 3
 _FIRST_WAIT = 0.2
 _MAX_WAIT = 5.0
 
@@ -325,6 +326,15 @@ def backoff(attempts: int) -> timedelta:
     """How long to leave a message alone after its nth failed attempt: doubling, a little at random, capped."""
     pause = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempts - 1, 20))
     return timedelta(seconds=pause * random.uniform(0.75, 1))  # noqa: S311 - jitter
+
+
+def doubt(queued_at: datetime, now: datetime) -> timedelta:
+    """How long to leave a message alone that may have arrived twice: each time until it is four times as old.
+
+    A server that takes a mail and is too slow to say so does that each time: a repeat every ten minutes until
+    the appointment would make hundreds.
+    """
+    return _DOUBT_GROWS * (now - queued_at)
 
 
 def next_look(queued_at: datetime, now: datetime) -> datetime:

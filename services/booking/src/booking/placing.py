@@ -221,6 +221,7 @@ async def _write(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
             confirmed=not pending,
+            customer_version=customer.version,
         ),
         *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,

@@ -65,9 +65,9 @@ class _WholeHeader(UnstructuredHeader, BaseHeader):
 class _Text(BaseHeader):
     """A header that says the text it is given, whatever that looks like.
 
-    The library's own takes what looks like an encoded word (RFC 2047) for one, and a line break in that becomes one
-    of the mail: a business that is called `=?utf-8?q?=0D=0A…?=` could write headers, and the whole content. It also
-    loses spaces beside long words.
+    The library's own takes what looks like an encoded word (RFC 2047) for one. Where Python has not mended
+    CVE-2024-6923, a line break in that becomes one of the mail: a business called `=?utf-8?q?=0D=0A…?=` could
+    write headers, and the whole content. It also loses spaces beside long words.
     """
 
     max_count = 1

@@ -37,6 +37,8 @@ TENANTS: list[tuple[dict[str, Any], str]] = [
         "owner.name must be one line, without control characters",
     ),
     ({"owner": {"email": "a\x07@riverside.example", "name": "Ada"}}, "owner.email must be a mail address"),
+    ({"owner": {"email": "a,b@riverside.example", "name": "Ada"}}, "owner.email must be a mail address"),
+    ({"owner": {"email": 'a"\\@riverside.example', "name": "Ada"}}, "owner.email must be a mail address"),
     ({"colour": "blue"}, 'unknown field "spec.colour"'),
 ]
 

@@ -43,10 +43,6 @@ class Proxy:
         self._scheme = public.scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            # No service speaks WebSocket; closing before accepting is a 403 to the client.
-            await send({"type": "websocket.close", "code": 1008})
-            return
         request = incoming(scope)
         target = _target(scope)
         if len(request.headers) < len(scope["headers"]):

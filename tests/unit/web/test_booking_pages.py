@@ -1,6 +1,7 @@
 """The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
 
 import datetime as dt
+from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -30,6 +31,19 @@ DETAILS = {"name": "Lin Chen", "email": "lin@example.com", "consent_email": "yes
 def details_page(*, hold: str = str(samples.HOLD), starts: dt.datetime = NINE) -> str:
     query = f"service={samples.SERVICE}&staff=&starts_at={starts.isoformat().replace('+', '%2B')}"
     return f"/b/riverside/details?{query}&timezone={samples.ZONE}&hold={hold}&until=2099-01-01T00:00:00Z"
+
+
+class Fields(HTMLParser):
+    """A page's fields and their attributes, as a browser reads them: by name."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.of: dict[str, dict[str, str | None]] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "input":
+            self.of[dict(attrs)["name"] or ""] = dict(attrs)
 
 
 async def test_services_are_offered_before_times(gateway: Script, browser: Browser) -> None:
@@ -288,6 +302,54 @@ async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: B
     assert "with its country code" in answer.text
     assert "&lt;nope&gt;" in answer.text
     assert 'aria-invalid="true"' in answer.text
+
+
+async def test_a_field_tells_a_screen_reader_its_hint_its_fault_and_that_it_is_needed(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 422, "invalid", "…", consent="is wrong", customer__phone="is wrong")
+    shown = Fields((await browser.get(details_page())).text).of
+    assert [("required" in shown[name], "aria-invalid" in shown[name]) for name in ("name", "phone")] == [
+        (True, False),
+        (False, False),
+    ]
+    assert shown["phone"]["aria-describedby"] == "phone-hint "
+    unnamed = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | {"name": ""})
+    named = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    name = Fields(unnamed.text).of["name"]
+    assert "required" in name
+    assert (name["aria-invalid"], name["aria-describedby"]) == ("true", "name-fault")
+    phone, consent = (Fields(named.text).of[field] for field in ("phone", "consent_email"))
+    assert (phone["aria-invalid"], phone["aria-describedby"]) == ("true", "phone-hint phone-fault")
+    assert "checked" in consent
+    assert consent["aria-invalid"] == "true"
+
+
+async def test_a_number_may_be_written_as_people_write_it(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    number = {"phone": "+44 (0)20 7946-0958"}
+    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | number)
+    assert gateway.asked(BOOK)[0].body["customer"]["phone"] == "+442079460958"
+
+
+@pytest.mark.parametrize(
+    ("languages", "locale"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.8", "de-DE"),
+        ("de;q=0.9", "de"),
+        ("*, zh-Hant-TW", "zh-Hant-TW"),
+        ("es-419", None),
+        ("", None),
+    ],
+)
+async def test_messages_come_in_the_browsers_first_language(
+    gateway: Script, browser: Browser, languages: str, locale: str | None
+) -> None:
+    open_for_booking(gateway)
+    browser.headers["accept-language"] = languages
+    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert gateway.asked(BOOK)[0].body["customer"].get("locale") == locale
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def full(gateway: Script) -> None:
 
 async def test_a_week_without_a_free_time_offers_to_tell_of_one(gateway: Script, browser: Browser) -> None:
     full(gateway)
+    browser.headers["accept-language"] = "pt-PT,pt;q=0.9"
     sent = await browser.submit(PICKER, ACTION, {"name": "Lin Chen", "email": "lin@example.com"})
     assert (sent.status_code, sent.headers["location"]) == (303, LINK)
     (asked,) = gateway.asked(JOIN)
@@ -46,7 +47,7 @@ async def test_a_week_without_a_free_time_offers_to_tell_of_one(gateway: Script,
     assert dt.datetime.fromisoformat(asked.body.pop("to")) == until
     assert asked.body == {
         "service_id": str(samples.SERVICE),
-        "customer": {"name": "Lin Chen", "email": "lin@example.com"},
+        "customer": {"name": "Lin Chen", "email": "lin@example.com", "locale": "pt-PT"},
         "consent": {"email": True},
         "timezone": samples.ZONE,
     }

@@ -10,7 +10,7 @@ from servicekit.ids import new_id
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.pages.booking import Slug, picker_page
+from web.pages.booking import Slug, customer, picker_page
 from web.picker import WEEK
 from web.service import Site, Web
 
@@ -38,7 +38,7 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
         answer = await site.gateway.call(
             "POST",
             f"/v1/public/{slug}/waitlist",
-            body=_wish(form),
+            body=_wish(request, form),
             idempotency_key=form.key(),
         )
     except ApiProblem as problem:
@@ -52,7 +52,7 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
     return site.pages.redirect(request, f"/waitlist/{quote(answer.data['token'])}")
 
 
-def _wish(form: Form) -> dict[str, Any]:
+def _wish(request: Request, form: Form) -> dict[str, Any]:
     """For any start in the week that was shown."""
     zone = times.zone_or(form.get("timezone"), "UTC")
     begin, end = times.day_bounds(times.day_or(form.get("date"), times.today(zone)), zone, WEEK)
@@ -60,7 +60,7 @@ def _wish(form: Form) -> dict[str, Any]:
         "service_id": form.get("service"),
         "from": begin.isoformat(),
         "to": end.isoformat(),
-        "customer": {name: form.get(name) for name in _CONTACT},
+        "customer": customer(request, form),
         "consent": {"email": True},
         "timezone": zone,
     }

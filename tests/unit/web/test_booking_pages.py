@@ -1,6 +1,7 @@
 """The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
 
 import datetime as dt
+import re
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
@@ -97,6 +98,20 @@ async def test_times_are_shown_in_the_viewers_zone_when_asked(gateway: Script, b
     expected = NINE.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M")
     assert f">{expected}</time>" in page.text
     assert gateway.asked(FREE)[0].query["timezone"] == "Asia/Tokyo"
+
+
+async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
+    gateway: Script, browser: Browser
+) -> None:
+    """htmx gives the focus back by it; without one, the keyboard begins at the top of the page again."""
+    open_for_booking(gateway)
+    for page in (PICKER, f"{PICKER}&timezone=America/New_York&date={(NINE + dt.timedelta(days=14)).date()}"):
+        picker = (await browser.get(page)).text.partition('id="picker"')[2]
+        links = re.findall(r"<a [^>]*>", picker)
+        ids = [re.findall(r' id="([^"]+)"', link) for link in links]
+        assert [link for link, found in zip(links, ids, strict=True) if not found] == []
+        assert {"with-anyone", f"service-{samples.SERVICE}", "week-after", "zone-link"} <= {i for (i,) in ids}
+        assert len({i for (i,) in ids}) == len(ids)
 
 
 async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:

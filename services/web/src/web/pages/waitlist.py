@@ -1,4 +1,7 @@
-"""The waitlist: asking to be told when a time becomes free, and the link by which an offered one is taken."""
+"""The waitlist: asking to be told when a time becomes free, in a week or on a day without one; and its link.
+
+By the link an offered time is taken, or the list left.
+"""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -53,9 +56,11 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
 
 
 def _wish(request: Request, form: Form) -> dict[str, Any]:
-    """For any start in the week that was shown."""
+    """For any start in the week that was shown, or on the one of its days that was chosen."""
     zone = times.zone_or(form.get("timezone"), "UTC")
-    begin, end = times.day_bounds(times.day_or(form.get("date"), times.today(zone)), zone, WEEK)
+    day = form.get("day")
+    start = times.day_or(day or form.get("date"), times.today(zone))
+    begin, end = times.day_bounds(start, zone, 1 if day else WEEK)
     body: dict[str, Any] = {
         "service_id": form.get("service"),
         "from": begin.isoformat(),

@@ -56,6 +56,17 @@ async def test_services_are_offered_before_times(gateway: Script, browser: Brows
     assert gateway.asked(FREE) == []
 
 
+async def test_a_service_that_nobody_performs_is_not_offered(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    business = samples.business()
+    business["services"].append(business["services"][0] | {"id": str(DOG), "name": "Shave", "staff_ids": []})
+    gateway.on(BUSINESS, business)
+    for page in ("/b/riverside", f"/b/riverside?service={DOG}"):
+        shown = (await browser.get(page)).text
+        assert "Haircut" in shown
+        assert "Shave" not in shown
+
+
 async def test_a_service_that_booking_does_not_know_yet_asks_for_patience(
     gateway: Script, browser: Browser
 ) -> None:

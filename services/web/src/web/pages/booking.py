@@ -80,7 +80,9 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
     """The page on which a time is chosen; `form` may also be one that asks to be told of a free time."""
     business = await _business(site, slug)
     service, staff, timezone = (form.optional(name) for name in ("service", "staff", "timezone"))
-    services = business["services"]
+    services = [
+        item for item in business["services"] if item["staff_ids"]
+    ]  # else nobody ever has time for it
     offer = named(services, service) or (services[0] if len(services) == 1 else None)
     zone = times.zone_or(timezone, business["timezone"])
     people = [item for item in business["staff"] if offer and item["id"] in offer["staff_ids"]]
@@ -107,6 +109,7 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
         status=status,
         form=form,
         business=business,
+        services=services,
         offer=offer,
         people=people,
         member=member,

@@ -74,8 +74,12 @@ class Script:
         answer = self.answers.get(f"{call.method} {call.path}", (404, {"title": "There is no such thing"}))
         status, data = answer(call) if callable(answer) else answer
         kind = "application/problem+json" if status >= 400 else "application/json"
+        versioned = isinstance(data, dict) and "version" in data
         return aio.Response(
-            status=status, body=b"" if data is None else json.dumps(data).encode(), content_type=kind
+            status=status,
+            body=b"" if data is None else json.dumps(data).encode(),
+            content_type=kind,
+            headers={"ETag": f'"v{data["version"]}"'} if versioned else None,
         )
 
 

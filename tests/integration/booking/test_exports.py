@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from booking.records.service import RecordService
 from booking.routes.exports import Streamed
+from contracts.business import Question
 from integration.booking.records import booked
 from integration.booking.world import Shop, World, tomorrow_noon
 from servicekit.errors import Unavailable
@@ -50,6 +51,20 @@ async def test_appointments_are_exported_with_the_businesss_times(world: World) 
     assert (line["status"], line["cancelled_by"]) == ("cancelled", "staff")
     earlier = {"from": "2026-01-01T00:00:00Z", "to": noon.isoformat()}
     assert lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=earlier)) == []
+
+
+async def test_what_was_answered_is_exported_with_its_question(world: World) -> None:
+    dog, rules = new_id(), new_id()
+    asked = [
+        Question(question_id=dog, label="=Which dog?", kind="text", required=True),
+        Question(question_id=rules, label="I know the rules", kind="checkbox", required=True),
+    ]
+    shop = await world.shop(capacity=2, questions=asked)
+    told = [{"question_id": str(dog), "answer": "Rex"}, {"question_id": str(rules), "answer": True}]
+    booked(world, shop, answers=told)
+    span = {"from": "2026-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"}
+    (line,) = lines_of(world.call("GET", "/v1/appointments/export.csv", shop, params=span))
+    assert line["answers"] == "'=Which dog?: Rex; I know the rules: true"
 
 
 async def test_customers_are_exported(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from integration.booking.records import ANY, booked, types_told
+from integration.booking.waiting import try_to_join
 from integration.booking.world import World, tomorrow_noon
 from servicekit.ids import new_id
 
@@ -102,6 +103,18 @@ async def test_who_books_again_is_told_of_when_something_is_new(world: World) ->
     assert again == bea | {"version": 2, "consent": {"email": False, "sms": False}}
     assert booked(world, shop, consent={"email": False})["customer"] == again
     assert told() == [(1, True), (2, False)]
+
+
+async def test_a_customers_language_changes_only_where_one_is_named(world: World) -> None:
+    shop = await world.shop(capacity=9)
+    known = booked(world, shop)["customer"]
+    path = f"/v1/customers/{known['id']}"
+    world.call("PATCH", path, shop, json={"locale": "de"}, headers=ANY)
+    who = {name: known[name] for name in ("name", "email")}
+    assert booked(world, shop, customer=who)["customer"]["locale"] == "de"
+    try_to_join(world, shop, customer=who)
+    assert world.call("GET", path, shop).json()["locale"] == "de"
+    assert booked(world, shop, customer=who | {"locale": "pt"})["customer"]["locale"] == "pt"
 
 
 @pytest.mark.parametrize(

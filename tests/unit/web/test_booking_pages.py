@@ -1,6 +1,8 @@
 """The public booking page: what it asks the API, what it shows, and what happens when the API refuses."""
 
 import datetime as dt
+import re
+from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,6 +34,19 @@ def details_page(*, hold: str = str(samples.HOLD), starts: dt.datetime = NINE) -
     return f"/b/riverside/details?{query}&timezone={samples.ZONE}&hold={hold}&until=2099-01-01T00:00:00Z"
 
 
+class Fields(HTMLParser):
+    """A page's fields and their attributes, as a browser reads them: by name."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.of: dict[str, dict[str, str | None]] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "input":
+            self.of[dict(attrs)["name"] or ""] = dict(attrs)
+
+
 async def test_services_are_offered_before_times(gateway: Script, browser: Browser) -> None:
     open_for_booking(gateway)
     page = await browser.get("/b/riverside")
@@ -39,6 +54,17 @@ async def test_services_are_offered_before_times(gateway: Script, browser: Brows
     assert "Haircut" in page.text
     assert "€25.00" in page.text
     assert gateway.asked(FREE) == []
+
+
+async def test_a_service_that_nobody_performs_is_not_offered(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    business = samples.business()
+    business["services"].append(business["services"][0] | {"id": str(DOG), "name": "Shave", "staff_ids": []})
+    gateway.on(BUSINESS, business)
+    for page in ("/b/riverside", f"/b/riverside?service={DOG}"):
+        shown = (await browser.get(page)).text
+        assert "Haircut" in shown
+        assert "Shave" not in shown
 
 
 async def test_a_service_that_booking_does_not_know_yet_asks_for_patience(
@@ -83,6 +109,20 @@ async def test_times_are_shown_in_the_viewers_zone_when_asked(gateway: Script, b
     expected = NINE.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M")
     assert f">{expected}</time>" in page.text
     assert gateway.asked(FREE)[0].query["timezone"] == "Asia/Tokyo"
+
+
+async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
+    gateway: Script, browser: Browser
+) -> None:
+    """htmx gives the focus back by it; without one, the keyboard begins at the top of the page again."""
+    open_for_booking(gateway)
+    for page in (PICKER, f"{PICKER}&timezone=America/New_York&date={(NINE + dt.timedelta(days=14)).date()}"):
+        picker = (await browser.get(page)).text.partition('id="picker"')[2]
+        links = re.findall(r"<a [^>]*>", picker)
+        ids = [re.findall(r' id="([^"]+)"', link) for link in links]
+        assert [link for link, found in zip(links, ids, strict=True) if not found] == []
+        assert {"with-anyone", f"service-{samples.SERVICE}", "week-after", "zone-link"} <= {i for (i,) in ids}
+        assert len({i for (i,) in ids}) == len(ids)
 
 
 async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:
@@ -288,6 +328,54 @@ async def test_the_apis_faults_stand_at_their_fields(gateway: Script, browser: B
     assert "with its country code" in answer.text
     assert "&lt;nope&gt;" in answer.text
     assert 'aria-invalid="true"' in answer.text
+
+
+async def test_a_field_tells_a_screen_reader_its_hint_its_fault_and_that_it_is_needed(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 422, "invalid", "…", consent="is wrong", customer__phone="is wrong")
+    shown = Fields((await browser.get(details_page())).text).of
+    assert [("required" in shown[name], "aria-invalid" in shown[name]) for name in ("name", "phone")] == [
+        (True, False),
+        (False, False),
+    ]
+    assert shown["phone"]["aria-describedby"] == "phone-hint "
+    unnamed = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | {"name": ""})
+    named = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    name = Fields(unnamed.text).of["name"]
+    assert "required" in name
+    assert (name["aria-invalid"], name["aria-describedby"]) == ("true", "name-fault")
+    phone, consent = (Fields(named.text).of[field] for field in ("phone", "consent_email"))
+    assert (phone["aria-invalid"], phone["aria-describedby"]) == ("true", "phone-hint phone-fault")
+    assert "checked" in consent
+    assert consent["aria-invalid"] == "true"
+
+
+async def test_a_number_may_be_written_as_people_write_it(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    number = {"phone": "+44 (0)20 7946-0958"}
+    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS | number)
+    assert gateway.asked(BOOK)[0].body["customer"]["phone"] == "+442079460958"
+
+
+@pytest.mark.parametrize(
+    ("languages", "locale"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.8", "de-DE"),
+        ("de;q=0.9", "de"),
+        ("*, zh-Hant-TW", "zh-Hant-TW"),
+        ("es-419", None),
+        ("", None),
+    ],
+)
+async def test_messages_come_in_the_browsers_first_language(
+    gateway: Script, browser: Browser, languages: str, locale: str | None
+) -> None:
+    open_for_booking(gateway)
+    browser.headers["accept-language"] = languages
+    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert gateway.asked(BOOK)[0].body["customer"].get("locale") == locale
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,30 @@ async def test_saving_a_service_keeps_what_its_form_does_not_show(gateway: Scrip
     }
 
 
+async def test_too_few_for_a_team_is_said_at_those_who_perform_it(gateway: Script, browser: Browser) -> None:
+    route = f"PUT /v1/services/{samples.SERVICE}"
+    gateway.refuse(route, 422, "invalid", "…", staff_count="is more than there are in staff_ids")
+    fields = {name: str(value) for name, value in samples.service().items() if isinstance(value, int | str)}
+    answer = await browser.submit(OFFER, OFFER, fields | {"price": "25", "staff": str(samples.ADA)})
+    assert answer.status_code == 422
+    assert 'id="staff-fault">More people perform it together than are chosen here.' in answer.text
+    assert "staff_ids" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("staff", "words"),
+    [([str(samples.ADA)], "Cut can be booked now."), ([], "Cut is saved; nobody performs it yet.")],
+)
+async def test_a_new_service_is_said_to_be_bookable_only_when_somebody_performs_it(
+    gateway: Script, browser: Browser, staff: list[str], words: str
+) -> None:
+    gateway.on("POST /v1/services", samples.service(), 201)
+    page = "/dashboard/services/new"
+    numbers = {name: str(value) for name, value in samples.service().items() if type(value) is int}
+    await browser.submit(page, page, numbers | {"name": "Cut", "price": "25", "staff": staff})
+    assert words in (await browser.get("/dashboard/services")).text
+
+
 async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser: Browser) -> None:
     page = "/dashboard/services/new"
     answer = await browser.submit(
@@ -215,13 +239,15 @@ async def test_a_reminder_of_seconds_stays_one(gateway: Script, browser: Browser
     assert gateway.asked("PUT /v1/reminder-policy")[0].body["rules"][0]["offset_seconds"] == 90
 
 
-@pytest.mark.parametrize("amount", ["0", "soon", "-1", "1.5"])
+@pytest.mark.parametrize("amount", ["0", "soon", "-1", "1.5", "366"])
 async def test_a_reminder_without_a_whole_time_is_refused(
     gateway: Script, browser: Browser, amount: str
 ) -> None:
-    answer = await browser.submit("/dashboard/reminders", "/dashboard/reminders", {"amount-0": amount})
+    row = {"amount-0": amount, "unit-0": "days"}
+    answer = await browser.submit("/dashboard/reminders", "/dashboard/reminders", row)
     assert answer.status_code == 422
     assert 'id="amount-0-fault"' in answer.text
+    assert gateway.asked("PUT /v1/reminder-policy") == []
 
 
 async def test_paying_leads_to_stripe_by_a_link(gateway: Script, browser: Browser) -> None:

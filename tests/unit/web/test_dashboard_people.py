@@ -40,6 +40,30 @@ async def test_half_a_stretch_is_said_at_its_day(gateway: Script, browser: Brows
     assert 'name="opens-2-0" value="08:00"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            "Value error, weekday 1: 18:00–17:00 ends before it begins",
+            'id="day-1-fault">18:00–17:00 ends before it begins.',
+        ),
+        (
+            "Value error, weekday 6: the interval that opens at 16:00 overlaps the one before it",
+            'id="day-6-fault">The interval that opens at 16:00 overlaps the one before it.',
+        ),
+        ("List should have at most 70 items", "<p>List should have at most 70 items.</p>"),
+    ],
+)
+async def test_hours_that_cannot_stand_are_said_at_their_day(
+    gateway: Script, browser: Browser, fault: str, words: str
+) -> None:
+    gateway.refuse(f"PUT /v1/staff/{samples.ADA}/hours", 422, "invalid", "…", weekly_hours=fault)
+    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {"opens-1-0": "18:00", "closes-1-0": "17:00"})
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert "weekday" not in answer.text
+
+
 async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, browser: Browser) -> None:
     gateway.refuse(f"PUT /v1/staff/{samples.ADA}/hours", 412, "precondition-failed", "It was changed.")
     answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {})

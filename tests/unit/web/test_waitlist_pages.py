@@ -1,6 +1,8 @@
-"""The waitlist's pages: asking to be told on an empty week, and the link that takes an offered time."""
+"""The waitlist's pages: asking to be told on an empty week or day, and the link that takes an offered time."""
 
 import datetime as dt
+import re
+from typing import Any
 
 import pytest
 
@@ -33,8 +35,13 @@ def full(gateway: Script) -> None:
     gateway.on(PLACE, samples.place(NINE))
 
 
+def every_day() -> dict[str, Any]:
+    return samples.availability(*(NINE + dt.timedelta(days=ahead) for ahead in range(-3, 4)))
+
+
 async def test_a_week_without_a_free_time_offers_to_tell_of_one(gateway: Script, browser: Browser) -> None:
     full(gateway)
+    browser.headers["accept-language"] = "pt-PT,pt;q=0.9"
     sent = await browser.submit(PICKER, ACTION, {"name": "Lin Chen", "email": "lin@example.com"})
     assert (sent.status_code, sent.headers["location"]) == (303, LINK)
     (asked,) = gateway.asked(JOIN)
@@ -46,7 +53,7 @@ async def test_a_week_without_a_free_time_offers_to_tell_of_one(gateway: Script,
     assert dt.datetime.fromisoformat(asked.body.pop("to")) == until
     assert asked.body == {
         "service_id": str(samples.SERVICE),
-        "customer": {"name": "Lin Chen", "email": "lin@example.com"},
+        "customer": {"name": "Lin Chen", "email": "lin@example.com", "locale": "pt-PT"},
         "consent": {"email": True},
         "timezone": samples.ZONE,
     }
@@ -67,9 +74,28 @@ async def test_the_person_and_the_week_that_are_shown_are_waited_for(
     assert dt.datetime.fromisoformat(body["from"]).astimezone(LISBON).date() == day
 
 
-async def test_a_week_with_a_free_time_has_no_such_form(gateway: Script, browser: Browser) -> None:
+async def test_of_a_week_with_free_times_a_day_that_is_full_is_waited_for(
+    gateway: Script, browser: Browser
+) -> None:
     full(gateway)
     gateway.on(FREE, samples.availability(NINE))
+    days = re.findall(r'<option value="([^"]+)"', (await browser.get(PICKER)).text)
+    today = dt.datetime.now(LISBON).date()
+    week = [today + dt.timedelta(days=ahead) for ahead in range(7)]
+    assert days == [day.isoformat() for day in week if day != NINE.date()]
+    typed = {"day": days[-1], "name": "Lin", "email": "lin@example.com"}
+    refused = await browser.submit(PICKER, ACTION, typed | {"name": ""})
+    assert f'<option value="{days[-1]}" selected>' in refused.text
+    await browser.submit(PICKER, ACTION, typed)
+    body = gateway.asked(JOIN)[0].body
+    begin, end = (dt.datetime.fromisoformat(body[name]).astimezone(LISBON) for name in ("from", "to"))
+    assert (begin.date(), end.date()) == (week[6], week[6] + dt.timedelta(days=1))
+    assert (begin.time(), end.time()) == (dt.time(), dt.time())
+
+
+async def test_a_week_with_free_times_on_each_day_has_no_such_form(gateway: Script, browser: Browser) -> None:
+    full(gateway)
+    gateway.on(FREE, every_day())
     assert ACTION not in (await browser.get(PICKER)).text
 
 
@@ -121,7 +147,7 @@ async def test_a_refusal_is_said_also_when_something_has_become_free_meanwhile(
 ) -> None:
     full(gateway)
     gateway.refuse(JOIN, 409, "already-waiting", "…")
-    shown = [samples.availability(), samples.availability(NINE)]
+    shown = [samples.availability(), every_day()]
     gateway.on(FREE, lambda _call: (200, shown.pop(0) if len(shown) > 1 else shown[0]))
     refused = await browser.submit(PICKER, ACTION, {"name": "Lin", "email": "lin@example.com"})
     assert "You are on the waitlist for this already." in refused.text

@@ -129,7 +129,11 @@ class Busy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it."""
+    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it.
+
+    `locale_named` is False of one who is being added and did not say it: `locale` is the business's then, and
+    whoever is known already keeps theirs.
+    """
 
     customer_id: UUID
     version: int
@@ -140,6 +144,7 @@ class Customer:
     consent: Consent
     notes: str = ""
     erased_at: datetime | None = None
+    locale_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class BookingRequest:
-    """A slot to be booked, and for whom. `locale` and `timezone` default to the business's.
+    """A slot to be booked, and for whom. `timezone` defaults to the business's, `locale` to the
+    customer's where they are known already, else to the business's.
 
     A booking by staff need not keep to the service's notice and booking window.
     """
@@ -65,7 +66,7 @@ class BookingRequest:
     answers: Sequence[Given] = ()
 
     def customer(self, locale: str) -> Customer:
-        """Whom it is for; `locale` where none was named."""
+        """Whom it is for; `locale` where none was named and they are new."""
         return Customer(
             customer_id=new_id(),
             version=1,
@@ -74,6 +75,7 @@ class BookingRequest:
             phone=self.phone,
             locale=self.locale or locale,
             consent=self.consent,
+            locale_named=self.locale is not None,
         )
 
 

@@ -47,6 +47,7 @@ async def begin_adding_customer(conn: Connection, tenant_id: UUID, customer: Cus
         "email": customer.email,
         "phone": customer.phone,
         "locale": customer.locale,
+        "locale_named": customer.locale_named,
         "consent_email": customer.consent.email,
         "consent_sms": customer.consent.sms,
     }

@@ -29,6 +29,11 @@ class Week:
     def empty(self) -> bool:
         return not any(slots for _day, slots in self.days)
 
+    @property
+    def full(self) -> list[dt.date]:
+        """The days without a free time: one may wait for one."""
+        return [day for day, slots in self.days if not slots]
+
 
 async def free_week(
     gateway: Gateway,

@@ -33,6 +33,7 @@ _APPOINTMENT = (
     "notes",
     "created_at",
     "cancelled_by",
+    "answers",
 )
 _CUSTOMER = (
     "id",
@@ -48,7 +49,8 @@ _CUSTOMER = (
 
 
 def appointments(rows: AsyncIterator[dict[str, Any]], zone: ZoneInfo) -> AsyncGenerator[str]:
-    """Parts of a file of appointments; several staff members stand in one cell, with semicolons between."""
+    """Parts of a file of appointments; several staff members, and several answers with their
+    questions, stand in one cell with semicolons between."""
     return _written(rows, _APPOINTMENT, zone)
 
 

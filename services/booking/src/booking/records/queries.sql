@@ -62,7 +62,10 @@ SELECT a.appointment_id AS id, a.status, a.starts_at, a.ends_at, a.service_id, o
           JOIN resource r ON r.tenant_id = a.tenant_id AND r.resource_id = taken.resource_id
           ORDER BY taken.place) AS staff,
     a.customer_id, c.name AS customer, c.email, c.phone, a.price_amount, a.currency, a.source, a.notes,
-    a.created_at, a.cancelled_by
+    a.created_at, a.cancelled_by,
+    array(SELECT (item ->> 'label') || ': ' || (item ->> 'answer')
+          FROM jsonb_array_elements(a.answers) WITH ORDINALITY AS given(item, place)
+          ORDER BY given.place) AS answers
 FROM appointment a
 JOIN customer c ON c.tenant_id = a.tenant_id AND c.customer_id = a.customer_id
 LEFT JOIN offer o ON o.tenant_id = a.tenant_id AND o.service_id = a.service_id

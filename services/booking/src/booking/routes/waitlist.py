@@ -59,7 +59,7 @@ class JoinBody(Body):
         return self
 
     def request(self, tenant: TenantChanged) -> JoinRequest:
-        """As booking.waitlist.line takes it; what is missing is the business's."""
+        """As booking.waitlist.line takes it; what is missing is the business's, or the language that is known."""
         customer = Customer(
             customer_id=new_id(),
             version=1,
@@ -68,6 +68,7 @@ class JoinBody(Body):
             phone=self.customer.phone,
             locale=self.customer.locale or tenant.locale,
             consent=Consent(email=self.consent.email, sms=self.consent.sms),
+            locale_named=self.customer.locale is not None,
         )
         return JoinRequest(
             service_id=self.service_id,

@@ -7,6 +7,7 @@ from web.pages import (
     booking,
     catalog,
     dashboard,
+    diary,
     figures,
     home,
     members,
@@ -23,6 +24,7 @@ ROUTERS = (
     waitlist.router,
     appointment.router,
     unsubscribe.router,
+    diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
     staff.router,
     members.router,

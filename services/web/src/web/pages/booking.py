@@ -5,6 +5,7 @@ is held while its form is filled in, and given back when another one is wanted.
 """
 
 import datetime as dt
+import re
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -31,6 +32,10 @@ _FIELDS = {
 }
 _OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
 """What the form has no field for: sending it again says the same again."""
+_BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-–/]")
+"""Of +44 (0)20 7946 0958; the zero in brackets is dialled within the country only."""
+_LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+"""A language as the API has it."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
 
@@ -75,7 +80,9 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
     """The page on which a time is chosen; `form` may also be one that asks to be told of a free time."""
     business = await _business(site, slug)
     service, staff, timezone = (form.optional(name) for name in ("service", "staff", "timezone"))
-    services = business["services"]
+    services = [
+        item for item in business["services"] if item["staff_ids"]
+    ]  # else nobody ever has time for it
     offer = named(services, service) or (services[0] if len(services) == 1 else None)
     zone = times.zone_or(timezone, business["timezone"])
     people = [item for item in business["staff"] if offer and item["id"] in offer["staff_ids"]]
@@ -102,6 +109,7 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
         status=status,
         form=form,
         business=business,
+        services=services,
         offer=offer,
         people=people,
         member=member,
@@ -221,7 +229,7 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
         answer = await site.gateway.call(
             "POST",
             f"/v1/public/{slug}/appointments",
-            body=_booking(form, asked),
+            body=_booking(request, form, asked),
             idempotency_key=form.key(),
         )
     except ApiProblem as problem:
@@ -251,12 +259,24 @@ async def _refused(
     return await _details(request, slug, site, form, problem.status)
 
 
-def _booking(form: Form, asked: list[dict[str, Any]]) -> dict[str, Any]:
-    customer = {name: form.get(name) for name in ("name", "email", "phone") if form.get(name)}
+def customer(request: Request, form: Form) -> dict[str, str]:
+    """The API's customer: who was typed, the number without what people put between its digits, and the browser's
+    first language, as messages come in it."""
+    typed = {name: form.get(name) for name in ("name", "email")}
+    if phone := _BETWEEN_DIGITS.sub("", form.get("phone")):
+        typed["phone"] = phone
+    tags = request.headers.get("accept-language", "").split(",")
+    languages = (tag.partition(";")[0].strip() for tag in tags)
+    if locale := next((tag for tag in languages if _LOCALE.fullmatch(tag)), None):
+        typed["locale"] = locale
+    return typed
+
+
+def _booking(request: Request, form: Form, asked: list[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "service_id": form.get("service"),
         "starts_at": form.get("starts_at"),
-        "customer": customer,
+        "customer": customer(request, form),
         "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
     }
     if answers := questions.answers(form, asked):

@@ -89,7 +89,8 @@ async def add(request: Request, site: Site) -> Response:
         await site.sessions.call(request, "POST", "/v1/services", body=body, idempotency_key=key)
     except ApiProblem as problem:
         return await _refused(request, site, form, problem)
-    return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} can be booked now.")
+    outcome = "can be booked now" if body["staff_ids"] else "is saved; nobody performs it yet"
+    return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} {outcome}.")
 
 
 @router.get("/{service_id}")
@@ -132,7 +133,11 @@ async def _refused(
         return site.pages.redirect(request, f"/dashboard/services/{service_id}", _CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
-    form.absorb(problem, _FIELDS)
+    if (
+        "/staff_count" in problem.errors
+    ):  # set through the API: the form shows those who are chosen, not how many
+        form.faults["staff"] = "More people perform it together than are chosen here."
+    form.absorb(problem, _FIELDS | {"/staff_count": "staff"})
     return await _page(request, site, form, service_id, problem.status)
 
 

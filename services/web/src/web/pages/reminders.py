@@ -14,6 +14,8 @@ router = APIRouter(prefix="/dashboard/reminders", include_in_schema=False)
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _LIMIT = 10
+_FARTHEST = 365 * 86400
+"""In seconds, as the API has it."""
 _SPARE = 2
 _CHANGED = (
     "Somebody changed it while you were typing. This is how it stands now; please make your change again."
@@ -95,6 +97,8 @@ def _rules(form: Form) -> list[dict[str, Any]]:
         rule = {"offset_seconds": amount * unit, "channel": channel}
         if amount == 0:
             form.faults[f"amount-{row}"] = "This must be at least 1."
+        elif amount * unit > _FARTHEST:
+            form.faults[f"amount-{row}"] = f"This must be at most {offset_words(_FARTHEST)}."
         elif rule in rules:
             form.faults[f"amount-{row}"] = "This one is there already."
         else:

@@ -1,6 +1,7 @@
 """Staff members: who they are, their weekly hours, and the dates on which those do not hold."""
 
 import datetime as dt
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ SPANS = 2
 """How many stretches of work a day's form has: a morning and an afternoon."""
 
 _FIELDS = {"/name": "name", "/email": "email", "/timezone": "timezone"}
+_OF_A_DAY = re.compile(r"This weekday ([0-6]): (.+)")
 _CHANGED = (
     "Somebody changed it while you were typing. This is how it stands now; please make your change again."
 )
@@ -129,6 +131,12 @@ async def edit(request: Request, site: Site, staff_id: StaffId) -> Response:
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "Saved.")
 
 
+def _at_its_day(fault: str) -> tuple[str, str]:
+    """The field and the words of what the API says of weekly hours: it names the weekday by its number."""
+    found = _OF_A_DAY.fullmatch(fault)
+    return (f"day-{found[1]}", found[2][0].upper() + found[2][1:]) if found else ("", fault)
+
+
 async def _refused(
     request: Request, site: Web, staff_id: UUID, form: Form, problem: ApiProblem, part: str
 ) -> Response:
@@ -140,7 +148,8 @@ async def _refused(
         problem, _FIELDS | {"/weekly_hours": "weekly_hours", "/intervals": "opens", "path:day": "date"}
     )
     if "weekly_hours" in form.faults:
-        form.faults[""] = form.faults.pop("weekly_hours")
+        place, words = _at_its_day(form.faults.pop("weekly_hours"))
+        form.faults[place] = words
     forms: dict[str, Any] = {part: form}
     return await _page(request, site, staff_id, status=problem.status, **forms)
 

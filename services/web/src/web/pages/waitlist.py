@@ -1,4 +1,7 @@
-"""The waitlist: asking to be told when a time becomes free, and the link by which an offered one is taken."""
+"""The waitlist: asking to be told when a time becomes free, in a week or on a day without one; and its link.
+
+By the link an offered time is taken, or the list left.
+"""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,7 +13,7 @@ from servicekit.ids import new_id
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.pages.booking import Slug, picker_page
+from web.pages.booking import Slug, customer, picker_page
 from web.picker import WEEK
 from web.service import Site, Web
 
@@ -38,7 +41,7 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
         answer = await site.gateway.call(
             "POST",
             f"/v1/public/{slug}/waitlist",
-            body=_wish(form),
+            body=_wish(request, form),
             idempotency_key=form.key(),
         )
     except ApiProblem as problem:
@@ -52,15 +55,17 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
     return site.pages.redirect(request, f"/waitlist/{quote(answer.data['token'])}")
 
 
-def _wish(form: Form) -> dict[str, Any]:
-    """For any start in the week that was shown."""
+def _wish(request: Request, form: Form) -> dict[str, Any]:
+    """For any start in the week that was shown, or on the one of its days that was chosen."""
     zone = times.zone_or(form.get("timezone"), "UTC")
-    begin, end = times.day_bounds(times.day_or(form.get("date"), times.today(zone)), zone, WEEK)
+    day = form.get("day")
+    start = times.day_or(day or form.get("date"), times.today(zone))
+    begin, end = times.day_bounds(start, zone, 1 if day else WEEK)
     body: dict[str, Any] = {
         "service_id": form.get("service"),
         "from": begin.isoformat(),
         "to": end.isoformat(),
-        "customer": {name: form.get(name) for name in _CONTACT},
+        "customer": customer(request, form),
         "consent": {"email": True},
         "timezone": zone,
     }

@@ -7,7 +7,8 @@ import pytest
 from servicekit.settings import KafkaSettings
 from tenant_operator.actions import Actions
 from tenant_operator.cluster import Body, Cluster
-from tenant_operator.errors import ActionFailedError, ClusterFailedError, ForbiddenError
+from tenant_operator.domain import IN_USE
+from tenant_operator.errors import ActionFailedError, ClusterFailedError, ForbiddenError, KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.objects import Objects
 from tenant_operator.passes import Passes
@@ -15,7 +16,7 @@ from tenant_operator.records import Records
 from tenant_operator.settings import OperatorSettings
 from tenant_operator.streams import Streams
 from tenant_operator.workqueue import Key
-from unit.operator.surroundings import tenant_body
+from unit.operator.surroundings import plan_body, tenant_body
 
 KEY = Key("Tenant", "riverside")
 OVERLOADED = ClusterFailedError("The API server answered 429: too many requests, please try again later.")
@@ -39,6 +40,11 @@ class FaultyCluster(Cluster):
         self.told.append(ready["reason"])
         version = str(int(body["metadata"]["resourceVersion"]) + 1)
         return {**body, "status": dict(status), "metadata": body["metadata"] | {"resourceVersion": version}}
+
+    async def set_finalizers(self, body: Body, finalizers: list[str]) -> Body:
+        metadata = body["metadata"]
+        version = str(int(metadata["resourceVersion"]) + 1)
+        return {**body, "metadata": metadata | {"finalizers": finalizers, "resourceVersion": version}}
 
     async def create_event(self, body: Body) -> None:
         self._maybe_refuse("event")
@@ -93,3 +99,22 @@ async def test_an_event_that_could_not_be_written_is_no_fault_of_the_tenant(worl
     await world.passes.over(KEY)
     assert world.cluster.told == ["PlanNotFound"]
     assert KEY not in world.later
+
+
+async def test_a_plan_waits_for_kafka_only_until_that_has_failed(world: World) -> None:
+    plan = Key("Plan", "pro")
+    body = plan_body()
+    known = {"stripe": {"priceId": "price_1"}}
+    world.objects.put(
+        plan, {**body, "metadata": body["metadata"] | {"resourceVersion": "2"}, "status": known}
+    )
+    world.passes.kafka_read = False
+    await world.passes.over(plan)
+    assert world.cluster.told == []
+    world.passes.unread = KafkaFailedError("Kafka is away.")
+    await world.passes.over(plan)
+    assert world.cluster.told == ["InUse"]
+    now = world.objects.get(plan)
+    assert now is not None
+    assert now["metadata"]["finalizers"] == [IN_USE]
+    assert now["status"]["stripe"] == known["stripe"]

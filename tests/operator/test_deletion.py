@@ -99,6 +99,11 @@ def test_an_operator_that_starts_without_kafka_says_so_and_lets_go(apart: Operat
                 apart.await_condition(name, "Ready", "False", "KafkaUnavailable")
             apart.api.patch("Tenant", going, {"metadata": {"annotations": {ABANDON: "true"}}})
             _gone(apart, going)
+            # Plans need nothing of Kafka.
+            spare = apart.new_plan()
+            eventually(lambda: condition(apart.api.get("Plan", spare), "Ready")[1] == "Unused", "a new plan")
+            apart.api.delete("Plan", spare)
+            eventually(lambda: apart.api.get("Plan", spare) is None, "the end of a plan that nobody is on")
     (told,) = [item["note"] for item in apart.events(going) if item["reason"] == "Abandoned"]
     assert str(tenant_id) in told
     assert apart.api.get("Tenant", settled) == before

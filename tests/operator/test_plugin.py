@@ -187,6 +187,7 @@ def test_plan_diff_changes_nothing(world: OperatorWorld, plugin: Plugin) -> None
     small = world.new_plan(
         price={"amount": 900, "currency": "EUR", "interval": "month"},
         limits={"bookingsPerMonth": 20, "staff": 1},
+        features={"sms": False},
     )
     large = world.new_plan(features={"sms": True}, eventStream={"partitions": 3})
     name = world.provisioned(large, limits={"staff": 7})

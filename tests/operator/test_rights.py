@@ -14,15 +14,15 @@ import pytest
 
 from devstack.kubernetes import OPERATOR
 from devstack.processes import script
-from support.api_server import MERGE, ROOT
-from support.operator_world import OperatorWorld, condition, eventually
+from support.api_server import MERGE, ROOT, Body
+from support.operator_world import OperatorWorld, condition, eventually, fresh, tenant
 
 PLATFORM = "/api/v1/namespaces/slotwright/secrets"
 TENANTS = "/api/v1/namespaces/slotwright-tenants/secrets"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/slotwright/leases"
 _RBAC = "rbac.authorization.k8s.io"
-_BINDINGS = f"/apis/{_RBAC}/v1/namespaces/slotwright-tenants/rolebindings"
-_BINDING = f"{_BINDINGS}/slotwright-operator-tenants"
+_BINDING = f"/apis/{_RBAC}/v1/namespaces/slotwright-tenants/rolebindings/slotwright-operator-tenants"
+_EVENTS_BINDING = f"/apis/{_RBAC}/v1/namespaces/default/rolebindings/slotwright-operator-events"
 
 
 @pytest.fixture
@@ -72,10 +72,50 @@ def test_without_its_right_a_tenant_says_so_and_goes_on_once_it_is_back(still_wo
             assert "slotwright-tenants" in condition(body, "Ready")[2]
             assert condition(still_world.api.get("Tenant", settled), "Ready")[0] == "True"
         finally:
-            del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
-            admin.post(_BINDINGS, json=binding).raise_for_status()
+            _give_back(admin, binding)
         still_world.answer_all(still_world.await_record(still_world.tenant_id(name)))
         still_world.await_condition(name, "Ready", "True", "Provisioned")
+
+
+@pytest.mark.slow
+def test_started_without_its_right_it_says_so_and_goes_on_once_it_is_back(
+    still_world: OperatorWorld,
+) -> None:
+    """As after a restart of its pod. Takes a start of the operator."""
+    plan, name = still_world.new_plan(), fresh("shop")
+    with still_world.api.admin() as admin:
+        binding = admin.get(_BINDING).raise_for_status().json()
+        admin.delete(_BINDING).raise_for_status()
+        eventually(lambda: _status(still_world, TENANTS) == httpx.codes.FORBIDDEN, "the loss of the right")
+        try:
+            with still_world.operator_that_is_not_ready():
+                still_world.api.create(tenant(name, plan)).raise_for_status()
+                body = still_world.await_condition(name, "Ready", "False", "Refused")
+                assert "slotwright-tenants" in condition(body, "Ready")[2]
+                assert condition(body, "Reconciling")[0] == "True"
+                _give_back(admin, binding)
+                still_world.answer_all(still_world.await_record(still_world.tenant_id(name)))
+                still_world.await_condition(name, "Ready", "True", "Provisioned")
+        finally:
+            _give_back(admin, binding)
+
+
+@pytest.mark.slow
+def test_without_the_right_to_tell_events_a_business_is_ready_all_the_same(
+    still_world: OperatorWorld,
+) -> None:
+    """Takes a start of the operator."""
+    with still_world.api.admin() as admin:
+        binding = admin.get(_EVENTS_BINDING).raise_for_status().json()
+        admin.delete(_EVENTS_BINDING).raise_for_status()
+        try:
+            with still_world.operator() as running:
+                still_world.provisioned(still_world.new_plan())
+                log = running.log.read_text("utf-8")
+                assert "reconcile interrupted" not in log
+                assert "event could not be written" in log
+        finally:
+            _give_back(admin, binding)
 
 
 @pytest.mark.slow
@@ -125,6 +165,14 @@ def test_an_upgrade_as_the_page_says_keeps_every_password(
         left = [item["metadata"]["name"] for item in admin.get(PLATFORM).json()["items"]]
         assert left == ["slotwright-stripe"]
         assert still_world.secret(name) == before
+
+
+def _give_back(admin: httpx.Client, binding: Body) -> None:
+    """The RoleBinding that was taken away, if it has not been given back already."""
+    metadata = {key: binding["metadata"][key] for key in ("name", "namespace")}
+    path = f"/apis/{_RBAC}/v1/namespaces/{metadata['namespace']}/rolebindings"
+    answer = admin.post(path, json={**binding, "metadata": metadata})
+    assert answer.status_code in {httpx.codes.CREATED, httpx.codes.CONFLICT}, answer.text
 
 
 def _status(world: OperatorWorld, path: str) -> int:

@@ -1,13 +1,14 @@
 """`pause`, `resume` and `erase`: change a Tenant and wait until the operator says that it is done."""
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from kubectl_slotwright import receipt
 from kubectl_slotwright.errors import NotFoundError, PluginError
-from kubectl_slotwright.kubectl import OPERATOR
+from kubectl_slotwright.kubectl import OPERATOR, Kubectl
 from kubectl_slotwright.objects import ABANDON_ANNOTATION, PAUSED_ANNOTATION, Tenant, event_of, tenant_of
 from kubectl_slotwright.screen import clean
 from kubectl_slotwright.session import Session
@@ -15,6 +16,8 @@ from kubectl_slotwright.waiting import until
 
 _PAUSED = "Paused"
 _OVERDUE = "DeletionOverdue"
+_PATIENCE = "10s"
+"""Of each look while something is waited for: kubectl waits for an API server that says nothing without an end."""
 _RECEIPT_SECONDS = 10.0
 """The operator writes the receipt before it lets the object go; an Event may still be seen a moment later."""
 
@@ -24,11 +27,20 @@ def set_paused(session: Session, name: str, *, paused: bool, seconds: float | No
     annotations = {PAUSED_ANNOTATION: "true" if paused else None}
     tenant = tenant_of(session.kubectl.patch(name, {"metadata": {"annotations": annotations}}))
     told: Tenant | None = None
+    unread: PluginError | None = None
     if seconds is not None:
+        kubectl = _looking(session)
 
         def look() -> Tenant | None:
-            nonlocal tenant
-            tenant = tenant_of(session.kubectl.tenant(name))
+            nonlocal tenant, unread
+            unread = None
+            try:
+                tenant = tenant_of(kubectl.tenant(name))
+            except NotFoundError:
+                raise
+            except PluginError as error:  # the API server may be away for a moment
+                unread = error
+                return None
             return tenant if (tenant.ready.reason == _PAUSED) == paused else None
 
         told = until(look, seconds)
@@ -37,6 +49,8 @@ def set_paused(session: Session, name: str, *, paused: bool, seconds: float | No
     if seconds is None or told is not None:
         session.emit(_pause_json(tenant, paused, confirmed=told is not None), [f"{name} is {word}{state}."])
         return
+    if unread is not None:
+        raise PluginError(f"{name} has been told, but whether it is {word} cannot be read. {unread.message}")
     raise PluginError(
         f"{name} has been told, but within {seconds:.0f} s the operator has not said that it is {word}; see"
         f" `kubectl --namespace {session.kubectl.namespace} logs {OPERATOR}`."
@@ -103,6 +117,7 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> tuple[
     # What it says is news only once the deletion has begun.
     said = "" if tenant.deleted_at else tenant.ready.message
     overdue_already = bool(tenant.deleted_at) and tenant.ready.reason == _OVERDUE
+    kubectl = _looking(session)
 
     def tell(sentence: str) -> None:
         nonlocal said
@@ -113,7 +128,7 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> tuple[
     def look() -> bool | None:
         nonlocal last
         try:
-            found = tenant_of(session.kubectl.tenant(tenant.name))
+            found = tenant_of(kubectl.tenant(tenant.name))
         except NotFoundError:
             return True
         except (
@@ -149,12 +164,13 @@ def _not_gone(session: Session, tenant: Tenant, seconds: float) -> None:
 
 def _gone(session: Session, tenant: Tenant) -> None:
     """`tenant` as it was seen last."""
+    kubectl = _looking(session)
     unread: PluginError | None = None
 
     def look() -> receipt.Receipt | None:
         nonlocal unread
         try:
-            events = session.kubectl.events(tenant.uid)
+            events = kubectl.events(tenant.uid)
         except PluginError as error:
             unread = error
             return None
@@ -180,6 +196,11 @@ def _gone(session: Session, tenant: Tenant) -> None:
         raise PluginError(
             f"{tenant.name} was let go before every component had confirmed; what they left stays."
         )
+
+
+def _looking(session: Session) -> Kubectl:
+    """The cluster, for who looks again and again."""
+    return replace(session.kubectl, patience=_PATIENCE)
 
 
 def _pause_json(tenant: Tenant, paused: bool, *, confirmed: bool) -> dict[str, Any]:

@@ -100,6 +100,11 @@ class Tenant:
         entitlements = self.status.get("entitlements")
         return None if entitlements is None else entitlements.get("limits") or {}
 
+    @property
+    def features_in_force(self) -> Mapping[str, bool]:
+        """Those that its plan names, as the operator published them last."""
+        return (self.status.get("entitlements") or {}).get("features") or {}
+
 
 def tenant_of(body: Body) -> Tenant:
     metadata = body["metadata"]

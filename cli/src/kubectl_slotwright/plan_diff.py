@@ -15,6 +15,8 @@ from kubectl_slotwright.usage import LIMITS
 ENDED_SUBSCRIPTION = frozenset({"canceled", "unpaid", "incomplete_expired", "paused"})
 LIMIT_NAMES = ("bookingsPerMonth", "staff", "services", "emailsPerMonth", "smsPerMonth", "requestsPerMinute")
 _RETENTION_HOURS = 168
+GIVEN = frozenset({"sms", "webhooks"})
+"""Features that the services ask for, and that a business has unless its plan says false."""
 _WHOLE = frozenset(
     [
         "BIF",
@@ -112,7 +114,7 @@ def diff(tenant: Tenant, old: Plan | None, new: Plan) -> PlanDiff:
     # Kafka cannot merge partitions: the operator only ever adds some.
     kept = Stream(wanted.enabled, max(was.partitions, wanted.partitions), wanted.retention_hours)
     streams = was, kept if was.enabled and wanted.enabled else wanted
-    had = dict(old.features) if old is not None else {}
+    had = old.features if old is not None else tenant.features_in_force
     exceeded = tuple(
         Exceeded(limit, tenant.usage[metric], after[limit])
         for metric, limit in LIMITS.items()
@@ -124,7 +126,7 @@ def diff(tenant: Tenant, old: Plan | None, new: Plan) -> PlanDiff:
         new=new,
         limits=tuple((name, before.get(name), after.get(name)) for name in LIMIT_NAMES),
         features=tuple(
-            (name, had.get(name, False), new.features.get(name, False))
+            (name, had.get(name, name in GIVEN), new.features.get(name, name in GIVEN))
             for name in sorted(had.keys() | new.features.keys())
         ),
         streams=streams,

@@ -53,7 +53,9 @@ class Controller:
         self._objects = Objects()
         self._names: dict[UUID, str] = {}
         self._actions = Actions(settings, kafka, cluster, streams, self.records, self._objects)
-        self._passes = Passes(settings, cluster, self._objects, self.records, self._actions, self._later)
+        self._passes = Passes(
+            settings, cluster, self._objects, self.records, self._actions, self._later, self.noticed
+        )
         self._queue = WorkQueue(
             self._passes.over, concurrency=settings.concurrency, urgent=self._objects.asked
         )
@@ -87,15 +89,16 @@ class Controller:
             await asyncio.wait(tasks)
 
     def noticed(self, kind: str, change: str | None, body: Body) -> None:
-        """The watch has seen an object; `change` is None in a first listing, or ADDED, MODIFIED, DELETED."""
+        """Somebody has seen an object; `change` is None in the watch's listing, or ADDED, MODIFIED, DELETED."""
         key = Key(kind, body["metadata"]["name"])
+        before = self._objects.get(key)
         if change == "DELETED":
             changed = self._objects.drop(key, body["metadata"]["uid"])
         else:
             changed = self._objects.put(key, body)
         if changed:
             self._know(key)
-            self._wake_around(key, body)
+            self._wake_around(key, body, before)
 
     def answered(self, tenant_id: UUID) -> None:
         """A component has answered for a tenant."""
@@ -107,7 +110,7 @@ class Controller:
         """Lists all objects, reads what Kafka has of them, and compares all anew from time to time."""
         await self._repeat(self._list)
         self.listed.set()
-        await self._repeat(self._read_kafka)
+        await self._repeat(self._read_kafka, self._unread)
         self._passes.kafka_read = True
         for key in self._objects.every():
             self._queue.add(key)
@@ -121,8 +124,12 @@ class Controller:
             except ActionFailedError as error:
                 log.warning("resync interrupted", error=str(error))
 
-    async def _repeat(self, step: Callable[[], Awaitable[object]]) -> None:
-        """Until it succeeds. What needs no Kafka goes on when that is what fails."""
+    async def _repeat(
+        self,
+        step: Callable[[], Awaitable[object]],
+        tell: Callable[[ActionFailedError], object] = lambda _: None,
+    ) -> None:
+        """Until it succeeds; tells of each attempt that failed."""
         failures = 0
         while True:
             try:
@@ -131,12 +138,17 @@ class Controller:
                 failures += 1
                 seconds = backoff(failures)
                 log.warning("start interrupted", error=str(error), retry_in=seconds)
-                if isinstance(error, KafkaFailedError) and self._passes.kafka_fault is None:
-                    self._passes.kafka_fault = str(error)
-                    self._queue.spread(self._objects.every(), per_second=self._settings.rollout_per_second)
+                tell(error)
                 await asyncio.sleep(seconds)
             else:
                 return
+
+    def _unread(self, error: ActionFailedError) -> None:
+        """Tenants that wait say for what, and what needs none of it goes on."""
+        before = self._passes.unread
+        if before is None or before.reason != error.reason:
+            self._passes.unread = error
+            self._queue.spread(self._objects.every(), per_second=self._settings.rollout_per_second)
 
     async def _read_kafka(self) -> None:
         """The records, the answers, and the tenants' streams."""
@@ -177,8 +189,8 @@ class Controller:
         if key.kind == "Tenant" and body is not None:
             self._names[UUID(body["metadata"]["uid"])] = key.name
 
-    def _wake_around(self, key: Key, body: Body) -> None:
-        """The object itself, and what depends on it: a plan's tenants, a tenant's plan (which counts them)."""
+    def _wake_around(self, key: Key, body: Body, before: Body | None) -> None:
+        """The object itself, and what depends on it: a plan's tenants, a tenant's plans (which count them)."""
         self._queue.add(key)
         if key.kind == "Plan":
             on_it = [
@@ -188,5 +200,5 @@ class Controller:
             ]
             self._queue.spread(on_it, per_second=self._settings.rollout_per_second)
         else:
-            for plan in {body["spec"].get("plan"), (body.get("status") or {}).get("plan")} - {None}:
+            for plan in {each["spec"].get("plan") for each in (body, before) if each is not None} - {None}:
                 self._queue.add_after(Key("Plan", plan), PLAN_SECONDS)

@@ -37,6 +37,10 @@ class ForbiddenError(ClusterFailedError):
     reason = "Refused"
 
 
+class StatusUnwrittenError(ClusterFailedError):
+    """A status could not be written, and no other could. What it would have said is as true as before."""
+
+
 class RefusedError(ClusterFailedError):
     """The API server's rules do not allow the object; its text says which."""
 

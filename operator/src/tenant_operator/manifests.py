@@ -18,6 +18,8 @@ OPERATOR = "slotwright-operator"
 TENANT_LABEL = f"{GROUP}/tenant"
 TENANT_ID = f"{GROUP}/tenant-id"
 MECHANISM = "SCRAM-SHA-512"
+_NOTE_BYTES = 1024
+"""The API server refuses a longer one, and counts bytes."""
 
 
 def secret_name(slug: str) -> str:
@@ -133,6 +135,6 @@ def event(
         "action": "Reconcile",
         "type": kind,
         "reason": reason,
-        "note": message[:1024],
+        "note": message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "regarding": regarding,
     }

@@ -1,12 +1,12 @@
 """One pass over an object: observe, ask `reconcile`, do what it says, write the status, tell what changed.
 
-Called by `controller` for each key that its queue hands out. A pass that fails says so in the status and asks to be
-done again after a while that grows.
+Called by `controller` for each key that its queue hands out. A pass that fails asks to be done again after a while
+that grows, and says so in the status: unless it is telling that failed, as what was to be told stays true.
 """
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -31,9 +31,17 @@ from tenant_operator.domain import (
     parse_plan,
     parse_tenant,
 )
-from tenant_operator.errors import ActionFailedError, ConflictError, KafkaFailedError, NotFoundError
+from tenant_operator.errors import (
+    ActionFailedError,
+    ClusterFailedError,
+    ConflictError,
+    KafkaFailedError,
+    NotFoundError,
+    RefusedError,
+    StatusUnwrittenError,
+)
 from tenant_operator.metrics import RECONCILE_SECONDS, RECONCILES, TENANTS
-from tenant_operator.objects import Objects
+from tenant_operator.objects import Body, Objects
 from tenant_operator.plans import PlanDecision, reconcile_plan
 from tenant_operator.reconcile import (
     Action,
@@ -57,9 +65,12 @@ _MAX_BACKOFF = 60.0
 PLAN_SECONDS = 1.0
 _COUNT_SECONDS = 0.2
 
+Notice = Callable[[str, str | None, Body], None]
+"""Takes kind, change (as the watch tells it) and the object."""
+
 
 class Passes:
-    """`later` asks for another pass over an object after so many seconds."""
+    """`later` asks for another pass over an object after so many seconds; `notice` takes one that was read anew."""
 
     def __init__(
         self,
@@ -69,6 +80,7 @@ class Passes:
         records: Records,
         actions: Actions,
         later: Later,
+        notice: Notice,
     ) -> None:
         self._settings = settings
         self._public_url = settings.public_url.rstrip("/")
@@ -77,15 +89,16 @@ class Passes:
         self._records = records
         self._actions = actions
         self._later = later
+        self._notice = notice
         self._failures: dict[Key, int] = {}
         self._written: dict[Key, float] = {}
         self._left: dict[Key, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._counted = float("-inf")
         self.kafka_read = False
-        """Until then nothing is decided that records, answers or streams have a part in."""
-        self.kafka_fault: str | None = None
-        """Why it has not been read, once that has failed."""
+        """Until then nothing is decided that records, answers, streams or Secrets have a part in."""
+        self.unread: ActionFailedError | None = None
+        """Why they have not been read, once that has failed."""
         for kind in ORDER:
             for truth in ("True", "False", "Unknown"):
                 TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
@@ -102,6 +115,8 @@ class Passes:
                 await (self._tenant(key) if key.kind == "Tenant" else self._plan(key))
             except (ConflictError, NotFoundError):
                 await self._read_again(key)
+            except StatusUnwrittenError as error:
+                self._try_again(key, error)
             except ActionFailedError as error:
                 await self._failed(key, error)
             except Exception as error:  # one object's fault must not end the others' loop
@@ -138,11 +153,11 @@ class Passes:
     async def _without_kafka(self, key: Key) -> None:
         """What can be done before Kafka has been read, once that has failed; when it succeeds all have a pass."""
         body = self._objects.get(key)
-        if body is None or self.kafka_fault is None:
+        if body is None or self.unread is None:
             return
         tenant = parse_tenant(body)
         unread = Observed(datetime.now(UTC), self._public_url, self._settings.tenants_namespace)
-        decision = without_kafka(tenant, unread, self.kafka_fault)
+        decision = without_kafka(tenant, unread, self.unread.reason, str(self.unread))
         for action in decision.actions:
             await self._actions.do(tenant, action)
         if not decision.actions:
@@ -164,6 +179,9 @@ class Passes:
         return True
 
     async def _do(self, tenant: TenantObject, action: Action, *, tolerant: bool) -> None:
+        if isinstance(action, Announce) and tenant.deleted_at is None:
+            await self._tell(tenant, action)
+            return
         try:
             await self._actions.do(tenant, action)
         except KafkaFailedError as error:
@@ -174,9 +192,16 @@ class Passes:
             told = f"Let go by slotwright.io/abandon. {what} of tenant {tenant.uid} was not done: {error}"
             await self._actions.do(tenant, Announce("Warning", "Abandoned", told))
 
+    async def _tell(self, tenant: TenantObject, event: Announce) -> None:
+        """An Event of what is done all the same: without it, nothing is the worse for the business."""
+        try:
+            await self._actions.do(tenant, event)
+        except ClusterFailedError as error:
+            log.warning("event could not be written", reason=event.reason, error=str(error))
+
     async def _plan(self, key: Key) -> None:
         body = self._objects.get(key)
-        if body is None or not self.kafka_read:
+        if body is None or not (self.kafka_read or self.unread):
             return
         self._objects.settled(key)
         plan = parse_plan(body)
@@ -185,13 +210,14 @@ class Passes:
             for item in self._objects.of_kind("Tenant")
             if item["spec"].get("plan") == plan.name
         }
-        answers = [self._records.answers(tenant_id) for tenant_id in on_it.values()]
+        # Without them it keeps the ids at Stripe that its status has.
+        answers = [self._records.answers(tenant_id) for tenant_id in on_it.values() if self.kafka_read]
         decision = reconcile_plan(plan, on_it, answers, datetime.now(UTC))
         if decision.finalizers != plan.finalizers:
             await self._actions.set_finalizers(key, decision.finalizers)
         body = self._objects.get(key)
         if body is not None and decision.finalizers and decision.status != plan.status:
-            self._objects.update(key, await self._cluster.replace_status(body, decision.status))
+            await self._put_status(key, body, decision.status)
             await self._tell_refusal(plan, decision)
 
     async def _tell_refusal(self, plan: PlanObject, decision: PlanDecision) -> None:
@@ -230,14 +256,25 @@ class Passes:
         if wait > 0:
             self._later(key, wait)
             return
-        self._objects.update(key, await self._cluster.replace_status(body, status))
+        await self._put_status(key, body, status)
         self._written[key] = time.monotonic()
         reached("operator.status-written")
         self._later(Key("Plan", tenant.spec.plan), PLAN_SECONDS)
         told = transition(tenant.status, status)
         if told is not None:
             log.info("condition", reason=told.reason, message=told.message)
-            await self._actions.do(tenant, Announce(*told))
+            await self._tell(tenant, Announce(*told))
+
+    async def _put_status(self, key: Key, body: Body, status: Mapping[str, Any]) -> None:
+        """Raises StatusUnwrittenError where another status would not be written either."""
+        try:
+            self._objects.update(key, await self._cluster.replace_status(body, status))
+        except (ConflictError, NotFoundError, RefusedError):
+            raise
+        except ClusterFailedError as error:
+            unwritten = StatusUnwrittenError(f"The status could not be written. {error}")
+            unwritten.reason = error.reason
+            raise unwritten from error
 
     def _due(self, key: Key, tenant: TenantObject, hurry: Haste) -> float:
         """When a status may be written, by the monotonic clock."""
@@ -250,12 +287,8 @@ class Passes:
         return self._written.get(key, 0.0) + every.get(hurry, 0.0)
 
     async def _failed(self, key: Key, error: ActionFailedError) -> None:
-        """Says in the status what failed, and comes back after a while that grows."""
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = backoff(failures, first=0.5, longest=_MAX_BACKOFF)
-        RECONCILES.labels(key.kind, "failed").inc()
-        log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=seconds)
-        self._later(key, seconds)
+        """Comes back after a while that grows, and says in the status what failed."""
+        self._try_again(key, error)
         body = self._objects.get(key)
         if key.kind == "Tenant" and body is not None:
             try:
@@ -268,6 +301,13 @@ class Passes:
             except (ActionFailedError, ValueError) as second:
                 log.warning("the failure could not be written", error=str(second))
 
+    def _try_again(self, key: Key, error: ActionFailedError) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = backoff(failures, first=0.5, longest=_MAX_BACKOFF)
+        RECONCILES.labels(key.kind, "failed").inc()
+        log.warning("reconcile interrupted", reason=error.reason, error=str(error), retry_in=seconds)
+        self._later(key, seconds)
+
     async def _read_again(self, key: Key) -> None:
         """Somebody wrote in between: the object as it is now, then another pass."""
         try:
@@ -276,11 +316,12 @@ class Passes:
             log.warning("object cannot be read", error=str(error))
             self._later(key, 1)
             return
-        if body is None:
-            self._objects.drop(key)
-        else:
-            self._objects.put(key, body)
+        known = self._objects.get(key)
+        if body is not None:
+            self._notice(key.kind, "MODIFIED", body)
             self._later(key, 0)
+        elif known is not None:
+            self._notice(key.kind, "DELETED", known)
 
     def _count(self, kind: str, truth: str) -> float:
         """Tenants whose condition has that status; Unknown without one. All are counted at once for a scrape."""

@@ -31,7 +31,8 @@ def reconcile_plan(
 ) -> PlanDecision:
     """Decides about one plan; `tenants` are those on it, `answers` what the components said of them."""
     others = tuple(name for name in plan.finalizers if name != IN_USE)
-    kept = bool(tenants) if plan.deleted_at is not None else True
+    # The API server takes no new finalizer on an object that is being deleted.
+    kept = plan.deleted_at is None or (IN_USE in plan.finalizers and bool(tenants))
     return PlanDecision((*others, IN_USE) if kept else others, _status(plan, tenants, answers, now))
 
 

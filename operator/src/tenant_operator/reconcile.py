@@ -23,7 +23,6 @@ from contracts.platform import (
 from tenant_operator import entitlements, status
 from tenant_operator.conditions import RECONCILING, TOPICS_READY, refusals, subscription_state, waiting_for
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
-from tenant_operator.errors import KafkaFailedError
 
 DELETION_DEADLINE = timedelta(minutes=10)
 _RELAYING = (Component.BOOKING, Component.NOTIFICATION, Component.BILLING)
@@ -108,8 +107,8 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
     return _provision(tenant, plan, observed)
 
 
-def without_kafka(tenant: TenantObject, observed: Observed, fault: str) -> Decision:
-    """Decides about one tenant of whose record and answers nothing is known yet, as Kafka cannot be read.
+def without_kafka(tenant: TenantObject, observed: Observed, reason: str, fault: str) -> Decision:
+    """Decides about one tenant of whose record, answers and Secret nothing is known yet, as they cannot be read.
 
     What is asked for waits and says so; where nothing is, nothing changes. An abandoned object is let go.
     """
@@ -118,14 +117,12 @@ def without_kafka(tenant: TenantObject, observed: Observed, fault: str) -> Decis
     if tenant.deleted_at is None:
         under_way = tenant.conditions.get(RECONCILING, {}).get("status") != "False"
         asked = under_way or tenant.status.get("observedGeneration") != tenant.generation
-        return Decision(
-            (), interrupted(tenant, observed, KafkaFailedError.reason, fault) if asked else tenant.status
-        )
+        return Decision((), interrupted(tenant, observed, reason, fault) if asked else tenant.status)
     if FINALIZER not in tenant.finalizers:
         return Decision((), tenant.status)
     if not tenant.abandoned:
         left = _until_deadline(tenant, observed.now)
-        return Decision((), interrupted(tenant, observed, KafkaFailedError.reason, fault), left)
+        return Decision((), interrupted(tenant, observed, reason, fault), left)
     report = (
         f"Let go by slotwright.io/abandon. Nothing of tenant {tenant.uid} is confirmed deleted, and no component"
         f" was told: {fault} Its record, topics, user, Secret and data may be left."

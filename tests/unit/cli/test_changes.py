@@ -20,6 +20,7 @@ from unit.cli.surroundings import UID, body, condition, provisioned
 
 Run = Callable[..., Result]
 GONE = NotFoundError("There is no tenant named riverside.")
+AWAY = PluginError("The API server cannot be reached.")
 ERASED = {
     "metadata": {"annotations": {"slotwright.io/rows": '{"booking": {"appointment": 3}}'}},
     "eventTime": "2026-03-09T10:01:00.000000Z",
@@ -49,6 +50,8 @@ class Cluster:
         self.away = 0
         """How often, once the tenant is gone, Events cannot be read."""
         self.changes: list[Any] = []
+        self.patience: list[str | None] = []
+        """How long each look at the tenant might have taken."""
 
     def tenant(self, _name: str) -> dict[str, Any]:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
@@ -86,7 +89,12 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     monkeypatch.setattr(changes, "until", partial(until, monotonic=lambda: now, sleep=sleep))
 
     def invoke(cluster: Cluster, *arguments: str, typed: str | None = None) -> Result:
-        for name in ("tenant", "events", "patch", "delete"):
+        def tenant(kubectl: Kubectl, name: str) -> dict[str, Any]:
+            cluster.patience.append(kubectl.patience)
+            return cluster.tenant(name)
+
+        monkeypatch.setattr(Kubectl, "tenant", tenant)
+        for name in ("events", "patch", "delete"):
             monkeypatch.setattr(Kubectl, name, partialmethod(_passed_on, getattr(cluster, name)))
         monkeypatch.setattr(changes, "_at_a_terminal", lambda: typed is not None)
         return CliRunner().invoke(cli, arguments, prog_name="kubectl slotwright", input=typed)
@@ -111,6 +119,32 @@ def test_an_operator_that_does_not_say_paused_is_named_with_where_to_look(run: R
     assert "within 5 s the operator has not said that it is paused" in result.stderr
     assert "kubectl --namespace apart logs deployment/slotwright-operator" in result.stderr
     assert cluster.changes == [{"metadata": {"annotations": {"slotwright.io/paused": "true"}}}]
+
+
+def test_pausing_waits_for_an_api_server_that_is_away_for_a_moment(run: Run) -> None:
+    paused = body(status=provisioned(conditions=[condition("Ready", "True", "Paused", "Stopped.")]))
+    result = run(Cluster([AWAY, AWAY, paused]), "pause", "riverside")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "riverside is paused: Ready is True, Paused.\n"
+
+
+def test_what_cannot_be_read_to_the_end_is_told_as_that(run: Run) -> None:
+    result = run(Cluster([body(), AWAY]), "pause", "riverside", "--timeout", "5s")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "riverside has been told, but whether it is paused cannot be read. The API server cannot be reached.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("pause", "riverside", "--timeout", "5s"), ("erase", "riverside", "--yes", "--timeout", "5s")],
+)
+def test_no_look_waits_without_an_end(run: Run, arguments: tuple[str, ...]) -> None:
+    cluster = Cluster([body()])
+    assert run(cluster, *arguments).exit_code == 1
+    # The first of them is no look: erase asks what it is to erase.
+    assert set(cluster.patience[1:]) == {"10s"}
 
 
 def test_without_waiting_nothing_is_confirmed(run: Run) -> None:

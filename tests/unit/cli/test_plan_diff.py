@@ -1,5 +1,7 @@
 """`kubectl slotwright plan diff`: the operator's own rules, told as differences."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from unit.cli.surroundings import UID, body, plan, provisioned, tenant
 from web import money
 
 PLAIN = Screen()
+ROOT = Path(__file__).parents[3]
 
 LIMITS = st.dictionaries(st.sampled_from(plan_diff.LIMIT_NAMES), st.integers(0, 5000))
 STREAM = st.fixed_dictionaries(
@@ -159,6 +162,26 @@ def test_a_present_plan_that_is_gone_is_said_and_what_is_in_force_is_compared() 
     assert ("bookingsPerMonth", 2000, 2000) in found.limits
     assert any("does not exist" in note for note in found.notes)
     assert plan_diff.to_json(found)["price"]["old"] is None
+
+
+def test_a_feature_that_a_plan_does_not_name_is_there_if_services_give_it() -> None:
+    silent, without = plan("pro"), plan("solo", features={"sms": False, "api": True})
+    assert plan_diff.diff(tenant(), silent, without).features == (("api", False, True), ("sms", True, False))
+    assert plan_diff.diff(tenant(), without, silent).features == (("api", True, False), ("sms", False, True))
+
+
+def test_the_features_that_services_give_are_those_that_they_ask_for() -> None:
+    asked = re.compile(r"features\.get\(\"(\w+)\", True\)")
+    sources = (ROOT / "services").glob("*/src/**/*.py")
+    assert {name for path in sources for name in asked.findall(path.read_text("utf-8"))} == plan_diff.GIVEN
+
+
+def test_features_in_force_are_compared_when_the_present_plan_is_gone() -> None:
+    found = plan_diff.diff(tenant(), None, plan("team", features={"sms": True}))
+    assert found.features == (("sms", True, True),)
+    before = {"limits": {}, "features": {"sms": False, "api": True}}
+    found = plan_diff.diff(tenant(status=provisioned(entitlements=before)), None, plan("team"))
+    assert found.features == (("api", True, False), ("sms", False, True))
 
 
 def test_an_ended_subscription_takes_no_bookings_on_any_plan() -> None:

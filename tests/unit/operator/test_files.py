@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tenant_operator.domain import parse_plan, parse_tenant
-from tenant_operator.manifests import credentials_secret
+from tenant_operator.manifests import about, credentials_secret, event
 from unit.operator.surroundings import NEW_STATUS, PLAN_UID, UID, Surroundings
 
 CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if path.is_dir())
@@ -44,3 +44,17 @@ def test_the_secret_of_a_business() -> None:
     )
     expected = yaml.safe_load(Path(__file__).with_name("cases").joinpath("secret.yaml").read_text("utf-8"))
     assert made == expected
+
+
+@pytest.mark.parametrize("message", ["ß" * 600, "x" + "é" * 600, "short"])
+def test_the_note_of_an_event_is_no_longer_than_the_api_server_takes(message: str) -> None:
+    made = event(
+        about("Tenant", "riverside", UID),
+        "riverside.1",
+        kind="Warning",
+        reason="Abandoned",
+        message=message,
+        now="2026-03-09T10:00:00.000000Z",
+    )
+    assert message.startswith(made["note"])
+    assert len(made["note"].encode()) == min(len(message.encode()), 1024 - (message[0] == "x"))

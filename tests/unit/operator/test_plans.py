@@ -28,6 +28,12 @@ def test_a_plan_in_use_is_not_deleted_and_names_its_tenants() -> None:
     )
 
 
+def test_a_plan_that_goes_and_is_not_held_cannot_be_held_any_more() -> None:
+    """The API server would refuse the finalizer, at each pass: as when another's alone has kept the plan."""
+    going = replace(plan(), finalizers=("other/one",), deleted_at=NOW)
+    assert reconcile_plan(going, {"riverside"}, (), NOW).finalizers == ("other/one",)
+
+
 def test_a_plan_that_nobody_is_on_goes() -> None:
     going = replace(plan(), finalizers=("other/one", IN_USE), deleted_at=NOW)
     assert reconcile_plan(going, {}, (), NOW).finalizers == ("other/one",)

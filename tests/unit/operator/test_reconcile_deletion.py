@@ -124,7 +124,7 @@ def test_a_tenant_that_no_service_heard_of_goes_at_once() -> None:
     assert receipt.message.endswith("archived: none.")
 
 
-FAULT = "Kafka is away."
+FAULT = "KafkaUnavailable", "Kafka is away."
 
 
 def _unread(world: Surroundings) -> Observed:
@@ -136,7 +136,7 @@ def test_before_kafka_has_been_read_an_abandoned_one_goes_by_the_api_server_alon
     world = settled()
     deleting(world)
     world.tenant = replace(world.tenant, annotations={ABANDON: "true"})
-    report, last = without_kafka(world.tenant, _unread(world), FAULT).actions
+    report, last = without_kafka(world.tenant, _unread(world), *FAULT).actions
     assert last == RemoveFinalizer()
     assert isinstance(report, Announce)
     assert (report.kind, report.reason) == ("Warning", "Abandoned")
@@ -146,21 +146,21 @@ def test_before_kafka_has_been_read_an_abandoned_one_goes_by_the_api_server_alon
 def test_before_kafka_has_been_read_a_deletion_waits_and_says_so() -> None:
     world = settled()
     deleting(world)
-    decision = without_kafka(world.tenant, _unread(world), FAULT)
+    decision = without_kafka(world.tenant, _unread(world), *FAULT)
     assert decision.actions == ()
     assert decision.status["conditions"][0]["reason"] == "KafkaUnavailable"
     assert decision.status["recordGeneration"] == 1
     assert decision.again is not None
     world.now += decision.again
-    decision = without_kafka(world.tenant, _unread(world), FAULT)
+    decision = without_kafka(world.tenant, _unread(world), *FAULT)
     assert decision.status["conditions"][0]["reason"] == "DeletionOverdue"
 
 
 def test_before_kafka_has_been_read_what_is_settled_stays_and_what_is_asked_for_says_so() -> None:
     world = settled()
-    assert without_kafka(world.tenant, _unread(world), FAULT) == Decision((), world.tenant.status)
+    assert without_kafka(world.tenant, _unread(world), *FAULT) == Decision((), world.tenant.status)
     asked = replace(world.tenant, generation=2)
     for subject in (asked, tenant()):
-        decision = without_kafka(subject, _unread(world), FAULT)
+        decision = without_kafka(subject, _unread(world), *FAULT)
         assert decision.actions == ()
         assert decision.status["conditions"][0]["reason"] == "KafkaUnavailable"

@@ -13,27 +13,18 @@ import structlog
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account, FetchedSubscription, Subscription, Task, current, event_for, of_tenant
+from billing.domain import Account, FetchedSubscription, Task, current, of_tenant
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
-from contracts.platform import (
-    BillingDetails,
-    Component,
-    ComponentState,
-    DeletionPolicy,
-    PlanSnapshot,
-    StatusDetails,
-    TenantChanged,
-)
-from servicekit import outbox, removal
+from billing.telling import report_if_new, tell
+from contracts.platform import BillingDetails, DeletionPolicy, PlanSnapshot, TenantChanged
+from servicekit import removal
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
-from servicekit.tenancy import report
 
 log = structlog.get_logger(__name__)
 
-_COMPONENT = Component.BILLING
 MANUAL = BillingDetails(state="manual")
 
 
@@ -125,7 +116,7 @@ class Reconciler:
         found = await self._api.subscriptions(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
             for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
-                await _tell(conn, tenant, item.stored, self._clock, copy=copy)
+                await tell(conn, tenant, item.stored, self._clock, copy=copy)
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
@@ -313,7 +304,7 @@ class Reconciler:
         async with self._db.tenant(tenant_id) as conn:
             for item in found:
                 plan = item.stored.plan or tenant.plan.name
-                await _tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
+                await tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
             for invoice in invoices:
                 await store.save_invoice(conn, tenant_id, invoice)
             await store.update_account(
@@ -344,55 +335,3 @@ class Reconciler:
             if session.state == "open" and session.expires_at > self._clock():
                 return session.url
         return now.payment_url if now else None
-
-
-async def _tell(
-    conn: Connection, tenant: TenantChanged, fetched: Subscription, clock: Clock, *, copy: bool = True
-) -> None:
-    """Stores a fetched subscription and publishes what has changed; with `copy` to the tenant's own stream too."""
-    tenant_id = tenant.tenant_id
-    before = await store.subscription(conn, tenant_id, fetched.subscription_id)
-    fetched = replace(fetched, plan=fetched.plan or (before.plan if before else tenant.plan.name))
-    event = event_for(before, fetched)
-    if event is None:
-        return
-    account = await store.account(conn, tenant_id)
-    await store.save_subscription(conn, tenant_id, fetched)
-    told = event(
-        tenant_id=tenant_id,
-        customer_id=account.customer_id if account else "",
-        subscription_id=fetched.subscription_id,
-        status=fetched.status,
-        plan=fetched.plan,
-        price_id=fetched.price_id,
-        current_period_end=fetched.current_period_end,
-        cancel_at_period_end=fetched.cancel_at_period_end,
-        occurred_at=clock(),
-    )
-    await outbox.publish(conn, _COMPONENT.value, told, copy_to=tenant if copy else None)
-
-
-async def report_if_new(
-    conn: Connection, tenant: TenantChanged, billing: BillingDetails, clock: Clock
-) -> None:
-    """Answers `ready`, unless the same was answered before: a webhook that changed nothing stays quiet."""
-    last = await store.last_status(conn, tenant.tenant_id)
-    if (
-        last is not None
-        and last.generation == tenant.generation
-        and last.state is ComponentState.READY
-        and last.details.billing == billing
-    ):
-        return
-    message = "Billed by hand." if billing.state == "manual" else f"The subscription is {billing.state}."
-    await report(
-        conn,
-        _COMPONENT,
-        tenant.tenant_id,
-        tenant.generation,
-        ComponentState.READY,
-        "Manual" if billing.state == "manual" else "Linked",
-        message,
-        StatusDetails(billing=billing),
-        clock=clock,
-    )

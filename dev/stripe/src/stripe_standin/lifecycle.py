@@ -138,11 +138,9 @@ def reprice(world: World, subscription: Object, item: Object, price: Object, pro
     trial = subscription["status"] == "trialing"
     new_rhythm = old["recurring"] != price["recurring"] and not trial
     if proration != "none" and not trial and finish > begin:
-        share = (finish - now) / (finish - begin)
-        unused = -round(old["unit_amount"] * item["quantity"] * share)
-        credit = invoices.line(old, item["quantity"], unused, "Unused time", (now, finish), proration=True)
-        invoices.hold_back(world, subscription, credit)
+        _credit(world, subscription, item, old)
         if not new_rhythm:
+            share = (finish - now) / (finish - begin)
             rest = round(price["unit_amount"] * item["quantity"] * share)
             charge = invoices.line(
                 price, item["quantity"], rest, "Remaining time", (now, finish), proration=True
@@ -151,12 +149,28 @@ def reprice(world: World, subscription: Object, item: Object, price: Object, pro
     if new_rhythm:
         _set_period(subscription, now)
         subscription["billing_cycle_anchor"] = now
-        _bill(world, subscription, _lines(subscription), "subscription_update")
+        bill(world, subscription, _lines(subscription), "subscription_update")
     elif proration == "always_invoice" and not trial:
-        _bill(world, subscription, [], "subscription_update")
+        bill(world, subscription, [], "subscription_update")
 
 
-def _bill(world: World, subscription: Object, lines: list[Object], reason: str) -> bool:
+def credit_rest(world: World, subscription: Object) -> None:
+    """Credits the rest of the period, as `prorate` does of a subscription that ends before it."""
+    if subscription["status"] != "trialing":
+        for item in subscription["items"]["data"]:
+            _credit(world, subscription, item, item["price"])
+
+
+def _credit(world: World, subscription: Object, item: Object, price: Object) -> None:
+    begin, finish = item["current_period_start"], item["current_period_end"]
+    unused = -round(price["unit_amount"] * item["quantity"] * (finish - world.now) / (finish - begin))
+    period = (world.now, finish)
+    line = invoices.line(price, item["quantity"], unused, "Unused time", period, proration=True)
+    invoices.hold_back(world, subscription, line)
+
+
+def bill(world: World, subscription: Object, lines: list[Object], reason: str) -> bool:
+    """Makes an invoice of these lines and of those held back, and charges it; True when paid, or for none."""
     lines = [*invoices.take_pending(world, subscription), *lines]
     if not lines:
         return True
@@ -254,7 +268,7 @@ def _renew(world: World, subscription: Object) -> None:
     start_of_period = subscription["items"]["data"][0]["current_period_end"]
     previous: dict[str, Any] = {"status": subscription["status"]}
     _set_period(subscription, start_of_period)
-    paid = _bill(world, subscription, _lines(subscription), "subscription_cycle")
+    paid = bill(world, subscription, _lines(subscription), "subscription_cycle")
     subscription["status"] = "active" if paid else "past_due"
     if previous["status"] == subscription["status"]:
         previous = {"latest_invoice": None}

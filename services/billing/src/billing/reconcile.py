@@ -107,7 +107,11 @@ class Reconciler:
             await report_if_new(conn, tenant, MANUAL, self._clock)
 
     async def _end(self, tenant: TenantChanged, account: Account, *, copy: bool) -> None:
-        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on."""
+        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on.
+
+        Pages that would subscribe anew are closed before, as they could be paid after.
+        """
+        await self._close_pages(tenant.tenant_id)
         found = await self._api.subscriptions(account.customer_id)
         for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
             if item.stored.live:
@@ -117,6 +121,17 @@ class Reconciler:
         async with self._db.tenant(tenant.tenant_id) as conn:
             for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
                 await tell(conn, tenant, item.stored, self._clock, copy=copy)
+
+    async def _close_pages(self, tenant_id: UUID) -> None:
+        async with self._db.tenant(tenant_id) as conn:
+            sessions = await store.checkouts(conn, tenant_id)
+        for session in sessions:
+            if session.state == "open" and session.mode == "subscription":
+                closed = await self._api.expire_checkout(session.session_id)
+                async with self._db.tenant(tenant_id) as conn:
+                    await store.close_checkout(
+                        conn, tenant_id, session.session_id, "expired" if closed else "complete"
+                    )
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
@@ -183,7 +198,7 @@ class Reconciler:
         for extra in found:  # two checkout pages, both paid
             if present is not None and extra.stored.live and extra is not present:
                 log.warning("extra subscription cancelled", subscription=extra.stored.subscription_id)
-                await self._api.cancel(extra.stored.subscription_id)
+                await self._api.cancel(extra.stored.subscription_id, credit=extra.stored.status == "active")
                 changed = True
         if present is not None and present.stored.live and present.stored.price_id != wanted.price_id:
             changed = True

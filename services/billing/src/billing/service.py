@@ -100,7 +100,7 @@ class BillingService:
         subscription = standing.subscription
         mode: CheckoutMode = "setup" if subscription is not None and subscription.live else "subscription"
         if mode == "subscription":
-            await self._close(others)
+            await self._close(tenant_id, others)
         asked = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
         async with _as_problems(), attempt_of(self._db, tenant_id, guard=tenant_to_change) as attempt:
             session_id, url, expires_at = await self._api.checkout(
@@ -123,12 +123,19 @@ class BillingService:
 
             return await once(conn, tenant_id, key, effect)
 
-    async def _close(self, sessions: Sequence[Checkout]) -> None:
-        """Of two pages that subscribe, both could be paid."""
+    async def _close(self, tenant_id: UUID, sessions: Sequence[Checkout]) -> None:
+        """Of two pages that subscribe, both could be paid. Raises BillingNotReady when one has been."""
         for session in sessions:
             if session.mode == "subscription" and self._usable(session):
                 async with _as_problems():
-                    await self._api.expire_checkout(session.session_id)
+                    closed = await self._api.expire_checkout(session.session_id)
+                if not closed:
+                    async with self._db.tenant(tenant_id) as conn:
+                        await tenant_to_change(conn, tenant_id)
+                        await store.want(conn, tenant_id, "reconcile")
+                    raise BillingNotReady(
+                        "A page was paid just now, and is being taken in; try again in a moment."
+                    )
 
     async def open_portal(
         self,

@@ -240,11 +240,16 @@ class StripeApi:
                 },
             )
 
-    async def cancel(self, subscription_id: str) -> None:
-        """Ends a subscription now; one that has ended is fine."""
+    async def cancel(self, subscription_id: str, *, credit: bool = False) -> None:
+        """Ends a subscription now; one that has ended is fine.
+
+        With `credit` what was paid for the rest of its period goes to the customer's balance, for invoices to come.
+        """
         async with translated():
             try:
-                await self._client.v1.subscriptions.cancel_async(subscription_id)
+                await self._client.v1.subscriptions.cancel_async(
+                    subscription_id, {"prorate": True, "invoice_now": True} if credit else {}
+                )
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_missing":
                     raise
@@ -302,22 +307,34 @@ class StripeApi:
             return session.id, session.url or "", moment(session.expires_at)
 
     async def completed_checkout(self, session_id: str) -> tuple[str, str | None]:
-        """A session's state (`open`, `complete`, `expired`) and, for a completed setup, its card."""
+        """A session's state (`open`, `complete`, `expired`) and, for a completed setup, its card.
+
+        One that Stripe has no longer counts as expired.
+        """
         async with translated():
-            session = await self._client.v1.checkout.sessions.retrieve_async(
-                session_id, {"expand": ["setup_intent"]}
-            )
+            try:
+                session = await self._client.v1.checkout.sessions.retrieve_async(
+                    session_id, {"expand": ["setup_intent"]}
+                )
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return "expired", None
             intent = session.setup_intent
             card = intent.payment_method if isinstance(intent, stripe.SetupIntent) else None
             return session.status or "open", card.id if isinstance(card, stripe.PaymentMethod) else card
 
-    async def expire_checkout(self, session_id: str) -> None:
-        """Closes an open session; one that is complete or expired is left as it is."""
+    async def expire_checkout(self, session_id: str) -> bool:
+        """Closes an open session; one that has expired is fine. False when it is complete."""
         async with translated():
             try:
                 await self._client.v1.checkout.sessions.expire_async(session_id)
             except stripe.InvalidRequestError:
-                return
+                state, _card = await self.completed_checkout(session_id)
+                if state == "open":
+                    raise
+                return state != "complete"
+            return True
 
     async def use_card(self, customer_id: str, card: str, subscriptions: list[FetchedSubscription]) -> None:
         """Makes a saved card the one that is charged, and pays what is open; Stripe retries a declined charge."""

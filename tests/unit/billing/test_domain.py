@@ -61,7 +61,7 @@ def test_a_change_within_a_status_is_just_a_change(status: str, changed: dict[st
 
 def _fetched(key: str, status: str) -> FetchedSubscription:
     stored = replace(TRIALING, subscription_id=key, status=status)
-    return FetchedSubscription(stored, "t", "si_1", False, None, None)
+    return FetchedSubscription(stored, "t", "si_1", False, None)
 
 
 def test_the_linked_one_counts_while_it_lives_then_the_newest_that_lives() -> None:

@@ -58,6 +58,16 @@ def card_of(world: World, subscription: Object) -> str | None:
     return own or default
 
 
+def leaving(subscription: Object) -> bool:
+    """Whether it ends with its period. Stripe's portal sets `cancel_at` alone, the dashboard and clients the other.
+
+    Source: docs.stripe.com/billing/subscriptions/billing-mode/compare.
+    """
+    moment = subscription["cancel_at"]
+    finish = subscription["items"]["data"][0]["current_period_end"]
+    return subscription["cancel_at_period_end"] or (moment is not None and moment <= finish)
+
+
 def _lines(subscription: Object, *, trial: bool = False) -> list[Object]:
     made = []
     for item in subscription["items"]["data"]:
@@ -252,7 +262,7 @@ def _warn(world: World, subscription: Object) -> None:
 def _end_trial(world: World, subscription: Object) -> None:
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
     cardless = card_of(world, subscription) is None
-    if subscription["cancel_at_period_end"] or (cardless and behavior == "cancel"):
+    if leaving(subscription) or (cardless and behavior == "cancel"):
         end(world, subscription, "canceled")
     elif cardless and behavior == "pause":
         world.change("customer.subscription.updated", subscription, status="paused")
@@ -262,7 +272,7 @@ def _end_trial(world: World, subscription: Object) -> None:
 
 
 def _renew(world: World, subscription: Object) -> None:
-    if subscription["cancel_at_period_end"]:
+    if leaving(subscription):
         end(world, subscription, "canceled")
         return
     start_of_period = subscription["items"]["data"][0]["current_period_end"]

@@ -61,7 +61,6 @@ class FetchedSubscription:
     tenant_id: str | None
     item_id: str
     has_payment_method: bool
-    open_invoice_id: str | None
     payment_url: str | None
 
 

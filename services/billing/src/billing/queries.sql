@@ -54,6 +54,7 @@ VALUES (%(tenant_id)s, %(invoice_id)s, %(created_at)s, %(number)s, %(status)s, %
     %(amount_due)s, %(amount_paid)s, %(period_start)s, %(period_end)s, %(hosted_invoice_url)s, %(invoice_pdf)s)
 ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET number = excluded.number, status = excluded.status,
     total = excluded.total, amount_due = excluded.amount_due, amount_paid = excluded.amount_paid,
+    period_start = excluded.period_start, period_end = excluded.period_end,
     hosted_invoice_url = excluded.hosted_invoice_url, invoice_pdf = excluded.invoice_pdf
 
 -- name: invoices

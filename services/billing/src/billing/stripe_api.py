@@ -337,7 +337,10 @@ class StripeApi:
             return True
 
     async def use_card(self, customer_id: str, card: str, subscriptions: list[FetchedSubscription]) -> None:
-        """Makes a saved card the one that is charged, and pays what is open; Stripe retries a declined charge."""
+        """Makes a saved card the one that is charged, and pays what is open, the oldest first.
+
+        Stripe retries a declined charge.
+        """
         async with translated():
             await self._client.v1.customers.update_async(
                 customer_id, {"invoice_settings": {"default_payment_method": card}}
@@ -348,11 +351,12 @@ class StripeApi:
                 await self._client.v1.subscriptions.update_async(
                     item.stored.subscription_id, {"default_payment_method": card}
                 )
-                if item.open_invoice_id is not None:
+                owed = await self._client.v1.invoices.list_async(
+                    {"subscription": item.stored.subscription_id, "status": "open", "limit": 100}
+                )
+                for invoice in reversed(owed.data):
                     try:
-                        await self._client.v1.invoices.pay_async(
-                            item.open_invoice_id, {"payment_method": card}
-                        )
+                        await self._client.v1.invoices.pay_async(str(invoice.id), {"payment_method": card})
                     except (stripe.CardError, stripe.InvalidRequestError):
                         continue
 

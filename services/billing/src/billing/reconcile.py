@@ -6,6 +6,7 @@ as it is known, and a crash between a call and its storing is covered by the cal
 for what is there. So a tenant never gets two customers or two subscriptions.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -60,13 +61,31 @@ class Reconciler:
                 "StripeNotConfigured",
                 "This installation has no Stripe key; set one, or billing.mode: Manual.",
             )
-        wanted = await self._price(tenant)
-        reached("billing.price-known")
-        account = await self._customer(tenant)
-        found = await self._subscriptions(tenant, account, wanted)
-        found = await self._cards(tenant, account, found)
-        await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
+        try:
+            wanted = await self._price(tenant)
+            reached("billing.price-known")
+            account = await self._customer(tenant)
+            found = await self._subscriptions(tenant, account, wanted)
+            found = await self._cards(tenant, account, found)
+            await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
+        except (StripeRefused, CannotProvision) as error:
+            with suppress(StripeRefused):
+                error.seen = await self._look(tenant)
+            raise
         await self._save(tenant, account, wanted, found)
+
+    async def _look(self, tenant: TenantChanged) -> BillingDetails | None:
+        """What Stripe holds of a tenant that cannot be brought to what is wanted, stored and told but not answered.
+
+        Else one would be served on who no longer pays, and a card that was given would not be charged.
+        """
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            account = await store.account(conn, tenant.tenant_id)
+        if account is None:
+            return None
+        found = await self._api.subscriptions(account.customer_id)
+        found = of_tenant(tenant.tenant_id, account.subscription_id, found)
+        return await self._save(tenant, account, None, await self._cards(tenant, account, found))
 
     async def remove(self, tenant: TenantChanged, task: Task) -> None:
         """Ends the subscription; has the rows erased or kept, which answers `deleted`. Raises as `reconcile`.
@@ -266,7 +285,12 @@ class Reconciler:
         for session in (item for item in sessions if item.state == "open"):
             state, card = await self._api.completed_checkout(session.session_id)
             if state == "complete" and session.mode == "setup" and card is not None:
-                await self._api.use_card(account.customer_id, card, found)
+                try:
+                    await self._api.use_card(account.customer_id, card, found)
+                except StripeRefused as error:
+                    if error.code != "resource_missing":
+                        raise
+                    log.warning("card was taken away again", customer=account.customer_id)
                 given = True
             if state in {"complete", "expired"}:
                 async with self._db.tenant(tenant.tenant_id) as conn:
@@ -310,9 +334,16 @@ class Reconciler:
             await store.add_checkout(conn, tenant.tenant_id, session_id, "setup", url, expires_at)
 
     async def _save(
-        self, tenant: TenantChanged, account: Account, wanted: _Wanted, found: list[FetchedSubscription]
-    ) -> None:
-        """Stores what was fetched, tells what has changed, and answers the operator: one transaction."""
+        self,
+        tenant: TenantChanged,
+        account: Account,
+        wanted: _Wanted | None,
+        found: list[FetchedSubscription],
+    ) -> BillingDetails:
+        """Stores what was fetched, tells what has changed, and answers the operator: one transaction.
+
+        Without `wanted`, which was not reached, the operator is left to be answered.
+        """
         tenant_id = tenant.tenant_id
         invoices = await self._api.invoices(account.customer_id)
         now = current(account.subscription_id, found)
@@ -325,8 +356,8 @@ class Reconciler:
             await store.update_account(
                 conn,
                 tenant_id,
-                product_id=wanted.product_id,
-                price_id=wanted.price_id,
+                product_id=wanted.product_id if wanted else account.product_id,
+                price_id=wanted.price_id if wanted else account.price_id,
                 subscription_id=now.stored.subscription_id if now else None,
                 has_payment_method=now.has_payment_method if now else account.has_payment_method,
                 payment_url=now.payment_url if now else None,
@@ -337,10 +368,12 @@ class Reconciler:
                 state=now.stored.status if now else None,
                 current_period_end=now.stored.current_period_end if now else None,
                 checkout_url=await self._checkout_url(conn, tenant_id, now),
-                product_id=wanted.product_id,
-                price_id=wanted.price_id,
+                product_id=wanted.product_id if wanted else account.product_id,
+                price_id=wanted.price_id if wanted else account.price_id,
             )
-            await report_if_new(conn, tenant, details, self._clock)
+            if wanted is not None:
+                await report_if_new(conn, tenant, details, self._clock)
+        return details
 
     async def _checkout_url(
         self, conn: Connection, tenant_id: UUID, now: FetchedSubscription | None

@@ -184,7 +184,7 @@ class BillingService:
                 body, signature, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
             )
             event = _Event.model_validate_json(body)
-        except (stripe.StripeError, ValueError):
+        except (stripe.StripeError, ValueError, TypeError):  # the last for a signature beyond ASCII
             raise BadRequest("The signature does not fit, or the body is no event of Stripe's.") from None
         async with self._db.public() as conn:
             await store.add_event(conn, event.id, event.type, _customer_of(event.data.object))

@@ -69,10 +69,26 @@ def test_a_page_that_stripe_has_no_longer_holds_nothing_up(world: World) -> None
     world.status(tenant, "ready", state="canceled")
 
 
-def test_a_customer_that_was_deleted_at_stripe_is_served_no_longer(world: World) -> None:
+def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(world: World) -> None:
+    """As another customer; not by itself, nor on the page's first sight."""
     tenant, details = _linked(world)
     world.call_stripe("DELETE", f"/v1/customers/{details.customer_id}")
     world.status(tenant, "ready", state="canceled")
+    until(lambda: world.customers(tenant), "there is another customer")
+    tenant = again(tenant)
+    world.publish(tenant)
+    after = world.status(tenant, "ready", state="canceled").details.billing
+    assert after is not None
+    assert after.subscription_id == details.subscription_id
+    (customer,) = world.customers(tenant)
+    assert (customer["id"], customer["email"]) == (after.customer_id, tenant.owner.email)
+    page = world.post("/v1/billing/checkout-sessions", tenant).json()
+    assert page["mode"] == "subscription"
+    world.http.post(page["url"], data=CARD)
+    anew = world.status(tenant, "ready", state="active").details.billing
+    assert anew is not None
+    assert anew.subscription_id != details.subscription_id
+    assert sorted(item["status"] for item in world.subscriptions(tenant)) == ["active", "canceled"]
 
 
 def test_a_card_pays_all_that_is_owed(world: World) -> None:

@@ -13,6 +13,11 @@ ON CONFLICT (tenant_id) DO NOTHING
 -- name: release_customer
 UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s AND customer_adopted
 
+-- name: replace_customer
+UPDATE account SET customer_id = %(customer_id)s, customer_name = '', customer_email = '', has_payment_method = false,
+    payment_url = NULL
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(gone)s
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 

@@ -14,7 +14,8 @@ import structlog
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account, FetchedSubscription, Task, current, of_tenant
+from billing.customers import Customers
+from billing.domain import Account, FetchedSubscription, Subscription, Task, current, of_tenant, trial_left
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
 from billing.telling import report_if_new, tell
@@ -46,6 +47,7 @@ class Reconciler:
         self._api = api
         self._return_url = return_url
         self._clock = clock
+        self._customers = Customers(db, api)
         self._prices: dict[str, _Wanted] = {}
 
     async def reconcile(self, tenant: TenantChanged) -> None:
@@ -64,8 +66,11 @@ class Reconciler:
         try:
             wanted = await self._price(tenant)
             reached("billing.price-known")
-            account = await self._customer(tenant)
-            found = await self._subscriptions(tenant, account, wanted)
+            account = await self._customers.of(tenant)
+            found = await self._claimed(tenant, account, wanted)
+            if not account.customer_adopted and any(item.customer_gone for item in found):
+                account = await self._customers.in_place_of(tenant, account)
+            found = await self._subscriptions(tenant, account, wanted, found)
             found = await self._cards(tenant, account, found)
             await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
         except (StripeRefused, CannotProvision) as error:
@@ -112,7 +117,10 @@ class Reconciler:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
             await self._end(tenant, account, copy=True)
+            invoices = await self._api.invoices(account.customer_id)
             async with self._db.tenant(tenant.tenant_id) as conn:
+                for invoice in invoices:  # one that was open may be paid since
+                    await store.save_invoice(conn, tenant.tenant_id, invoice)
                 await store.update_account(
                     conn,
                     tenant.tenant_id,
@@ -169,49 +177,11 @@ class Reconciler:
         """After Stripe has refused something: what was known of it may be out of date."""
         self._prices.clear()
 
-    async def _customer(self, tenant: TenantChanged) -> Account:
-        tenant_id, asked = tenant.tenant_id, tenant.billing.customer_id
-        async with self._db.tenant(tenant_id) as conn:
-            account = await store.account(conn, tenant_id)
-        if account is not None and asked not in {None, account.customer_id}:
-            raise CannotProvision(
-                "CustomerConflict",
-                f"This business is billed as {account.customer_id}; billing.customerId cannot become {asked}.",
-            )
-        if account is None:
-            account = await self._link_customer(tenant_id, asked)
-        name, email = tenant.display_name, tenant.owner.email
-        if not account.customer_adopted and (account.customer_name, account.customer_email) != (name, email):
-            await self._api.describe_customer(account.customer_id, name, email)
-            async with self._db.tenant(tenant_id) as conn:
-                await store.describe_customer(conn, tenant_id, name, email)
-        return account
-
-    async def _link_customer(self, tenant_id: UUID, asked: str | None) -> Account:
-        if asked is None:
-            async with attempt_of(self._db, tenant_id) as attempt:
-                customer_id = await self._api.customer_for(tenant_id, attempt)
-        else:
-            customer_id = asked
-            try:
-                await self._api.adopt_customer(tenant_id, asked)
-            except StripeRefused as error:
-                reason = "CustomerTaken" if error.code == "customer_taken" else "CustomerNotFound"
-                raise CannotProvision(reason, f"billing.customerId: {error}") from error
-        reached("billing.customer-made")
-        async with self._db.tenant(tenant_id) as conn:
-            await store.add_account(conn, tenant_id, customer_id, adopted=asked is not None)
-            account = await store.account(conn, tenant_id)
-        reached("billing.customer-stored")
-        assert account is not None  # noqa: S101 - inserted just now
-        return account
-
     async def _subscriptions(
-        self, tenant: TenantChanged, account: Account, wanted: _Wanted
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, found: list[FetchedSubscription]
     ) -> list[FetchedSubscription]:
         """The tenant's subscriptions once they are as wanted: one that lives, at the plan's price."""
         tenant_id = tenant.tenant_id
-        found = await self._claimed(tenant, account, wanted)
         present = current(account.subscription_id, found)
         changed = False
         for extra in found:  # two checkout pages, both paid
@@ -223,12 +193,12 @@ class Reconciler:
             changed = True
             if present.stored.status == "incomplete":  # Stripe does not reprice what was never paid
                 await self._drop_unpaid(tenant_id, present.stored.subscription_id)
-                await self._subscribe(tenant, account, wanted, len(found))
+                await self._subscribe(tenant, account, wanted, found)
             else:
                 await self._api.change_plan(present, wanted.price_id, tenant.plan.name)
                 reached("billing.plan-changed")
-        if present is None:
-            await self._subscribe(tenant, account, wanted, len(found))
+        if present is None and account.subscription_id is None:
+            await self._subscribe(tenant, account, wanted, found)
             changed = True
         if changed:
             found = await self._claimed(tenant, account, wanted)
@@ -249,15 +219,17 @@ class Reconciler:
         await self._api.cancel(subscription_id)
         reached("billing.unpaid-cancelled")
 
-    async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
+    async def _subscribe(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, earlier: list[FetchedSubscription]
+    ) -> None:
         async with attempt_of(self._db, tenant.tenant_id) as attempt:
             await self._api.subscribe(
                 tenant.tenant_id,
                 account.customer_id,
                 wanted.price_id,
                 tenant.plan.name,
-                tenant.billing.trial_days,
-                nth,
+                trial_left(tenant.billing.trial_days, earlier, self._clock()),
+                len(earlier),
                 attempt,
             )
         reached("billing.subscription-made")
@@ -353,20 +325,21 @@ class Reconciler:
                 await tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
             for invoice in invoices:
                 await store.save_invoice(conn, tenant_id, invoice)
+            linked = now.stored if now else await self._linked(conn, tenant_id, account)
             await store.update_account(
                 conn,
                 tenant_id,
                 product_id=wanted.product_id if wanted else account.product_id,
                 price_id=wanted.price_id if wanted else account.price_id,
-                subscription_id=now.stored.subscription_id if now else None,
+                subscription_id=linked.subscription_id if linked else None,
                 has_payment_method=now.has_payment_method if now else account.has_payment_method,
                 payment_url=now.payment_url if now else None,
             )
             details = BillingDetails(
                 customer_id=account.customer_id,
-                subscription_id=now.stored.subscription_id if now else None,
-                state=now.stored.status if now else None,
-                current_period_end=now.stored.current_period_end if now else None,
+                subscription_id=linked.subscription_id if linked else None,
+                state=linked.status if linked else None,
+                current_period_end=linked.current_period_end if linked else None,
                 checkout_url=await self._checkout_url(conn, tenant_id, now),
                 product_id=wanted.product_id if wanted else account.product_id,
                 price_id=wanted.price_id if wanted else account.price_id,
@@ -374,6 +347,11 @@ class Reconciler:
             if wanted is not None:
                 await report_if_new(conn, tenant, details, self._clock)
         return details
+
+    async def _linked(self, conn: Connection, tenant_id: UUID, account: Account) -> Subscription | None:
+        """The subscription that ended with a customer who was deleted at Stripe, where none has followed."""
+        key = account.subscription_id
+        return await store.subscription(conn, tenant_id, key) if key else None
 
     async def _checkout_url(
         self, conn: Connection, tenant_id: UUID, now: FetchedSubscription | None

@@ -113,20 +113,22 @@ class StripeApi:
 
     # customers
 
-    async def customer_for(self, tenant_id: UUID, attempt: int) -> str:
+    async def customer_for(self, tenant_id: UUID, attempt: int, *, gone: str | None = None) -> str:
         """The one customer of a tenant, found by its metadata or made. Their name comes by describe_customer.
 
-        The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more.
+        The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more. `gone`
+        is the one before, which was deleted.
         """
+        parts = (str(tenant_id),) if gone is None else (str(tenant_id), gone)
         async with translated():
             found = await self._client.v1.customers.search_async(
                 {"query": f"metadata['{TENANT}']:'{tenant_id}'", "limit": 1}
             )
-            if found.data:
+            if found.data and found.data[0].id != gone:
                 return found.data[0].id
             made = await self._client.v1.customers.create_async(
                 {"metadata": {TENANT: str(tenant_id)}},
-                {"idempotency_key": idempotency_key(attempt, "customer", str(tenant_id))},
+                {"idempotency_key": idempotency_key(attempt, "customer", *parts)},
             )
             return made.id
 

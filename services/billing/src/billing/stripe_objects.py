@@ -35,7 +35,8 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
     metadata = metadata_of(item)
     customer = item.customer
     default = None
-    if isinstance(customer, stripe.Customer) and not getattr(customer, "deleted", False):
+    gone = isinstance(customer, stripe.Customer) and bool(getattr(customer, "deleted", False))
+    if isinstance(customer, stripe.Customer) and not gone:
         settings = customer.invoice_settings
         default = settings.default_payment_method if settings is not None else None
     invoice = item.latest_invoice if isinstance(item.latest_invoice, stripe.Invoice) else None
@@ -52,6 +53,7 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
         ),
         tenant_id=metadata.get(TENANT),
         item_id=first.id,
+        customer_gone=gone,
         has_payment_method=bool(item.default_payment_method or default),
         payment_url=invoice.hosted_invoice_url if invoice is not None and is_open else None,
     )

@@ -21,9 +21,11 @@ class StripeUnavailable(StripeError):
 class StripeRefused(StripeError):
     """Stripe understood and said no. `code` is Stripe's, such as resource_missing.
 
-    `seen` is what Stripe holds of the tenant all the same, where it was looked at.
+    `ours` says that it is the platform's key which it did not take. `seen` is what Stripe holds of the tenant all
+    the same, where it was looked at.
     """
 
+    ours = False
     seen: BillingDetails | None = None
 
     def __init__(self, message: str, code: str | None) -> None:

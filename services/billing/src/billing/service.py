@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import stripe
+import structlog
 from pydantic import BaseModel, Field
 
 from billing import store
@@ -31,6 +32,8 @@ from servicekit.idempotency import IdempotencyKey, Outcome, answered, once
 from servicekit.ids import new_id
 from servicekit.tenants import tenant_by_id, tenant_to_change
 from servicekit.usage import month_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +221,7 @@ async def _as_problems() -> AsyncIterator[None]:
     except StripeUnavailable as error:
         raise Unavailable("Stripe cannot be reached at the moment.", retry_after=5) from error
     except StripeRefused as error:
+        if error.ours:  # its words name the key
+            log.error("Stripe does not take the key", error=str(error))
+            raise Unavailable("Stripe cannot be reached at the moment.", retry_after=60) from error
         raise RefusedByStripe(str(error)) from error

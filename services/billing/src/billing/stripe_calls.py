@@ -27,6 +27,7 @@ async def translated() -> AsyncIterator[None]:
             told = StripeUnavailable(f"{type(error).__name__} {status}")
         else:
             told = StripeRefused(error.user_message or type(error).__name__, error.code)
+            told.ours = isinstance(error, stripe.AuthenticationError | stripe.PermissionError)
         told.kept = status >= 400 and status != 409  # which says that the first call goes on
         told.replayed = _replayed(error)
         raise told from error

@@ -73,3 +73,19 @@ def test_what_was_paid_for_a_second_subscription_is_credited(world: World) -> No
     until(lambda: _living(world, customer) == [kept], "the second has ended")
     (found,) = world.objects("customer", id=customer)
     assert PRO.price.amount - 5 <= -found["balance"] <= PRO.price.amount  # some seconds of the month are gone
+
+
+def test_a_trial_that_was_had_does_not_come_again(world: World) -> None:
+    """From Stripe to billing by hand and back. No test here moves Stripe's clock away from billing's."""
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.call_stripe("POST", f"/v1/subscriptions/{details.subscription_id}", trial_end="now")
+    world.status(tenant, "ready", state="past_due")
+    spec = tenant.billing
+    tenant = again(tenant, billing=BillingSpec(mode="Manual"))
+    world.publish(tenant)
+    world.status(tenant, "ready", state="manual")
+    tenant = again(tenant, billing=spec)
+    world.publish(tenant)
+    world.status(tenant, "ready", state="incomplete")

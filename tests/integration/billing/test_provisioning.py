@@ -416,22 +416,6 @@ def test_from_stripe_to_manual_the_subscription_ends(world: World) -> None:
     assert [item["status"] for item in world.subscriptions(tenant)] == ["canceled"]
 
 
-def test_a_trial_that_was_had_does_not_come_again(world: World) -> None:
-    """From Stripe to billing by hand and back."""
-    tenant = new_tenant()
-    details = world.provision(tenant).details.billing
-    assert details is not None
-    world.call_stripe("POST", f"/v1/subscriptions/{details.subscription_id}", trial_end="now")
-    world.status(tenant, "ready", state="past_due")
-    spec = tenant.billing
-    tenant = again(tenant, billing=BillingSpec(mode="Manual"))
-    world.publish(tenant)
-    world.status(tenant, "ready", state="manual")
-    tenant = again(tenant, billing=spec)
-    world.publish(tenant)
-    world.status(tenant, "ready", state="incomplete")
-
-
 def test_an_invoice_is_followed_after_the_change_to_billing_by_hand(world: World) -> None:
     tenant = new_tenant()
     details = world.provision(tenant).details.billing

@@ -414,3 +414,21 @@ def test_from_stripe_to_manual_the_subscription_ends(world: World) -> None:
     world.publish(tenant)
     world.status(tenant, "ready", state="manual")
     assert [item["status"] for item in world.subscriptions(tenant)] == ["canceled"]
+
+
+def test_an_invoice_is_followed_after_the_change_to_billing_by_hand(world: World) -> None:
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.control("POST", "/clock/advance", days=15)
+    world.status(tenant, "ready", state="past_due")
+    tenant = again(tenant, billing=BillingSpec(mode="Manual"))
+    world.publish(tenant)
+    world.status(tenant, "ready", state="manual")
+
+    def shown() -> list[str]:
+        items = world.get("/v1/billing/invoices", tenant).json()["items"]
+        return [item["status"] for item in items if item["total"]["amount"]]
+
+    (invoice,) = world.objects("invoice", customer=details.customer_id, total=PRO.price.amount)
+    until(lambda: shown() == [invoice["status"]], "the invoice is as it is at Stripe")

@@ -229,6 +229,19 @@ def test_a_failure_that_stripe_keeps_is_not_answered_to_a_key_for_a_day(world: W
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_stripe_does_not_take_is_no_business_of_the_owners(world: World, status: int) -> None:
+    """Whose message at Stripe names the key: it is who runs the platform that reads it, in the log."""
+    tenant = new_tenant()
+    world.provision(tenant)
+    world.idle(tenant)
+    world.control("PUT", "/outage", status=status, requests=1, path="/v1/billing_portal/sessions")
+    answer = world.post("/v1/billing/portal-sessions", tenant)
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+    assert "stand-in" not in answer.text
+    assert world.post("/v1/billing/portal-sessions", tenant).status_code == 201
+
+
 def test_stripe_away_is_a_problem_to_come_back_for(world: World) -> None:
     tenant = new_tenant()
     world.provision(tenant)

@@ -108,6 +108,9 @@ def test_a_bad_signature_is_refused_and_leaves_nothing(world: World) -> None:
     }
     assert _send(world, event, secret="whsec_wrong") == 400
     assert _send(world, event, at=int(time.time()) - 3600) == 400
+    odd = [(b"Stripe-Signature", f"t={int(time.time())},v1=\u00e9".encode("latin-1"))]
+    answer = world.http.post(f"{world.url}/webhooks/stripe", content=json.dumps(event), headers=odd)
+    assert answer.status_code == 400
     bare = world.http.post(f"{world.url}/webhooks/stripe", content=json.dumps(event))
     assert (bare.status_code, bare.headers["content-type"]) == (400, "application/problem+json")
     for body in ("", "[]", "{}", "nonsense", '{"object": "event"}'):

@@ -1,11 +1,11 @@
 """Which event tells of a change, and which subscription counts."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing.domain import FetchedSubscription, Subscription, current, event_for
+from billing.domain import FetchedSubscription, Subscription, current, event_for, trial_left
 from contracts.billing import (
     SubscriptionActivated,
     SubscriptionCanceled,
@@ -61,7 +61,7 @@ def test_a_change_within_a_status_is_just_a_change(status: str, changed: dict[st
 
 def _fetched(key: str, status: str) -> FetchedSubscription:
     stored = replace(TRIALING, subscription_id=key, status=status)
-    return FetchedSubscription(stored, "t", "si_1", False, None, None)
+    return FetchedSubscription(stored, "t", "si_1", False, False, None)
 
 
 def test_the_linked_one_counts_while_it_lives_then_the_newest_that_lives() -> None:
@@ -73,3 +73,21 @@ def test_the_linked_one_counts_while_it_lives_then_the_newest_that_lives() -> No
     assert current(None, [new, old]) is new
     assert current(None, []) is None
     assert current(None, [ended]) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "trial_end", "left"),
+    [
+        (14, None, 14),  # there was none
+        (14, timedelta(days=-1), 0),
+        (14, timedelta(days=2, hours=1), 3),
+        (1, timedelta(days=2), 1),
+        (0, timedelta(days=2), 0),
+    ],
+)
+def test_a_trial_is_had_once(days: int, trial_end: timedelta | None, left: int) -> None:
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    earlier = _fetched("sub_1", "canceled")
+    stored = replace(earlier.stored, trial_end=None if trial_end is None else now + trial_end)
+    assert trial_left(days, [replace(earlier, stored=stored)], now) == left
+    assert trial_left(days, [], now) == days

@@ -58,6 +58,16 @@ def card_of(world: World, subscription: Object) -> str | None:
     return own or default
 
 
+def leaving(subscription: Object) -> bool:
+    """Whether it ends with its period. Stripe's portal sets `cancel_at` alone, the dashboard and clients the other.
+
+    Source: docs.stripe.com/billing/subscriptions/billing-mode/compare.
+    """
+    moment = subscription["cancel_at"]
+    finish = subscription["items"]["data"][0]["current_period_end"]
+    return subscription["cancel_at_period_end"] or (moment is not None and moment <= finish)
+
+
 def _lines(subscription: Object, *, trial: bool = False) -> list[Object]:
     made = []
     for item in subscription["items"]["data"]:
@@ -138,11 +148,9 @@ def reprice(world: World, subscription: Object, item: Object, price: Object, pro
     trial = subscription["status"] == "trialing"
     new_rhythm = old["recurring"] != price["recurring"] and not trial
     if proration != "none" and not trial and finish > begin:
-        share = (finish - now) / (finish - begin)
-        unused = -round(old["unit_amount"] * item["quantity"] * share)
-        credit = invoices.line(old, item["quantity"], unused, "Unused time", (now, finish), proration=True)
-        invoices.hold_back(world, subscription, credit)
+        _credit(world, subscription, item, old)
         if not new_rhythm:
+            share = (finish - now) / (finish - begin)
             rest = round(price["unit_amount"] * item["quantity"] * share)
             charge = invoices.line(
                 price, item["quantity"], rest, "Remaining time", (now, finish), proration=True
@@ -151,12 +159,28 @@ def reprice(world: World, subscription: Object, item: Object, price: Object, pro
     if new_rhythm:
         _set_period(subscription, now)
         subscription["billing_cycle_anchor"] = now
-        _bill(world, subscription, _lines(subscription), "subscription_update")
+        bill(world, subscription, _lines(subscription), "subscription_update")
     elif proration == "always_invoice" and not trial:
-        _bill(world, subscription, [], "subscription_update")
+        bill(world, subscription, [], "subscription_update")
 
 
-def _bill(world: World, subscription: Object, lines: list[Object], reason: str) -> bool:
+def credit_rest(world: World, subscription: Object) -> None:
+    """Credits the rest of the period, as `prorate` does of a subscription that ends before it."""
+    if subscription["status"] != "trialing":
+        for item in subscription["items"]["data"]:
+            _credit(world, subscription, item, item["price"])
+
+
+def _credit(world: World, subscription: Object, item: Object, price: Object) -> None:
+    begin, finish = item["current_period_start"], item["current_period_end"]
+    unused = -round(price["unit_amount"] * item["quantity"] * (finish - world.now) / (finish - begin))
+    period = (world.now, finish)
+    line = invoices.line(price, item["quantity"], unused, "Unused time", period, proration=True)
+    invoices.hold_back(world, subscription, line)
+
+
+def bill(world: World, subscription: Object, lines: list[Object], reason: str) -> bool:
+    """Makes an invoice of these lines and of those held back, and charges it; True when paid, or for none."""
     lines = [*invoices.take_pending(world, subscription), *lines]
     if not lines:
         return True
@@ -238,7 +262,7 @@ def _warn(world: World, subscription: Object) -> None:
 def _end_trial(world: World, subscription: Object) -> None:
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
     cardless = card_of(world, subscription) is None
-    if subscription["cancel_at_period_end"] or (cardless and behavior == "cancel"):
+    if leaving(subscription) or (cardless and behavior == "cancel"):
         end(world, subscription, "canceled")
     elif cardless and behavior == "pause":
         world.change("customer.subscription.updated", subscription, status="paused")
@@ -248,13 +272,13 @@ def _end_trial(world: World, subscription: Object) -> None:
 
 
 def _renew(world: World, subscription: Object) -> None:
-    if subscription["cancel_at_period_end"]:
+    if leaving(subscription):
         end(world, subscription, "canceled")
         return
     start_of_period = subscription["items"]["data"][0]["current_period_end"]
     previous: dict[str, Any] = {"status": subscription["status"]}
     _set_period(subscription, start_of_period)
-    paid = _bill(world, subscription, _lines(subscription), "subscription_cycle")
+    paid = bill(world, subscription, _lines(subscription), "subscription_cycle")
     subscription["status"] = "active" if paid else "past_due"
     if previous["status"] == subscription["status"]:
         previous = {"latest_invoice": None}

@@ -90,6 +90,7 @@ def _add_portal(pages: APIRouter, world: World) -> None:
             invoices=store.all("invoice", theirs),
             methods=store.all("payment_method", theirs),
             ended=lifecycle.ENDED,
+            leaving=lifecycle.leaving,
         )
 
     def of_session(key: str, subscription_id: str) -> Object:
@@ -103,14 +104,14 @@ def _add_portal(pages: APIRouter, world: World) -> None:
         subscription = of_session(key, subscription_id)
         if action not in {"cancel", "renew"} or subscription["status"] in lifecycle.ENDED:
             raise HTTPException(400, "This cannot be done with the subscription.")
-        leaving = action == "cancel"
+        cancelled = action == "cancel"
         finish = subscription["items"]["data"][0]["current_period_end"]
         world.change(
             "customer.subscription.updated",
             subscription,
-            cancel_at_period_end=leaving,
-            cancel_at=finish if leaving else None,
-            canceled_at=world.now if leaving else None,
+            cancel_at_period_end=False,
+            cancel_at=finish if cancelled else None,
+            canceled_at=world.now if cancelled else None,
         )
         store.commit()
         return RedirectResponse(str(request.url_for("portal_page", key=key)), 303)

@@ -255,12 +255,16 @@ def _end_trial(world: World, subscription: Object, moment: int | None) -> None:
 
 
 def cancel(call: Call) -> Object:
-    call.read(CancelParams)
+    params = call.read(CancelParams)
     subscription = _of_path(call)
     if subscription["status"] in lifecycle.ENDED:
         raise ApiError(
             f"No such subscription: '{subscription['id']}'", status=404, code="resource_missing", param="id"
         )
+    if params.prorate:
+        lifecycle.credit_rest(call.world, subscription)
+    if params.invoice_now:
+        lifecycle.bill(call.world, subscription, [], "subscription_update")
     lifecycle.end(call.world, subscription, "canceled")
     return subscription
 

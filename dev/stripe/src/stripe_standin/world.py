@@ -113,6 +113,7 @@ class World:
         kind = _PREFIXES.get(key.split("_", 1)[0])
         found = self.store.find(kind, key) if kind else None
         found = found or self.store.find("product", key)  # the one kind whose ids a client may choose
+        found = found or self.store.find("_deleted_customer", key)  # of which Stripe shows that it was there
         if found is None:
             raise ApiError(f"This property cannot be expanded ({path}).", param="expand[]")
         return copy.deepcopy(found)

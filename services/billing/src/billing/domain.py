@@ -1,7 +1,8 @@
 """What billing knows of a tenant at Stripe, and the rules over it. No I/O; used by every other module here."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Literal
 from uuid import UUID
 
@@ -60,8 +61,8 @@ class FetchedSubscription:
     stored: Subscription
     tenant_id: str | None
     item_id: str
+    customer_gone: bool
     has_payment_method: bool
-    open_invoice_id: str | None
     payment_url: str | None
 
 
@@ -119,6 +120,12 @@ def event_for(before: Subscription | None, after: Subscription) -> type[Subscrip
     if after.status in SERVED and (before is None or before.status not in SERVED):
         return SubscriptionActivated
     return SubscriptionChanged
+
+
+def trial_left(days: int, earlier: list[FetchedSubscription], now: datetime) -> int:
+    """Days of trial that a tenant's next subscription begins with: what is left of earlier ones', if any."""
+    ends = [item.stored.trial_end for item in earlier if item.stored.trial_end is not None]
+    return min(days, max(0, ceil((max(ends) - now) / timedelta(days=1)))) if ends else days
 
 
 def of_tenant(

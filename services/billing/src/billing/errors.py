@@ -1,5 +1,6 @@
 """billing's errors: what Stripe did, as the worker sees it, and the problems that only billing has."""
 
+from contracts.platform import BillingDetails
 from servicekit.errors import Conflict, Problem, SlotwrightError
 
 
@@ -18,7 +19,14 @@ class StripeUnavailable(StripeError):
 
 
 class StripeRefused(StripeError):
-    """Stripe understood and said no. `code` is Stripe's, such as resource_missing."""
+    """Stripe understood and said no. `code` is Stripe's, such as resource_missing.
+
+    `ours` says that it is the platform's key which it did not take. `seen` is what Stripe holds of the tenant all
+    the same, where it was looked at.
+    """
+
+    ours = False
+    seen: BillingDetails | None = None
 
     def __init__(self, message: str, code: str | None) -> None:
         super().__init__(message)
@@ -26,7 +34,12 @@ class StripeRefused(StripeError):
 
 
 class CannotProvision(SlotwrightError):
-    """What the Tenant asks for cannot be done until someone changes it. `reason` is a condition's, CamelCase."""
+    """What the Tenant asks for cannot be done until someone changes it. `reason` is a condition's, CamelCase.
+
+    `seen` as of StripeRefused.
+    """
+
+    seen: BillingDetails | None = None
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

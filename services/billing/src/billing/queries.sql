@@ -13,6 +13,11 @@ ON CONFLICT (tenant_id) DO NOTHING
 -- name: release_customer
 UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s AND customer_adopted
 
+-- name: replace_customer
+UPDATE account SET customer_id = %(customer_id)s, customer_name = '', customer_email = '', has_payment_method = false,
+    payment_url = NULL
+WHERE tenant_id = %(tenant_id)s AND customer_id = %(gone)s
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 
@@ -54,6 +59,7 @@ VALUES (%(tenant_id)s, %(invoice_id)s, %(created_at)s, %(number)s, %(status)s, %
     %(amount_due)s, %(amount_paid)s, %(period_start)s, %(period_end)s, %(hosted_invoice_url)s, %(invoice_pdf)s)
 ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET number = excluded.number, status = excluded.status,
     total = excluded.total, amount_due = excluded.amount_due, amount_paid = excluded.amount_paid,
+    period_start = excluded.period_start, period_end = excluded.period_end,
     hosted_invoice_url = excluded.hosted_invoice_url, invoice_pdf = excluded.invoice_pdf
 
 -- name: invoices

@@ -6,6 +6,7 @@ as it is known, and a crash between a call and its storing is covered by the cal
 for what is there. So a tenant never gets two customers or two subscriptions.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -13,27 +14,19 @@ import structlog
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account, FetchedSubscription, Subscription, Task, current, event_for, of_tenant
+from billing.customers import Customers
+from billing.domain import Account, FetchedSubscription, Subscription, Task, current, of_tenant, trial_left
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
-from contracts.platform import (
-    BillingDetails,
-    Component,
-    ComponentState,
-    DeletionPolicy,
-    PlanSnapshot,
-    StatusDetails,
-    TenantChanged,
-)
-from servicekit import outbox, removal
+from billing.telling import report_if_new, tell
+from contracts.platform import BillingDetails, DeletionPolicy, PlanSnapshot, TenantChanged
+from servicekit import removal
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
-from servicekit.tenancy import report
 
 log = structlog.get_logger(__name__)
 
-_COMPONENT = Component.BILLING
 MANUAL = BillingDetails(state="manual")
 
 
@@ -54,6 +47,7 @@ class Reconciler:
         self._api = api
         self._return_url = return_url
         self._clock = clock
+        self._customers = Customers(db, api)
         self._prices: dict[str, _Wanted] = {}
 
     async def reconcile(self, tenant: TenantChanged) -> None:
@@ -69,13 +63,34 @@ class Reconciler:
                 "StripeNotConfigured",
                 "This installation has no Stripe key; set one, or billing.mode: Manual.",
             )
-        wanted = await self._price(tenant)
-        reached("billing.price-known")
-        account = await self._customer(tenant)
-        found = await self._subscriptions(tenant, account, wanted)
-        found = await self._cards(tenant, account, found)
-        await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
+        try:
+            wanted = await self._price(tenant)
+            reached("billing.price-known")
+            account = await self._customers.of(tenant)
+            found = await self._claimed(tenant, account, wanted)
+            if not account.customer_adopted and any(item.customer_gone for item in found):
+                account = await self._customers.in_place_of(tenant, account)
+            found = await self._subscriptions(tenant, account, wanted, found)
+            found = await self._cards(tenant, account, found)
+            await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
+        except (StripeRefused, CannotProvision) as error:
+            with suppress(StripeRefused):
+                error.seen = await self._look(tenant)
+            raise
         await self._save(tenant, account, wanted, found)
+
+    async def _look(self, tenant: TenantChanged) -> BillingDetails | None:
+        """What Stripe holds of a tenant that cannot be brought to what is wanted, stored and told but not answered.
+
+        Else one would be served on who no longer pays, and a card that was given would not be charged.
+        """
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            account = await store.account(conn, tenant.tenant_id)
+        if account is None:
+            return None
+        found = await self._api.subscriptions(account.customer_id)
+        found = of_tenant(tenant.tenant_id, account.subscription_id, found)
+        return await self._save(tenant, account, None, await self._cards(tenant, account, found))
 
     async def remove(self, tenant: TenantChanged, task: Task) -> None:
         """Ends the subscription; has the rows erased or kept, which answers `deleted`. Raises as `reconcile`.
@@ -102,7 +117,10 @@ class Reconciler:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
             await self._end(tenant, account, copy=True)
+            invoices = await self._api.invoices(account.customer_id)
             async with self._db.tenant(tenant.tenant_id) as conn:
+                for invoice in invoices:  # one that was open may be paid since
+                    await store.save_invoice(conn, tenant.tenant_id, invoice)
                 await store.update_account(
                     conn,
                     tenant.tenant_id,
@@ -116,7 +134,11 @@ class Reconciler:
             await report_if_new(conn, tenant, MANUAL, self._clock)
 
     async def _end(self, tenant: TenantChanged, account: Account, *, copy: bool) -> None:
-        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on."""
+        """Ends the tenant's subscriptions and tells it; what else an adopted customer subscribes to goes on.
+
+        Pages that would subscribe anew are closed before, as they could be paid after.
+        """
+        await self._close_pages(tenant.tenant_id)
         found = await self._api.subscriptions(account.customer_id)
         for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
             if item.stored.live:
@@ -125,7 +147,18 @@ class Reconciler:
         found = await self._api.subscriptions(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
             for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
-                await _tell(conn, tenant, item.stored, self._clock, copy=copy)
+                await tell(conn, tenant, item.stored, self._clock, copy=copy)
+
+    async def _close_pages(self, tenant_id: UUID) -> None:
+        async with self._db.tenant(tenant_id) as conn:
+            sessions = await store.checkouts(conn, tenant_id)
+        for session in sessions:
+            if session.state == "open" and session.mode == "subscription":
+                closed = await self._api.expire_checkout(session.session_id)
+                async with self._db.tenant(tenant_id) as conn:
+                    await store.close_checkout(
+                        conn, tenant_id, session.session_id, "expired" if closed else "complete"
+                    )
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
@@ -144,66 +177,28 @@ class Reconciler:
         """After Stripe has refused something: what was known of it may be out of date."""
         self._prices.clear()
 
-    async def _customer(self, tenant: TenantChanged) -> Account:
-        tenant_id, asked = tenant.tenant_id, tenant.billing.customer_id
-        async with self._db.tenant(tenant_id) as conn:
-            account = await store.account(conn, tenant_id)
-        if account is not None and asked not in {None, account.customer_id}:
-            raise CannotProvision(
-                "CustomerConflict",
-                f"This business is billed as {account.customer_id}; billing.customerId cannot become {asked}.",
-            )
-        if account is None:
-            account = await self._link_customer(tenant_id, asked)
-        name, email = tenant.display_name, tenant.owner.email
-        if not account.customer_adopted and (account.customer_name, account.customer_email) != (name, email):
-            await self._api.describe_customer(account.customer_id, name, email)
-            async with self._db.tenant(tenant_id) as conn:
-                await store.describe_customer(conn, tenant_id, name, email)
-        return account
-
-    async def _link_customer(self, tenant_id: UUID, asked: str | None) -> Account:
-        if asked is None:
-            async with attempt_of(self._db, tenant_id) as attempt:
-                customer_id = await self._api.customer_for(tenant_id, attempt)
-        else:
-            customer_id = asked
-            try:
-                await self._api.adopt_customer(tenant_id, asked)
-            except StripeRefused as error:
-                reason = "CustomerTaken" if error.code == "customer_taken" else "CustomerNotFound"
-                raise CannotProvision(reason, f"billing.customerId: {error}") from error
-        reached("billing.customer-made")
-        async with self._db.tenant(tenant_id) as conn:
-            await store.add_account(conn, tenant_id, customer_id, adopted=asked is not None)
-            account = await store.account(conn, tenant_id)
-        reached("billing.customer-stored")
-        assert account is not None  # noqa: S101 - inserted just now
-        return account
-
     async def _subscriptions(
-        self, tenant: TenantChanged, account: Account, wanted: _Wanted
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, found: list[FetchedSubscription]
     ) -> list[FetchedSubscription]:
         """The tenant's subscriptions once they are as wanted: one that lives, at the plan's price."""
         tenant_id = tenant.tenant_id
-        found = await self._claimed(tenant, account, wanted)
         present = current(account.subscription_id, found)
         changed = False
         for extra in found:  # two checkout pages, both paid
             if present is not None and extra.stored.live and extra is not present:
                 log.warning("extra subscription cancelled", subscription=extra.stored.subscription_id)
-                await self._api.cancel(extra.stored.subscription_id)
+                await self._api.cancel(extra.stored.subscription_id, credit=extra.stored.status == "active")
                 changed = True
         if present is not None and present.stored.live and present.stored.price_id != wanted.price_id:
             changed = True
             if present.stored.status == "incomplete":  # Stripe does not reprice what was never paid
                 await self._drop_unpaid(tenant_id, present.stored.subscription_id)
-                await self._subscribe(tenant, account, wanted, len(found))
+                await self._subscribe(tenant, account, wanted, found)
             else:
                 await self._api.change_plan(present, wanted.price_id, tenant.plan.name)
                 reached("billing.plan-changed")
-        if present is None:
-            await self._subscribe(tenant, account, wanted, len(found))
+        if present is None and account.subscription_id is None:
+            await self._subscribe(tenant, account, wanted, found)
             changed = True
         if changed:
             found = await self._claimed(tenant, account, wanted)
@@ -224,15 +219,17 @@ class Reconciler:
         await self._api.cancel(subscription_id)
         reached("billing.unpaid-cancelled")
 
-    async def _subscribe(self, tenant: TenantChanged, account: Account, wanted: _Wanted, nth: int) -> None:
+    async def _subscribe(
+        self, tenant: TenantChanged, account: Account, wanted: _Wanted, earlier: list[FetchedSubscription]
+    ) -> None:
         async with attempt_of(self._db, tenant.tenant_id) as attempt:
             await self._api.subscribe(
                 tenant.tenant_id,
                 account.customer_id,
                 wanted.price_id,
                 tenant.plan.name,
-                tenant.billing.trial_days,
-                nth,
+                trial_left(tenant.billing.trial_days, earlier, self._clock()),
+                len(earlier),
                 attempt,
             )
         reached("billing.subscription-made")
@@ -260,7 +257,12 @@ class Reconciler:
         for session in (item for item in sessions if item.state == "open"):
             state, card = await self._api.completed_checkout(session.session_id)
             if state == "complete" and session.mode == "setup" and card is not None:
-                await self._api.use_card(account.customer_id, card, found)
+                try:
+                    await self._api.use_card(account.customer_id, card, found)
+                except StripeRefused as error:
+                    if error.code != "resource_missing":
+                        raise
+                    log.warning("card was taken away again", customer=account.customer_id)
                 given = True
             if state in {"complete", "expired"}:
                 async with self._db.tenant(tenant.tenant_id) as conn:
@@ -304,37 +306,52 @@ class Reconciler:
             await store.add_checkout(conn, tenant.tenant_id, session_id, "setup", url, expires_at)
 
     async def _save(
-        self, tenant: TenantChanged, account: Account, wanted: _Wanted, found: list[FetchedSubscription]
-    ) -> None:
-        """Stores what was fetched, tells what has changed, and answers the operator: one transaction."""
+        self,
+        tenant: TenantChanged,
+        account: Account,
+        wanted: _Wanted | None,
+        found: list[FetchedSubscription],
+    ) -> BillingDetails:
+        """Stores what was fetched, tells what has changed, and answers the operator: one transaction.
+
+        Without `wanted`, which was not reached, the operator is left to be answered.
+        """
         tenant_id = tenant.tenant_id
         invoices = await self._api.invoices(account.customer_id)
         now = current(account.subscription_id, found)
         async with self._db.tenant(tenant_id) as conn:
             for item in found:
                 plan = item.stored.plan or tenant.plan.name
-                await _tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
+                await tell(conn, tenant, replace(item.stored, plan=plan), self._clock)
             for invoice in invoices:
                 await store.save_invoice(conn, tenant_id, invoice)
+            linked = now.stored if now else await self._linked(conn, tenant_id, account)
             await store.update_account(
                 conn,
                 tenant_id,
-                product_id=wanted.product_id,
-                price_id=wanted.price_id,
-                subscription_id=now.stored.subscription_id if now else None,
+                product_id=wanted.product_id if wanted else account.product_id,
+                price_id=wanted.price_id if wanted else account.price_id,
+                subscription_id=linked.subscription_id if linked else None,
                 has_payment_method=now.has_payment_method if now else account.has_payment_method,
                 payment_url=now.payment_url if now else None,
             )
             details = BillingDetails(
                 customer_id=account.customer_id,
-                subscription_id=now.stored.subscription_id if now else None,
-                state=now.stored.status if now else None,
-                current_period_end=now.stored.current_period_end if now else None,
+                subscription_id=linked.subscription_id if linked else None,
+                state=linked.status if linked else None,
+                current_period_end=linked.current_period_end if linked else None,
                 checkout_url=await self._checkout_url(conn, tenant_id, now),
-                product_id=wanted.product_id,
-                price_id=wanted.price_id,
+                product_id=wanted.product_id if wanted else account.product_id,
+                price_id=wanted.price_id if wanted else account.price_id,
             )
-            await report_if_new(conn, tenant, details, self._clock)
+            if wanted is not None:
+                await report_if_new(conn, tenant, details, self._clock)
+        return details
+
+    async def _linked(self, conn: Connection, tenant_id: UUID, account: Account) -> Subscription | None:
+        """The subscription that ended with a customer who was deleted at Stripe, where none has followed."""
+        key = account.subscription_id
+        return await store.subscription(conn, tenant_id, key) if key else None
 
     async def _checkout_url(
         self, conn: Connection, tenant_id: UUID, now: FetchedSubscription | None
@@ -344,55 +361,3 @@ class Reconciler:
             if session.state == "open" and session.expires_at > self._clock():
                 return session.url
         return now.payment_url if now else None
-
-
-async def _tell(
-    conn: Connection, tenant: TenantChanged, fetched: Subscription, clock: Clock, *, copy: bool = True
-) -> None:
-    """Stores a fetched subscription and publishes what has changed; with `copy` to the tenant's own stream too."""
-    tenant_id = tenant.tenant_id
-    before = await store.subscription(conn, tenant_id, fetched.subscription_id)
-    fetched = replace(fetched, plan=fetched.plan or (before.plan if before else tenant.plan.name))
-    event = event_for(before, fetched)
-    if event is None:
-        return
-    account = await store.account(conn, tenant_id)
-    await store.save_subscription(conn, tenant_id, fetched)
-    told = event(
-        tenant_id=tenant_id,
-        customer_id=account.customer_id if account else "",
-        subscription_id=fetched.subscription_id,
-        status=fetched.status,
-        plan=fetched.plan,
-        price_id=fetched.price_id,
-        current_period_end=fetched.current_period_end,
-        cancel_at_period_end=fetched.cancel_at_period_end,
-        occurred_at=clock(),
-    )
-    await outbox.publish(conn, _COMPONENT.value, told, copy_to=tenant if copy else None)
-
-
-async def report_if_new(
-    conn: Connection, tenant: TenantChanged, billing: BillingDetails, clock: Clock
-) -> None:
-    """Answers `ready`, unless the same was answered before: a webhook that changed nothing stays quiet."""
-    last = await store.last_status(conn, tenant.tenant_id)
-    if (
-        last is not None
-        and last.generation == tenant.generation
-        and last.state is ComponentState.READY
-        and last.details.billing == billing
-    ):
-        return
-    message = "Billed by hand." if billing.state == "manual" else f"The subscription is {billing.state}."
-    await report(
-        conn,
-        _COMPONENT,
-        tenant.tenant_id,
-        tenant.generation,
-        ComponentState.READY,
-        "Manual" if billing.state == "manual" else "Linked",
-        message,
-        StatusDetails(billing=billing),
-        clock=clock,
-    )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import stripe
+import structlog
 from pydantic import BaseModel, Field
 
 from billing import store
@@ -31,6 +32,8 @@ from servicekit.idempotency import IdempotencyKey, Outcome, answered, once
 from servicekit.ids import new_id
 from servicekit.tenants import tenant_by_id, tenant_to_change
 from servicekit.usage import month_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class BillingService:
         subscription = standing.subscription
         mode: CheckoutMode = "setup" if subscription is not None and subscription.live else "subscription"
         if mode == "subscription":
-            await self._close(others)
+            await self._close(tenant_id, others)
         asked = f"{key.key}:{key.request_hash.hex()}" if key else str(new_id())
         async with _as_problems(), attempt_of(self._db, tenant_id, guard=tenant_to_change) as attempt:
             session_id, url, expires_at = await self._api.checkout(
@@ -123,12 +126,19 @@ class BillingService:
 
             return await once(conn, tenant_id, key, effect)
 
-    async def _close(self, sessions: Sequence[Checkout]) -> None:
-        """Of two pages that subscribe, both could be paid."""
+    async def _close(self, tenant_id: UUID, sessions: Sequence[Checkout]) -> None:
+        """Of two pages that subscribe, both could be paid. Raises BillingNotReady when one has been."""
         for session in sessions:
             if session.mode == "subscription" and self._usable(session):
                 async with _as_problems():
-                    await self._api.expire_checkout(session.session_id)
+                    closed = await self._api.expire_checkout(session.session_id)
+                if not closed:
+                    async with self._db.tenant(tenant_id) as conn:
+                        await tenant_to_change(conn, tenant_id)
+                        await store.want(conn, tenant_id, "reconcile")
+                    raise BillingNotReady(
+                        "A page was paid just now, and is being taken in; try again in a moment."
+                    )
 
     async def open_portal(
         self,
@@ -177,7 +187,7 @@ class BillingService:
                 body, signature, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
             )
             event = _Event.model_validate_json(body)
-        except (stripe.StripeError, ValueError):
+        except (stripe.StripeError, ValueError, TypeError):  # the last for a signature beyond ASCII
             raise BadRequest("The signature does not fit, or the body is no event of Stripe's.") from None
         async with self._db.public() as conn:
             await store.add_event(conn, event.id, event.type, _customer_of(event.data.object))
@@ -211,4 +221,7 @@ async def _as_problems() -> AsyncIterator[None]:
     except StripeUnavailable as error:
         raise Unavailable("Stripe cannot be reached at the moment.", retry_after=5) from error
     except StripeRefused as error:
+        if error.ours:  # its words name the key
+            log.error("Stripe does not take the key", error=str(error))
+            raise Unavailable("Stripe cannot be reached at the moment.", retry_after=60) from error
         raise RefusedByStripe(str(error)) from error

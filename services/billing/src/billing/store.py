@@ -58,6 +58,12 @@ async def release_customer(conn: Connection, tenant_id: UUID) -> None:
     await conn.execute(_SQL.release_customer, {"tenant_id": tenant_id})
 
 
+async def replace_customer(conn: Connection, tenant_id: UUID, gone: str, customer_id: str) -> None:
+    """Another customer in place of one that was deleted at Stripe; the subscription that ended stays linked."""
+    values = {"tenant_id": tenant_id, "gone": gone, "customer_id": customer_id}
+    await conn.execute(_SQL.replace_customer, values)
+
+
 async def describe_customer(conn: Connection, tenant_id: UUID, name: str, email: str) -> None:
     await conn.execute(_SQL.describe_customer, {"tenant_id": tenant_id, "name": name, "email": email})
 

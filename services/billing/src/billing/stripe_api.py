@@ -1,4 +1,4 @@
-"""Stripe, in billing's words: the calls that billing makes, and what went wrong in two kinds.
+"""Stripe, in billing's words: the calls that billing makes.
 
 Called by the reconciler and the service layer, never inside a transaction. Each creating call takes a key of its
 own making, so that a call repeated after a crash makes nothing twice (docs.stripe.com/api/idempotent_requests; keys
@@ -6,20 +6,17 @@ last 24 hours, which is why callers also look for what is there). A failure that
 for as long, so that the tenant's `attempt` is part of it; see billing.attempts.
 """
 
-import hashlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import stripe
 
 from billing.domain import CheckoutMode, FetchedSubscription, Invoice
-from billing.errors import StripeRefused, StripeUnavailable
+from billing.errors import StripeRefused
 from billing.settings import BillingSettings
+from billing.stripe_calls import idempotency_key, translated
 from billing.stripe_objects import PLAN, TENANT, invoice_from, metadata_of, moment, subscription_from
 from contracts.platform import PlanSnapshot
 
@@ -54,7 +51,7 @@ class StripeApi:
 
     async def product_and_price(self, plan: PlanSnapshot) -> tuple[str, str]:
         """The product's and the price's ids for a plan: adopted when it names a price, else found or made."""
-        async with _translated():
+        async with translated():
             if plan.stripe_price_id is not None:
                 price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
                 _check_price(price, plan)
@@ -116,26 +113,28 @@ class StripeApi:
 
     # customers
 
-    async def customer_for(self, tenant_id: UUID, attempt: int) -> str:
+    async def customer_for(self, tenant_id: UUID, attempt: int, *, gone: str | None = None) -> str:
         """The one customer of a tenant, found by its metadata or made. Their name comes by describe_customer.
 
-        The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more.
+        The search is Stripe's index, a minute behind; the idempotency key covers that minute and a day more. `gone`
+        is the one before, which was deleted.
         """
-        async with _translated():
+        parts = (str(tenant_id),) if gone is None else (str(tenant_id), gone)
+        async with translated():
             found = await self._client.v1.customers.search_async(
                 {"query": f"metadata['{TENANT}']:'{tenant_id}'", "limit": 1}
             )
-            if found.data:
+            if found.data and found.data[0].id != gone:
                 return found.data[0].id
             made = await self._client.v1.customers.create_async(
                 {"metadata": {TENANT: str(tenant_id)}},
-                {"idempotency_key": _key(attempt, "customer", str(tenant_id))},
+                {"idempotency_key": idempotency_key(attempt, "customer", *parts)},
             )
             return made.id
 
     async def adopt_customer(self, tenant_id: UUID, customer_id: str) -> None:
         """Marks someone's customer as the tenant's. Raises StripeRefused when it is gone or another tenant's."""
-        async with _translated():
+        async with translated():
             customer = await self._client.v1.customers.retrieve_async(customer_id)
             if getattr(customer, "deleted", False):
                 raise StripeRefused(f"The customer {customer_id} is deleted.", "resource_missing")
@@ -150,7 +149,7 @@ class StripeApi:
 
     async def release_customer(self, tenant_id: UUID, customer_id: str) -> None:
         """Takes the mark of `adopt_customer` away; fine when it is another's by now, or the customer is gone."""
-        async with _translated():
+        async with translated():
             try:
                 customer = await self._client.v1.customers.retrieve_async(customer_id)
             except stripe.InvalidRequestError as error:
@@ -163,12 +162,12 @@ class StripeApi:
                 await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: ""}})
 
     async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
-        async with _translated():
+        async with translated():
             await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})
 
     async def delete_customer(self, customer_id: str) -> None:
         """Erases the customer at Stripe; one that is gone already is fine."""
-        async with _translated():
+        async with translated():
             try:
                 await self._client.v1.customers.delete_async(customer_id)
             except stripe.InvalidRequestError as error:
@@ -179,7 +178,7 @@ class StripeApi:
 
     async def subscriptions(self, customer_id: str) -> list[FetchedSubscription]:
         """All the customer's subscriptions, ended ones too, newest first; none for a customer that is gone."""
-        async with _translated():
+        async with translated():
             try:
                 found = await self._client.v1.subscriptions.list_async(
                     {
@@ -220,20 +219,20 @@ class StripeApi:
             params["trial_period_days"] = trial_days
             params["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
         parts = (str(tenant_id), customer_id, price_id, plan, str(trial_days), str(nth))
-        key = _key(attempt, "subscription", *parts)
-        async with _translated():
+        key = idempotency_key(attempt, "subscription", *parts)
+        async with translated():
             await self._client.v1.subscriptions.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]  # built up in steps
 
     async def claim_subscription(self, subscription_id: str, tenant_id: UUID) -> None:
         """Marks an adopted customer's own subscription as the tenant's."""
-        async with _translated():
+        async with translated():
             await self._client.v1.subscriptions.update_async(
                 subscription_id, {"metadata": {TENANT: str(tenant_id)}}
             )
 
     async def change_plan(self, subscription: FetchedSubscription, price_id: str, plan: str) -> None:
         """Moves a subscription to another price now, within its period; Stripe prorates."""
-        async with _translated():
+        async with translated():
             await self._client.v1.subscriptions.update_async(
                 subscription.stored.subscription_id,
                 {
@@ -243,18 +242,23 @@ class StripeApi:
                 },
             )
 
-    async def cancel(self, subscription_id: str) -> None:
-        """Ends a subscription now; one that has ended is fine."""
-        async with _translated():
+    async def cancel(self, subscription_id: str, *, credit: bool = False) -> None:
+        """Ends a subscription now; one that has ended is fine.
+
+        With `credit` what was paid for the rest of its period goes to the customer's balance, for invoices to come.
+        """
+        async with translated():
             try:
-                await self._client.v1.subscriptions.cancel_async(subscription_id)
+                await self._client.v1.subscriptions.cancel_async(
+                    subscription_id, {"prorate": True, "invoice_now": True} if credit else {}
+                )
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_missing":
                     raise
 
     async def invoices(self, customer_id: str) -> list[Invoice]:
         """The customer's last 100 invoices but drafts, newest first; none for a customer that is gone."""
-        async with _translated():
+        async with translated():
             try:
                 found = await self._client.v1.invoices.list_async({"customer": customer_id, "limit": 100})
             except stripe.InvalidRequestError as error:
@@ -293,11 +297,11 @@ class StripeApi:
         else:
             params["line_items"] = [{"price": price_id, "quantity": 1}]
             params["subscription_data"] = {"metadata": metadata}
-        async with _translated():
+        async with translated():
             session = await self._client.v1.checkout.sessions.create_async(
                 params,  # type: ignore[arg-type]  # built up in steps
                 {
-                    "idempotency_key": _key(
+                    "idempotency_key": idempotency_key(
                         attempt, "checkout", str(tenant_id), customer_id, mode, price_id, return_url, key
                     )
                 },
@@ -305,26 +309,41 @@ class StripeApi:
             return session.id, session.url or "", moment(session.expires_at)
 
     async def completed_checkout(self, session_id: str) -> tuple[str, str | None]:
-        """A session's state (`open`, `complete`, `expired`) and, for a completed setup, its card."""
-        async with _translated():
-            session = await self._client.v1.checkout.sessions.retrieve_async(
-                session_id, {"expand": ["setup_intent"]}
-            )
+        """A session's state (`open`, `complete`, `expired`) and, for a completed setup, its card.
+
+        One that Stripe has no longer counts as expired.
+        """
+        async with translated():
+            try:
+                session = await self._client.v1.checkout.sessions.retrieve_async(
+                    session_id, {"expand": ["setup_intent"]}
+                )
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return "expired", None
             intent = session.setup_intent
             card = intent.payment_method if isinstance(intent, stripe.SetupIntent) else None
             return session.status or "open", card.id if isinstance(card, stripe.PaymentMethod) else card
 
-    async def expire_checkout(self, session_id: str) -> None:
-        """Closes an open session; one that is complete or expired is left as it is."""
-        async with _translated():
+    async def expire_checkout(self, session_id: str) -> bool:
+        """Closes an open session; one that has expired is fine. False when it is complete."""
+        async with translated():
             try:
                 await self._client.v1.checkout.sessions.expire_async(session_id)
             except stripe.InvalidRequestError:
-                return
+                state, _card = await self.completed_checkout(session_id)
+                if state == "open":
+                    raise
+                return state != "complete"
+            return True
 
     async def use_card(self, customer_id: str, card: str, subscriptions: list[FetchedSubscription]) -> None:
-        """Makes a saved card the one that is charged, and pays what is open; Stripe retries a declined charge."""
-        async with _translated():
+        """Makes a saved card the one that is charged, and pays what is open, the oldest first.
+
+        Stripe retries a declined charge.
+        """
+        async with translated():
             await self._client.v1.customers.update_async(
                 customer_id, {"invoice_settings": {"default_payment_method": card}}
             )
@@ -334,41 +353,22 @@ class StripeApi:
                 await self._client.v1.subscriptions.update_async(
                     item.stored.subscription_id, {"default_payment_method": card}
                 )
-                if item.open_invoice_id is not None:
+                owed = await self._client.v1.invoices.list_async(
+                    {"subscription": item.stored.subscription_id, "status": "open", "limit": 100}
+                )
+                for invoice in reversed(owed.data):
                     try:
-                        await self._client.v1.invoices.pay_async(
-                            item.open_invoice_id, {"payment_method": card}
-                        )
+                        await self._client.v1.invoices.pay_async(str(invoice.id), {"payment_method": card})
                     except (stripe.CardError, stripe.InvalidRequestError):
                         continue
 
     async def portal(self, customer_id: str, return_url: str) -> tuple[str, str]:
         """Opens the billing portal: id and URL."""
-        async with _translated():
+        async with translated():
             session = await self._client.v1.billing_portal.sessions.create_async(
                 {"customer": customer_id, "return_url": return_url}
             )
             return session.id, session.url
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        raise StripeUnavailable(type(error).__name__) from error
-    except stripe.StripeError as error:
-        status = error.http_status or 0
-        told: StripeUnavailable | StripeRefused
-        if status >= 500 or status == 409:
-            told = StripeUnavailable(f"{type(error).__name__} {status}")
-        else:
-            told = StripeRefused(error.user_message or type(error).__name__, error.code)
-        told.kept = status >= 400 and status != 409  # which says that the first call goes on
-        told.replayed = _replayed(error)
-        raise told from error
-    except (aiohttp.ClientError, TimeoutError) as error:  # while the answer's body was read
-        raise StripeUnavailable(type(error).__name__) from error
 
 
 def _check_price(price: stripe.Price, plan: PlanSnapshot) -> None:
@@ -383,18 +383,6 @@ def _check_price(price: stripe.Price, plan: PlanSnapshot) -> None:
             f"the plan of {plan.price.amount} {plan.price.currency} every 1 {plan.interval}.",
             "price_unusable",
         )
-
-
-def _replayed(error: stripe.StripeError) -> bool:
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    return headers.get("idempotent-replayed") == "true"
-
-
-def _key(attempt: int, *parts: str) -> str:
-    """An idempotency key of at most 255 characters; the same attempt and parts give the same key."""
-    if attempt:  # the first has the key that releases before this one gave it
-        parts = (*parts, f"attempt {attempt}")
-    return f"slotwright:{parts[0]}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()}"
 
 
 def _with_query(url: str, query: str) -> str:

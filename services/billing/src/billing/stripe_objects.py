@@ -31,11 +31,14 @@ def metadata_of(thing: Any) -> Mapping[str, str]:
 def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
     """From a subscription with customer and latest invoice expanded."""
     (first, *_others) = item["items"].data
+    period_end: int | None = first.current_period_end
     metadata = metadata_of(item)
     customer = item.customer
     default = None
-    if isinstance(customer, stripe.Customer) and customer.invoice_settings is not None:
-        default = customer.invoice_settings.default_payment_method
+    gone = isinstance(customer, stripe.Customer) and bool(getattr(customer, "deleted", False))
+    if isinstance(customer, stripe.Customer) and not gone:
+        settings = customer.invoice_settings
+        default = settings.default_payment_method if settings is not None else None
     invoice = item.latest_invoice if isinstance(item.latest_invoice, stripe.Invoice) else None
     is_open = invoice is not None and invoice.status == "open"
     return FetchedSubscription(
@@ -44,20 +47,48 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
             status=item.status,
             plan=metadata.get(PLAN, ""),
             price_id=first.price.id,
-            current_period_end=_maybe(first.current_period_end),
+            current_period_end=_maybe(period_end),
             trial_end=_maybe(item.trial_end),
-            cancel_at_period_end=item.cancel_at_period_end,
+            cancel_at_period_end=item.cancel_at_period_end or _before(item.cancel_at, period_end),
         ),
         tenant_id=metadata.get(TENANT),
         item_id=first.id,
+        customer_gone=gone,
         has_payment_method=bool(item.default_payment_method or default),
-        open_invoice_id=invoice.id if invoice is not None and is_open else None,
         payment_url=invoice.hosted_invoice_url if invoice is not None and is_open else None,
     )
 
 
+def _before(cancel_at: int | None, period_end: int | None) -> bool:
+    """Whether it ends with its period by `cancel_at`, which alone Stripe's portal sets.
+
+    Source: docs.stripe.com/billing/subscriptions/billing-mode/compare.
+    """
+    return cancel_at is not None and period_end is not None and cancel_at <= period_end
+
+
+def _period(item: stripe.Invoice) -> tuple[int, int]:
+    """What the invoice is for: of its lines, those that are no prorations, if there are any.
+
+    An invoice's own period is the one before, in which its items were gathered
+    (docs.stripe.com/api/invoices/object#invoice_object-period_start).
+    """
+    lines = item.lines.data
+    periods = [line.period for line in lines if not _is_proration(line)] or [line.period for line in lines]
+    if not periods:
+        return item.period_start, item.period_end
+    return min(each.start for each in periods), max(each.end for each in periods)
+
+
+def _is_proration(line: stripe.InvoiceLineItem) -> bool:
+    parent = line.parent
+    details = (parent.subscription_item_details or parent.invoice_item_details) if parent else None
+    return details is not None and details.proration
+
+
 def invoice_from(item: stripe.Invoice) -> Invoice:
     """From a finalized invoice."""
+    start, end = _period(item)
     return Invoice(
         invoice_id=str(item.id),
         created_at=moment(item.created),
@@ -67,8 +98,8 @@ def invoice_from(item: stripe.Invoice) -> Invoice:
         total=item.total,
         amount_due=item.amount_due,
         amount_paid=item.amount_paid,
-        period_start=moment(item.period_start),
-        period_end=moment(item.period_end),
+        period_start=moment(start),
+        period_end=moment(end),
         hosted_invoice_url=item.hosted_invoice_url,
         invoice_pdf=item.invoice_pdf,
     )

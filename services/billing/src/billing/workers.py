@@ -16,7 +16,14 @@ from billing import store
 from billing.domain import Task
 from billing.errors import CannotProvision, StripeRefused, StripeUnavailable
 from billing.reconcile import Reconciler
-from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged, TenantState
+from contracts.platform import (
+    BillingDetails,
+    Component,
+    ComponentState,
+    StatusDetails,
+    TenantChanged,
+    TenantState,
+)
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import Unavailable
@@ -115,13 +122,12 @@ class BillingWorker:
             await self._failed(task, tenant, "StripeUnavailable", message, _MAX_BACKOFF)
         except CannotProvision as error:
             log.warning("tenant cannot be billed", reason=error.reason, error=str(error))
-            await self._failed(task, tenant, error.reason, str(error), _MAX_REFUSED_BACKOFF)
+            await self._failed(task, tenant, error.reason, str(error), _MAX_REFUSED_BACKOFF, error.seen)
         except StripeRefused as error:
             log.warning("Stripe refused", code=error.code, error=str(error))
             self._reconciler.forget_prices()
-            await self._failed(
-                task, tenant, "StripeRefused", f"Stripe refused: {error}", _MAX_REFUSED_BACKOFF
-            )
+            message = f"Stripe refused: {error}"
+            await self._failed(task, tenant, "StripeRefused", message, _MAX_REFUSED_BACKOFF, error.seen)
         except Unavailable as error:
             # Of the database. Unless this task alone was interrupted, noting it fails too, and ends the lead.
             log.warning("task interrupted", attempt=task.attempts + 1, error=str(error))
@@ -145,13 +151,22 @@ class BillingWorker:
             await store.finish_task(conn, task)
 
     async def _failed(
-        self, task: Task, tenant: TenantChanged, reason: str, message: str, longest: float
+        self,
+        task: Task,
+        tenant: TenantChanged,
+        reason: str,
+        message: str,
+        longest: float,
+        seen: BillingDetails | None = None,
     ) -> None:
+        """Puts the task off and tells why; with what was `seen` at Stripe, else what was told before."""
         async with self._db.tenant(task.tenant_id) as conn:
             await store.postpone_task(conn, task, _pause(task, longest))
             last = await store.last_status(conn, task.tenant_id)
+            told = last.details if last is not None else StatusDetails()
+            details = told if seen is None else StatusDetails(billing=seen)
             if last is not None and last.generation >= tenant.generation:
-                same = last.reason == reason and last.message == message
+                same = (last.reason, last.message, told.billing) == (reason, message, details.billing)
                 served = last.state is ComponentState.READY and reason == "StripeUnavailable"
                 if same or served:  # a business that is linked stays so while Stripe is away
                     return
@@ -163,7 +178,7 @@ class BillingWorker:
                 ComponentState.FAILED,
                 reason,
                 message,
-                last.details if last is not None else StatusDetails(),
+                details,
                 clock=self._clock,
             )
 

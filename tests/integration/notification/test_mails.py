@@ -196,6 +196,16 @@ def test_the_plans_mails_are_counted_and_the_next_one_is_suppressed(world: World
     until(used, "the use is reported")
 
 
+def test_a_plan_without_text_messages_sends_none(world: World) -> None:
+    salon = world.salon(world.tenant(features={"sms": False}))
+    booked = salon.booked()
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked, channel=Channel.SMS))
+    reasons = {row["channel"]: row["reason"] for row in world.settled(salon, 2)}
+    assert reasons == {"email": None, "sms": "quota"}
+    assert world.rows("SELECT 1 FROM mock_sms WHERE tenant_id = %s", salon.tenant.tenant_id) == []
+
+
 def test_a_suspended_business_writes_to_nobody(world: World) -> None:
     salon = world.salon(world.tenant(state=TenantState.SUSPENDED))
     world.topics.publish(salon.booked())

@@ -99,7 +99,7 @@ build: init ## Fetch and build what a first start would
 bench: bench-booking bench-reminders bench-gateway bench-operator ## All of the following but bench-cluster: about an hour and a quarter
 
 bench-gateway: init ## Requests a second through the gateway against straight to the service
-	$(RUN)/python bench/gateway.py
+	$(RUN)/python bench/edge.py
 
 bench-booking: init ## Bookings in SQL and over HTTP, under contention, free slots, the outbox
 	$(RUN)/python bench/bookings.py --plot docs/availability-cost.svg

@@ -10,7 +10,7 @@ import asyncio
 import random
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ from load import Run, closed, opened
 from outbox import measure_outbox
 from shops import STEP, Booking, Shops, made_stack, process_cpu, staff_id
 from slots import measure_slots
-from statements import LOGGED, Script, bare, core, customer_of, pgbench, recorded, without_outbox
+from statements import LOGGED, Script, bare, core, pgbench, recorded, without_outbox
 
 from support.processes import Running
 
@@ -68,8 +68,8 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
         one = Shops(database, 1, _SHOPS * _STAFF, first=_SHOPS)
         for each in (shops, one):
             asyncio.run(each.write())
-        like, statements = recorded(stack, shops)
-        needed, whose = core(statements), customer_of(statements)
+        new, known = recorded(stack, shops)
+        like, statements, needed = new.like, new.statements, core(known.statements)
         print(
             f"a booking: {len(statements)} statements, {sum(item.writes for item in statements)} of which write;"
             f" its core (locks, allocation, appointment, outbox): {len(needed)};"
@@ -109,11 +109,9 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
 
             closed([each.url for each in bookings], shops.next_booking, clients=clients, count=2000)
             for number in range(pairs):
-                turns = [
+                turns: list[Callable[[], None]] = [
                     lambda: in_sql(inserted, bare(shops, next(runs)), app=False),
-                    lambda: in_sql(
-                        short, str(Script(like, needed, shops, run=next(runs), customer=whose)), app=True
-                    ),
+                    lambda: in_sql(short, str(Script(known.like, needed, shops, run=next(runs))), app=True),
                     lambda: in_sql(
                         stepped,
                         str(Script(like, statements, shops, run=next(runs), pipelined=False)),
@@ -136,16 +134,16 @@ def measure_bookings(pairs: int, seconds: float, clients: int) -> None:
             half = statistics.median(served.rates) / 2
             steady = opened(bookings[0].url, shops.next_booking, rate=half, seconds=4 * seconds)
             assert steady.statuses.keys() == {201}, steady.statuses
-    for each in loads:
-        print(each)
+    for load in loads:
+        print(load)
     print(f"over HTTP at half of what one process can have ({half:.0f}/s), open loop: {steady}")
     print(f"core / bare INSERT:          {ratio(short, inserted)}")
     print(f"step by step / bare INSERT:  {ratio(stepped, inserted)}")
     print(f"one pipeline / bare INSERT:  {ratio(piped, inserted)}")
     print(f"one pipeline, with outbox / without: {ratio(piped, silent)}")
-    for name, each in (("HTTP, one process", served), (f"HTTP, {_PROCESSES} processes", spread)):
+    for name, above in (("HTTP, one process", served), (f"HTTP, {_PROCESSES} processes", spread)):
         for below in (short, stepped, piped):
-            print(f"{name} / {below.name}: {ratio(each, below)}")
+            print(f"{name} / {below.name}: {ratio(above, below)}")
     print(f"HTTP, {_PROCESSES} processes, one business / {_SHOPS}: {ratio(alone, spread)}")
 
 

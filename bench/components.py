@@ -57,8 +57,8 @@ class Stripe:
             if plan.name not in self._prices:
                 _, self._prices[plan.name] = await self._api.product_and_price(plan)
         price = self._prices[plan.name]
-        customer = await self._api.customer_for(tenant_id)
-        await self._api.subscribe(tenant_id, customer, price, plan.name, 14, 1)
+        customer = await self._api.customer_for(tenant_id, 1)
+        await self._api.subscribe(tenant_id, customer, price, plan.name, 14, 1, 1)
         return BillingDetails(customer_id=customer, state="trialing", price_id=price)
 
 

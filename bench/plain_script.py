@@ -109,9 +109,9 @@ class Script:
                 datetime.now(UTC),
                 seen.public_url,
                 seen.tenants_namespace,
-                record,
-                {item.component: item for item in found},
-                there,
+                published=record,
+                answers={item.component: item for item in found},
+                stream=there,
             )
             await self._cluster.replace_status(body, status.progress(tenant, end, record, stream))
             await self._cluster.create_event(

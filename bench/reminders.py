@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class Stack:
     async def _pgqueuer(self, jobs: Sequence[dict[str, Any]]) -> None:
         conn = await asyncpg.connect(self.owner)
         for at in range(0, len(jobs), _CHUNK):
-            payloads = [json.dumps(job).encode() for job in jobs[at : at + _CHUNK]]
+            payloads: list[bytes | None] = [json.dumps(job).encode() for job in jobs[at : at + _CHUNK]]
             names, zeros = ["reminder"] * len(payloads), [0] * len(payloads)
             await Queries(AsyncpgDriver(conn)).enqueue(names, payloads, zeros)
         await conn.close()
@@ -317,8 +318,8 @@ def main() -> int:
                 print(f"{number} due jobs, slotwright and {name} {env}:")
                 rate = in_turn(
                     options.pairs,
-                    lambda number=number: fresh(stack, "slotwright", number, {}),
-                    lambda name=name, number=number, env=env: fresh(stack, name, number, env),
+                    partial(fresh, stack, "slotwright", number, {}),
+                    partial(fresh, stack, name, number, env),
                     ("slotwright", name),
                 )
                 if name == "pgqueuer":

@@ -37,6 +37,9 @@ STEP = timedelta(minutes=30)
 """So long an appointment lasts."""
 ZONE = "Europe/Lisbon"
 """Of the staff; the requests name it, as web's do."""
+NAME = "Bea Customer"
+KNOWN = "known@customer.example"
+"""The address of the one customer whom a business knows."""
 _WINDOW_DAYS = 700
 
 
@@ -54,7 +57,7 @@ def staff_id(number: int) -> UUID:
 
 
 def customer_id(shop: int) -> UUID:
-    """Of the one customer whom the business knows."""
+    """Of KNOWN."""
     return numbered("b000", shop)
 
 
@@ -81,7 +84,7 @@ class Booking:
             "service_id": str(service_id(self.shop)),
             "staff_id": str(self.who),
             "starts_at": self.starts_at.isoformat(),
-            "customer": {"name": "Bea Customer", "email": self.email},
+            "customer": {"name": NAME, "email": self.email},
             "consent": {"email": True},
             "timezone": ZONE,
         }
@@ -157,9 +160,7 @@ class Shops:
         )
         rule = ReminderRule(rule_id=UUID(int=shop + 1), offset_seconds=3600, channel=Channel.EMAIL)
         await follower.policy_changed(conn, PolicyChanged(tenant_id=tenant_id(shop), version=1, rules=[rule]))
-        known = Customer(
-            customer_id(shop), 1, "Bea", "known@customer.example", None, "en", Consent(email=True, sms=False)
-        )
+        known = Customer(customer_id(shop), 1, NAME, KNOWN, None, "en", Consent(email=True, sms=False))
         await begin_adding_customer(conn, tenant_id(shop), known)
 
     def settle(self) -> None:
@@ -168,17 +169,17 @@ class Shops:
             conn.execute("VACUUM ANALYZE")
             conn.execute("CHECKPOINT")
 
-    def booking(self, number: int) -> Booking:
-        """The `number`th: of one business after the other, a slot that no other number has, another customer."""
+    def next(self, *, known: bool = False) -> Booking:
+        """One that has not been asked for: of one business after the other, by a new customer or the known one."""
+        number = next(self._numbers)
         shop = self.first + number % self.number
         turn, who = divmod(number // self.number, self.staff)
-        return Booking(
-            shop, staff_id(shop * self.staff + who), self.begin + turn * STEP, f"c{number}@customer.example"
-        )
+        email = KNOWN if known else f"c{number}@customer.example"
+        return Booking(shop, staff_id(shop * self.staff + who), self.begin + turn * STEP, email)
 
     def next_booking(self) -> bytes:
-        """The request of a booking that has not been asked for."""
-        return self.booking(next(self._numbers)).request()
+        """The request of one by a new customer."""
+        return self.next().request()
 
 
 @dataclass
@@ -211,7 +212,7 @@ class Stack:
                 times = [child.cpu_times() for child in server.children()]
             except psutil.NoSuchProcess:  # it has just ended, and is counted with the server's own next time
                 continue
-            return total + sum(each.user + each.system for each in times)
+            return total + float(sum(each.user + each.system for each in times))
 
 
 def process_cpu(running: Running) -> float:

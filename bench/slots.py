@@ -142,7 +142,7 @@ def measure_slots(pairs: int, seconds: float, plot: Path | None) -> None:
             _one_by_one(booking.url, usual, _DAYS, 1)
             ratios, queried, routed = [], [], []
             for number in range(pairs):
-                turns = [
+                turns: list[Callable[[], None]] = [
                     lambda: queried.append(_timed(seconds, query)),
                     lambda: routed.append(_one_by_one(booking.url, usual, _DAYS, seconds)),
                 ]

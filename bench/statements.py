@@ -65,7 +65,7 @@ class Statement:
 
 
 def core(statements: Sequence[Statement]) -> list[Statement]:
-    """Those that lock, take the time, and write the appointment and its events; of a customer who is known."""
+    """Those that lock, take the time, and write the appointment and its events."""
     return [item for item in statements if item.text.startswith(_CORE) or item.text.endswith(_LOCKS)]
 
 
@@ -74,30 +74,45 @@ def without_outbox(statements: Sequence[Statement]) -> list[Statement]:
     return [item for item in statements if not item.text.startswith(_OUTBOX)]
 
 
-def recorded(stack: Stack, shops: Shops) -> tuple[Booking, list[Statement]]:
-    """A booking, and what booking sent for it: from the look-up of the business to the commit."""
+@dataclass(frozen=True)
+class Recorded:
+    """What booking sent for a booking: from the look-up of the business to the commit."""
+
+    like: Booking
+    statements: Sequence[Statement]
+
+
+def recorded(stack: Stack, shops: Shops) -> tuple[Recorded, Recorded]:
+    """A booking by somebody new, and one by a customer who is known."""
     role = sql.Identifier("booking_app")
     with psycopg.connect(shops.database.admin_url, autocommit=True) as conn:
         conn.execute(sql.SQL("ALTER ROLE {} SET log_statement = 'all'").format(role))
         with stack.booking(shops.database, "serve") as booking:
-            number = 20
-            _booked(stack, booking.url, shops, number)  # what is sent often is prepared by then
-            found = _booked(stack, booking.url, shops, 1)
-            # booking's own loops send something now and then: it is not among what two bookings sent alike.
-            while True:
-                number += 1
-                before, found = found, _booked(stack, booking.url, shops, 1)
-                if [each.text for each in found] == [each.text for each in before]:
-                    break
+            new = _recorded(stack, booking.url, shops, known=False)
+            known = _recorded(stack, booking.url, shops, known=True)
         conn.execute(sql.SQL("ALTER ROLE {} RESET log_statement").format(role))
-    return shops.booking(number), found
+    return new, known
 
 
-def _booked(stack: Stack, url: str, shops: Shops, count: int) -> list[Statement]:
-    """What was sent for so many bookings, one after the other."""
+def _recorded(stack: Stack, url: str, shops: Shops, *, known: bool) -> Recorded:
+    _booked(
+        stack, url, [shops.next(known=known) for _ in range(20)]
+    )  # what is sent often is prepared by then
+    found: list[Statement] = []
+    # booking's own loops send something now and then: it is not among what two bookings sent alike.
+    while True:
+        like = shops.next(known=known)
+        before, found = found, _booked(stack, url, [like])
+        if [each.text for each in found] == [each.text for each in before]:
+            return Recorded(like, found)
+
+
+def _booked(stack: Stack, url: str, wanted: Sequence[Booking]) -> list[Statement]:
+    """What was sent for them, one after the other."""
     before = len(_log(stack))
-    run = closed([url], shops.next_booking, clients=1, count=count)
-    assert run.statuses[201] == count
+    requests = iter([each.request() for each in wanted])
+    run = closed([url], lambda: next(requests), clients=1, count=len(wanted))
+    assert run.statuses[201] == len(wanted)
     until(lambda: _log(stack)[-1].text == "COMMIT", "the booking has been logged")
     return _log(stack)[before:]
 
@@ -135,11 +150,8 @@ class Script:
         *,
         run: int,
         pipelined: bool = True,
-        customer: str | None = None,
     ) -> None:
-        """`customer` is the recorded id that stands for a customer whom the business knows already."""
         self._run = run
-        self._customer = customer
         self._like = like
         self._shops = shops
         self._fresh: dict[str, int] = {}
@@ -188,7 +200,7 @@ class Script:
             str(tenant_id(self._like.shop)): numbered_uuid(tenant_id(0), ":shop"),
             str(service_id(self._like.shop)): numbered_uuid(service_id(0), ":shop"),
             str(self._like.who): numbered_uuid(staff_id(0), ":who"),
-            self._customer: numbered_uuid(customer_id(0), ":shop"),
+            str(customer_id(self._like.shop)): numbered_uuid(customer_id(0), ":shop"),
         }
         if value in named:
             return named[value]
@@ -196,13 +208,6 @@ class Script:
             return f"'{value}'"
         kind = self._fresh.setdefault(value, len(self._fresh) + 1)
         return numbered_uuid(_first_id(kind, self._run), ":at")
-
-
-def customer_of(statements: Sequence[Statement]) -> str:
-    """The id of the customer that they add."""
-    (added,) = (item for item in statements if item.text.startswith("INSERT INTO customer"))
-    (found,) = {value for value in added.values if value and _UUID.fullmatch(value)} - {added.values[0]}
-    return found
 
 
 def counting(shops: Shops) -> list[str]:

@@ -225,7 +225,7 @@ def change(stack: Stack, name: str, said: str) -> float:
         body = stack.api.get("Tenant", name)
         assert body is not None
         ready = next(item for item in body["status"]["conditions"] if item["type"] == "Ready")
-        return ready["status"] == "True" and ready["observedGeneration"] == generation
+        return (ready["status"], ready["observedGeneration"]) == ("True", generation)
 
     while not settled():
         assert time.perf_counter() - begun < 60, f"{name} did not settle"

@@ -7,12 +7,28 @@ from uuid import UUID
 
 import jwt
 import pytest
+from pydantic import SecretStr
 
+from auth.app import service_of
+from auth.keyring import Keyring, Seal
 from auth.opaque import OpaqueToken
+from auth.settings import AuthSettings
 from contracts.platform import DeletionPolicy, TenantState
-from integration.auth.world import ENDED, PASSWORD, PUBLIC_URL, Person, World, new_email, problem
+from integration.auth.world import (
+    ENCRYPTION_KEY,
+    ENDED,
+    PASSWORD,
+    PUBLIC_URL,
+    Person,
+    World,
+    new_email,
+    problem,
+)
+from servicekit.db import Database
+from servicekit.errors import Unavailable
 from servicekit.http.tokens import TokenVerifier
 from servicekit.ids import new_id
+from servicekit.settings import TokenSettings
 from servicekit.testing.tokens import TokenMinter
 from support.events import until
 
@@ -115,6 +131,25 @@ def test_repeated_failures_from_one_address_are_refused_whatever_the_account(wor
     forged = world.post("/v1/sessions", body, address="198.51.100.1, 192.0.2.77")
     assert forged.status_code == 429, "only what our own proxy appended counts"
     assert world.post("/v1/sessions", body, address="192.0.2.78").status_code == 201
+
+
+async def test_a_sign_in_that_a_rush_left_unchecked_counts_for_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, owner = world.business()
+    settings = AuthSettings(encryption_key=SecretStr(ENCRYPTION_KEY), failed_logins_per_address=10)
+    db = Database(world.database.settings, application="test")
+    await db.open()
+    try:
+        keyring = Keyring(db, Seal(settings.sealing_key()), settings.key_times())
+        sessions = service_of(db, keyring, settings, TokenSettings()).sessions
+        monkeypatch.setattr("auth.passwords._MAX_WAITING", 0)
+        for _ in range(11):
+            with pytest.raises(Unavailable):
+                await sessions.sign_in(owner.email, PASSWORD, None, "192.0.2.99")
+    finally:
+        await db.close()
+    assert world.sign_in(owner.email)
 
 
 def test_refreshing_gives_new_tokens_of_the_same_session(world: World) -> None:

@@ -84,6 +84,26 @@ async def test_a_customer_is_corrected_and_those_who_follow_are_told(world: Worl
     assert unchanged.json()["version"] == 2
 
 
+async def test_who_books_again_is_told_of_when_something_is_new(world: World) -> None:
+    """The second booking says what is known, the third withdraws the consent, the fourth says so again."""
+    shop = await world.shop(capacity=5)
+    bea = booked(world, shop)["customer"]
+
+    def told() -> list[tuple[int, bool]]:
+        rows = world.rows(
+            "SELECT payload FROM outbox WHERE key = %s ORDER BY id", f"{shop.tenant.tenant_id}/{bea['id']}"
+        )
+        found = [json.loads(bytes(row["payload"])) for row in rows]
+        return [(each["version"], each["consent"]["email"]) for each in found]
+
+    assert booked(world, shop)["customer"] == bea
+    assert told() == [(1, True)]
+    again = booked(world, shop, consent={"email": False})["customer"]
+    assert again == bea | {"version": 2, "consent": {"email": False, "sms": False}}
+    assert booked(world, shop, consent={"email": False})["customer"] == again
+    assert told() == [(1, True), (2, False)]
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

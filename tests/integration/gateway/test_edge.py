@@ -223,6 +223,12 @@ def test_the_document_says_which_services_are_missing(edge: Edge) -> None:
     assert "notification" in document["info"]["description"]
 
 
+def test_the_gateways_own_pages_count_for_their_readers_address(edge: Edge) -> None:
+    for path in ("/openapi.json", "/docs", "/docs/assets/docs.js", "/problems", "/problems/not-found"):
+        answer = edge.call("GET", path)
+        assert answer.headers["RateLimit-Policy"] == '"address";q=600;w=60', path
+
+
 def test_no_token_stands_in_the_log(edge: Edge) -> None:
     tenant = edge.open_business()
     token = edge.minter.token(tenant.tenant_id)

@@ -141,6 +141,26 @@ def test_a_reminder_waits_for_what_other_topics_have_still_to_tell(world: World)
     assert subjects == {"Booked", "Reminder"}
 
 
+@pytest.mark.parametrize("agreed", [True, False])
+def test_what_a_customer_says_with_a_booking_counts_whichever_is_heard_first(
+    world: World, *, agreed: bool
+) -> None:
+    """Somebody who was there before books again, and says otherwise about mails than the last time."""
+    salon = world.salon(consent=Consent(email=not agreed, sms=False))
+    world.consumed(world.topics.publish(salon.booked(customer_version=2)))
+
+    def looked_at() -> bool:
+        (row,) = world.messages(salon)
+        return bool(row["next_attempt_at"] > row["queued_at"])
+
+    until(looked_at, "its turn has come")
+    said = salon.customer.model_copy(update={"version": 2, "consent": Consent(email=agreed, sms=False)})
+    world.topics.publish(said)
+    (row,) = world.settled(salon, 1)
+    assert (row["status"], row["reason"]) == (("sent", None) if agreed else ("suppressed", "no-consent"))
+    assert len(world.post.mails(salon.email)) == agreed
+
+
 @pytest.mark.parametrize(
     ("customer", "reason"),
     [

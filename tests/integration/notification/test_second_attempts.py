@@ -49,6 +49,24 @@ LEASE = timedelta(minutes=2)
 """Longer than one lasts."""
 
 
+async def test_one_that_may_have_arrived_each_time_comes_ever_more_rarely(hooks: Hooks) -> None:
+    """The first repeat is soon: a connection has broken. But a server may be too slow to say that it has it."""
+    _, booked = await to_customer(hooks)
+    smtp = BadSmtpServer(*[SmtpFault.RESET_AFTER_DATA] * 1000)
+    delivery, ages = sender(hooks, smtp.port), list[float]()
+    while not (row := only(hooks))["settled_at"] and len(ages) < 100:
+        hooks.clock.now = max(hooks.clock.now, row["next_attempt_at"])
+        ages.append((hooks.clock.now - row["queued_at"]).total_seconds())
+        assert await send(delivery) == 1
+    smtp.close()
+    assert (row["status"], row["reason"], row["repeated"]) == ("failed", "Interrupted", True)
+    assert row["settled_at"] >= min(booked.starts_at, row["expires_at"])
+    *copies, _ = ages
+    assert len(smtp.seen) == len(copies)
+    assert copies[1] <= 1
+    assert 5 < len(copies) < 12
+
+
 def only(hooks: Hooks) -> dict[str, Any]:
     (row,) = hooks.rows("SELECT * FROM message WHERE tenant_id = %s", hooks.tenant.tenant_id)
     return row

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from socket import socket
+from contextlib import asynccontextmanager, suppress
+from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 
 import pytest
 import uvicorn
@@ -19,6 +19,16 @@ class Hurried(BoundedProtocol):
     head_seconds = 0.3
 
 
+class Untaken(BoundedProtocol):
+    """The kernel takes little of an answer."""
+
+    take_seconds = 2.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+        super().connection_made(transport)
+
+
 class Announced(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -29,8 +39,13 @@ class Announced(uvicorn.Server):
         self.listens.set()
 
 
-async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers how many bytes the body has."""
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers how many bytes the body has; at /large/, with so many pieces of 64 KiB."""
+    if scope["path"].startswith("/large/"):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for left in reversed(range(int(scope["path"].rpartition("/")[2]))):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
+        return
     length, more = 0, True
     while more:
         message = await receive()
@@ -42,16 +57,24 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-@pytest.fixture
-async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
-    protocol = getattr(request, "param", BoundedProtocol)
-    config = uvicorn.Config(echo, port=0, http=protocol, log_config=None, lifespan="off")
+@asynccontextmanager
+async def listening(protocol: type[BoundedProtocol]) -> AsyncIterator[tuple[Announced, int]]:
+    """A server, and its port."""
+    config = uvicorn.Config(
+        echo, port=0, http=protocol, log_config=None, lifespan="off", timeout_keep_alive=1
+    )
     server = Announced(config)
     serving = asyncio.create_task(server.serve())
     await server.listens.wait()
-    yield server.servers[0].sockets[0].getsockname()[1]
+    yield server, server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    async with listening(getattr(request, "param", BoundedProtocol)) as (_server, port):
+        yield port
 
 
 async def poured(port: int, begin: bytes, piece: bytes) -> tuple[bytes, int]:
@@ -122,3 +145,81 @@ async def test_a_head_that_does_not_come_ends_the_connection(port: int, answered
     answer = await asyncio.wait_for(reader.read(), 30)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+UPGRADE = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+)
+"""As Java's HttpClient asks over plain http unless it is told not to."""
+SMUGGLED = GET + b"Content-Length: 7\r\n\r\n1234567"
+
+
+@pytest.mark.parametrize(
+    "asked", [UPGRADE, b"Connection: upgrade\r\nUpgrade: websocket\r\n"], ids=["h2c", "websocket"]
+)
+@pytest.mark.parametrize("apart", [True, False], ids=["body-later", "body-at-once"])
+@pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "length"])
+async def test_a_request_for_another_protocol_keeps_its_body(
+    port: int, asked: bytes, *, apart: bool, chunked: bool
+) -> None:
+    """A body that was read as a request had its answer given to whom a proxy sent next on this connection."""
+    framing, body = b"Content-Length: %d" % len(SMUGGLED), SMUGGLED
+    if chunked:
+        framing, body = b"Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n" + asked + framing + b"\r\n\r\n"
+    for piece in [head, body] if apart else [head + body]:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.05)  # so that what was sent apart is read apart
+    writer.write(GET + asked + b"\r\n" + GET + b"Connection: close\r\n\r\n")  # pipelined
+    answers = (await asyncio.wait_for(reader.read(), 30)).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:4] + answer.partition(b"\r\n\r\n")[2] for answer in answers] == [
+        b"200 %d" % len(SMUGGLED),
+        b"200 0",
+        b"200 0",
+    ]
+    writer.close()
+
+
+async def test_a_tunnel_is_refused(port: int) -> None:
+    for target in (b"a:80", b"http://a/b", b"/b"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"CONNECT " + target + b" HTTP/1.1\r\n" + SMUGGLED.partition(b"\r\n")[2])
+        assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 400 "), target
+        writer.close()
+
+
+async def asking(port: int, path: bytes, more: bytes = b"") -> socket:
+    """A connection whose answer has begun; the kernel takes little of it."""
+    asked, loop = socket(), asyncio.get_running_loop()
+    asked.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+    asked.setblocking(False)
+    await loop.sock_connect(asked, ("127.0.0.1", port))
+    await loop.sock_sendall(asked, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n" + more + b"\r\n")
+    assert await loop.sock_recv(asked, 1) == b"H"
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [(b"/large/20", b""), (b"/large/1", b""), (b"/large/1", b"Connection: close\r\n")]
+)
+async def test_who_does_not_take_an_answer_is_cut_off(path: bytes, more: bytes) -> None:
+    """Whether it is still being written, or was and is only not all away yet."""
+    async with listening(Untaken) as (server, port):
+        asked = await asking(port, path, more)
+        async with asyncio.timeout(30):
+            while server.server_state.connections:  # noqa: ASYNC110 - uvicorn's
+                await asyncio.sleep(0.05)
+        asked.close()
+
+
+async def test_who_takes_an_answer_slowly_gets_all_of_it() -> None:
+    async with listening(Untaken) as (_server, port):
+        asked = await asking(port, b"/large/20", b"Connection: close\r\n")
+        taken, loop = 0, asyncio.get_running_loop()
+        while piece := await loop.sock_recv(asked, 65536):
+            taken += len(piece)
+            await asyncio.sleep(len(piece) / 300_000)
+        assert taken > 20 * 65536
+        asked.close()

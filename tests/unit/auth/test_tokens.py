@@ -1,6 +1,9 @@
 """Opaque tokens, sealed keys, and the JWTs that a keyring signs."""
 
+import asyncio
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -99,6 +102,16 @@ async def test_a_password_fits_itself_only_and_nobody_has_none() -> None:
     assert await passwords.verify("a green bicycle", known) == (True, None)
     assert await passwords.verify("a green bicycl", known) == (False, None)
     assert await passwords.verify("a green bicycle", None) == (False, None)
+
+
+async def test_a_node_of_many_cores_does_not_hash_more_at_once_than_a_pod_has_memory_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    before = set(threading.enumerate())
+    passwords = Passwords()
+    await asyncio.gather(*(passwords.verify("a green bicycle", None) for _ in range(64)))
+    assert 1 <= len(set(threading.enumerate()) - before) <= 4
 
 
 async def test_a_hash_of_older_parameters_is_made_anew() -> None:

@@ -51,6 +51,7 @@ APPOINTMENT = Appointment(
 )
 CUSTOMER = Customer(
     customer_id=APPOINTMENT.customer_id,
+    version=2,
     erased=False,
     name="Ana",
     email="ana@riverside.example",
@@ -104,6 +105,10 @@ def test_a_true_message_to_somebody_who_agreed_is_sent() -> None:
         ({}, {"starts_at": START + timedelta(hours=1)}, {}, Suppress("stale")),
         ({}, {"version": 3}, {}, Send("ana@riverside.example")),
         ({}, {"version": 1}, {}, Wait("UnknownAppointment")),
+        ({}, {"customer_version": 3}, {"consent_email": False}, Wait("UnknownCustomer")),
+        ({}, {"customer_version": 3}, {}, Wait("UnknownCustomer")),
+        ({}, {"customer_version": 2}, {}, Send("ana@riverside.example")),
+        ({}, {"customer_version": 1}, {}, Send("ana@riverside.example")),
         ({"expires_at": NOW}, {}, {}, Suppress("too-late")),
         ({"expires_at": NOW, "attempts": 4}, {}, {}, Fail("Unreachable")),
     ],

@@ -323,3 +323,27 @@ def test_an_endpoint_without_a_description_has_no_line_for_it(locale: str) -> No
     text = LETTERS.to_owner(replace(OWNER_FACTS, locale=locale, endpoint=endpoint)).text
     lines = text.splitlines()
     assert str(endpoint.endpoint_id) in lines[lines.index("  crm.riverside.example") + 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0622\u0631\u0627\u06cc\u0634\u200c\u06af\u0627\u0647",
+        "\u0dc1\u0dca\u200d\u0dbb\u0dd3",
+        "\U0001f469\u200d\u2695\ufe0f",
+        "סלון\u200f!",
+    ],
+)
+def test_names_keep_what_joins_and_parts_their_letters(name: str) -> None:
+    """A hairdresser's in Persian, Sri in Sinhala, a doctor, and a mark that ends a name from right to left."""
+    facts = replace(FACTS, business=name, customer=name, service=name, staff=(name,), address=name)
+    mail, sms = LETTERS.write(Channel.EMAIL, facts), LETTERS.write(Channel.SMS, facts)
+    assert mail.calendar is not None
+    event = Calendar.from_ical(mail.calendar).walk("VEVENT")[0]
+    shown = (str(event["summary"]), str(event["organizer"].params["CN"]))
+    for text in (mail.subject, mail.text, mail.html or "", sms.text, *shown):
+        assert name in text
+
+
+def test_no_name_turns_around_what_follows_it() -> None:
+    assert one_line("Ana\u202e Costa\u2067\u2069") == "Ana Costa"

@@ -132,7 +132,13 @@ async def test_what_is_no_number_is_not_dialled(carrier: Carrier, number: str) -
     assert not carrier.taken
 
 
-@pytest.mark.parametrize("address", ["a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "x", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("a@b.example, c@d.example", "a@b.example\nBcc: c@d.example", "x", ""),
+        *("a:c@d.example", "=?utf-8?q?c?=@d.example", f"a@{'é' * 62}.example"),
+    ],
+)
 async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(address: str) -> None:
     smtp = SmtpSettings(smtp_port=free_port())
     provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
@@ -172,6 +178,28 @@ async def test_whatever_a_business_is_called_its_mail_is_from_one_address(name: 
     head = mail.partition(b"\r\n\r\n")[0]
     assert b"\r\nBcc" not in head
     assert max(map(len, head.split(b"\r\n"))) < 200
+
+
+@pytest.mark.parametrize(
+    ("contact", "written"),
+    [
+        ("salon@riverside.example", "salon@riverside.example"),
+        ("salon@münchen.example", "salon@xn--mnchen-3ya.example"),
+        ("josé@riverside.example", None),
+        ("=?utf-8?q?=0D=0ABcc=3Ax?=@riverside.example", None),
+    ],
+)
+async def test_an_answer_goes_to_an_address_that_a_header_can_hold(contact: str, written: str | None) -> None:
+    server, mails = BadSmtpServer(), list[bytes]()
+    server.keep = mails.append
+    try:
+        provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=server.port)), "no-reply@riverside.example")
+        letter = Letter("Hello", "text", None)
+        await provider.send(new_id(), new_id(), "c@d.example", letter, sender="Riverside", reply_to=contact)
+    finally:
+        server.close()
+    (mail,) = mails
+    assert message_from_bytes(mail)["Reply-To"] == written
 
 
 def test_settings_that_do_not_fit_together_are_refused() -> None:

@@ -12,6 +12,7 @@ def test_one_ipv6_network_counts_as_one_and_so_does_all_that_is_no_address() -> 
         counted_as("2001:db8:0:1:aaaa::1") == counted_as("[2001:db8:0:1:bbbb::2]:443") == "2001:db8:0:1::/64"
     )
     assert counted_as("198.51.100.1") == counted_as("::ffff:198.51.100.1") == "198.51.100.1"
+    assert counted_as("198.51.100.1:50123") == "198.51.100.1"
     assert counted_as("") == counted_as("made up") == "unknown"
 
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
 
 import pytest
 
@@ -89,3 +91,58 @@ async def test_a_long_link_stays_whole_in_its_header(server: BadSmtpServer) -> N
     assert f"List-Unsubscribe: {link}".encode() in lines
     assert b'Content-Type: text/calendar; method="PUBLISH"' in lines
     assert max(len(line) for line in lines if not line.startswith(b"List-Unsubscribe")) <= 78
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Booked: Haircut at Riverside Barbers, Monday, 5 June 2026, 10:00, and a few words more",
+        "Booked: =?utf-8?q?Hello=0D=0ABcc=3A_x=40bank=2Eexample?=",
+        "Booked: =?utf-8?b?DQpTdWJqZWN0OiBZb3UgaGF2ZSB3b24NCg0KUGF5IGhlcmU=?= at Riverside",
+        "=?x?= a =?utf-8?b?=",
+        "Booked: תספורת at מספרת השלום, Monday, 5 June 2026",
+        f"{'x' * 70} é {'y' * 80}",
+        "z" * 200,
+        "👩\u200d⚕️🧑🏽\u200d🤝\u200d🧑🏻 " * 12 + ".",
+    ],
+)
+async def test_a_subject_says_what_it_is_given_and_writes_no_other_header(
+    server: BadSmtpServer, subject: str
+) -> None:
+    kept: list[bytes] = []
+    server.keep = kept.append
+    await mailer(server).send("ana@riverside.example", subject, "text")
+    seen = message_from_bytes(kept[0], policy=default)
+    assert seen["Subject"] == subject
+    assert seen.get_content().strip() == "text"
+    assert set(seen) == {
+        *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"),
+        *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+    }
+    assert max(map(len, kept[0].split(b"\r\n"))) <= 78
+
+
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("ana@münchen.example", "ana@xn--mnchen-3ya.example"),
+        ("ana@straße.example", "ana@xn--strae-oqa.example"),
+    ],
+)
+async def test_a_domain_in_any_script_is_written_as_every_server_takes_it(
+    server: BadSmtpServer, address: str, sent: str
+) -> None:
+    kept: list[bytes] = []
+    server.keep = kept.append
+    await mailer(server).send(address, "Hello", "text")
+    assert f"To: {sent}".encode() in kept[0].split(b"\r\n")
+
+
+async def test_a_mailbox_outside_of_ascii_is_refused_where_the_server_takes_none(
+    server: BadSmtpServer,
+) -> None:
+    with pytest.raises(MailRefused) as refused:
+        await mailer(server).send("josé@riverside.example", "Hello", "text")
+    assert not refused.value.no_mailbox
+    assert "josé" not in str(refused.value)
+    assert server.seen == []

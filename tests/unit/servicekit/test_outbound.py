@@ -18,7 +18,6 @@ from servicekit.outbound import (
     OutboundRefused,
     OutboundSettings,
     is_public,
-    system_resolve,
 )
 from support.certificates import certificate
 
@@ -44,7 +43,7 @@ class Names:
 
 
 def client(
-    names: Callable[[str, int], Awaitable[Sequence[str]]] = system_resolve,
+    names: Callable[[str, int], Awaitable[Sequence[str]]] | None = None,
     given: OutboundSettings | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> OutboundClient:

@@ -53,14 +53,17 @@ REFUSED = 'Bearer error="invalid_token"'
 
 
 class Auth:
-    """Publishes a minter's keys, or is not there (`document` None); counts who asked."""
+    """Publishes a minter's keys, or is not there (`document` None), or says `text`; counts who asked."""
 
     def __init__(self, minter: TokenMinter) -> None:
         self.document: dict[str, Any] | None = minter.jwks()
+        self.text: bytes | None = None
         self.asked = 0
 
     async def answer(self, _request: web.Request) -> web.Response:
         self.asked += 1
+        if self.text is not None:
+            return web.Response(body=self.text, content_type="application/json")
         return web.json_response(self.document) if self.document else web.Response(status=503)
 
 
@@ -138,6 +141,25 @@ async def test_while_the_keys_cannot_be_had_a_token_is_to_come_again() -> None:
         await become(lambda: outcome(verifier, token) == "taken")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"\xff", b"[]", b"null", b'"keys"', b"{}", b'{"keys": 5}', b'{"keys": [5]}', b"[" * 100_000],
+    ids=lambda text: repr(text[:20]),
+)
+async def test_an_answer_that_is_no_key_set_leaves_the_keys_as_they_are(text: bytes) -> None:
+    """As of whoever has auth's address by now, or of a proxy's page; the process goes on, and looks again."""
+    minter = TokenMinter()
+    auth = Auth(minter)
+    async with following(auth) as keys:
+        verifier = verifier_of(keys, minter)
+        await become(lambda: outcome(verifier, minter.token(new_id())) == "taken")
+        auth.text, asked = text, auth.asked
+        keys.gone("another")
+        await become(lambda: auth.asked > asked)
+        auth.text = None
+    assert outcome(verifier, minter.token(new_id())) == "taken"
+
+
 def test_an_expired_token_of_an_unknown_key_is_refused_whether_keys_can_be_had_or_not() -> None:
     minter, past = TokenMinter(), datetime.now(UTC) - timedelta(days=3)
     verifier = verifier_of(RemoteKeys(TokenSettings()), minter)
@@ -145,6 +167,12 @@ def test_an_expired_token_of_an_unknown_key_is_refused_whether_keys_can_be_had_o
     assert outcome(verifier, token) == REFUSED
     assert outcome(verifier, minter.token(new_id(), exp=None)) == REFUSED
     assert outcome(verifier, minter.token(new_id())) == "come again"
+
+
+def test_a_token_of_an_auth_whose_clock_is_ahead_is_taken_at_once() -> None:
+    minter, ahead = TokenMinter(), datetime.now(UTC) + timedelta(seconds=30)
+    verifier = TokenVerifier(minter, issuer=minter.issuer, audience=minter.audience)
+    assert outcome(verifier, minter.token(new_id(), iat=ahead, exp=ahead + timedelta(minutes=10))) == "taken"
 
 
 async def test_invented_keys_have_the_keys_fetched_so_often_only() -> None:

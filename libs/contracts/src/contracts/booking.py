@@ -43,6 +43,10 @@ class AppointmentBooked(AppointmentEvent):
     TYPE: ClassVar[str] = "booking.appointment.booked.v1"
     source: Literal["public", "staff", "waitlist"]
     confirmed: bool = Field(description="False while the business has still to confirm.")
+    customer_version: int | None = Field(
+        default=None,
+        description="The customer's, as this booking made it; who writes to them needs it or a later one.",
+    )
 
 
 class AppointmentConfirmed(AppointmentEvent):

@@ -3,14 +3,22 @@
 Used by the gateway, which finds out whose a request is, and by the services that count what a client does.
 """
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 
+_IPV4_AND_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
+
 
 def parsed_address(text: str) -> Address | None:
-    """The address, also in brackets with a port; IPv4 where that is mapped into IPv6; None for what is none."""
+    """The address, also with a port as some proxies write it; IPv4 where that is mapped into IPv6; None for none.
+
+    An IPv6 one with a port is in brackets.
+    """
     bare = text.removeprefix("[").partition("]")[0] if text.startswith("[") else text
+    with_port = _IPV4_AND_PORT.fullmatch(text)
+    bare = with_port[1] if with_port else bare
     try:
         address = ip_address(bare)
     except ValueError:

@@ -2,14 +2,15 @@
 
 Errors tell whether trying again can help, and whether the mail may have been taken all the same. Only an answer
 about this mail can refuse it: one to RCPT or to its content, with a 5yz that is not about the conversation (RFC
-5321). A server that greets with 554, knows our password no more or answers nonsense says nothing about the mail,
-which is tried again.
+5321), or no SMTPUTF8 for an address that needs it. A server that greets with 554, knows our password no more or
+answers nonsense says nothing about the mail, which is tried again.
 """
 
 import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.header import Header
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import EmailPolicy, Policy, default
@@ -19,6 +20,7 @@ from typing import Any
 import aiosmtplib
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
 from servicekit.errors import PermanentError, SlotwrightError
 
@@ -49,6 +51,8 @@ other 5yz are about the conversation, about who we are, or nothing that is known
 _NO_MAILBOX = re.compile(r"\s*5\.1\.(?:1|2|6|10)\b")
 """RFC 3463 and 7505: there is no such mailbox or domain, it has moved away, or its domain takes no mail."""
 _GOODBYE_SECONDS = 2.0
+_LONGEST_WORD = 60
+"""Of what a header says as it is; lines can end between words only."""
 
 
 class _WholeHeader(UnstructuredHeader, BaseHeader):
@@ -58,8 +62,32 @@ class _WholeHeader(UnstructuredHeader, BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
+class _Text(BaseHeader):
+    """A header that says the text it is given, whatever that looks like.
+
+    The library's own takes what looks like an encoded word (RFC 2047) for one, and a line break in that becomes one
+    of the mail: a business that is called `=?utf-8?q?=0D=0A…?=` could write headers, and the whole content. It also
+    loses spaces beside long words.
+    """
+
+    max_count = 1
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        """Called by BaseHeader: nothing of it is decoded."""
+        kwds |= {"decoded": value, "parse_tree": None}
+
+    def fold(self, *, policy: Policy) -> str:
+        text, charset = str(self), "us-ascii"
+        if not text.isascii() or "=?" in text or any(len(word) > _LONGEST_WORD for word in text.split()):
+            charset = "utf-8"
+        written = Header(text, charset, header_name=self.name).encode(linesep=policy.linesep)
+        return f"{self.name}: {written}{policy.linesep}"
+
+
 def _policy() -> "EmailPolicy[EmailMessage]":
     headers = HeaderRegistry()
+    headers.map_to_type("subject", _Text)
     headers.map_to_type("list-unsubscribe", _WholeHeader)
     return default.clone(header_factory=headers)
 
@@ -94,6 +122,14 @@ class MailUnavailable(SlotwrightError):
     def __init__(self, detail: str, *, in_doubt: bool = False) -> None:
         super().__init__(detail)
         self.in_doubt = in_doubt
+
+
+def as_sent(address: str) -> str:
+    """An address with its domain in ASCII (RFC 5890), as every server takes it. Raises ValueError for no domain."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    return f"{local}@{URL.build(scheme='https', host=domain).raw_host}"
 
 
 class _Client(aiosmtplib.SMTP):
@@ -131,7 +167,7 @@ class Mailer:
         """
         message = EmailMessage(policy=_POLICY)
         message["From"] = sender or self._settings.mail_from
-        message["To"] = to
+        message["To"] = as_sent(to)
         message["Subject"] = subject
         message["Date"] = formatdate(usegmt=True)
         message["Message-ID"] = message_id or make_msgid(domain="slotwright.example")
@@ -186,6 +222,8 @@ async def _exchange(client: _Client, message: EmailMessage) -> None:
         raise _verdict(error) from error
     except aiosmtplib.SMTPResponseException as error:
         raise MailUnavailable(f"SMTP {error.code}", in_doubt=client.handing_over) from error
+    except aiosmtplib.SMTPNotSupported as error:
+        raise MailRefused("the server takes no address outside of ASCII (RFC 6531)") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise MailUnavailable(f"{type(error).__name__}: {error}", in_doubt=client.handing_over) from error
 

@@ -12,6 +12,7 @@ import asyncio
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MAX_URL = 2000
 _CHUNK = 64 * 1024
 _BEGINNING_SECONDS = 2.0
+_LOOKUPS = 64
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _FURTHER = (
@@ -85,10 +87,49 @@ def is_public(address: Address) -> bool:
     return address.is_global and not special
 
 
-async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+class SystemResolver:
+    """The addresses that the system's resolver gives, asked in threads of its own.
+
+    A name whose servers say nothing keeps a thread for as long as the system waits, which is longer than any caller
+    does. The loop has two for that, and mails, databases and keys need them: ten such names would keep all others
+    waiting for a minute, and for ever where they are asked for again and again. Here they keep `at_once` of each
+    other's.
+    """
+
+    def __init__(self, at_once: int = _LOOKUPS) -> None:
+        self._room = asyncio.Semaphore(at_once)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Raises OSError, and ValueError for what is no name."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str]] = loop.create_future()
+
+        def ended(found: list[str], error: Exception | None) -> None:
+            self._room.release()
+            if answer.done():
+                return  # nobody waits any more
+            if error is None:
+                answer.set_result(found)
+            else:
+                answer.set_exception(error)
+
+        def look_up() -> None:
+            found, error = list[str](), None
+            try:
+                entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+            except Exception as caught:  # noqa: BLE001 - it is the caller's
+                error = caught
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(ended, found, error)
+
+        await self._room.acquire()
+        try:
+            threading.Thread(target=look_up, name="outbound-lookup", daemon=True).start()
+        except RuntimeError as error:  # there can be no more threads
+            self._room.release()
+            raise OSError(str(error)) from None
+        return await answer
 
 
 class OutboundClient:
@@ -99,12 +140,12 @@ class OutboundClient:
         settings: OutboundSettings,
         *,
         user_agent: str,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._user_agent = user_agent
-        self._resolve = resolve
+        self._resolve = resolve or SystemResolver()
         self._tls = tls or ssl.create_default_context()
 
     def check(self, text: str) -> URL:

@@ -53,6 +53,11 @@ class Attempts:
         count, _ = await store.count_attempt(conn, limit.bucket, now, now + self._window)
         return count <= limit.most
 
+    async def untried(self, conn: Connection, *limits: Limit) -> None:
+        """It was none: each gets it back."""
+        for limit in sorted(limits, key=lambda item: item.bucket):
+            await store.give_back_attempt(conn, limit.bucket)
+
     async def good(self, conn: Connection, account: Limit, address: Limit) -> None:
         """It was a good one: the account starts afresh, the address gets its try back."""
         for limit in sorted((account, address), key=lambda item: item.bucket):

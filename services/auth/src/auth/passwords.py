@@ -1,4 +1,4 @@
-"""Hashes passwords: Argon2id at OWASP's parameters, in threads, as many at once as the machine has cores.
+"""Hashes passwords: Argon2id at OWASP's parameters, in threads, as many at once as the machine has cores, but few.
 
 Source: OWASP Password Storage Cheat Sheet (19 MiB, 2 passes, 1 lane). Called by the service modules, outside any
 transaction, as one hash takes some 20 ms of a core.
@@ -23,13 +23,15 @@ _MEMORY_KIB = 19 * 1024
 _PASSES = 2
 _LANES = 1
 _MAX_WAITING = 256
+_MOST_AT_ONCE = 4
+"""Some 200 a second. A pod sees all cores of its node, and 16 hashes at once take more memory than its limit."""
 
 
 class Passwords:
     """One for a process: the semaphore is what keeps a rush of logins from starving everything else."""
 
     def __init__(self, cores: int | None = None) -> None:
-        cores = cores or os.cpu_count() or 1
+        cores = cores or min(os.cpu_count() or 1, _MOST_AT_ONCE)
         self._hash = PasswordHash(
             [Argon2Hasher(time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=_LANES)]
         )

@@ -21,7 +21,7 @@ from auth.passwords import Passwords
 from auth.settings import AuthSettings
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
-from servicekit.errors import Conflict, FieldError, NotFound
+from servicekit.errors import Conflict, FieldError, NotFound, Unavailable
 from servicekit.http.tokens import Principal
 from servicekit.ids import new_id
 
@@ -76,14 +76,19 @@ class Sessions:
         """A new session at the business named, else at the one last signed in to.
 
         Raises InvalidCredentials, which takes as long for an unknown user as for a wrong password; TooManyAttempts;
-        NoBusiness.
+        NoBusiness; Unavailable, with nothing counted, when too many sign in at once.
         """
         network = by_address("login", address, self._settings.failed_logins_per_address)
         async with self._db.public() as conn:
             account = await by_account(conn, "login", email, self._settings.failed_logins_per_account)
             await self._attempts.count(conn, account, network)
             user = await store.user_by_email(conn, email)
-        fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)
+        try:
+            fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)
+        except Unavailable:  # nobody is locked out by a rush, who is told to come again
+            async with self._db.public() as conn:
+                await self._attempts.untried(conn, account, network)
+            raise
         if user is None or not fits:
             raise InvalidCredentials
         async with self._db.public() as conn:

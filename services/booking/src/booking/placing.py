@@ -130,9 +130,10 @@ async def book(
 
 
 async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
-    """Adds the customer, or renews what is known of the same person; tells it either way."""
-    kept = await store.customer_added(await store.begin_adding_customer(conn, tenant_id, customer))
-    await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
+    """Adds the customer, or renews what is known of the same person; tells what is new."""
+    kept, changed = await store.customer_added(await store.begin_adding_customer(conn, tenant_id, customer))
+    if changed:
+        await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
     return kept
 
 
@@ -187,8 +188,9 @@ async def _write(
     resource_ids = await _require(taken, holder) if isinstance(taken, Choosing) else taken
     news: list[Event] = []
     if adding is not None:
-        customer = await store.customer_added(adding)
-        news.append(events.customer_changed(tenant_id, customer))
+        customer, changed = await store.customer_added(adding)
+        if changed:
+            news.append(events.customer_changed(tenant_id, customer))
     assert customer is not None  # noqa: S101 - known, or added
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
@@ -219,6 +221,7 @@ async def _write(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
             confirmed=not pending,
+            customer_version=customer.version,
         ),
         *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,

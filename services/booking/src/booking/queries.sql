@@ -187,14 +187,23 @@ DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
     FOR UPDATE SKIP LOCKED)
 
 -- name: add_customer
--- The same person (address, number and name alike) keeps its row and gives its consent anew.
+-- The same person (address, number and name alike) keeps its row and gives its consent anew. The row is written, and so
+-- locked, where nothing is new, too: `changed` says whether anything is. It compares with what the statement's snapshot
+-- has, so that of two who write one row at once the second may tell of the first's change again, and neither of less.
 INSERT INTO customer (tenant_id, customer_id, name, email, phone, locale, consent_email, consent_sms)
 VALUES (%(tenant_id)s, %(customer_id)s, %(name)s, %(email)s, %(phone)s, %(locale)s, %(consent_email)s,
     %(consent_sms)s)
 ON CONFLICT (tenant_id, lower(coalesce(email, '')), coalesce(phone, ''), name) DO UPDATE
 SET locale = excluded.locale, consent_email = excluded.consent_email, consent_sms = excluded.consent_sms,
-    version = customer.version + 1
-RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+    version = customer.version + (
+        (customer.locale, customer.consent_email, customer.consent_sms)
+        IS DISTINCT FROM (excluded.locale, excluded.consent_email, excluded.consent_sms)
+    )::int
+RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at,
+    version IS DISTINCT FROM (
+        SELECT before.version FROM customer before
+        WHERE before.tenant_id = customer.tenant_id AND before.customer_id = customer.customer_id
+    ) AS changed
 
 -- name: customer
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at

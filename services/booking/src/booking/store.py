@@ -53,11 +53,12 @@ async def begin_adding_customer(conn: Connection, tenant_id: UUID, customer: Cus
     return await conn.execute(SQL.add_customer, values)
 
 
-async def customer_added(adding: Cursor) -> Customer:
-    """The customer's row, as it is now."""
+async def customer_added(adding: Cursor) -> tuple[Customer, bool]:
+    """The customer as it is now, and whether that is news: a person who is known may have said nothing new."""
     row = await adding.fetchone()
     assert row is not None  # noqa: S101 - the statement inserts or updates
-    return customer_of(row)
+    changed: bool = row.pop("changed")
+    return customer_of(row), changed
 
 
 async def customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:

@@ -1,4 +1,4 @@
-"""Whether a request may go on: token, business, role, and how often. Used by gateway.proxy.
+"""Whether a request may go on: token, business, role, and how often. Used by gateway.proxy; gateway.pages counts.
 
 A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
 the business in a bucket of its own: they cannot use up what its staff needs, and none of them what the others need.
@@ -6,6 +6,8 @@ A token that is refused, or whose key is not known, counts for the address as we
 """
 
 from collections.abc import Sequence
+
+from starlette.types import Scope
 
 from contracts.platform import TenantChanged, TenantState
 from gateway.addresses import Network, client_address
@@ -42,9 +44,10 @@ class Admission:
         self._limiter = limiter
         self._trusted: Sequence[Network] = settings.trusted_proxies
 
-    def address(self, peer: str, headers: Sequence[tuple[bytes, bytes]]) -> str:
+    def address(self, scope: Scope) -> str:
         """The client's address; see gateway.addresses."""
-        hops = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        peer = scope["client"][0] if scope.get("client") else ""
+        hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
         return client_address(peer, hops.decode("latin-1"), self._trusted)
 
     async def admit(self, request: Incoming, address: str) -> None:
@@ -54,7 +57,7 @@ class Admission:
         """
         routed = request.routed
         if routed is None:
-            await self._count_address(request, address)
+            await self.count_address(request, address)
             methods = methods_of(request.path)
             if methods:
                 raise MethodNotAllowed(
@@ -68,7 +71,7 @@ class Admission:
             limit = self._settings.sign_in_requests_per_minute
             await self._count(request, "sign-in", counted_as(address), limit)
         elif access is not Access.MACHINE:
-            await self._count_address(request, address)
+            await self.count_address(request, address)
             if routed.slug is not None:
                 await self._admit_visitor(request, routed.slug, address)
 
@@ -78,7 +81,7 @@ class Admission:
                 request.headers.get(b"authorization", b"").decode("latin-1")
             )
         except (Unauthorized, Unavailable):  # the latter, too, is what anyone gets for a key that they invent
-            await self._count_address(request, address)
+            await self.count_address(request, address)
             raise
         if principal.role == ADMIN:
             limit = self._settings.admin_requests_per_minute
@@ -125,7 +128,8 @@ class Admission:
                 plan=tenant.plan.name,
             )
 
-    async def _count_address(self, request: Incoming, address: str) -> None:
+    async def count_address(self, request: Incoming, address: str) -> None:
+        """Notes what counted. Raises RateLimited."""
         limit = self._settings.address_requests_per_minute
         await self._count(request, "address", counted_as(address), limit)
 

@@ -40,7 +40,7 @@ def build(settings: Settings) -> Parts:
             for route in app.router.routes
             if not (isinstance(route, Route) and route.path == app.openapi_url)
         ]
-        app.include_router(pages.router(document))
+        app.include_router(pages.router(document, admission))
         app.router.redirect_slashes = False
         app.router.default = proxy
         app.add_middleware(

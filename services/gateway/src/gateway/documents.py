@@ -1,10 +1,11 @@
 """The merged OpenAPI document, fetched from the services and kept for a while. Served by gateway.pages.
 
 A service that is down is left out, the document says so, and is asked again soon; what a service said last is used
-while it is down.
+while it is down. It is kept as it is sent: to write it takes as long as several requests, and anybody may ask.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 
@@ -37,12 +38,12 @@ class MergedDocument:
         self._seconds = seconds
         self._now = now
         self._said: dict[str, Document] = {}
-        self._merged: Document | None = None
+        self._merged: bytes | None = None
         self._good_until = 0.0
         self._one = asyncio.Lock()
 
-    async def read(self) -> Document:
-        """The document; never fails, as it says itself what is missing."""
+    async def read(self) -> bytes:
+        """The document, as JSON; never fails, as it says itself what is missing."""
         async with self._one:
             if self._merged is None or self._now() >= self._good_until:
                 await self._fetch()
@@ -57,7 +58,8 @@ class MergedDocument:
         # One without an address is missing as well, but asking again soon would not find it.
         unknown = [name for name in UPSTREAMS if name != WEB and name not in self._upstreams.names]
         missing = sorted([*unknown, *(service for service in down if service not in self._said)])
-        self._merged = merge(self._said, missing=missing, public_url=self._public_url)
+        merged = merge(self._said, missing=missing, public_url=self._public_url)
+        self._merged = json.dumps(merged, ensure_ascii=False, separators=(",", ":")).encode()
         self._good_until = self._now() + (min(_SOON_SECONDS, self._seconds) if down else self._seconds)
 
     async def _ask(self, service: str) -> bool:

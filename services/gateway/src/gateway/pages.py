@@ -1,6 +1,7 @@
 """The gateway's own paths: the merged OpenAPI document, its documentation, and what problem types mean.
 
-A router that gateway.app puts before the proxy. The documentation's assets are vendored (static/README.md).
+A router that gateway.app puts before the proxy; who asks counts for their address, as a stranger does there. The
+documentation's assets are vendored (static/README.md).
 """
 
 import gzip
@@ -8,10 +9,12 @@ import html
 from functools import cache
 from importlib.resources import files
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from gateway.admission import Admission
 from gateway.documents import MergedDocument
+from gateway.frame import incoming
 from gateway.problem_types import PROBLEM_TYPES, ProblemType
 from servicekit.errors import NotFound
 
@@ -42,13 +45,18 @@ _PAGE = """<!doctype html>
 """
 
 
-def router(document: MergedDocument) -> APIRouter:
+def router(document: MergedDocument, admission: Admission) -> APIRouter:
     """The routes, over the merged document."""
-    routes = APIRouter(include_in_schema=False)
+
+    async def count(request: Request) -> None:
+        await admission.count_address(incoming(request.scope), admission.address(request.scope))
+
+    routes = APIRouter(include_in_schema=False, dependencies=[Depends(count)])
 
     @routes.api_route("/openapi.json", methods=_READ)
     async def openapi() -> Response:
-        return JSONResponse(await document.read(), headers={"Cache-Control": "no-cache", **_ANYWHERE})
+        headers = {"Cache-Control": "no-cache", **_ANYWHERE}
+        return Response(await document.read(), headers=headers, media_type="application/json")
 
     @routes.api_route("/docs", methods=_READ)
     async def docs() -> Response:

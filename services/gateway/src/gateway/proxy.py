@@ -54,8 +54,7 @@ class Proxy:
         if request.preflight:
             await _answer_preflight(send)
             return
-        peer = scope["client"][0] if scope.get("client") else ""
-        address = self._admission.address(peer, scope["headers"])
+        address = self._admission.address(scope)
         await self._admission.admit(request, address)
         # admit raises when there is no rule.
         assert request.routed is not None  # noqa: S101

@@ -33,6 +33,7 @@ from notification.domain import (
     backoff,
     decide,
     decide_for_owner,
+    doubt,
     masked,
     next_look,
     told,
@@ -255,7 +256,10 @@ class Delivery:
         One that may have arrived stays marked, so that its repeat says so (docs/adr/0007).
         """
         message, now = ready.message, self._clock()
-        next_attempt_at = now + backoff(ready.attempt)
+        pause = backoff(ready.attempt)
+        if in_doubt and message.repeated:
+            pause = max(pause, doubt(message.queued_at, now))
+        next_attempt_at = now + pause
         if next_attempt_at > message.expires_at:
             next_attempt_at = max(now + _SOON, message.expires_at)
         log.warning(

@@ -26,6 +26,7 @@ SuppressedFor = ToldReason | Reason
 
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 600.0
+_DOUBT_GROWS = 3
 _FIRST_WAIT = 0.2
 _MAX_WAIT = 5.0
 
@@ -75,6 +76,8 @@ class Appointment:
     ends_at: datetime
     timezone: str
     cancelled_by: str | None = None
+    customer_version: int | None = None
+    """The customer as they were when they booked; what they said then, consent too, may be heard of later."""
 
     @property
     def ran_out(self) -> bool:
@@ -87,6 +90,7 @@ class Customer:
     """A person who is written to; `erased` when only the id is left."""
 
     customer_id: UUID
+    version: int
     erased: bool
     name: str
     email: str | None
@@ -234,7 +238,7 @@ def decide(
         return Wait("UnknownBusiness")
     if tenant.state is not TenantState.ACTIVE:
         return Suppress("suspended")
-    decision = _against(message, appointment) or _to(message, customer, unwanted)
+    decision = _against(message, appointment) or _to(message, appointment, customer, unwanted)
     if isinstance(decision, Send) and quiet is not None and appointment is not None:
         return _held(message, tenant, appointment, quiet, now) or decision
     return decision
@@ -273,8 +277,14 @@ def _against(message: CustomerMessage, appointment: Appointment | None) -> Decis
     return None
 
 
-def _to(message: CustomerMessage, customer: Customer | None, unwanted: Reason | None) -> Decision:
-    if customer is None:
+def _to(
+    message: CustomerMessage,
+    appointment: Appointment | None,
+    customer: Customer | None,
+    unwanted: Reason | None,
+) -> Decision:
+    known_since = appointment.customer_version if appointment is not None else None
+    if customer is None or (known_since is not None and customer.version < known_since):
         return Wait("UnknownCustomer")
     address = customer.address(message.channel)
     if not address:
@@ -316,6 +326,15 @@ def backoff(attempts: int) -> timedelta:
     """How long to leave a message alone after its nth failed attempt: doubling, a little at random, capped."""
     pause = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(attempts - 1, 20))
     return timedelta(seconds=pause * random.uniform(0.75, 1))  # noqa: S311 - jitter
+
+
+def doubt(queued_at: datetime, now: datetime) -> timedelta:
+    """How long to leave a message alone that may have arrived twice: each time until it is four times as old.
+
+    A server that takes a mail and is too slow to say so does that each time: a repeat every ten minutes until
+    the appointment would make hundreds.
+    """
+    return _DOUBT_GROWS * (now - queued_at)
 
 
 def next_look(queued_at: datetime, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ line break in it must not become a header.
 """
 
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -25,6 +26,8 @@ from servicekit.localtime import zone_or
 
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns around the letters of all that follows (UAX #9); a name in any script does without."""
 
 Section = TemplateKind | Literal["waitlist-offer"]
 """Of the words; those of an offer are not the business's to change."""
@@ -240,8 +243,15 @@ class Letters:
 
 
 def one_line(text: str) -> str:
-    """Without line breaks and other control characters, which have no place in a header or a subject."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    """Without line breaks and other control characters, which have no place in a header or a subject.
+
+    What joins or parts letters stays: Persian and Sinhala are not written without it, nor many an emoji.
+    """
+    return " ".join("".join(char if _has_place(char) else " " for char in text).split())
+
+
+def _has_place(char: str) -> bool:
+    return char.isprintable() or (unicodedata.category(char) == "Cf" and char not in _REORDERING)
 
 
 def _subject(text: str) -> str:

@@ -29,7 +29,7 @@ from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import PermanentError, SlotwrightError
 from servicekit.http.models import EmailAddress
-from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable
+from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable, as_sent
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,7 @@ class SmtpProvider:
         reply_to: str | None,
     ) -> None:
         address = _checked(to)
-        answer_to = _checked_or_none(reply_to)
+        answer_to = _answerable(reply_to)
         try:
             await self._mailer.send(
                 address,
@@ -301,11 +301,13 @@ def _checked(address: str) -> str:
         raise Refused("BadAddress", "not an e-mail address") from None
 
 
-def _checked_or_none(address: str | None) -> str | None:
+def _answerable(address: str | None) -> str | None:
+    """For a header of a mail that any server takes; what is outside of ASCII cannot stand there (RFC 6532)."""
     try:
-        return _checked(address) if address else None
-    except Refused:
+        written = as_sent(_checked(address)) if address else ""
+    except (Refused, ValueError):
         return None
+    return written if written and written.isascii() else None
 
 
 def _check_number(number: str) -> None:

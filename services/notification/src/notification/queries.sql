@@ -2,19 +2,22 @@
 -- but for `claim`, which is a worker's.
 
 -- name: put_appointment
--- Whether it is confirmed stays as it was when an event does not tell; a booking unheard of counts as confirmed.
+-- Whether it is confirmed stays as it was when an event does not tell; a booking unheard of counts as confirmed. Which
+-- version of the customer has booked is told by the booking alone.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, service_id, staff_ids, customer_id,
-    starts_at, ends_at, timezone, cancelled_by)
+    starts_at, ends_at, timezone, cancelled_by, customer_version)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(version)s, coalesce(%(status)s::text, 'confirmed'), %(service_id)s,
-    %(staff_ids)s, %(customer_id)s, %(starts_at)s, %(ends_at)s, %(timezone)s, %(cancelled_by)s)
+    %(staff_ids)s, %(customer_id)s, %(starts_at)s, %(ends_at)s, %(timezone)s, %(cancelled_by)s, %(customer_version)s)
 ON CONFLICT (tenant_id, appointment_id) DO UPDATE SET version = excluded.version,
     status = coalesce(%(status)s::text, a.status), service_id = excluded.service_id,
     staff_ids = excluded.staff_ids, customer_id = excluded.customer_id, starts_at = excluded.starts_at,
-    ends_at = excluded.ends_at, timezone = excluded.timezone, cancelled_by = excluded.cancelled_by
+    ends_at = excluded.ends_at, timezone = excluded.timezone, cancelled_by = excluded.cancelled_by,
+    customer_version = coalesce(excluded.customer_version, a.customer_version)
 WHERE a.version < excluded.version
 
 -- name: appointment
-SELECT appointment_id, version, status, service_id, staff_ids, customer_id, starts_at, ends_at, timezone, cancelled_by
+SELECT appointment_id, version, status, service_id, staff_ids, customer_id, starts_at, ends_at, timezone, cancelled_by,
+    customer_version
 FROM appointment WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: put_customer
@@ -48,7 +51,7 @@ WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND recipient 
 
 -- name: lock_customer
 -- Shared: an erasure waits for a message being made up, and the next message waits for the erasure.
-SELECT customer_id, erased, name, email, phone, locale, consent_email, consent_sms
+SELECT customer_id, version, erased, name, email, phone, locale, consent_email, consent_sms
 FROM customer WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s FOR SHARE
 
 -- name: put_name

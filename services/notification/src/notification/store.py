@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.booking import (
+    AppointmentBooked,
     AppointmentCancelled,
     AppointmentEvent,
     Channel,
@@ -79,6 +80,7 @@ async def put_appointment(
         "ends_at": event.ends_at,
         "timezone": event.timezone,
         "cancelled_by": event.cancelled_by if isinstance(event, AppointmentCancelled) else None,
+        "customer_version": event.customer_version if isinstance(event, AppointmentBooked) else None,
     }
     await conn.execute(_SQL.put_appointment, values)
 
@@ -97,6 +99,7 @@ async def put_offered(conn: Connection, event: WaitlistOffered) -> None:
         "ends_at": event.ends_at,
         "timezone": event.timezone,
         "cancelled_by": None,
+        "customer_version": None,
     }
     await conn.execute(_SQL.put_appointment, values)
 

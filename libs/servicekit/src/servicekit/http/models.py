@@ -84,8 +84,9 @@ def _email(value: str) -> str:
         separator
         and 0 < len(local) <= 64
         and len(value) <= 254
-        and not set(value) & set(' \t\r\n,;<>()[]"\\')
+        and not set(value) & set(' \t\r\n,:;<>()[]"\\')
         and "@" not in local
+        and not local.startswith("=?")  # a header's reader may decode it, to another mailbox
         and not local.startswith(".")
         and not local.endswith(".")
         and ".." not in local

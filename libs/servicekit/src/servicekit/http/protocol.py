@@ -1,31 +1,83 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes.
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes; and on
+how long an answer waits for a client that does not take it.
 
 Wired by servicekit.runtime. httptools has no bounds of its own: it would go on gathering one endless header, at a
-cost that grows with its square, of a request that no limit counts as it never begins.
+cost that grows with its square, of a request that no limit counts as it never begins. And of a request that asks
+for another protocol it would lose the body, or read it as the next request.
 """
 
 import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _BYTES = 64 * 1024
+_LEAST_TAKEN = 16 * 1024
+
+
+class _Parser:
+    """httptools' parser, but for Upgrade, which a server may ignore (RFC 9110 §7.8): ours speak nothing else.
+
+    httptools stops behind such a head. It is then read again without that header, by a parser that goes on with
+    what follows. The protocol takes what the first reading tells it, which is while `should_upgrade`, for nothing.
+    """
+
+    def __init__(self, protocol: "BoundedProtocol") -> None:
+        self._protocol = protocol
+        self._begin()
+
+    def _begin(self) -> None:
+        self._http = httptools.HttpRequestParser(self._protocol)
+        # As uvicorn has it, for what a client sends behind a request that it said is its last.
+        self._http.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.get_method = self._http.get_method
+        self.get_http_version = self._http.get_http_version
+        self.should_keep_alive = self._http.should_keep_alive
+        self.should_upgrade = self._http.should_upgrade
+
+    def feed_data(self, data: bytes) -> None:
+        """Raises httptools.HttpParserError."""
+        while data:
+            try:
+                self._http.feed_data(data)
+            except httptools.HttpParserUpgrade as stopped:
+                head = self._head_without_upgrade()
+                self._begin()
+                data = head + data[stopped.args[0] :]
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        method, version = self._http.get_method(), self._http.get_http_version().encode()
+        headers = [
+            name + b": " + value + b"\r\n" for name, value in self._protocol.headers if name != b"upgrade"
+        ]
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._protocol.url, version, b"".join(headers))
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Ends a connection on which 64 KiB came that led to nothing, with a 431, or no head within 30 s, with a 408.
 
-    It is for the head of a request, and for the extensions and trailers of a chunked body.
+    It is for the head of a request, and for the extensions and trailers of a chunked body. What asks for another
+    protocol is answered as if it did not; a tunnel is refused with a 400.
+
+    A client that has an answer waiting, and takes less than 16 KiB of it in 20 s, or than all of a smaller rest, is
+    cut off. Else who just does not read keeps what the answer comes from, such as a connection to the service
+    behind the gateway, and its memory, for as long as they like: closing waits for what was written, too.
     """
 
     head_seconds = 30.0
+    take_seconds = 20.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.parser = _Parser(self)  # type: ignore[assignment]  # all of it that uvicorn uses
         self._steps = 0
         self._gathered = 0
         self._late: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -54,6 +107,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._steps += 1
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("a tunnel")  # which httptools makes an HttpParserError, and uvicorn a 400
+        if self.parser.should_upgrade():
+            return
         self._head_came()
         super().on_headers_complete()
 
@@ -63,7 +120,44 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._steps += 1
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        if not self.transport.is_closing():
+            self._taken()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_taking()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._await_taking()
+
+    def _await_taking(self) -> None:
+        waits = self.transport.get_write_buffer_size()
+        if waits and self._untaken is None:
+            self._untaken = self.loop.call_later(self.take_seconds, self._look_what_was_taken, waits)
+
+    def _look_what_was_taken(self, waited: int) -> None:
+        self._untaken = None
+        waits = self.transport.get_write_buffer_size()
+        if waits and waited - waits < _LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self._await_taking()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _await_head(self) -> None:
         if self._late is None:

@@ -32,6 +32,8 @@ class Webhooks:
     @staticmethod
     def of(settings: WebhookSettings, db: Database, kafka: KafkaSettings) -> "Webhooks":
         """Without a key there is nothing to send: no endpoint can be made, and none that was can be signed for."""
+        # Two, as each has a bound for lookups of names: addresses that are typed in cannot use up the deliveries'.
+        typed_in = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
         outbound = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
         loops: list[Loop] = [webhook_consumer(db, kafka, WebhookEvents()), WebhookSweep(db)]
         seal = None
@@ -40,7 +42,7 @@ class Webhooks:
         else:
             seal = Seal(key_bytes(settings.webhook_key))
             loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, settings)))
-        return Webhooks(WebhookService(db, outbound, seal), loops)
+        return Webhooks(WebhookService(db, typed_in, seal), loops)
 
     def attach(self, api: FastAPI) -> None:
         """Where the routes find the service layer."""

@@ -20,7 +20,6 @@ Mutation = Callable[[Schema], object]
 BOOKED = "booking.appointment.booked.v1"
 SUPPRESSED = "notification.message.suppressed.v1"
 TENANT = "platform.tenant.changed.v1"
-UUID_FIELD = {"type": "string", "format": "uuid"}
 
 
 def found(event_type: str, mutate: Mutation) -> list[str]:

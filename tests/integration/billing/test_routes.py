@@ -222,8 +222,11 @@ def test_a_failure_that_stripe_keeps_is_not_answered_to_a_key_for_a_day(world: W
     world.provision(tenant)
     world.control("PUT", "/outage", status=500, requests=1, path="/v1/checkout/sessions", kept=True)
     path, key = "/v1/billing/checkout-sessions", str(uuid4())
-    for _ in range(2):  # the same answer again is no news: it does not put off the next attempt
+    noted = []
+    for _ in range(2):
         assert world.post(path, tenant, Idempotency_Key=key).status_code == 503
+        noted += world.rows("SELECT failed_at FROM creation WHERE tenant_id = %s", tenant.tenant_id)
+    assert noted[0] == noted[1]  # the same answer again is no news: it does not put off the next attempt
     world.rows("UPDATE creation SET failed_at = failed_at - interval '2 minutes' RETURNING 1 AS x")
     answer = world.post(path, tenant, Idempotency_Key=key)
     assert answer.status_code == 201, answer.text

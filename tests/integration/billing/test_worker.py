@@ -5,10 +5,17 @@ from contextlib import contextmanager
 
 import psycopg
 
+from billing import store
+from billing.domain import Task
+from billing.reconcile import Reconciler
+from billing.settings import BillingSettings
+from billing.stripe_api import StripeApi
 from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged
 from integration.billing.world import PRO, World, again, new_tenant
+from servicekit.db import Database
 from servicekit.queries import Queries
 from support.databases import Databases
+from support.tenants import know
 
 
 @contextmanager
@@ -71,6 +78,38 @@ def test_many_that_cannot_be_billed_do_not_keep_the_resync_from_the_others(world
             for table in (b"task", b"account", b"tenants"):
                 ids = [item.tenant_id for item in stuck]
                 conn.execute(b"DELETE FROM " + table + b" WHERE tenant_id = ANY (%s)", (ids,))
+
+
+async def test_what_is_asked_for_while_a_task_is_done_is_a_task_of_its_own(databases: Databases) -> None:
+    """Whoever does the earlier one neither ends nor puts off the later one, nor removes rows with what it knew."""
+    database = databases.for_service("billing")
+    tenant, db = new_tenant(), Database(database.settings, application="test")
+    reconciler = Reconciler(
+        db, StripeApi(BillingSettings(stripe_api_key=None)), return_url="https://a.example"
+    )
+    await db.open()
+
+    async def asked() -> Task:
+        async with db.tenant(tenant.tenant_id) as conn:
+            await store.want(conn, tenant.tenant_id, "remove")
+        async with db.worker() as conn:
+            (task,) = await store.due_tasks(conn, 10)
+        return task
+
+    try:
+        await know(db, tenant)
+        earlier, later = await asked(), await asked()
+        async with db.tenant(tenant.tenant_id) as conn:
+            await store.postpone_task(conn, earlier, 60)
+            assert not await store.finish_task(conn, earlier)
+        for task, removes in ((earlier, False), (later, True)):
+            async with db.worker() as conn:
+                assert await store.due_tasks(conn, 10) == [later]
+            await reconciler.remove(tenant, task)
+            with psycopg.connect(database.admin_url) as admin:
+                assert bool(admin.execute("SELECT FROM removal").fetchall()) is removes
+    finally:
+        await db.close()
 
 
 def test_an_invoice_may_be_as_large_as_stripe_makes_it(world: World) -> None:

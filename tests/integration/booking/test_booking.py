@@ -74,6 +74,14 @@ async def test_the_thousandth_booking_of_a_thousand_is_granted_once(world: World
     assert len(world.taken(shop)) == 1
 
 
+async def test_of_a_plan_without_bookings_not_even_the_first_is_granted(world: World) -> None:
+    shop = await world.shop(tenant=new_tenant(limits=Limits(bookings_per_month=0)))
+    refused = world.post(shop, wish(shop, tomorrow_noon()))
+    assert refused.status_code == 403, refused.text
+    assert (refused.json()["limit"], refused.json()["used"]) == (0, 0)
+    assert world.taken(shop) == []
+
+
 @pytest.mark.parametrize(
     "path", ["/v1/appointments", "/v1/public/{slug}/appointments", "/v1/public/{slug}/holds"]
 )
@@ -143,6 +151,18 @@ async def test_availability_no_longer_offers_what_is_booked(world: World) -> Non
     before = starts()
     assert world.post(shop, wish(shop, noon)).status_code == 201
     assert before - starts() == {"11:45", "12:00", "12:15"}
+
+
+async def test_availability_is_asked_for_62_days_at_most(world: World) -> None:
+    shop = await world.shop()
+    first = tomorrow_noon().date()
+    path = f"/v1/public/{shop.tenant.slug}/availability"
+    for days, status in ((62, 200), (63, 422)):
+        last = first + timedelta(days=days - 1)
+        query = {"service": str(shop.service_id), "from": f"{first}", "to": f"{last}"}
+        answer = world.call("GET", path, params=query)
+        assert answer.status_code == status, answer.text
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["?to"]
 
 
 async def test_a_held_slot_can_only_be_booked_with_the_hold(world: World) -> None:

@@ -187,18 +187,24 @@ async def test_an_address_that_could_only_be_refused_is_not_taken(world: World, 
     assert world.call("GET", path_of(shop), shop).status_code == 404
 
 
+@pytest.mark.parametrize("comes_of_it", ["its times", "nothing new", "a fault"])
 async def test_a_calendar_that_is_fetched_while_it_is_replaced_counts_for_nothing(
-    world: World, server: Server, importer: Importer
+    world: World, server: Server, importer: Importer, comes_of_it: str
 ) -> None:
     shop = await world.shop()
     put(world, shop, server.url)
     server.busy((tomorrow_noon(), tomorrow_noon() + timedelta(hours=1)))
+    if comes_of_it == "nothing new":
+        await importer.turn(shop)
+        importer.now += QUARTER
+    elif comes_of_it == "a fault":
+        server.status = 500
     work = BusyImport(importer.db, importer.outbound, clock=lambda: importer.now)
     due = [item for item in await work.claim() if item.tenant_id == shop.tenant.tenant_id]
     put(world, shop, f"{server.url}?other")
     await work.fetch(*due)
     now = seen(world, shop)
-    assert (now["busy_times"], now["last_fetch_at"]) == (0, None)
+    assert (now["busy_times"], now["last_fetch_at"], now["fault"]) == (0, None, None)
 
 
 async def test_who_is_gone_has_no_calendar_fetched(world: World, server: Server, importer: Importer) -> None:

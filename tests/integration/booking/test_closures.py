@@ -37,6 +37,22 @@ async def test_time_off_is_neither_offered_nor_booked_and_leaves_what_stands(wor
     assert world.call("GET", f"/v1/appointments/{standing['id']}", shop).json()["status"] == "confirmed"
 
 
+async def test_what_is_heard_late_of_the_catalog_changes_nothing(world: World) -> None:
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    member = works_all_day(shop.tenant.tenant_id, shop.staff[0])
+    closed = Holiday(date=noon.date(), name="Some day")
+    days = HolidaysChanged(tenant_id=shop.tenant.tenant_id, version=3, days=[])
+    await world.tell(shop, member.model_copy(update={"version": 3}), service(shop, version=3), days)
+    for late in (
+        member.model_copy(update={"version": 2, "deleted": True}),
+        service(shop, version=2, deleted=True),
+        days.model_copy(update={"version": 2, "days": [closed]}),
+    ):
+        await world.tell(shop, late)
+        assert "12:00" in offered(world, shop), late.TYPE
+
+
 async def test_on_a_holiday_only_those_work_who_have_an_exception(world: World) -> None:
     shop = await world.shop(staff=2)
     noon = tomorrow_noon()

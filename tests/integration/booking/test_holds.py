@@ -17,7 +17,7 @@ from booking.waitlist.service import WaitlistService
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
 from integration.booking.waiting import accept, full_shop, join, seen
-from integration.booking.world import OFFER_SECONDS, Shop, World, together, tomorrow_noon, wish
+from integration.booking.world import OFFER_SECONDS, Shop, World, service, together, tomorrow_noon, wish
 from servicekit.ids import new_id
 from servicekit.links import AppointmentLinks, WaitlistLinks
 from support.tenants import know
@@ -47,6 +47,26 @@ async def test_a_hold_that_is_given_back_frees_its_time_at_once(world: World) ->
     assert holds(world, shop) == []
     problem(world.post(shop, wish(shop, noon, hold_id=hold_id)), 409, "hold-expired")
     assert world.post(shop, wish(shop, noon)).status_code == 201
+
+
+async def test_a_hold_is_for_its_own_service_time_and_person(world: World) -> None:
+    shop = await world.shop(staff=2)
+    noon = tomorrow_noon()
+    other = service(shop, service_id=new_id())
+    await world.tell(shop, other)
+    held = keep(world, shop, noon).json()
+    another = next(str(each) for each in shop.staff if str(each) != held["staff_id"])
+    wanted = wish(shop, noon, hold_id=held["id"])
+    for change in (
+        {"service_id": str(other.service_id)},
+        {"starts_at": (noon + timedelta(hours=1)).isoformat()},
+        {"staff_id": another},
+    ):
+        refused = world.post(shop, wanted | change)
+        assert refused.status_code == 422, refused.text
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/hold_id"]
+    assert [row["state"] for row in world.taken(shop)] == ["held"]
+    assert world.post(shop, wanted | {"staff_id": held["staff_id"]}).status_code == 201
 
 
 async def test_a_team_and_its_rooms_are_given_back_whole(world: World) -> None:

@@ -96,6 +96,15 @@ async def test_a_cancelled_appointment_withdraws_its_reminder(world: World) -> N
     assert withdrawn["reason"] == "cancelled"
 
 
+async def test_what_has_come_due_is_not_withdrawn_any_more(world: World) -> None:
+    shop = await world.shop()
+    appointment = world.post(shop, wish(shop, tomorrow_noon())).json()["id"]
+    past = "UPDATE reminder SET due_at = now() - interval '1 minute' WHERE appointment_id = %s RETURNING 1"
+    assert world.rows(past, appointment)
+    assert world.call("POST", f"/v1/appointments/{appointment}/cancel", shop).status_code == 200
+    assert [event["kind"] for event in told(world, shop)] == ["requested"]
+
+
 async def test_a_changed_policy_withdraws_what_it_no_longer_wants_and_asks_for_what_it_does(
     world: World,
 ) -> None:

@@ -176,7 +176,7 @@ def test_who_cannot_be_written_to_gets_nothing_and_that_is_told(
     (told,) = world.outcomes(salon, 1)
     assert isinstance(told, MessageSuppressed)
     assert told.reason == reason
-    if customer.get("email", ""):
+    if salon.customer.email is not None:
         assert not world.post.mails(salon.email)
 
 
@@ -214,6 +214,16 @@ def test_the_plans_mails_are_counted_and_the_next_one_is_suppressed(world: World
         return usage == {"emails_per_month": 2}
 
     until(used, "the use is reported")
+
+
+def test_a_plan_without_text_messages_sends_none(world: World) -> None:
+    salon = world.salon(world.tenant(features={"sms": False}))
+    booked = salon.booked()
+    world.topics.publish(booked)
+    world.topics.publish(salon.due(booked, channel=Channel.SMS))
+    reasons = {row["channel"]: row["reason"] for row in world.settled(salon, 2)}
+    assert reasons == {"email": None, "sms": "quota"}
+    assert world.rows("SELECT 1 FROM mock_sms WHERE tenant_id = %s", salon.tenant.tenant_id) == []
 
 
 def test_a_suspended_business_writes_to_nobody(world: World) -> None:

@@ -3,21 +3,50 @@
 On a real database and SMTP server, under a clock that the tests set (hooks.py).
 """
 
+import asyncio
 from datetime import time, timedelta
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from contracts.booking import AppointmentCancelled, Channel
-from integration.notification.hooks import Hooks, send, sender, to_customer
+from integration.notification.hooks import FROM, Hooks, send, sender, to_customer
 from integration.notification.world import LINK_KEY
 from notification import store
+from notification.delivery import Delivery
 from notification.domain import AppointmentStatus
 from notification.letters import Letters
+from notification.providers import Refused, TryLater
 from notification.quiet import QuietHours
 from notification.rules import Rules
+from notification.settings import NotificationSettings
 from servicekit.links import UnsubscribeLinks
 from support.bad_servers import BadSmtpServer, SmtpFault
+
+
+class Slow:
+    """Carries mails, and says so, or `fault`, once it is told to."""
+
+    name, channel = "slow", Channel.EMAIL
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+        self._fault = fault
+
+    async def send(self, *_message: object, **_of: object) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    def sender(self, hooks: Hooks) -> Delivery:
+        settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
+        return Delivery(hooks.db, self, Letters(), settings, mail_from=FROM, clock=hooks.clock)
+
+
+LEASE = timedelta(minutes=2)
+"""Longer than one lasts."""
 
 
 async def test_one_that_may_have_arrived_each_time_comes_ever_more_rarely(hooks: Hooks) -> None:
@@ -83,5 +112,42 @@ async def test_one_in_doubt_that_quiet_hours_hold_is_let_go_with_them(hooks: Hoo
     await rules.replace_quiet_hours(hooks.tenant.tenant_id, None, off)
     assert await send(delivery) == 1
     smtp.close()
+    row = only(hooks)
+    assert (row["status"], row["attempts"], row["repeated"]) == ("sent", 2, True)
+
+
+async def test_who_begins_behind_the_end_of_its_lease_sends_nothing(hooks: Hooks) -> None:
+    await to_customer(hooks)
+    first, second = Slow(), Slow()
+    for each in (first, second):
+        each.go_on.set()
+    late, delivery = first.sender(hooks), second.sender(hooks)
+    (lost,) = await late.claim(10)
+    hooks.clock.pass_by(LEASE)
+    (claimed,) = await delivery.claim(10)
+    await late.deliver(lost)
+    assert not first.asked.is_set()
+    await delivery.deliver(claimed)
+    assert (only(hooks)["status"], only(hooks)["attempts"]) == ("sent", 1)
+
+
+@pytest.mark.parametrize("fault", [None, Refused("Rejected", "no"), TryLater("busy")], ids=str)
+async def test_an_attempt_that_was_overtaken_says_nothing_of_the_one_under_way(
+    hooks: Hooks, fault: Exception | None
+) -> None:
+    await to_customer(hooks)
+    first, second = Slow(fault), Slow()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        running = []
+        for each in (first, second):
+            delivery = each.sender(hooks)
+            (claimed,) = await delivery.claim(10)
+            running.append(tasks.create_task(delivery.deliver(claimed)))
+            await each.asked.wait()
+            hooks.clock.pass_by(LEASE)
+        first.go_on.set()
+        await running[0]
+        assert (only(hooks)["status"], only(hooks)["attempts"]) == ("sending", 2)
+        second.go_on.set()
     row = only(hooks)
     assert (row["status"], row["attempts"], row["repeated"]) == ("sent", 2, True)

@@ -97,6 +97,38 @@ def test_one_click_takes_nothing_back_from_who_wants_nothing_at_all(world: World
     assert world.ask(None, "GET", api).json()["unsubscribed"] == "reminders"
 
 
+def test_who_takes_their_word_back_takes_back_nobody_elses(world: World) -> None:
+    salon = world.salon()
+    _, path = first_mail(world, salon)
+    api = path.replace("/unsubscribe/", "/v1/unsubscriptions/")
+    world.ask(None, "PUT", api, json={"unsubscribed": "all"}).raise_for_status()
+    complaint = {"channel": "email", "address": salon.email, "reason": "complaint"}
+    world.ask(salon.tenant.tenant_id, "POST", "/v1/suppressions", json=complaint).raise_for_status()
+    assert world.ask(None, "DELETE", api).json()["unsubscribed"] is None
+    listed = world.ask(salon.tenant.tenant_id, "GET", "/v1/suppressions").json()["items"]
+    assert [entry["reason"] for entry in listed] == ["complaint"]
+    world.topics.publish(salon.booked())
+    assert [row["reason"] for row in world.settled(salon, 2)] == [None, "complaint"]
+
+
+def test_the_link_of_a_mail_to_a_former_address_is_about_that_one(world: World) -> None:
+    """Nothing of the new one is shown with what was said of the old one, and its messages go on."""
+    salon = world.salon()
+    booked, path = first_mail(world, salon)
+    new = f"new-{salon.email}"
+    world.consumed(
+        world.topics.publish(salon.customer.model_copy(update={"version": 2, "email": new})),
+    )
+    assert world.ask(None, "POST", path).status_code == 200
+    (entry,) = world.ask(salon.tenant.tenant_id, "GET", "/v1/suppressions").json()["items"]
+    assert (entry["reason"], entry["address"]) == ("unsubscribed", None)
+    world.topics.publish(salon.due(booked))
+    assert [(row["status"], row["recipient"]) for row in world.settled(salon, 2)] == [
+        ("sent", salon.email),
+        ("sent", new),
+    ]
+
+
 @pytest.mark.parametrize(
     "change", [lambda token: token[:-1], lambda token: token[:40] + token[40:].swapcase(), lambda _: "x"]
 )

@@ -156,7 +156,10 @@ def test_a_business_that_is_deleted_has_its_timers_erased_and_none_set_after(wor
             return 0
 
         assert until(erased, "the answer with its counts") == 1
-        world.publish(requested(tenant.tenant_id, utc_now()))
+        for due_at in (utc_now(), utc_now() + timedelta(hours=5)):
+            world.publish(requested(tenant.tenant_id, due_at))
         world.settle(other.tenant_id)
-        assert world.rows("SELECT 1 FROM timer WHERE tenant_id = %s", tenant.tenant_id) == []
+        for table in ("timer", "closed_timer"):
+            assert world.rows(f"SELECT 1 FROM {table} WHERE tenant_id = %s", tenant.tenant_id) == []
+        assert world.due(tenant.tenant_id) == []
         world.await_timers(other.tenant_id, 1)

@@ -102,6 +102,25 @@ async def test_a_new_month_is_told_before_anything_is_used_in_it(
     ]
 
 
+async def test_a_new_month_is_no_news_of_a_tenant_that_leaves(
+    db: Database, database: ServiceDatabase
+) -> None:
+    """Its answer is its deletion's, and there may be no use left that would make it new."""
+    leaving, now = new_tenant(), datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
+    await know(db, leaving)
+    async with db.tenant(leaving.tenant_id) as conn:
+        await usage.consume(conn, leaving, "staff", now)
+    reporter = UsageReporter(Component.ANALYTICS, db, clock=lambda: now)
+    async with db.tenant(leaving.tenant_id) as conn:
+        await answer(conn, leaving.tenant_id, 1, now)
+    await reporter.turn()
+    told = len(answers(database))
+    await know(db, leaving.model_copy(update={"state": TenantState.DELETING}))
+    now += timedelta(seconds=1)
+    await reporter.turn()
+    assert len(answers(database)) == told
+
+
 class Operator:
     """What the operator writes on the tenants topic, and a follower in the test that reads it."""
 
@@ -111,13 +130,31 @@ class Operator:
 
     async def tell(self, tenant: TenantChanged) -> None:
         """Returns once the service has the record."""
-        self._topics.publish(tenant)
+        self.put(tenant)
         await until(
             lambda: self.row(tenant)[:2] == (tenant.state.value, tenant.generation), "the record is known"
         )
 
+    def put(self, tenant: TenantChanged) -> str:
+        return self._topics.publish(tenant)
+
+    async def heard(self, event_id: str) -> None:
+        """Returns once the service has read the event, whatever it has made of it."""
+        found = "SELECT 1 FROM inbox WHERE event_id = %s"
+
+        def read() -> bool:
+            with psycopg.connect(self._database.admin_url) as conn:
+                return conn.execute(found, (event_id,)).fetchone() is not None
+
+        await until(read, "the event is in the inbox")
+
     async def bury(self, tenant: TenantChanged) -> None:
         """Returns once the service has read the tombstone."""
+        self.put_tombstone(tenant, tenant.key)
+        await until(lambda: self.row(tenant)[0] == "deleted", "the tombstone is read")
+
+    def put_tombstone(self, tenant: TenantChanged, key: str) -> None:
+        """One whose headers name the tenant."""
         buried = Envelope(
             id=str(new_id()),
             source="/slotwright/operator",
@@ -128,8 +165,7 @@ class Operator:
             data=None,
         )
         headers = {name: value.encode() for name, value in buried.headers().items()}
-        self._topics.put(TenantChanged.TOPIC, tenant.key, None, headers)
-        await until(lambda: self.row(tenant)[0] == "deleted", "the tombstone is read")
+        self._topics.put(TenantChanged.TOPIC, key, None, headers)
 
     async def answered(self, tenant: TenantChanged, generation: int) -> None:
         """Returns once the service has reported the deletion that this generation asked for."""
@@ -194,6 +230,28 @@ async def test_a_tenant_that_was_gone_before_it_was_known_is_known_as_gone(
     assert await counts(db, tenant)
     await operator.bury(tenant)
     assert not await counts(db, tenant)
+
+
+async def test_a_tombstone_whose_key_and_headers_differ_is_nobodys(operator: Operator) -> None:
+    tenant, other = new_tenant(), new_tenant()
+    for each in (tenant, other):
+        await operator.tell(each)
+    operator.put_tombstone(other, tenant.key)
+    await operator.tell(again(tenant))  # behind it in its partition
+    assert [operator.row(each)[0] for each in (tenant, other)] == ["active", "active"]
+
+
+async def test_a_record_that_comes_again_or_late_has_no_effect(
+    operator: Operator, database: ServiceDatabase
+) -> None:
+    """Under another id, as when its publisher has lost what it knew."""
+    tenant = new_tenant()
+    known = again(tenant)
+    await operator.tell(known)
+    for record in (known, tenant.model_copy(update={"state": TenantState.SUSPENDED})):
+        await operator.heard(operator.put(record))
+    assert operator.row(tenant)[:2] == ("active", 2)
+    assert [one.generation for one in answers(database)] == [2]
 
 
 async def test_a_deletion_that_is_asked_for_again_is_answered_again(

@@ -25,6 +25,11 @@ class Received:
     value: bytes | None
     headers: list[tuple[str, bytes]]
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its topic and partition."""
+        return self.topic, self.partition
+
 
 def waiting(client: Consumer, most: int, seconds: float) -> list[Message]:
     """At most so many messages, as soon as there is one; none when there is none after `seconds`.

@@ -53,14 +53,17 @@ REFUSED = 'Bearer error="invalid_token"'
 
 
 class Auth:
-    """Publishes a minter's keys, or is not there (`document` None); counts who asked."""
+    """Publishes a minter's keys, is not there (`document` None), or sends `nonsense`; counts who asked."""
 
     def __init__(self, minter: TokenMinter) -> None:
         self.document: dict[str, Any] | None = minter.jwks()
+        self.nonsense: bytes | None = None
         self.asked = 0
 
     async def answer(self, _request: web.Request) -> web.Response:
         self.asked += 1
+        if self.nonsense is not None:
+            return web.Response(body=self.nonsense, content_type="application/json")
         return web.json_response(self.document) if self.document else web.Response(status=503)
 
 
@@ -136,6 +139,21 @@ async def test_while_the_keys_cannot_be_had_a_token_is_to_come_again() -> None:
         assert outcome(verifier, token) == "come again"
         auth.document = minter.jwks()
         await become(lambda: outcome(verifier, token) == "taken")
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"<html>", b"\xff", b"[]", b'"keys"', b'{"keys": 3}', b"{}"])
+async def test_an_answer_that_is_no_jwks_leaves_what_is_known_and_the_loop_alive(nonsense: bytes) -> None:
+    """A loop that dies takes the process with it, and all services ask the same auth."""
+    minter, late = TokenMinter(kid="known"), TokenMinter(kid="late")
+    auth = Auth(minter)
+    async with following(auth) as keys:
+        verifier = verifier_of(keys, minter)
+        await become(lambda: outcome(verifier, minter.token(new_id())) == "taken")
+        auth.nonsense, asked = nonsense, auth.asked
+        assert outcome(verifier, late.token(new_id())) == "come again", "which has the keys fetched"
+        await become(lambda: auth.asked > asked)
+        auth.nonsense, auth.document = None, late.jwks()
+        await become(lambda: outcome(verifier, late.token(new_id())) == "taken")
 
 
 def test_an_expired_token_of_an_unknown_key_is_refused_whether_keys_can_be_had_or_not() -> None:

@@ -131,7 +131,7 @@ class RemoteKeys:
                 may_hurry, pause = time.monotonic() + self._hurry_seconds, _REFRESH_SECONDS
                 try:
                     await self._fetch(session)
-                except (aiohttp.ClientError, TimeoutError, jwt.PyJWTError) as error:
+                except (aiohttp.ClientError, TimeoutError, jwt.PyJWTError, ValueError) as error:
                     pause = _RETRY_SECONDS if not self._keys else 10.0
                     log.warning("keys not refreshed", url=self._url, error=str(error), retry_in=pause)
                 await _first(stop.wait(), self._hurried(may_hurry), limit=pause)
@@ -141,6 +141,8 @@ class RemoteKeys:
         async with session.get(self._url) as response:
             response.raise_for_status()
             document = await response.json()
+        if not isinstance(document, dict):
+            raise ValueError("what came is no JWKS")
         self._keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
         self._missing.looked_for(looked_for, self._keys)
 

@@ -99,6 +99,9 @@ class Shop:
         labels = {"consumer": self.group, "outcome": outcome}
         return REGISTRY.get_sample_value("slotwright_consumer_events_total", labels)
 
+    def retried(self) -> float | None:
+        return REGISTRY.get_sample_value("slotwright_consumer_retries_total", {"consumer": self.group})
+
     def lag(self) -> float | None:
         """Over all partitions; None while nothing is measured."""
         found = [
@@ -193,6 +196,50 @@ async def test_one_that_stops_leaves_its_group_at_once_and_has_committed(shop: S
         shop.topics.publish(named("second", new_id(), 1))
         await shop.until(lambda: "second" in shop.handled, "the second event")
     assert shop.handled == ["first", "second"]
+
+
+async def test_a_partition_that_went_to_another_while_one_was_tried_again_is_read_when_it_comes_back(
+    shop: Shop,
+) -> None:
+    """It was paused when it went."""
+    first, second, broken, tenants = shop.consumer(), shop.consumer(), True, [new_id() for _ in range(30)]
+    shop.fails = lambda event: OSError("no route") if broken and event.display_name == "failing" else None
+    async with shop.running(first):
+        await shop.until(lambda: first._assigned, "an assignment")
+        shop.topics.publish(named("failing", new_id(), 1))
+        await shop.until(shop.retried, "it fails")
+        for tenant_id in tenants:
+            shop.topics.publish(named(f"before {tenant_id}", tenant_id, 1))
+        async with shop.running(second):
+            await shop.until(lambda: shop.handled, "the second has some of the partitions")
+            broken = False
+            await shop.until(lambda: len(shop.handled) >= 31, "all are handled, by either")
+        for tenant_id in tenants:
+            shop.topics.publish(named(f"behind {tenant_id}", tenant_id, 2))
+        await shop.until(lambda: len(set(shop.handled)) == 61, "the first handles all by itself")
+
+
+async def test_one_that_fails_holds_up_nobody_but_who_has_its_partition(shop: Shop) -> None:
+    """Who gives the partition away leaves the event to its new owner, and goes on with what it keeps."""
+    first, second, tenants = shop.consumer(), shop.consumer(), [new_id() for _ in range(30)]
+    shop.fails = lambda event: OSError("no route") if event.display_name == "failing" else None
+    for tenant_id in tenants:
+        shop.topics.publish(named(f"before {tenant_id}", tenant_id, 1))
+    keys = {item.key: item.partition for item in await asyncio.to_thread(shop.topics.messages, TOPIC)}
+    partition = {tenant_id: keys[str(tenant_id).encode()] for tenant_id in tenants}
+    async with shop.running(first):
+        await shop.until(lambda: len(shop.handled) == 30, "the first has all partitions")
+        shop.topics.publish(named("failing", next(each for each in tenants if not partition[each]), 2))
+        await shop.until(shop.retried, "it fails")
+        async with shop.running(second):
+            await shop.until(
+                lambda: (TOPIC, 0) in second._done, "the failing one's partition is the second's"
+            )
+            others = [tenant_id for tenant_id in tenants if partition[tenant_id]]
+            for tenant_id in others:
+                shop.topics.publish(named(f"behind {tenant_id}", tenant_id, 2))
+            behind = {f"behind {tenant_id}" for tenant_id in others}
+            await shop.until(lambda: behind <= set(shop.handled), "the first goes on with the other two")
 
 
 async def test_lag_counts_what_is_not_done_while_one_is_tried_again(shop: Shop) -> None:

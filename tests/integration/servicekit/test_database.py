@@ -195,7 +195,13 @@ async def test_either_side_gives_up_a_peer_that_has_vanished_in_half_a_minute(db
                 for name in ("idle", "interval", "count")
             ]
             assert told == ["15", "5", "3"]
+            # Beside those, which say nothing to who waits for an acknowledgement: a quarter of an hour by default.
+            shown = await (await conn.execute(b"SHOW tcp_user_timeout")).fetchone()
+            assert shown == {"tcp_user_timeout": "30000"}
+            # And to who waits for a connection: psycopg's own 130 s.
+            assert conn.info.get_parameters()["connect_timeout"] == "5"
             own = socket.socket(fileno=os.dup(conn.fileno()))
             assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+            assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
             own.close()
     await dedicated.close()

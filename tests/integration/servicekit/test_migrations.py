@@ -117,6 +117,16 @@ def test_a_failed_migration_leaves_nothing_half_done_and_names_its_revision(prob
         ).fetchall() == [("probe_0001",)]
 
 
+def test_a_migration_whose_machine_has_vanished_is_given_up_in_half_a_minute(probe: Probe) -> None:
+    """Else its locks would stay for the two hours that TCP waits by default, and everybody would wait for them."""
+    names = ("tcp_keepalives_idle", "tcp_user_timeout")
+    settings = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    probe.revise("probe_1", f"CREATE TABLE seen AS SELECT {settings}")
+    assert ended(probe.start())[0] == 0
+    with psycopg.connect(probe.database.admin_url) as conn:
+        assert conn.execute("SELECT * FROM seen").fetchall() == [("15", "30000")]
+
+
 def test_a_table_in_use_is_not_queued_for_but_tried_again(probe: Probe) -> None:
     """Whoever waits for a table's lock holds up all who come after: for two seconds at most."""
     probe.revise("probe_0001", "CREATE TABLE busy (n int); GRANT SELECT ON busy TO PUBLIC")

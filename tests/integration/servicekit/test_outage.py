@@ -67,6 +67,28 @@ async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and
         await db.close()
 
 
+@pytest.mark.slow
+async def test_a_database_that_is_back_is_seen_at_once_however_long_it_was_away(server: Postgres) -> None:
+    """20 s here. The pool's own pauses would have doubled by then beyond what a transaction waits."""
+    settings = settings_of(server)
+    migrate("analytics", settings)
+    db = Database(settings, application="test")
+    await db.open()
+    try:
+        async with db.worker() as conn:
+            await conn.execute(b"SELECT 1")
+        server.stop()
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                async with db.worker():
+                    pytest.fail("there is no server")
+        server.start()
+        async with db.worker() as conn:
+            await conn.execute(b"SELECT 1")
+    finally:
+        await db.close()
+
+
 async def test_a_wait_for_a_lock_that_takes_too_long_is_told_as_unavailable_and_leaves_nothing(
     server: Postgres,
 ) -> None:

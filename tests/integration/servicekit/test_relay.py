@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import structlog
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
@@ -188,6 +189,18 @@ async def test_a_relay_that_has_lost_its_shards_says_nothing_of_what_waits_in_th
             await box.until(lambda: _gauges() == (0, 0), "it holds none")
         await box.until(lambda: _gauges()[0] == 1 and _gauges()[1] > 0, "it holds all again")
     assert _gauges() == (0, 0)
+
+
+async def test_a_relay_that_went_on_well_begins_anew_with_its_pauses(box: Outbox) -> None:
+    """Or an outage of yesterday has the events of today wait for five seconds whenever a connection is lost."""
+    with structlog.testing.capture_logs() as lines:
+        async with box.relayed():
+            for _ in range(3):
+                await box.until(lambda: _gauges()[0] == 1, "it holds all")
+                async with box.taken_from_its_relay():
+                    await box.until(lambda: _gauges()[0] == 0, "it holds none")
+    pauses = [line["retry_in"] for line in lines if line["event"] == "relay interrupted"]
+    assert pauses == [0.2, 0.2, 0.2]
 
 
 async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(

@@ -5,7 +5,8 @@ tenant that is being deleted, or was, has no effect: nothing is written again be
 cannot be read, whose handler raises PermanentError, or whose values no table takes, goes to `<service>.dlq.v1` with
 its original bytes; one that comes back from there for another consumer is passed over. Any other failure is tried
 again, with backoff and for as long as it takes, because order within a key must hold; the partitions are paused
-meanwhile, so that the group keeps its member. `Consumer.poll` blocks and runs in a thread.
+meanwhile, so that the group keeps its member. What the group gives to another member then is left to that one.
+`Consumer.poll` blocks and runs in a thread.
 """
 
 import asyncio
@@ -83,6 +84,8 @@ class EventConsumer:
         self._assigned = False
         self._done: dict[tuple[str, int], int] = {}
         """By partition that is ours: the offset of the first message not yet put into effect."""
+        self._given_away: set[tuple[str, int]] = set()
+        """Partitions that were ours when the messages in hand were read, and went to another since."""
 
     async def ready(self) -> str | None:
         """The readiness check: the group has given this consumer its partitions (or there are none left)."""
@@ -101,11 +104,16 @@ class EventConsumer:
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
+                self._given_away.clear()
                 done: dict[tuple[str, int], int] = {}
                 for message in [received(raw) for raw in batch if readable(self.name, raw)]:
+                    if message.place in self._given_away:
+                        continue
                     if not await self._until_done(message, client, thread, stop, beat):
                         break
-                    done[message.topic, message.partition] = message.offset + 1
+                    done[message.place] = message.offset + 1
+                for place in self._given_away:  # its new owner may have come further
+                    done.pop(place, None)
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
                 if done or loop.time() - measured > _LAG_SECONDS:
@@ -120,7 +128,9 @@ class EventConsumer:
             self._assigned = True
 
         def revoked(_client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+            client.resume(partitions)  # one that comes back would still be paused, and never be read again
             for place in partitions:
+                self._given_away.add((place.topic, place.partition))
                 if self._done.pop((place.topic, place.partition), None) is not None:
                     CONSUMER_LAG.remove(self.name, place.topic, str(place.partition))
 
@@ -134,7 +144,7 @@ class EventConsumer:
         stop: asyncio.Event,
         beat: Heartbeat,
     ) -> bool:
-        """Handles one message, however often that takes; False when told to stop in between."""
+        """Handles one message, however often that takes, or until it is another's; False when told to stop."""
         with self._about(message):
             return await self._try(message, client, thread, stop, beat)
 
@@ -191,13 +201,14 @@ class EventConsumer:
                     exc_info=attempt == 1,
                 )
                 await loop.run_in_executor(thread, self._keep_membership, client)
-                await pause_for(pause, stop)
-                if stop.is_set():
-                    return False
-            else:
-                if attempt:
-                    await loop.run_in_executor(thread, _resume, client)
-                return True
+                if message.place not in self._given_away:
+                    await pause_for(pause, stop)
+                    if stop.is_set():
+                        return False
+                    continue
+            if attempt:
+                await loop.run_in_executor(thread, _resume, client)
+            return True
 
     async def _handle(self, message: Received) -> None:
         if for_another(message, self.name):

@@ -25,7 +25,7 @@ from pydantic_core import from_json, to_json
 
 from servicekit.errors import Unavailable
 from servicekit.logging import name_tenant
-from servicekit.settings import DatabaseSettings, server_of
+from servicekit.settings import CLIENT_NOTICES, SERVER_NOTICES, DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
@@ -35,10 +35,6 @@ set_json_dumps(to_json)
 set_json_loads(from_json)
 
 _WAIT_SECONDS = 5
-_SERVER_NOTICES = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-"""So that the server gives up a client whose machine has vanished, and its locks, in half a minute."""
-_CLIENT_NOTICES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-"""libpq's own, for a server that has vanished."""
 _TIMEOUTS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _INSTANTS = "-c timezone=UTC"
 """Instants come with the one UTC of Python's own, which is the cheapest to compare."""
@@ -70,21 +66,26 @@ class Database:
     """A pool of connections as the service's app role, which owns nothing and cannot bypass RLS."""
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
-        self._conninfo = make_conninfo(settings.conninfo(), **_CLIENT_NOTICES)
+        self._conninfo = make_conninfo(settings.conninfo(), **CLIENT_NOTICES)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._conninfo,
             min_size=1,
             max_size=settings.database_pool_size,
             timeout=_WAIT_SECONDS,
             open=False,
+            # The pauses between its attempts double for as long as an outage lasts, and a server that is back would
+            # not be seen for as long again. So it gives up soon, and begins anew for who asks or waits.
+            reconnect_timeout=_WAIT_SECONDS,
+            reconnect_failed=_begin_anew,
             name=application,
             check=_check,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
                 "cursor_factory": _Cursor,
-                "options": f"{_TIMEOUTS} {_INSTANTS} {_SERVER_NOTICES}",
+                "options": f"{_TIMEOUTS} {_INSTANTS} {SERVER_NOTICES}",
                 "application_name": application,
+                "connect_timeout": _WAIT_SECONDS,
             },
         )
 
@@ -157,8 +158,8 @@ class Database:
             self._conninfo,
             autocommit=True,
             row_factory=dict_row,
-            options=f"-c app.worker=on {_SERVER_NOTICES}",
-            connect_timeout=5,
+            options=f"-c app.worker=on {SERVER_NOTICES}",
+            connect_timeout=_WAIT_SECONDS,
         )
 
     async def ready(self) -> str | None:
@@ -236,6 +237,11 @@ async def _check(conn: Connection) -> None:
     poll.register(conn.fileno(), select.POLLIN)
     if poll.poll(0):
         await AsyncConnectionPool.check_connection(conn)
+
+
+async def _begin_anew(pool: AsyncConnectionPool[Any]) -> None:
+    if pool.get_stats().get("requests_waiting"):
+        await pool.check()
 
 
 def constraint_of(error: psycopg.Error) -> str | None:

@@ -44,7 +44,10 @@ def own_headers(message: Received) -> list[tuple[str, bytes]]:
 def produce_one(
     sender: Producer, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
-    """Returns once Kafka has acknowledged it; raises KafkaException. Blocks."""
+    """Returns once Kafka has acknowledged it; raises KafkaException. Blocks.
+
+    A client that has come into a fatal state is good for nothing any more.
+    """
     failure: list[KafkaError] = []
 
     def delivered(problem: KafkaError | None, _message: Message) -> None:
@@ -52,7 +55,11 @@ def produce_one(
             failure.append(problem)
 
     sender.produce(topic, key=key, value=value, headers=list(headers), on_delivery=delivered)
-    sender.flush()
+    try:
+        sender.flush()
+    except SystemError as error:
+        # It raises what is fatal, and goes on calling back for what has failed with it: Python makes this of both.
+        raise KafkaException(KafkaError(KafkaError._FATAL)) from error
     if failure:
         raise KafkaException(failure[0])
 
@@ -91,4 +98,8 @@ class DeadLetters:
             "dl_time": datetime.now(UTC).isoformat(),
         }
         headers = [*own_headers(message), *((name, text.encode()) for name, text in origin.items())]
-        produce_one(self._producer, self._topic, message.key, value, headers)
+        try:
+            produce_one(self._producer, self._topic, message.key, value, headers)
+        except KafkaException:
+            self._producer = None  # a client in a fatal state stays in it: the next try has a new one
+            raise

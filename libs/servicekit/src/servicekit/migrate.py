@@ -19,9 +19,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from servicekit.errors import SlotwrightError
-from servicekit.settings import DatabaseSettings, server_of
+from servicekit.settings import CLIENT_NOTICES, SERVER_NOTICES, DatabaseSettings, server_of
 
 log = structlog.get_logger(__name__)
 
@@ -73,9 +74,15 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
     rollback runs. Raises DatabaseAway, or MigrationError: a failed revision leaves no trace.
     """
     try:
-        _migrate(service, settings.migration_conninfo(), limit)
+        _migrate(service, _noticing(settings.migration_conninfo()), limit)
     except psycopg.Error as error:
         raise MigrationError(f"{service}: {type(error).__name__}: {str(error).strip()}") from error
+
+
+def _noticing(conninfo: str) -> str:
+    """So that the locks of a migration whose machine has vanished do not stand in everybody's way for hours."""
+    options = conninfo_to_dict(conninfo).get("options", "")
+    return make_conninfo(conninfo, options=f"{options} {SERVER_NOTICES}".strip(), **CLIENT_NOTICES)
 
 
 def _migrate(service: str, conninfo: str, limit: float) -> None:

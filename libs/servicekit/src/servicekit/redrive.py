@@ -54,8 +54,6 @@ _CLIENT = "operator.dead-letters"
 _SECONDS = 30.0
 _METADATA_SECONDS = 10.0
 _BATCH = 500
-_MOST_KILOBYTES = 8192
-"""What may be read ahead: messages may be large, and the memory is the operator's."""
 _POLL_SECONDS = 0.05
 _TOPICS = {topic.name: topic for topic in TOPICS}
 
@@ -143,11 +141,7 @@ class DeadLetterBox:
         self._producer: Producer | None = None
         # In no group: librdkafka only asks for a name, and nothing is committed. An end is told at once: a person
         # waits.
-        own = {
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,
-            "queued.max.messages.kbytes": _MOST_KILOBYTES,
-        }
+        own = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
         self._consumer = consumer(kafka, group=_CLIENT, client_id=_CLIENT, **own)
 
     def close(self) -> None:

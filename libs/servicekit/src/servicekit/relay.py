@@ -52,22 +52,22 @@ class Relay:
         self.name = f"{service}.relay"
         self._db = db
         self._kafka = kafka
+        self._pause = 0.0
+        """After the last interruption, in seconds; 0 as soon as all goes well again."""
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
-        pause = 0.0
         while not stop.is_set():
             # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds
             # must not come behind its repetition.
             sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
             try:
                 await self._hold(stop, beat, Outgoing(sender))
-                pause = 0.0
             except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
-                pause = min(5.0, pause * 2 or 0.2)
-                log.warning("relay interrupted", error=str(error).strip(), retry_in=pause)
+                self._pause = min(5.0, self._pause * 2 or 0.2)
+                log.warning("relay interrupted", error=str(error).strip(), retry_in=self._pause)
                 beat.beat()
-                await pause_for(pause, stop)
+                await pause_for(self._pause, stop)
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat, outgoing: Outgoing) -> None:
         conn = await self._db.dedicated()
@@ -82,6 +82,7 @@ class Relay:
                         held += await self._acquire(conn, held)
                         OUTBOX_HELD.set(len(held) / SHARDS)
                     sent = await self._relay(conn, outgoing, send, held) if held else 0
+                    self._pause = 0.0
                     if sent < _BATCH:
                         await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
             finally:

@@ -129,6 +129,20 @@ class DatabaseSettings(BaseSettings):
         return _conninfo(self.migration_database_url, self.migration_database_password)
 
 
+_SILENT = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+_DEAF = "-c tcp_user_timeout=30000"
+SERVER_NOTICES = f"{_SILENT} {_DEAF}"
+"""So that the server gives up a client whose machine has vanished, and its locks, in half a minute. By default TCP
+waits two hours, and a quarter of one where the client has something to acknowledge. Goes into libpq's `options`."""
+CLIENT_NOTICES = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq's own, for a server that has vanished."""
+
+
 def server_of(conninfo: str) -> str:
     """`host:port` of a connection string, for a person to read: libpq's own messages have the address at most."""
     parts = conninfo_to_dict(conninfo)

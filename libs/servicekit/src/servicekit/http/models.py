@@ -105,7 +105,7 @@ def _email(value: str) -> str:
     return f"{local}@{domain.lower()}"
 
 
-def _lowered(value: Any) -> Any:
+def _stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
@@ -156,7 +156,7 @@ LocalTime = Annotated[dt.time, BeforeValidator(lambda value: _written(value, _TI
 """A time of day on the wall where the business is, without an offset."""
 
 EmailAddress = Annotated[
-    str, BeforeValidator(_lowered), AfterValidator(_email), Field(json_schema_extra={"format": "email"})
+    str, BeforeValidator(_stripped), AfterValidator(_email), Field(json_schema_extra={"format": "email"})
 ]
 """An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Depends, Query, Request, Response
 
 from servicekit.errors import Invalid
-from servicekit.http.models import Answer
+from servicekit.http.models import Answer, control_character_fault
 
 T = TypeVar("T")
 
@@ -51,7 +51,9 @@ class PageRequest:
             parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         except ValueError:
             raise Invalid.field("?cursor", "is not a cursor of this list") from None
-        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        if not isinstance(parts, list) or not all(
+            isinstance(part, str) and control_character_fault(part) is None for part in parts
+        ):
             raise Invalid.field("?cursor", "is not a cursor of this list")
         return tuple(parts)
 

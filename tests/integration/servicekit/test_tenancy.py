@@ -81,6 +81,25 @@ async def test_an_answer_to_an_older_record_is_not_given(db: Database, database:
     assert [one.generation for one in answers(database)] == [2, 2, 3]
 
 
+async def test_use_of_very_many_tenants_is_told_some_at_a_time(
+    db: Database, database: ServiceDatabase
+) -> None:
+    """The loop's heart beats between two turns, and a minute without a beat ends the process."""
+    now = utc_now()
+    for number in range(60):
+        tenant = new_tenant(slug=f"many-{number}")
+        await know(db, tenant)
+        async with db.tenant(tenant.tenant_id) as conn:
+            await usage.consume(conn, tenant, "staff", now)
+            await answer(conn, tenant.tenant_id, 1)
+    reporter, told = UsageReporter(Component.ANALYTICS, db), [len(answers(database))]
+    pauses = []
+    for _ in range(2):
+        pauses.append(await reporter.turn())
+        told.append(len(answers(database)))
+    assert (pauses, told) == ([0, None], [60, 110, 120])
+
+
 async def test_a_new_month_is_told_before_anything_is_used_in_it(
     db: Database, database: ServiceDatabase
 ) -> None:

@@ -62,11 +62,13 @@ WHERE (said.status->>'generation')::bigint <= (excluded.status->>'generation')::
 RETURNING 1
 """
 _ANSWER_ALONE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-_UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT 500"
+_REPORTS = 50
+"""Told in one turn; a heart beats between two."""
+_UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT %s"
 _OF_AN_EARLIER_MONTH = b"""
 SELECT tenant_id FROM tenant_status JOIN tenants USING (tenant_id)
 WHERE tenants.state IN ('active', 'suspended')
-    AND (status #>> '{details,usage_observed_at}')::timestamptz < %s LIMIT 500
+    AND (status #>> '{details,usage_observed_at}')::timestamptz < %s LIMIT %s
 """
 _REPORTED = b"UPDATE usage SET unreported = false WHERE tenant_id = %s AND unreported"
 _REMOVER_EVERY = 0.5
@@ -351,13 +353,15 @@ class UsageReporter(Periodic):
         self._month = ""
         """Nothing that is told of use is older than this."""
 
-    async def turn(self) -> None:
+    async def turn(self) -> float | None:
         async with self._db.worker() as conn:
-            cursor = await conn.execute(_UNREPORTED)
+            cursor = await conn.execute(_UNREPORTED, (_REPORTS,))
             due = {row["tenant_id"] for row in await cursor.fetchall()}
-            due |= await self._of_an_earlier_month(conn)
+            if len(due) < _REPORTS:
+                due |= await self._of_an_earlier_month(conn)
         for tenant_id in due:
             await self.report(tenant_id)
+        return 0 if len(due) >= _REPORTS else None
 
     async def _of_an_earlier_month(self, conn: Connection) -> set[UUID]:
         """Asked for once a month, and until there are none: some at a time, as they are everybody."""
@@ -365,7 +369,7 @@ class UsageReporter(Periodic):
         if self._month == usage.month_of(now):
             return set()
         begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        cursor = await conn.execute(_OF_AN_EARLIER_MONTH, (begin,))
+        cursor = await conn.execute(_OF_AN_EARLIER_MONTH, (begin, _REPORTS))
         found = {row["tenant_id"] for row in await cursor.fetchall()}
         if not found:
             self._month = usage.month_of(now)

@@ -28,12 +28,12 @@ class Post:
     async def send(self, key: str, text: str = "Hello.", *, seconds: float = 20) -> None:
         """Waits so long for an answer."""
         mailer = Mailer(SmtpSettings(smtp_port=self.proxy.port, smtp_timeout=seconds))
-        await mailer.send("bea@customer.example", "News", text, message_id=f"<{key}@t.example>")
+        await mailer.send("bea@customer.example", "News", text, message_id=key)
 
     def has(self, key: str) -> int:
         """How many copies."""
         listed = httpx.get(f"{self._mailpit.url}/api/v1/messages", params={"limit": 500}).json()["messages"]
-        return [item["MessageID"] for item in listed].count(f"{key}@t.example")
+        return [item["MessageID"] for item in listed].count(f"{key}@slotwright.example")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def mailer(server: BadSmtpServer) -> Mailer:
 
 
 async def send(server: BadSmtpServer) -> str:
-    return await mailer(server).send("ana@riverside.example", "Hello", "text", message_id="<1@t.example>")
+    return await mailer(server).send("ana@riverside.example", "Hello", "text", message_id="1")
 
 
 @pytest.mark.parametrize("fault", [fault for fault in SmtpFault if fault is not SmtpFault.NO_GOODBYE])
@@ -35,17 +35,25 @@ async def test_what_says_nothing_about_the_mail_is_tried_again(
         await send(server)
     assert unavailable.value.in_doubt is (fault in IN_DOUBT)
     assert server.taken == []
-    assert server.seen == (["<1@t.example>"] if fault in HAS_CONTENT else [])
+    assert server.seen == (["<1@slotwright.example>"] if fault in HAS_CONTENT else [])
     await send(server)
-    assert server.taken == ["<1@t.example>"]
+    assert server.taken == ["<1@slotwright.example>"]
 
 
 async def test_a_mail_that_was_taken_is_so_whatever_the_goodbye(server: BadSmtpServer) -> None:
     server.faults.append(SmtpFault.NO_GOODBYE)
     began = time.monotonic()
-    assert await send(server) == "<1@t.example>"
+    assert await send(server) == "<1@slotwright.example>"
     assert time.monotonic() - began < 0.9
-    assert server.taken == ["<1@t.example>"]
+    assert server.taken == ["<1@slotwright.example>"]
+
+
+async def test_a_mails_id_is_of_the_domain_that_it_comes_from(server: BadSmtpServer) -> None:
+    settings = SmtpSettings(smtp_port=server.port, mail_from="Münster <hallo@münster.example>")
+    told = await Mailer(settings).send(
+        "ana@riverside.example", "Hello", "text", sender="a@b.example", message_id="1"
+    )
+    assert server.taken == [told] == ["<1@xn--mnster-3ya.example>"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,7 @@ async def test_a_long_link_stays_whole_in_its_header(server: BadSmtpServer) -> N
         "ana@riverside.example",
         "Marcação " * 12,
         "text",
+        message_id="1",
         headers={"List-Unsubscribe": link},
         attachments=(Attachment("a.ics", "text/calendar", b"BEGIN", {"method": "PUBLISH"}),),
     )
@@ -111,7 +120,7 @@ async def test_a_subject_says_what_it_is_given_and_writes_no_other_header(
 ) -> None:
     kept: list[bytes] = []
     server.keep = kept.append
-    await mailer(server).send("ana@riverside.example", subject, "text")
+    await mailer(server).send("ana@riverside.example", subject, "text", message_id="1")
     seen = message_from_bytes(kept[0], policy=default)
     assert seen["Subject"] == subject
     assert seen.get_content().strip() == "text"
@@ -134,7 +143,7 @@ async def test_a_domain_in_any_script_is_written_as_every_server_takes_it(
 ) -> None:
     kept: list[bytes] = []
     server.keep = kept.append
-    await mailer(server).send(address, "Hello", "text")
+    await mailer(server).send(address, "Hello", "text", message_id="1")
     assert f"To: {sent}".encode() in kept[0].split(b"\r\n")
 
 
@@ -142,7 +151,7 @@ async def test_a_mailbox_outside_of_ascii_is_refused_where_the_server_takes_none
     server: BadSmtpServer,
 ) -> None:
     with pytest.raises(MailRefused) as refused:
-        await mailer(server).send("josé@riverside.example", "Hello", "text")
+        await mailer(server).send("josé@riverside.example", "Hello", "text", message_id="1")
     assert not refused.value.no_mailbox
     assert "josé" not in str(refused.value)
     assert server.seen == []

@@ -14,8 +14,9 @@ from email.header import Header
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import EmailPolicy, Policy, default
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, parseaddr
 from typing import Any
+from uuid import UUID
 
 import aiosmtplib
 from pydantic import Field, SecretStr
@@ -147,6 +148,7 @@ class Mailer:
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
+        self._domain = as_sent(parseaddr(settings.mail_from)[1]).rpartition("@")[2]
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def send(
@@ -155,22 +157,23 @@ class Mailer:
         subject: str,
         text: str,
         *,
+        message_id: UUID | str,
         html: str | None = None,
         sender: str | None = None,
-        message_id: str | None = None,
         headers: dict[str, str] | None = None,
         attachments: tuple[Attachment, ...] = (),
     ) -> str:
-        """Hands one mail to the server and answers its Message-ID.
+        """Hands one mail to the server and answers its Message-ID: `message_id` at the domain of MAIL_FROM.
 
-        Raises MailRefused or MailUnavailable; ValueError for what no header can hold.
+        One that is sent again is to have the same. Raises MailRefused or MailUnavailable; ValueError for what no
+        header can hold.
         """
         message = EmailMessage(policy=_POLICY)
         message["From"] = sender or self._settings.mail_from
         message["To"] = as_sent(to)
         message["Subject"] = subject
         message["Date"] = formatdate(usegmt=True)
-        message["Message-ID"] = message_id or make_msgid(domain="slotwright.example")
+        message["Message-ID"] = f"<{message_id}@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation answers
         for name, value in (headers or {}).items():
             message[name] = value

@@ -111,9 +111,8 @@ class MailSender(Periodic):
 
     async def _send(self, item: _Outgoing) -> None:
         mail, letter = item.mail, item.letter
-        message_id = f"<{mail.mail_id}@slotwright.example>"
         try:
-            await self._mailer.send(letter.to, letter.subject, letter.text, message_id=message_id)
+            await self._mailer.send(letter.to, letter.subject, letter.text, message_id=mail.mail_id)
         except (MailRefused, ValueError) as error:  # ValueError: no header can hold this address
             log.warning("mail refused", mail_id=str(mail.mail_id), reason=str(error))
             await self._refused(mail, str(error))

@@ -34,7 +34,6 @@ from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable, as
 log = structlog.get_logger(__name__)
 
 _ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
-_DOMAIN = "slotwright.example"
 _ABOUT_THE_MESSAGE = frozenset({400, 410, 413, 422})
 """What refuses a message. Other errors are about the way there: an address or a token that is wrong until somebody
 mends it, a redirect, an earlier attempt with the same key that is still under way (409), too many at once."""
@@ -100,11 +99,6 @@ class Provider(Protocol):
         """
 
 
-def mail_message_id(message_id: UUID) -> str:
-    """The Message-ID of a message: the same at each attempt."""
-    return f"<{message_id}@{_DOMAIN}>"
-
-
 class SmtpProvider:
     """Mail, by servicekit's Mailer."""
 
@@ -135,7 +129,7 @@ class SmtpProvider:
                 letter.text,
                 html=letter.html,
                 sender=_from(one_line(sender), self._from),
-                message_id=mail_message_id(message_id),
+                message_id=message_id,
                 headers=_headers(answer_to, letter.unsubscribe_url),
                 attachments=_attachments(letter),
             )

@@ -127,14 +127,15 @@ async def test_a_booking_tells_appointment_customer_and_reminder(world: World) -
 async def test_a_booking_tells_which_version_of_the_customer_it_is_by(world: World) -> None:
     """Who writes to the customer hears of both by different topics, and must not go by what was said before."""
     shop = await world.shop()
-    for days in range(2):
-        assert world.post(shop, wish(shop, tomorrow_noon() + timedelta(days=days))).status_code == 201
+    for days, consent in enumerate([True, True, False]):
+        wanted = wish(shop, tomorrow_noon() + timedelta(days=days), consent={"email": consent})
+        assert world.post(shop, wanted).status_code == 201
     told = world.rows(
         "SELECT convert_from(payload, 'UTF8')::jsonb AS event FROM outbox"
         " WHERE key LIKE %s AND headers->>'ce_type' = 'booking.appointment.booked.v1' ORDER BY id",
         f"{shop.tenant.tenant_id}/%",
     )
-    assert [row["event"]["customer_version"] for row in told] == [1, 2]
+    assert [row["event"]["customer_version"] for row in told] == [1, 1, 2]
 
 
 async def test_availability_no_longer_offers_what_is_booked(world: World) -> None:

@@ -171,4 +171,5 @@ Name = Annotated[
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_printable)]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
-Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", description="BCP 47.")]
+LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
+Locale = Annotated[str, Field(pattern=LOCALE, description="BCP 47.")]

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from servicekit.http.models import LOCALE
 from servicekit.ids import new_id
 from web import questions, times
 from web.forms import Form, read_form
@@ -34,8 +35,6 @@ _OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
 """What the form has no field for: sending it again says the same again."""
 _BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-–/]")
 """Of +44 (0)20 7946 0958; the zero in brackets is dialled within the country only."""
-_LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
-"""A language as the API has it."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
 
@@ -80,9 +79,8 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
     """The page on which a time is chosen; `form` may also be one that asks to be told of a free time."""
     business = await _business(site, slug)
     service, staff, timezone = (form.optional(name) for name in ("service", "staff", "timezone"))
-    services = [
-        item for item in business["services"] if item["staff_ids"]
-    ]  # else nobody ever has time for it
+    # What nobody performs has no times.
+    services = [item for item in business["services"] if item["staff_ids"]]
     offer = named(services, service) or (services[0] if len(services) == 1 else None)
     zone = times.zone_or(timezone, business["timezone"])
     people = [item for item in business["staff"] if offer and item["id"] in offer["staff_ids"]]
@@ -267,7 +265,7 @@ def customer(request: Request, form: Form) -> dict[str, str]:
         typed["phone"] = phone
     tags = request.headers.get("accept-language", "").split(",")
     languages = (tag.partition(";")[0].strip() for tag in tags)
-    if locale := next((tag for tag in languages if _LOCALE.fullmatch(tag)), None):
+    if locale := next((tag for tag in languages if re.fullmatch(LOCALE, tag)), None):
         typed["locale"] = locale
     return typed
 

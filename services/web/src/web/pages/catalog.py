@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web.forms import Form, read_form
+from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.money import decimals
 from web.pages.dashboard import everything
@@ -43,9 +43,6 @@ _FIELDS = {f"/{name}": name for name in (*_NUMBERS, "name", "description")} | {
     "/price_amount": "price",
     "/staff_ids": "staff",
 }
-_CHANGED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
-)
 
 
 @router.get("")
@@ -130,12 +127,11 @@ async def _refused(
     request: Request, site: Web, form: Form, problem: ApiProblem, service_id: UUID | None = None
 ) -> Response:
     if problem.status == 412:
-        return site.pages.redirect(request, f"/dashboard/services/{service_id}", _CHANGED, failed=True)
+        return site.pages.redirect(request, f"/dashboard/services/{service_id}", CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
-    if (
-        "/staff_count" in problem.errors
-    ):  # set through the API: the form shows those who are chosen, not how many
+    # Set through the API: the form shows those who are chosen, not how many.
+    if "/staff_count" in problem.errors:
         form.faults["staff"] = "More people perform it together than are chosen here."
     form.absorb(problem, _FIELDS | {"/staff_count": "staff"})
     return await _page(request, site, form, service_id, problem.status)

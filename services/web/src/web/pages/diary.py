@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
-from web.forms import Form, read_form
+from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.pages.dashboard import names
 from web.picker import why_not
@@ -22,9 +22,6 @@ router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in
 
 AppointmentId = Annotated[UUID, Path()]
 _OPEN = frozenset({"pending", "confirmed"})
-_CHANGED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
-)
 
 
 async def _page(
@@ -71,7 +68,7 @@ async def _edit(
         await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
     except ApiProblem as problem:
         if problem.status == 412:
-            return site.pages.redirect(request, page, _CHANGED, failed=True)
+            return site.pages.redirect(request, page, CHANGED, failed=True)
         if problem.status not in {403, 409, 422}:
             raise
         if "/starts_at" in problem.errors:

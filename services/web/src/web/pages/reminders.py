@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from web.forms import Form, read_form
+from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 from web.times import offset_words
@@ -17,9 +17,6 @@ _LIMIT = 10
 _FARTHEST = 365 * 86400
 """In seconds, as the API has it."""
 _SPARE = 2
-_CHANGED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
-)
 
 
 def _form(policy: dict[str, Any]) -> Form:
@@ -74,7 +71,7 @@ async def replace(request: Request, site: Site) -> Response:
             await site.sessions.call(request, "PUT", "/v1/reminder-policy", body=body, if_match=version)
         except ApiProblem as problem:
             if problem.status == 412:
-                return site.pages.redirect(request, "/dashboard/reminders", _CHANGED, failed=True)
+                return site.pages.redirect(request, "/dashboard/reminders", CHANGED, failed=True)
             if problem.status not in {403, 409, 422}:
                 raise
             form.absorb(problem, {})

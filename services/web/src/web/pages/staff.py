@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web.forms import Form, read_form
+from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.pages.dashboard import everything
 from web.service import Site, Web
@@ -23,9 +23,6 @@ SPANS = 2
 
 _FIELDS = {"/name": "name", "/email": "email", "/timezone": "timezone"}
 _OF_A_DAY = re.compile(r"This weekday ([0-6]): (.+)")
-_CHANGED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
-)
 
 
 async def _list(request: Request, site: Web, form: Form, status: int = 200) -> Response:
@@ -141,7 +138,7 @@ async def _refused(
     request: Request, site: Web, staff_id: UUID, form: Form, problem: ApiProblem, part: str
 ) -> Response:
     if problem.status == 412:
-        return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", _CHANGED, failed=True)
+        return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
     form.absorb(

@@ -1,0 +1,145 @@
+"""The page on which a service and a time are chosen: what it asks the API, what it offers, and what it says."""
+
+import datetime as dt
+import re
+from zoneinfo import ZoneInfo
+
+from support import web_samples as samples
+from support.web_site import Browser, Script
+from unit.web.open_business import (
+    BUSINESS,
+    DOG,
+    FREE,
+    LISBON,
+    NINE,
+    PICKER,
+    open_for_booking,
+)
+
+
+async def test_services_are_offered_before_times(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get("/b/riverside")
+    assert page.status_code == 200
+    assert "Haircut" in page.text
+    assert "€25.00" in page.text
+    assert gateway.asked(FREE) == []
+
+
+async def test_a_service_that_nobody_performs_is_not_offered(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    business = samples.business()
+    business["services"].append(business["services"][0] | {"id": str(DOG), "name": "Shave", "staff_ids": []})
+    gateway.on(BUSINESS, business)
+    for page in ("/b/riverside", f"/b/riverside?service={DOG}"):
+        shown = (await browser.get(page)).text
+        assert "Haircut" in shown
+        assert "Shave" not in shown
+
+
+async def test_a_service_that_booking_does_not_know_yet_asks_for_patience(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.on(
+        FREE,
+        {
+            "type": "https://slotwright.io/problems/invalid",
+            "title": "Some fields are wrong",
+            "status": 422,
+            "errors": [{"pointer": "?service", "detail": "is not a service of this business"}],
+        },
+        422,
+    )
+    page = await browser.get(PICKER)
+    assert page.status_code == 200
+    assert "cannot be booked just yet" in page.text
+
+
+async def test_names_from_the_api_are_escaped(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(PICKER)
+    assert "Grace &lt;b&gt;Hopper" in page.text
+    assert "<b>Hopper" not in page.text
+
+
+async def test_times_are_asked_and_shown_in_the_business_zone(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(PICKER)
+    asked = gateway.asked(FREE)[0].query
+    assert asked["timezone"] == samples.ZONE
+    assert asked["from"] == dt.datetime.now(LISBON).date().isoformat()
+    assert ">09:00</time>" in page.text
+    assert ">09:15</time>" in page.text
+
+
+async def test_times_are_shown_in_the_viewers_zone_when_asked(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    page = await browser.get(f"{PICKER}&timezone=Asia/Tokyo")
+    expected = NINE.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%H:%M")
+    assert f">{expected}</time>" in page.text
+    assert gateway.asked(FREE)[0].query["timezone"] == "Asia/Tokyo"
+
+
+async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
+    gateway: Script, browser: Browser
+) -> None:
+    """htmx gives the focus back by it; without one, the keyboard begins at the top of the page again."""
+    open_for_booking(gateway)
+    for page in (PICKER, f"{PICKER}&timezone=America/New_York&date={(NINE + dt.timedelta(days=14)).date()}"):
+        picker = (await browser.get(page)).text.partition('id="picker"')[2]
+        links = re.findall(r"<a [^>]*>", picker)
+        ids = [re.findall(r' id="([^"]+)"', link) for link in links]
+        assert [link for link, found in zip(links, ids, strict=True) if not found] == []
+        assert {"with-anyone", f"service-{samples.SERVICE}", "week-after", "zone-link"} <= {i for (i,) in ids}
+        assert len({i for (i,) in ids}) == len(ids)
+
+
+async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    await browser.get(f"{PICKER}&timezone=Mars/Olympus")
+    assert gateway.asked(FREE)[0].query["timezone"] == samples.ZONE
+
+
+async def test_a_past_date_starts_today(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    await browser.get(f"{PICKER}&date=1999-01-01")
+    assert gateway.asked(FREE)[0].query["from"] == dt.datetime.now(LISBON).date().isoformat()
+
+
+async def test_an_empty_week_names_the_next_free_day(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    later = NINE + dt.timedelta(days=10)
+    gateway.on(FREE, samples.availability(later))
+    page = await browser.get(PICKER)
+    assert "No free times" in page.text
+    assert f"date={later.date().isoformat()}" in page.text
+
+
+async def test_weeks_end_with_the_days_that_can_be_booked(gateway: Script, browser: Browser) -> None:
+    """Else a crawler found no end of them, each a look at free times."""
+    open_for_booking(gateway)
+    gateway.on(BUSINESS, samples.business(services=[samples.service(booking_window_days=10)]))
+    today = dt.datetime.now(LISBON).date()
+    assert f"date={(today + dt.timedelta(days=7)).isoformat()}" in (await browser.get(PICKER)).text
+    for days in (7, 100, 10_000):
+        last = await browser.get(f"{PICKER}&date={(today + dt.timedelta(days=days)).isoformat()}")
+        assert 'rel="prev"' in last.text
+        assert 'rel="next"' not in last.text
+    asked = [call.query["from"] for call in gateway.asked(FREE)]
+    assert asked[2:] == [(today + dt.timedelta(days=days)).isoformat() for days in (100, 730)]
+
+
+async def test_a_business_that_takes_no_bookings_says_so(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    gateway.on(BUSINESS, samples.business(accepts_bookings=False))
+    page = await browser.get(PICKER)
+    assert "does not take bookings" in page.text
+    assert gateway.asked(FREE) == []
+
+
+async def test_an_unknown_business_is_a_page(gateway: Script, browser: Browser) -> None:
+    page = await browser.get("/b/nowhere")
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+    assert (await browser.get("/b/Not_A_Slug")).status_code == 404

@@ -52,5 +52,15 @@ def signed_in(gateway: Script, browser: Browser) -> None:
     gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member())
     gateway.on(f"GET /v1/services/{samples.SERVICE}", samples.service())
     gateway.on("GET /v1/reminder-policy", samples.policy(86400, 5400))
-    session = asdict(session_from(samples.tokens()))
+    sign_in(browser, "owner")
+
+
+@pytest.fixture
+def as_staff(signed_in: None, browser: Browser) -> None:
+    """Somebody is signed in who is no owner; the business has the same."""
+    sign_in(browser, "staff")
+
+
+def sign_in(browser: Browser, role: str) -> None:
+    session = asdict(session_from(samples.tokens())) | {"role": role}
     browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")

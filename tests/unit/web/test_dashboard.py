@@ -2,17 +2,14 @@
 
 import datetime as dt
 import re
-from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
-from support.web_site import KEY, Browser, Script
-from web.cookies import CookieBox
+from support.web_site import Browser, Script
 from web.pages.figures import bars
-from web.sessions import COOKIE, session_from
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 LISBON = ZoneInfo(samples.ZONE)
@@ -294,11 +291,9 @@ async def test_a_payment_page_that_is_no_web_address_is_not_shown(gateway: Scrip
     assert "javascript:" not in answer.text
 
 
-async def test_staff_see_no_owners_forms(gateway: Script, browser: Browser) -> None:
-    session = asdict(session_from(samples.tokens())) | {"role": "staff"}
-    browser.cookies.set(COOKIE, CookieBox(KEY).seal("session", session), domain="slotwright.test")
+@pytest.mark.usefixtures("as_staff")
+async def test_staff_see_no_owners_forms(browser: Browser) -> None:
     assert "Save the hours" not in (await browser.get(MEMBER)).text
-    assert "/dashboard/billing" not in (await browser.get("/dashboard")).text
 
 
 def test_bars_stand_within_the_chart() -> None:

@@ -18,6 +18,7 @@ from web import times
 from web.cookies import CookieBox
 from web.csrf import FormGuard
 from web.money import money
+from web.navigation import BEHIND_SETTINGS, TABS, current_tab
 from web.sessions import Sessions
 
 STATIC = Path(__file__).parent / "static"
@@ -57,7 +58,14 @@ class Pages:
             "short_day": times.short_day,
             "offset_words": times.offset_words,
         }
-        self._templates.globals |= {"asset": self.asset, "public_url": self._public_url, "DAYS": times.DAYS}
+        self._templates.globals |= {
+            "asset": self.asset,
+            "public_url": self._public_url,
+            "DAYS": times.DAYS,
+            "TABS": TABS,
+            "BEHIND_SETTINGS": BEHIND_SETTINGS,
+            "current_tab": current_tab,
+        }
 
     def asset(self, name: str) -> str:
         """A static file's address."""

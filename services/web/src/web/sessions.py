@@ -94,6 +94,13 @@ class Sessions:
         request.state.session = session
         return session
 
+    def require(self, request: Request) -> Session:
+        """As `read`. Raises SignedOut when there is none."""
+        session = self.read(request)
+        if session is None:
+            raise SignedOut("no session")
+        return session
+
     def start(self, response: Response, session: Session) -> None:
         """Puts the session into the browser."""
         response.set_cookie(
@@ -111,9 +118,7 @@ class Sessions:
 
     async def call(self, request: Request, method: str, path: str, **options: Any) -> ApiAnswer:
         """Gateway.call as the signed-in user. Raises SignedOut, ApiProblem or GatewayDown."""
-        session = self.read(request)
-        if session is None:
-            raise SignedOut("no session")
+        session = self.require(request)
         if session.expires_at - _REFRESH_BEFORE_SECONDS < time.time():
             session = await self._refresh(request, session)
         try:

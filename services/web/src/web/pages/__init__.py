@@ -12,6 +12,7 @@ from web.pages import (
     home,
     members,
     reminders,
+    settings,
     staff,
     unsubscribe,
     waitlist,
@@ -32,4 +33,5 @@ ROUTERS = (
     reminders.router,
     figures.router,
     billing.router,
+    settings.router,
 )

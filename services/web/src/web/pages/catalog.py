@@ -11,7 +11,7 @@ from servicekit.ids import new_id
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.money import decimals
-from web.pages.dashboard import everything
+from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/services", include_in_schema=False)

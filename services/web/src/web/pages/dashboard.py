@@ -1,11 +1,8 @@
 """The business's day and its list of appointments, with what can be done to each."""
 
-import asyncio
 import datetime as dt
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,7 +12,8 @@ from starlette.responses import Response
 from web import times
 from web.forms import read_form
 from web.gateway_client import ApiProblem
-from web.service import Site, Web
+from web.reading import everything, names
+from web.service import Site
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -27,45 +25,6 @@ _DONE = {
     "cancel": "The appointment is cancelled and the customer is told.",
 }
 _BACK = re.compile(r"^/dashboard(/appointments)?(\?[A-Za-z0-9_=&%:.+-]*)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The business's profile, and names of its services and staff by id."""
-
-    business: Mapping[str, Any]
-    services: Mapping[str, str]
-    staff: Mapping[str, str]
-
-
-async def names(request: Request, site: Web) -> Names:
-    """What every appointment list needs to speak of names instead of ids."""
-    business, services, staff = await asyncio.gather(
-        site.sessions.call(request, "GET", "/v1/business"),
-        everything(request, site, "/v1/services"),
-        everything(request, site, "/v1/staff"),
-    )
-    return Names(
-        business.data,
-        {item["id"]: item["name"] for item in services},
-        {item["id"]: item["name"] for item in staff},
-    )
-
-
-async def everything(
-    request: Request, site: Web, path: str, query: Mapping[str, str] | None = None, *, pages: int = 10
-) -> list[dict[str, Any]]:
-    """All items of a list, page by page, up to `pages` of 200."""
-    items: list[dict[str, Any]] = []
-    cursor: str | None = None
-    for _ in range(pages):
-        asked = dict(query or {}) | {"limit": "200"} | ({"cursor": cursor} if cursor else {})
-        answer = (await site.sessions.call(request, "GET", path, query=asked)).data
-        items += answer["items"]
-        cursor = answer.get("next_cursor")
-        if cursor is None:
-            break
-    return items
 
 
 @router.get("")

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from web import times
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
-from web.pages.dashboard import names
 from web.picker import why_not
+from web.reading import names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)

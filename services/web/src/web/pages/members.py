@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from web.forms import read_form
 from web.gateway_client import ApiProblem
-from web.pages.dashboard import everything
+from web.reading import everything
 from web.service import Site
 
 router = APIRouter(prefix="/dashboard/members", include_in_schema=False)

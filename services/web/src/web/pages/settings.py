@@ -1,0 +1,15 @@
+"""What a business sets once and seldom looks at again: one page that leads to each."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from web.navigation import SETTINGS
+from web.service import Site
+
+router = APIRouter(prefix=SETTINGS, include_in_schema=False)
+
+
+@router.get("")
+async def show(request: Request, site: Site) -> Response:
+    site.sessions.require(request)
+    return site.pages.render(request, "dashboard/settings.html")

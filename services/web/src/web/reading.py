@@ -1,0 +1,49 @@
+"""What several of the dashboard's pages ask the API for, as who is signed in."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+
+from web.service import Web
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The business's profile, and names of its services and staff by id."""
+
+    business: Mapping[str, Any]
+    services: Mapping[str, str]
+    staff: Mapping[str, str]
+
+
+async def names(request: Request, site: Web) -> Names:
+    """What every appointment list needs to speak of names instead of ids."""
+    business, services, staff = await asyncio.gather(
+        site.sessions.call(request, "GET", "/v1/business"),
+        everything(request, site, "/v1/services"),
+        everything(request, site, "/v1/staff"),
+    )
+    return Names(
+        business.data,
+        {item["id"]: item["name"] for item in services},
+        {item["id"]: item["name"] for item in staff},
+    )
+
+
+async def everything(
+    request: Request, site: Web, path: str, query: Mapping[str, str] | None = None, *, pages: int = 10
+) -> list[dict[str, Any]]:
+    """All items of a list, page by page, up to `pages` of 200."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(pages):
+        asked = dict(query or {}) | {"limit": "200"} | ({"cursor": cursor} if cursor else {})
+        answer = (await site.sessions.call(request, "GET", path, query=asked)).data
+        items += answer["items"]
+        cursor = answer.get("next_cursor")
+        if cursor is None:
+            break
+    return items

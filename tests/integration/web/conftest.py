@@ -1,4 +1,4 @@
-"""web, the gateway, business and booking as processes, with real Postgres and Kafka between them.
+"""web, the gateway, business, booking and notification as processes, with real Postgres, Kafka and a mail server.
 
 The test plays the operator (it writes the tenant) and auth (it signs tokens and serves its keys). A dashboard's
 session is sealed with the key that web was given, as after a login.
@@ -23,6 +23,7 @@ from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
 from support.events import Topics, until
+from support.mail import Mailpit
 from support.processes import run_service, served_keys
 from support.tenants import new_tenant
 from web.cookies import CookieBox
@@ -99,23 +100,29 @@ class Browser(httpx.Client):
         return self.post(action, data=dict(hidden) | (data or {}))
 
 
-@pytest.fixture(scope="module")
-def site(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """All four processes, ready."""
+@pytest.fixture(scope="session")
+def site(
+    databases: Databases, broker: Broker, mailpit: Mailpit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """All five processes, ready."""
     folder = Path(tmp_path_factory.mktemp("web"))
     minter = TokenMinter(issuer=PUBLIC_URL)
     with ExitStack() as stack:
         jwks = stack.enter_context(served_keys(minter))
         upstreams: dict[str, str] = {}
-        booking_admin_url = ""
-        for name in ("business", "booking"):
+        admin_urls: dict[str, str] = {}
+        for name in ("business", "booking", "notification"):
             database = databases.for_service(name)
-            booking_admin_url = database.admin_url
+            admin_urls[name] = database.admin_url
             env = {
                 "database_url": database.settings.database_url.get_secret_value(),
                 "jwks_url": jwks,
                 "link_key": "k" * 40,
                 "public_url": PUBLIC_URL,
+                "smtp_port": str(mailpit.smtp_port),
+                "webhook_key": "W" * 43,
+                "outbound_allow_http": "true",
+                "outbound_allowed_networks": '["127.0.0.0/8"]',
             }
             running = stack.enter_context(run_service(name, "all", folder, **env, **broker.service_env(name)))
             upstreams[name] = running.url
@@ -135,4 +142,4 @@ def site(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPath
                 "web", "all", folder, gateway_url=gateway.url, cookie_key=COOKIE_KEY, public_url=PUBLIC_URL
             )
         )
-        yield Site(web.url, gateway.url, minter, booking_admin_url, Topics(broker.super_user()))
+        yield Site(web.url, gateway.url, minter, admin_urls["booking"], Topics(broker.super_user()))

@@ -111,14 +111,7 @@ class Delivery:
         reached("notification.sending")
         try:
             async with asyncio.timeout(self._settings.send_timeout):
-                await self._provider.send(
-                    ready.message.tenant_id,
-                    ready.message.message_id,
-                    ready.draft.address,
-                    ready.draft.letter,
-                    sender=ready.draft.sender,
-                    reply_to=ready.draft.reply_to,
-                )
+                await self._provider.send(ready.message.tenant_id, ready.message.message_id, ready.draft)
         except Refused as error:
             log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
             await self._failed(ready, error)

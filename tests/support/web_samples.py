@@ -11,7 +11,7 @@ from auth.routes.signups import SignupAnswer
 from billing.routes.subscription import PlanAnswer, SubscriptionAnswer
 from billing.routes.usage import AppointmentsAnswer, MetricAnswer, UsageAnswer
 from booking.domain import Status
-from booking.routes.managed import BusinessAnswer, ManagedAnswer, NamedAnswer
+from booking.routes.managed import BookedServiceAnswer, BusinessAnswer, ManagedAnswer, NamedAnswer
 from booking.routes.models import AppointmentAnswer, BookedAnswer, CustomerAnswer
 from booking.routes.public import AvailabilityAnswer, HoldAnswer, SlotAnswer
 from booking.routes.waitlist import OfferAnswer, WaitingAnswer
@@ -163,7 +163,7 @@ def managed(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "ends_at": starts_at + dt.timedelta(minutes=30),
         "timezone": ZONE,
         "business": BusinessAnswer(slug="riverside", display_name="Riverside Barbers", timezone=ZONE),
-        "service": NamedAnswer(id=SERVICE, name="Haircut"),
+        "service": BookedServiceAnswer(id=SERVICE, name="Haircut", booking_window_days=60),
         "staff": [NamedAnswer(id=ADA, name="Ada")],
         "resources": [],
         "price": PRICE,

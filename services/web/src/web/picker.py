@@ -43,15 +43,16 @@ async def free_week(
     staff: str | None,
     zone: str,
     date: str | None,
-    window_days: int = _LONGEST_WINDOW,
+    window_days: int | None = None,
 ) -> Week:
     """Asks for four weeks at once, so that an empty week can say when the next free time is.
 
-    `next` ends with the days on which the service can be booked: `window_days` from now on. Weeks behind them can
-    be asked for, as one may wait for them.
+    `next` ends with the days on which the service can be booked: `window_days` from now on, where that is known.
+    Weeks behind them can be asked for, as one may wait for them.
     """
     today = times.today(zone)
-    last = times.local(dt.datetime.now(dt.UTC) + dt.timedelta(days=window_days), zone).date()
+    window = dt.timedelta(days=window_days or _LONGEST_WINDOW)
+    last = times.local(dt.datetime.now(dt.UTC) + window, zone).date()
     start = min(max(times.day_or(date, today), today), today + dt.timedelta(days=_LONGEST_WINDOW))
     following = start + dt.timedelta(days=WEEK)
     query = {"service": service, "from": start.isoformat(), "timezone": zone}

@@ -347,5 +347,5 @@ async def test_a_row_of_links_joins_the_pages(gateway: Script, browser: Browser)
     for page in (MESSAGES, HOURS, BLOCKED):
         row = re.search(r'aria-label="Messages">(.*?)</nav>', (await browser.get(page)).text, re.DOTALL)
         assert row
-        assert re.findall(r'href="([^"]+)"', row[1]) == [MESSAGES, HOURS, BLOCKED]
+        assert re.findall(r'href="([^"]+)"', row[1]) == [MESSAGES, f"{MESSAGES}/wording", HOURS, BLOCKED]
         assert re.findall(r'href="([^"]+)" aria-current="page"', row[1]) == [page]

@@ -19,6 +19,7 @@ from web.pages import (
     staff,
     unsubscribe,
     waitlist,
+    wording,
 )
 
 ROUTERS = (
@@ -34,7 +35,8 @@ ROUTERS = (
     members.router,
     catalog.router,
     reminders.router,
-    quiet_hours.router,  # before messages', which would take its address for a message's id
+    wording.router,  # before messages', which would take its address for a message's id
+    quiet_hours.router,
     blocked.router,
     messages.router,
     figures.router,

@@ -4,6 +4,7 @@ from web.pages import (
     account,
     appointment,
     billing,
+    blocked,
     booking,
     catalog,
     dashboard,
@@ -11,12 +12,15 @@ from web.pages import (
     figures,
     home,
     members,
+    messages,
+    quiet_hours,
     reminders,
     rooms,
     settings,
     staff,
     unsubscribe,
     waitlist,
+    wording,
 )
 
 ROUTERS = (
@@ -33,6 +37,10 @@ ROUTERS = (
     catalog.router,
     rooms.router,
     reminders.router,
+    wording.router,  # before messages', which would take its address for a message's id
+    quiet_hours.router,
+    blocked.router,
+    messages.router,
     figures.router,
     billing.router,
     settings.router,

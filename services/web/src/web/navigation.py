@@ -21,6 +21,7 @@ class Place:
 TABS = (
     Place("/dashboard", "Today"),
     Place("/dashboard/appointments", "Appointments"),
+    Place("/dashboard/waitlist", "Waitlist"),
     Place("/dashboard/staff", "Staff"),
     Place("/dashboard/services", "Services"),
     Place("/dashboard/figures", "Figures"),

@@ -19,6 +19,7 @@ from web.pages import (
     settings,
     staff,
     unsubscribe,
+    waiting,
     waitlist,
     wording,
 )
@@ -32,6 +33,7 @@ ROUTERS = (
     unsubscribe.router,
     diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
+    waiting.router,
     staff.router,
     members.router,
     catalog.router,

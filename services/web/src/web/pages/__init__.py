@@ -7,6 +7,7 @@ from web.pages import (
     booking,
     catalog,
     dashboard,
+    desk,
     diary,
     figures,
     home,
@@ -25,6 +26,7 @@ ROUTERS = (
     waitlist.router,
     appointment.router,
     unsubscribe.router,
+    desk.router,  # before diary's, whose addresses have an appointment's id in the same place
     diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
     staff.router,

@@ -1,4 +1,4 @@
-"""A week of free times, as the booking page and the reschedule page offer them."""
+"""A week of free times, as the pages offer them on which one is booked or moved."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -74,7 +74,8 @@ async def free_week(
 
 def why_not(problem: ApiProblem) -> str:
     """What to say of a chosen time that the API takes for none that is offered (422)."""
-    return f"This time {problem.errors.get('/starts_at', 'can no longer be booked')}. Please choose another."
+    fault = problem.errors.get("/starts_at", "can no longer be booked").removeprefix("Value error, ")
+    return f"This time {fault}. Please choose another."
 
 
 def named(items: list[dict[str, Any]], wanted: str | None) -> Mapping[str, Any] | None:

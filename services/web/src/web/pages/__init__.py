@@ -8,6 +8,7 @@ from web.pages import (
     booking,
     catalog,
     dashboard,
+    desk,
     diary,
     figures,
     home,
@@ -31,6 +32,7 @@ ROUTERS = (
     waitlist.router,
     appointment.router,
     unsubscribe.router,
+    desk.router,  # before diary's, whose addresses have an appointment's id in the same place
     diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
     waiting.router,

@@ -5,6 +5,7 @@ from web.pages import (
     appointment,
     billing,
     booking,
+    calendars,
     catalog,
     dashboard,
     diary,
@@ -14,6 +15,7 @@ from web.pages import (
     reminders,
     settings,
     staff,
+    time_off,
     unsubscribe,
     waitlist,
 )
@@ -28,6 +30,8 @@ ROUTERS = (
     diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
     staff.router,
+    time_off.router,
+    calendars.router,
     members.router,
     catalog.router,
     reminders.router,

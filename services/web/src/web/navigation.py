@@ -27,6 +27,7 @@ TABS = (
     Place(SETTINGS, "Settings"),
 )
 BEHIND_SETTINGS = (
+    Place("/dashboard/holidays", "Holidays", "The days on which nobody works."),
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),

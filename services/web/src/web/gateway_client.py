@@ -56,6 +56,14 @@ class ApiAnswer:
     etag: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A request's body that is not JSON."""
+
+    media_type: str
+    content: bytes
+
+
 class Gateway:
     """The API. `run` is a loop for servicekit.runtime: it owns the client session."""
 
@@ -98,7 +106,7 @@ class Gateway:
         idempotency_key: str | None = None,
         if_match: str | None = None,
     ) -> ApiAnswer:
-        """One request. Raises ApiProblem or GatewayDown."""
+        """One request. Raises ApiProblem or GatewayDown. `body` goes out as JSON, unless it is a Document."""
         if self._session is None:
             raise GatewayDown("the client is not open yet")
         headers = {"Accept": "application/json"}
@@ -111,9 +119,13 @@ class Gateway:
             "traceparent": current_traceparent(),
         }
         headers |= {name: value for name, value in optional.items() if value}
+        sent: dict[str, Any] = {"json": body}
+        if isinstance(body, Document):
+            sent = {"data": body.content}
+            headers["Content-Type"] = body.media_type
         try:
             async with self._session.request(
-                method, f"{self._base}{path}", params=query, json=body, headers=headers, allow_redirects=False
+                method, f"{self._base}{path}", params=query, headers=headers, allow_redirects=False, **sent
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:

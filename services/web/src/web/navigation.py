@@ -31,6 +31,7 @@ BEHIND_SETTINGS = (
     Place(
         "/dashboard/rooms", "Rooms and equipment", "What services need beside staff, and how many there are."
     ),
+    Place("/dashboard/holidays", "Holidays", "The days on which nobody works."),
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
     Place(
         "/dashboard/messages",

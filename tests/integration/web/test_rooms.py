@@ -70,6 +70,16 @@ def test_a_chair_that_a_haircut_needs_decides_when_it_can_be_booked(site: Site) 
         assert "Saved." in more.text, more.text
         until(lambda: first in slots(customer.get(picker)), "a second chair")
 
+        evening = {"date": tomorrow().isoformat(), "opens": "22:00", "closes": "23:00"}
+        assert "The date is saved." in owner.submit(owner.get(chair), f"{chair}/exceptions", evening).text
+        until(lambda: len(free(site, tenant, service_id)) == 2, "the chairs' hours on one date")
+        for day in (tomorrow() + dt.timedelta(days=365), tomorrow()):
+            off = owner.submit(owner.get(chair), f"{chair}/exceptions", {"date": day.isoformat()})
+            assert f"<td>{day.isoformat()}</td><td>closed</td>" in off.text, off.text
+        back = owner.submit(owner.get(chair), f"{chair}/exceptions/{tomorrow().isoformat()}/remove")
+        assert back.text.count("<td>closed</td>") == 1
+        until(lambda: first in slots(customer.get(picker)), "the date is as any other")
+
         hours = {
             f"{end}-{tomorrow().weekday()}-0": time for end, time in (("opens", "23:00"), ("closes", "23:30"))
         }

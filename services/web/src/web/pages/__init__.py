@@ -16,6 +16,7 @@ from web.pages import (
     staff,
     unsubscribe,
     waitlist,
+    webhooks,
 )
 
 ROUTERS = (
@@ -33,5 +34,6 @@ ROUTERS = (
     reminders.router,
     figures.router,
     billing.router,
+    webhooks.router,
     settings.router,
 )

@@ -11,6 +11,7 @@ from notification.webhooks.routes import (
     EndpointAnswer,
     EndpointWithSecret,
 )
+from servicekit.http.audit import ActorAnswer, EntityAnswer, EntryAnswer
 
 ENDPOINT, DELIVERY, EVENT = (UUID(int=number) for number in (60, 61, 62))
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -44,6 +45,19 @@ def off(reason: str, **changes: Any) -> dict[str, Any]:
 
 def with_secret(secret: str | None = SECRET) -> dict[str, Any]:
     return EndpointWithSecret(**_endpoint({}), secret=secret).model_dump(mode="json")
+
+
+def entry(action: str = "webhook-endpoint.secret-rotated", *, at: dt.datetime = NOON) -> dict[str, Any]:
+    """Of the audit trail."""
+    return EntryAnswer(
+        id=EVENT,
+        at=at,
+        actor=ActorAnswer(kind="member", id=EVENT),
+        request_id=None,
+        action=action,
+        entity=EntityAnswer(kind="webhook-endpoint", id=ENDPOINT),
+        changes={},
+    ).model_dump(mode="json")
 
 
 def attempt(**changes: Any) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def test_a_server_is_connected_tried_out_and_disconnected(site: Site, receiver: 
         replaced = owner.submit(owner.get(page), f"{page}/secret")
         fresh = secret_in(replaced)
         assert fresh != secret
+        for told in (LIST, page):
+            assert "the old one holds" in owner.get(told).text
         owner.submit(owner.get(page), f"{page}/test")
         third = until(lambda: receiver.webhooks("/hook")[2:], "another test")[0]
         assert verified(fresh, third)

@@ -228,6 +228,16 @@ async def test_signing_out_ends_the_session_at_auth(gateway: Script, browser: Br
     assert (await browser.get("/dashboard")).status_code == 303
 
 
+async def test_one_signs_out_of_a_browser_while_auth_is_down(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    give_session(browser)
+    gateway.refuse(f"DELETE /v1/sessions/{samples.SESSION}", 503, "unavailable", "auth is not there.")
+    answer = await browser.submit("/dashboard", "/logout")
+    assert answer.status_code == 303
+    assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
+    assert (await browser.get("/dashboard")).headers["location"] == "/login?next=/dashboard"
+
+
 async def test_a_password_is_set_with_the_links_token(gateway: Script, browser: Browser) -> None:
     gateway.on("POST /v1/passwords/reset", None, 204)
     fields = {"token": "t0ken", "password": "a long sentence", "password_again": "a long sentence"}

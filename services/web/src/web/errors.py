@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
-from web.csrf import ForeignForm
+from web.csrf import COOKIE, ForeignForm
 from web.gateway_client import ApiProblem, GatewayDown
 from web.headers import HEADERS
 from web.sessions import SignedOut
@@ -73,7 +73,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ForeignForm)
     async def _foreign(request: Request, error: ForeignForm) -> Response:
         log.warning("form refused", reason=str(error))
-        text = "It was open for too long, or in another browser. Go back, reload the page, and send it again."
+        why = (
+            "in another browser"
+            if COOKIE in request.cookies
+            else "your browser keeps no cookies for this site"
+        )
+        text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
         return _page(request, 403, "This form has expired", text)
 
     @app.exception_handler(ApiProblem)

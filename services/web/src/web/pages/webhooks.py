@@ -110,7 +110,7 @@ def _new(request: Request, site: Web, form: Form, status: int = 200) -> Response
 @router.get("/new")
 async def new(request: Request, site: Site) -> Response:
     site.sessions.require(request)
-    return _new(request, site, Form(lists={"events": [ALL]}))
+    return _new(request, site, Form())
 
 
 @router.post("/new")
@@ -135,11 +135,9 @@ def _body(form: Form) -> dict[str, Any]:
     chosen = form.all("events")
     if not chosen:
         form.faults["events"] = "Choose at least one."
-    return {
-        "url": form.get("url"),
-        "events": [ALL] if ALL in chosen else chosen,
-        "description": form.get("description"),
-    }
+    elif ALL in chosen and len(chosen) > 1:  # which of both is meant nobody knows
+        form.faults["events"] = "Choose either everything or some of them."
+    return {"url": form.get("url"), "events": chosen, "description": form.get("description")}
 
 
 def _secret(request: Request, site: Web, endpoint: dict[str, Any], *, replaced: bool) -> Response:

@@ -40,6 +40,12 @@ BEHIND_SETTINGS = (
     ),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),
+    Place(
+        "/dashboard/webhooks",
+        "Webhooks",
+        "For your developer: your own server is told what happens here.",
+        for_owners=True,
+    ),
 )
 
 

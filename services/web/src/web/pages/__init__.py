@@ -25,6 +25,7 @@ from web.pages import (
     unsubscribe,
     waiting,
     waitlist,
+    webhooks,
     wording,
 )
 
@@ -53,5 +54,6 @@ ROUTERS = (
     messages.router,
     figures.router,
     billing.router,
+    webhooks.router,
     settings.router,
 )

@@ -399,7 +399,9 @@ async def test_one_is_sent_again_by_hand(gateway: Script, browser: Browser) -> N
 
 
 @pytest.mark.usefixtures("as_staff")
-@pytest.mark.parametrize(("page", "route"), [(LIST, API), (ONE, API_ONE), (LOG, API_ONE), (SENT, API_ONE)])
+@pytest.mark.parametrize(
+    ("page", "route"), [(LIST, API), (NEW, API), (ONE, API_ONE), (LOG, API_ONE), (SENT, API_ONE)]
+)
 async def test_staff_have_no_pages_of_webhooks(
     gateway: Script, browser: Browser, page: str, route: str
 ) -> None:

@@ -109,7 +109,7 @@ def _new(request: Request, site: Web, form: Form, status: int = 200) -> Response
 
 @router.get("/new")
 async def new(request: Request, site: Site) -> Response:
-    site.sessions.require(request)
+    await site.sessions.call(request, "GET", _API, query={"limit": "1"})  # refuses who is no owner
     return _new(request, site, Form())
 
 

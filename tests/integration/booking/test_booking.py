@@ -297,3 +297,29 @@ async def test_a_body_over_a_mebibyte_and_an_unknown_business_are_refused(world:
     nameless = world.call("POST", "/v1/public/No_Body/appointments", json=body)
     assert nameless.status_code == 422
     assert [error["pointer"] for error in nameless.json()["errors"]] == ["path:slug"]
+
+
+@pytest.mark.parametrize(
+    ("customer", "consent", "pointer"),
+    [
+        ({"name": "Bea"}, {"email": False}, "/customer/email"),
+        ({"name": "Bea", "phone": "+351912345678"}, {"email": True}, "/customer/email"),
+        ({"name": "Bea", "email": "bea@customer.example"}, {"email": True, "sms": True}, "/customer/phone"),
+        ({"name": "Bea", "phone": "+351912345678"}, {"email": False, "sms": True}, None),
+    ],
+)
+async def test_for_who_rings_up_a_number_is_enough_and_who_books_alone_needs_an_address(
+    world: World, customer: dict[str, str], consent: dict[str, bool], pointer: str | None
+) -> None:
+    shop = await world.shop()
+    body = wish(shop, tomorrow_noon(), customer=customer, consent=consent)
+    if "email" not in customer:
+        theirs = world.post(shop, body)
+        assert theirs.json()["errors"][0]["pointer"] == "/customer/email", theirs.text
+    made = world.call("POST", "/v1/appointments", shop, json=body)
+    if pointer is None:
+        assert made.status_code == 201, made.text
+        (listed,) = world.call("GET", "/v1/appointments", shop).json()["items"]
+        assert (listed["customer"]["email"], listed["customer"]["phone"]) == (None, customer["phone"])
+    else:
+        assert (made.status_code, made.json()["errors"][0]["pointer"]) == (422, pointer), made.text

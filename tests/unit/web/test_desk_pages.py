@@ -210,7 +210,7 @@ async def test_what_is_missing_or_none_is_said_at_its_field_and_never_reaches_th
     refused = await browser.submit(details(), NEW, typed)
     assert refused.status_code == 422
     for name, words in {
-        "email": "This is needed.",
+        "email": "An address is needed for e-mails.",
         "phone": "A number is needed for text messages.",
         "starts_at": "This must be a date and a time.",
         "count": "This must be a whole number, such as 6.",
@@ -226,6 +226,17 @@ async def test_what_is_missing_or_none_is_said_at_its_field_and_never_reaches_th
     assert chosen(refused.text, "repeat") == ["week"]
     assert chosen(refused.text, f"question-{LENGTH}") == ["long"]
     assert gateway.asked(BOOK) == gateway.asked(BOOK_SERIES) == []
+
+
+async def test_who_rings_up_needs_no_address(gateway: Script, browser: Browser) -> None:
+    gateway.on(BOOK, samples.booked(NINE), 201)
+    without = TYPED | {"email": "", "consent_email": "", "phone": ""}
+    refused = await browser.submit(details(), NEW, without)
+    assert 'id="email-fault">An address or a number is needed.' in refused.text
+    await browser.submit(details(), NEW, without | {"phone": "+351 912 345 678"})
+    (asked,) = gateway.asked(BOOK)
+    assert asked.body["customer"] == {"name": "Bea <Bond>", "phone": "+351912345678"}
+    assert asked.body["consent"] == {"email": False, "sms": False}
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,29 @@ _BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-–/]")
 
 
 def require(form: Form) -> None:
-    """Notes a fault for what is missing."""
+    """Notes a fault for what is missing of somebody who books for themselves."""
     form.require("name", "email")
+    _require_number(form)
+
+
+def require_reachable(form: Form) -> None:
+    """Notes a fault for what is missing of somebody for whom the business books: a number is enough."""
+    form.require("name")
+    if form.checked("consent_email") and not form.get("email"):
+        form.faults["email"] = "An address is needed for e-mails."
+    elif not form.get("email") and not form.get("phone"):
+        form.faults["email"] = "An address or a number is needed."
+    _require_number(form)
+
+
+def _require_number(form: Form) -> None:
     if form.checked("consent_sms") and not form.get("phone"):
         form.faults["phone"] = "A number is needed for text messages."
 
 
 def customer(form: Form) -> dict[str, str]:
     """Who was typed, the number without what people put between its digits."""
-    typed = {name: form.get(name) for name in ("name", "email")}
+    typed = {name: form.get(name) for name in ("name", "email") if form.get(name)}
     if phone := _BETWEEN_DIGITS.sub("", form.get("phone")):
         typed["phone"] = phone
     return typed

@@ -38,9 +38,9 @@ class ConsentBody(Body):
     sms: bool = False
 
 
-class CustomerBody(Body):
+class ContactBody(Body):
     name: Name
-    email: EmailAddress
+    email: EmailAddress | None = None
     phone: Phone | None = None
     locale: Locale | None = None
 
@@ -48,6 +48,12 @@ class CustomerBody(Body):
         """As the service layer takes them."""
         agreed = Consent(email=consent.email, sms=consent.sms)
         return Person(self.name, self.email, self.phone, self.locale, agreed)
+
+
+class CustomerBody(ContactBody):
+    """Who books for themselves: without an address they would never get the link to what they booked."""
+
+    email: EmailAddress
 
 
 class SlotBody(Body):
@@ -83,15 +89,19 @@ Answers = Annotated[
 
 
 class BookingBody(SlotBody):
-    customer: CustomerBody
+    customer: ContactBody
     consent: ConsentBody
     timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
     answers: Answers = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _sms_needs_a_number(self) -> Self:
+    def _can_be_reached(self) -> Self:
         if self.consent.sms and self.customer.phone is None:
             raise Invalid.field("/customer/phone", "is needed for messages by SMS")
+        if self.consent.email and self.customer.email is None:
+            raise Invalid.field("/customer/email", "is needed for messages by e-mail")
+        if self.customer.email is None and self.customer.phone is None:
+            raise Invalid.field("/customer/email", "is needed, as there is no number")
         return self
 
     @property

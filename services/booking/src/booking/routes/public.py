@@ -10,7 +10,7 @@ from pydantic import Field
 from booking.domain import Hold, Offer
 from booking.placing import HoldRequest
 from booking.routes.deps import Booking, ClientAddress
-from booking.routes.models import BookedAnswer, BookingBody, SlotBody
+from booking.routes.models import BookedAnswer, BookingBody, CustomerBody, SlotBody
 from contracts.model import Slug
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, LocalDate, TimeZone
@@ -39,6 +39,7 @@ class AvailabilityAnswer(Answer):
 
 
 class PublicBookingBody(BookingBody):
+    customer: CustomerBody
     hold_id: UUID | None = Field(default=None, description="A hold of this slot, which becomes the booking.")
 
 

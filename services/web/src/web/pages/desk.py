@@ -210,7 +210,7 @@ async def book(request: Request, site: Site) -> Response:
     if desk.offer is None:
         return await _page(request, site, desk, form)
     asked = desk.offer["questions"]
-    contact.require(form)
+    contact.require_reachable(form)
     questions.require(form, asked)
     starts_at, rule = _starts_at(form, desk.zone), _rule(form)
     if form.faults or starts_at is None:

@@ -21,16 +21,31 @@ class Place:
 TABS = (
     Place("/dashboard", "Today"),
     Place("/dashboard/appointments", "Appointments"),
+    Place("/dashboard/waitlist", "Waitlist"),
     Place("/dashboard/staff", "Staff"),
     Place("/dashboard/services", "Services"),
     Place("/dashboard/figures", "Figures"),
     Place(SETTINGS, "Settings"),
 )
 BEHIND_SETTINGS = (
+    Place(
+        "/dashboard/rooms", "Rooms and equipment", "What services need beside staff, and how many there are."
+    ),
     Place("/dashboard/holidays", "Holidays", "The days on which nobody works."),
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
+    Place(
+        "/dashboard/messages",
+        "Messages",
+        "What customers were sent, and what became of it; wording, quiet hours.",
+    ),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),
+    Place(
+        "/dashboard/webhooks",
+        "Webhooks",
+        "For your developer: your own server is told what happens here.",
+        for_owners=True,
+    ),
 )
 
 

@@ -6,8 +6,10 @@ import re
 import pytest
 
 from business.ical import MAX_BYTES
+from support import web_samples as samples
 from support import web_samples_closures as closures
 from support.web_site import Browser, Script, hidden_fields
+from web import times
 from web.pages.holidays import MOST_BYTES, Run, runs
 
 pytestmark = pytest.mark.usefixtures("signed_in")
@@ -48,6 +50,15 @@ async def test_days_in_a_row_are_one_line_and_what_is_over_is_out_of_the_way(bro
         ("Mon 25 Dec 2090", "Christmas"),
     ]
     assert "Fri 25 Dec 2020" in past
+
+
+async def test_what_has_begun_is_not_over(gateway: Script, browser: Browser) -> None:
+    today = times.today(samples.ZONE)
+    days = [today + dt.timedelta(days=number) for number in (-3, -1, 0)]
+    gateway.on(f"GET {API}", closures.holidays(*((day, "Break") for day in days)))
+    coming, _, past = (await browser.get(PAGE)).text.partition("What is over (1)")
+    assert times.days_in_words(days[1], days[2]) in coming
+    assert times.days_in_words(days[0], days[0]) in past
 
 
 def test_a_gap_or_another_name_begins_a_new_line() -> None:

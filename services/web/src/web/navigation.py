@@ -21,6 +21,7 @@ class Place:
 TABS = (
     Place("/dashboard", "Today"),
     Place("/dashboard/appointments", "Appointments"),
+    Place("/dashboard/customers", "Customers"),
     Place("/dashboard/staff", "Staff"),
     Place("/dashboard/services", "Services"),
     Place("/dashboard/figures", "Figures"),
@@ -29,6 +30,7 @@ TABS = (
 BEHIND_SETTINGS = (
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
+    Place("/dashboard/history", "History", "Who changed what, and when.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),
 )
 

@@ -11,13 +11,14 @@ from auth.routes.signups import SignupAnswer
 from billing.routes.subscription import PlanAnswer, SubscriptionAnswer
 from billing.routes.usage import AppointmentsAnswer, MetricAnswer, UsageAnswer
 from booking.domain import Status
-from booking.routes.managed import BusinessAnswer, ManagedAnswer, NamedAnswer
+from booking.routes.managed import BookedServiceAnswer, BusinessAnswer, ManagedAnswer, NamedAnswer
 from booking.routes.models import AppointmentAnswer, BookedAnswer, CustomerAnswer
 from booking.routes.public import AvailabilityAnswer, HoldAnswer, SlotAnswer
 from booking.routes.waitlist import OfferAnswer, WaitingAnswer
 from booking.waitlist.domain import EntryState
 from business.routes.policy import PolicyAnswer, RuleAnswer
 from business.routes.profile import ProfileAnswer, PublicBusiness, PublicStaff
+from business.routes.resources import ResourceAnswer
 from business.routes.services import ServiceAnswer
 from business.routes.staff import StaffAnswer
 from contracts.booking import Channel, Consent
@@ -26,6 +27,7 @@ from contracts.model import Money
 
 TENANT, SERVICE, ADA, GRACE = (UUID(int=number) for number in (1, 2, 3, 4))
 APPOINTMENT, CUSTOMER, HOLD, SESSION = (UUID(int=number) for number in (5, 6, 7, 8))
+ROOM, CHAIRS = UUID(int=50), UUID(int=51)
 TOKEN = "AAAA-token_of_an_appointment"
 ZONE = "Europe/Lisbon"
 PRICE = Money(amount=2500, currency="EUR")
@@ -118,6 +120,19 @@ def member(**changes: Any) -> dict[str, Any]:
     return StaffAnswer(**values | changes).model_dump(mode="json")
 
 
+def room(**changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "id": ROOM,
+        "version": 2,
+        "name": "Massage room",
+        "timezone": ZONE,
+        "capacity": 1,
+        "weekly_hours": None,
+        "exceptions": [],
+    }
+    return ResourceAnswer(**values | changes).model_dump(mode="json")
+
+
 def availability(*starts: dt.datetime) -> dict[str, Any]:
     slots = [
         SlotAnswer(starts_at=start, ends_at=start + dt.timedelta(minutes=30), staff_ids=[ADA])
@@ -163,7 +178,7 @@ def managed(starts_at: dt.datetime, **changes: Any) -> dict[str, Any]:
         "ends_at": starts_at + dt.timedelta(minutes=30),
         "timezone": ZONE,
         "business": BusinessAnswer(slug="riverside", display_name="Riverside Barbers", timezone=ZONE),
-        "service": NamedAnswer(id=SERVICE, name="Haircut"),
+        "service": BookedServiceAnswer(id=SERVICE, name="Haircut", booking_window_days=60),
         "staff": [NamedAnswer(id=ADA, name="Ada")],
         "resources": [],
         "price": PRICE,

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from contracts.platform import (
     BillingSpec,
@@ -20,6 +19,7 @@ from contracts.platform import (
     TenantChanged,
     TenantState,
 )
+from servicekit.localtime import zone_names
 from tenant_operator import entitlements, status
 from tenant_operator.conditions import RECONCILING, TOPICS_READY, refusals, subscription_state, waiting_for
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
@@ -149,9 +149,7 @@ def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) 
             "PlanGoing",
             f"The Plan {plan.name} is being deleted and takes no more tenants; name another in spec.plan.",
         )
-    try:
-        ZoneInfo(tenant.spec.timezone)
-    except (ValueError, LookupError, OSError):
+    if tenant.spec.timezone not in zone_names():
         return (
             "UnknownTimezone",
             f"{tenant.spec.timezone} is not a time zone of the IANA database, such as Europe/Lisbon.",

@@ -204,6 +204,7 @@ async def test_a_customer_moves_and_cancels_by_the_link(world: World) -> None:
     later = {"starts_at": (noon + timedelta(hours=2)).isoformat()}
     moved = world.call("PATCH", path, json=later)
     assert (moved.status_code, moved.json()["version"]) == (200, 2), moved.text
+    assert moved.json()["service"]["booking_window_days"] == 60
     assert world.call("PATCH", path, json=later).json()["version"] == 2  # repeating changes nothing
     assert world.post(shop, wish(shop, noon)).status_code == 201  # the old time is free again
     assert "SEQUENCE:1" in world.call("GET", f"{path}.ics").text

@@ -67,6 +67,20 @@ async def test_one_that_may_have_arrived_each_time_comes_ever_more_rarely(hooks:
     assert 5 < len(copies) < 12
 
 
+async def test_how_long_one_has_waited_before_does_not_make_its_repeats_rare(hooks: Hooks) -> None:
+    """Behind an outage of hours two connections that break would leave it for a day."""
+    await to_customer(hooks)
+    hooks.clock.pass_by(timedelta(hours=8))
+    smtp = BadSmtpServer(*[SmtpFault.RESET_AFTER_DATA] * 2)
+    delivery = sender(hooks, smtp.port)
+    for _ in range(3):
+        assert await send(delivery) == 1
+        hooks.clock.pass_by(timedelta(seconds=20))
+    smtp.close()
+    row = only(hooks)
+    assert (row["status"], row["attempts"], row["repeated"]) == ("sent", 3, True)
+
+
 def only(hooks: Hooks) -> dict[str, Any]:
     (row,) = hooks.rows("SELECT * FROM message WHERE tenant_id = %s", hooks.tenant.tenant_id)
     return row

@@ -117,6 +117,15 @@ def test_a_failed_migration_leaves_nothing_half_done_and_names_its_revision(prob
         ).fetchall() == [("probe_0001",)]
 
 
+def test_of_a_connection_that_was_lost_it_is_not_said_that_nothing_has_come(probe: Probe) -> None:
+    """It may have been lost with the answer to COMMIT."""
+    probe.revise("probe_0001", "CREATE TABLE shop (id int); SELECT pg_terminate_backend(pg_backend_pid())")
+    code, lines = ended(probe.start())
+    assert code == 1
+    assert "all of it stands or nothing does" in lines[-1]["error"]
+    assert "rolled back" not in lines[-1]["error"]
+
+
 def test_a_migration_whose_machine_has_vanished_is_given_up_in_half_a_minute(probe: Probe) -> None:
     """Else its locks would stay for the two hours that TCP waits by default, and everybody would wait for them."""
     names = ("tcp_keepalives_idle", "tcp_user_timeout")

@@ -68,6 +68,7 @@ _QUEUED: dict[str, Any] = {
     "repeated": False,
     "settled_at": None,
     "reason": None,
+    "repeated_at": None,
     "provider": None,
     "recipient": None,
     "segments": None,

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr, ValidationError
 
 from devstack.processes import free_port
+from notification.drafts import Draft
 from notification.letters import Letter
 from notification.providers import HttpSmsProvider, Refused, SmtpProvider, TryLater
 from notification.settings import NotificationSettings
@@ -53,7 +54,7 @@ async def carrier() -> AsyncIterator[Carrier]:
 async def send(url: str, *, to: str = NUMBER) -> str:
     message_id = new_id()
     provider = HttpSmsProvider(url, SecretStr("s3cret"), timeout=5)
-    await provider.send(new_id(), message_id, to, LETTER, sender="River\nside", reply_to=None)
+    await provider.send(new_id(), message_id, Draft(to, LETTER, "River\nside", None))
     return str(message_id)
 
 
@@ -102,7 +103,7 @@ async def test_a_carrier_that_says_nothing_of_use_is_asked_again_with_the_same_k
         message_id = new_id()
 
         async def attempt() -> None:
-            await provider.send(new_id(), message_id, NUMBER, LETTER, sender="Riverside", reply_to=None)
+            await provider.send(new_id(), message_id, Draft(NUMBER, LETTER, "Riverside", None))
 
         with pytest.raises(TryLater) as later:
             await attempt()
@@ -144,7 +145,7 @@ async def test_what_is_not_one_address_is_refused_before_the_server_is_asked(add
     provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
     letter = Letter("Hello", "text", None)
     with pytest.raises(Refused) as refused:
-        await provider.send(new_id(), new_id(), address, letter, sender="Riverside", reply_to=None)
+        await provider.send(new_id(), new_id(), Draft(address, letter, "Riverside", None))
     assert refused.value.reason == "BadAddress"
 
 
@@ -167,7 +168,7 @@ async def test_whatever_a_business_is_called_its_mail_is_from_one_address(name: 
         smtp = SmtpSettings(smtp_port=server.port)
         provider = SmtpProvider(Mailer(smtp), "no-reply@riverside.example")
         letter = Letter("Hello", "text", None)
-        await provider.send(new_id(), new_id(), "c@d.example", letter, sender=name, reply_to=None)
+        await provider.send(new_id(), new_id(), Draft("c@d.example", letter, name, None))
     finally:
         server.close()
     (mail,) = mails
@@ -195,7 +196,7 @@ async def test_an_answer_goes_to_an_address_that_a_header_can_hold(contact: str,
     try:
         provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=server.port)), "no-reply@riverside.example")
         letter = Letter("Hello", "text", None)
-        await provider.send(new_id(), new_id(), "c@d.example", letter, sender="Riverside", reply_to=contact)
+        await provider.send(new_id(), new_id(), Draft("c@d.example", letter, "Riverside", contact))
     finally:
         server.close()
     (mail,) = mails

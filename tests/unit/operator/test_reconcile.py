@@ -102,8 +102,9 @@ def test_a_missing_plan_stalls_and_its_coming_mends() -> None:
     assert world.condition("Stalled")[0] == "False"
 
 
-def test_a_zone_that_does_not_exist_stalls() -> None:
-    world = Surroundings(tenant(timezone="Europe/Lisbom"))
+@pytest.mark.parametrize("name", ["Europe/Lisbom", "localtime", "Factory"])
+def test_a_zone_that_is_no_place_on_earth_stalls(name: str) -> None:
+    world = Surroundings(tenant(timezone=name))
     world.settle()
     assert world.condition("Stalled")[:2] == ("True", "UnknownTimezone")
 

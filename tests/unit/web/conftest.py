@@ -51,6 +51,7 @@ def signed_in(gateway: Script, browser: Browser) -> None:
     gateway.on("GET /v1/appointments", samples.page(samples.appointment(noon)))
     gateway.on(f"GET /v1/staff/{samples.ADA}", samples.member())
     gateway.on(f"GET /v1/services/{samples.SERVICE}", samples.service())
+    gateway.on("GET /v1/resources", samples.page(samples.room()))
     gateway.on("GET /v1/reminder-policy", samples.policy(86400, 5400))
     sign_in(browser, "owner")
 

@@ -1,10 +1,13 @@
 """The customer's page of an appointment: it is moved and cancelled, or it is said why that is not possible."""
 
+import datetime as dt
+
 import pytest
 
+from booking.routes.managed import BookedServiceAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from unit.web.open_business import FREE, NINE, TOO_SOON, open_for_booking
+from unit.web.open_business import FREE, LISBON, NINE, TOO_SOON, open_for_booking
 
 
 async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: Browser) -> None:
@@ -103,3 +106,18 @@ async def test_what_can_no_longer_be_changed_offers_no_change(gateway: Script, b
     assert "can no longer be changed here" in page.text
     assert "/cancel" not in page.text
     assert (await browser.get(f"{link}/reschedule")).status_code == 303
+
+
+async def test_weeks_to_move_to_end_with_the_days_that_can_be_booked(
+    gateway: Script, browser: Browser
+) -> None:
+    """Behind them it could only be said of every time that it is too far ahead."""
+    open_for_booking(gateway)
+    service = BookedServiceAnswer(id=samples.SERVICE, name="Haircut", booking_window_days=10)
+    gateway.on(f"GET /v1/public/appointments/{samples.TOKEN}", samples.managed(NINE, service=service))
+    page = f"/appointments/{samples.TOKEN}/reschedule"
+    following = dt.datetime.now(LISBON).date() + dt.timedelta(days=7)
+    assert f"date={following.isoformat()}" in (await browser.get(page)).text
+    last = (await browser.get(f"{page}?date={following.isoformat()}")).text
+    assert 'rel="prev"' in last
+    assert 'rel="next"' not in last

@@ -20,7 +20,7 @@ ERASE = f"DELETE /v1/customers/{samples.CUSTOMER}"
 TYPED = {
     "name": "Lin Chen",
     "email": "lin@new.example",
-    "phone": "+351911111111",
+    "phone": "+351 911-111 111",
     "locale": "de",
     "consent_sms": "yes",
     "notes": "Coffee",
@@ -120,10 +120,10 @@ async def test_what_lasts_still_is_not_over(gateway: Script, browser: Browser) -
 async def test_long_ago_is_shown_when_it_is_asked_for(gateway: Script, browser: Browser) -> None:
     gateway.on("GET /v1/appointments", visits(*range(-12, 0)))
     page = (await browser.get(PAGE)).text
-    assert page.count("/dashboard/appointments/") == 10
+    assert page.count(f"/dashboard/appointments/{samples.APPOINTMENT}") == 10
     assert f'href="{PAGE}?past=all">Show all 12' in page
     every = (await browser.get(f"{PAGE}?past=all")).text
-    assert every.count("/dashboard/appointments/") == 12
+    assert every.count(f"/dashboard/appointments/{samples.APPOINTMENT}") == 12
     assert "Show all" not in every
 
 
@@ -267,6 +267,7 @@ async def test_staff_correct_a_customer_and_erase_none(gateway: Script, browser:
     assert "Save</button>" in page
     assert "rase" not in page
     assert "/dashboard/history" not in page
+    assert f"/dashboard/appointments/new?customer={samples.CUSTOMER}" in page
     assert "export.csv" not in (await browser.get(LIST)).text
 
 

@@ -169,6 +169,7 @@ async def test_a_quota_is_said_where_the_member_was_added(gateway: Script, brows
 def _members(gateway: Script) -> None:
     owner = samples.colleague(id=samples.ADA, name="Ada <A>", role="owner", signed_in_at=None)
     gateway.on("GET /v1/members", samples.page(samples.colleague(), owner))
+    gateway.on("GET /v1/invitations", samples.page())
 
 
 GRACES = f"/v1/members/{samples.GRACE}"

@@ -309,6 +309,7 @@ def test_a_room_that_keeps_no_hours_is_always_available(written: Callable[[Write
 
     found = written(write)
     assert sentence(found) == "Ada Owner changed Chair"
+    assert found.page == f"/dashboard/rooms/{ROOM}"
     assert lines(found) == {
         "Places": ("1", "2"),
         "Weekly hours": ("always available", "Fri 09:00–12:00"),
@@ -388,9 +389,9 @@ def test_messages_are_told(written: Callable[[Write], Told]) -> None:
     assert [sentence(each).removeprefix("Ada Owner ") for each in found] == [
         "changed the wording of messages",
         "changed the quiet hours",
-        "put an address on the list of those who are not written to",
-        "changed why an address is not written to",
-        "took an address off the list of those who are not written to",
+        "blocked an address",
+        "changed how far an address is blocked",
+        "took an address off the blocked ones",
         "changed a webhook",
         "made a new secret for a webhook",
     ]
@@ -403,13 +404,13 @@ def test_messages_are_told(written: Callable[[Write], Told]) -> None:
         {
             "For messages": (None, "by e-mail"),
             "Reason": (None, "entered by hand"),
-            "Not written to": (None, "with reminders"),
+            "Blocked for": (None, "reminders"),
         },
-        {"Not written to": ("with reminders", "at all")},
+        {"Blocked for": ("reminders", "all messages")},
         {
             "For messages": ("by e-mail", None),
             "Reason": ("entered by hand", None),
-            "Not written to": ("with reminders", None),
+            "Blocked for": ("reminders", None),
         },
         {
             "End of the address": (None, None),

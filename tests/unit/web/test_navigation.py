@@ -41,6 +41,7 @@ async def test_who_is_not_signed_in_is_asked_to_before_they_see_the_settings(bro
         (f"/dashboard/staff/{samples.ADA}", "/dashboard/staff"),
         ("/dashboard/settings", "/dashboard/settings"),
         ("/dashboard/billing", "/dashboard/settings"),
+        (f"/dashboard/rooms/{samples.ROOM}", "/dashboard/settings"),
         ("/dashboard/members", "/dashboard/settings"),
     ],
 )

@@ -2,7 +2,7 @@
 
 The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
 first. Source: PEP 495. Pure but for the names of zones; used by booking.slots.availability, notification.quiet,
-servicekit.http.models and web.times.
+servicekit.http.models, web.times and tenant_operator.reconcile.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

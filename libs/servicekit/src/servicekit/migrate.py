@@ -8,6 +8,7 @@ expand-only within a release: the code before it goes on working (docs/adr/0009)
 import asyncio
 import random
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -31,6 +32,7 @@ _PAUSE_SECONDS = 1.0
 # Well below the 5 s for which a request waits for a connection.
 _LOCK_MILLISECONDS = 1500
 _LOCK_PAUSE_SECONDS = 2.0
+_UNKNOWN = "as the connection was lost; all of it stands or nothing does, and it can be run again"
 _HERE = Path(__file__).parent / "migrations"
 
 
@@ -100,9 +102,9 @@ def _migrate(service: str, conninfo: str, limit: float) -> None:
             _upgrade(service, config, engine, limit)
         except Exception as error:  # whatever a revision raised, the message must name where it stood
             wanted = _heads(scripts) - before
+            fate = _UNKNOWN if any(map(_is_loss, _causes(error))) else "and was rolled back"
             raise MigrationError(
-                f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed "
-                f"and was rolled back: {error}"
+                f"{service}: upgrade from {sorted(before) or 'nothing'} to {sorted(wanted)} failed {fate}: {error}"
             ) from error
         log.info("migrated", service=service, heads=sorted(_current(engine)), before=sorted(before))
 
@@ -117,7 +119,10 @@ def _upgrade(service: str, config: Config, engine: sa.Engine, limit: float) -> N
                 config.attributes["connection"] = connection
                 command.upgrade(config, "heads")
         except Exception as error:
-            if not _locked_out(error) or time.monotonic() > deadline:
+            if (
+                not any(isinstance(cause, psycopg.errors.LockNotAvailable) for cause in _causes(error))
+                or time.monotonic() > deadline
+            ):
                 raise
             log.info("a table is in use, trying again", service=service, seen=_first_line(error))
             time.sleep(_LOCK_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
@@ -125,12 +130,17 @@ def _upgrade(service: str, config: Config, engine: sa.Engine, limit: float) -> N
             return
 
 
-def _locked_out(error: BaseException | None) -> bool:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on."""
     while error is not None:
-        if isinstance(error, psycopg.errors.LockNotAvailable):
-            return True
+        yield error
         error = error.__cause__
-    return False
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Whether the connection was lost, perhaps with the answer to COMMIT. Without a code the client noticed it."""
+    lost = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown)
+    return isinstance(error, lost) or type(error) is psycopg.OperationalError
 
 
 def _connect(service: str, conninfo: str, limit: float) -> psycopg.Connection:

@@ -128,12 +128,19 @@ class Busy(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
-    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it.
+class Person:
+    """Somebody as a request tells of them; who named no `locale` keeps theirs where they are known already."""
 
-    `locale_named` is False of one who is being added and did not say it: `locale` is the business's then, and
-    whoever is known already keeps theirs.
-    """
+    name: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+    consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """`notes` are the business's. Of an erased person the row stays, as appointments refer to it."""
 
     customer_id: UUID
     version: int
@@ -144,7 +151,6 @@ class Customer:
     consent: Consent
     notes: str = ""
     erased_at: datetime | None = None
-    locale_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from uuid import UUID
 from booking import allocations, catalog, events, reminders, store, trail
 from booking.allocations import Holder, Taking
 from booking.choosing import Choosing, slot_taken
-from booking.domain import Appointment, Customer, Hold, Offer, Status
+from booking.domain import Appointment, Customer, Hold, Offer, Person, Status
 from booking.errors import HoldExpired
 from booking.questions import Given, answered
 from booking.slots.availability import bookable
 from booking.slots.choice import Choice
-from contracts.booking import AppointmentBooked, Consent
+from contracts.booking import AppointmentBooked
 from contracts.model import Event
 from contracts.platform import TenantChanged
 from servicekit import outbox, usage
@@ -45,8 +45,7 @@ class HoldRequest:
 
 @dataclass(frozen=True, slots=True)
 class BookingRequest:
-    """A slot to be booked, and for whom. `timezone` defaults to the business's, `locale` to the
-    customer's where they are known already, else to the business's.
+    """A slot to be booked. `timezone` defaults to the business's.
 
     A booking by staff need not keep to the service's notice and booking window.
     """
@@ -54,29 +53,11 @@ class BookingRequest:
     service_id: UUID
     staff_id: UUID | None
     starts_at: datetime
-    name: str
-    email: str | None
-    phone: str | None
-    locale: str | None
-    consent: Consent
     timezone: str | None
     hold_id: UUID | None
     source: Literal["public", "staff", "waitlist"]
     notes: str = ""
     answers: Sequence[Given] = ()
-
-    def customer(self, locale: str) -> Customer:
-        """Whom it is for; `locale` where none was named and they are new."""
-        return Customer(
-            customer_id=new_id(),
-            version=1,
-            name=self.name,
-            email=self.email,
-            phone=self.phone,
-            locale=self.locale or locale,
-            consent=self.consent,
-            locale_named=self.locale is not None,
-        )
 
 
 async def hold(
@@ -115,27 +96,28 @@ async def book(
     conn: Connection,
     tenant: TenantChanged,
     wanted: BookingRequest,
+    person: Person,
     now: datetime,
     asked: Cursor,
     *,
     at_once: bool,
 ) -> Appointment:
-    """Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then.
+    """Books for that person. Raises SlotTaken, HoldExpired, Invalid, QuotaExceeded; nothing is written then.
 
     `at_once`, in a pipeline, time that is not free after all and a limit that is reached are told by the commit, as
     a psycopg.IntegrityError. Time that only a hold that has run out is in the way of is not free then.
     """
-    appointment = await _write(conn, tenant, wanted, now, asked=asked, at_once=at_once)
+    appointment = await place(conn, tenant, wanted, person, now, asked=asked, at_once=at_once)
     use = usage.require if at_once else usage.consume
     await use(conn, tenant, "bookings_per_month", now)
     return appointment
 
 
-async def add_customer(conn: Connection, tenant_id: UUID, customer: Customer, now: datetime) -> Customer:
+async def add_customer(conn: Connection, tenant: TenantChanged, person: Person, now: datetime) -> Customer:
     """Adds the customer, or renews what is known of the same person; tells what is new."""
-    kept, changed = await store.customer_added(await store.begin_adding_customer(conn, tenant_id, customer))
+    kept, changed = await store.customer_added(await store.begin_adding_customer(conn, tenant, person))
     if changed:
-        await outbox.publish(conn, "booking", events.customer_changed(tenant_id, kept), time=now)
+        await outbox.publish(conn, "booking", events.customer_changed(tenant.tenant_id, kept), time=now)
     return kept
 
 
@@ -143,35 +125,17 @@ async def place(
     conn: Connection,
     tenant: TenantChanged,
     wanted: BookingRequest,
-    now: datetime,
-    *,
-    customer: Customer,
-    appointment_id: UUID | None = None,
-    series_id: UUID | None = None,
-) -> Appointment:
-    """As `book`, of a `customer` who is known, and without counting it: that is the caller's, and last.
-
-    `appointment_id` is an id that was promised.
-    """
-    return await _write(
-        conn, tenant, wanted, now, customer=customer, appointment_id=appointment_id, series_id=series_id
-    )
-
-
-async def _write(
-    conn: Connection,
-    tenant: TenantChanged,
-    wanted: BookingRequest,
+    whom: Person | Customer,
     now: datetime,
     *,
     asked: Cursor | None = None,
     at_once: bool = False,
-    customer: Customer | None = None,
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
 ) -> Appointment:
-    """All that a new appointment is.
+    """All that a new appointment is, but for its part in the plan's count: that is the caller's, and last.
 
+    It is for `whom`: a customer who is known, or a person who becomes one. `appointment_id` was promised already.
     `at_once` is as in `book`: it waits for PostgreSQL once, for what there is to choose from, and what it writes
     goes out with what the caller sends next. `asked` is as `offered` takes it.
     """
@@ -184,16 +148,14 @@ async def _write(
     holder = Holder(appointment_id=appointment_id)
     taken = await _begin_taking(conn, tenant_id, offer, wanted, holder, now, at_once=at_once)
     rules = await catalog.ask_rules(conn, tenant_id)
-    adding = None
-    if customer is None:
-        adding = await store.begin_adding_customer(conn, tenant_id, wanted.customer(tenant.locale))
+    adding = await store.begin_adding_customer(conn, tenant, whom) if isinstance(whom, Person) else None
     resource_ids = await _require(taken, holder) if isinstance(taken, Choosing) else taken
     news: list[Event] = []
     if adding is not None:
-        customer, changed = await store.customer_added(adding)
+        whom, changed = await store.customer_added(adding)
         if changed:
-            news.append(events.customer_changed(tenant_id, customer))
-    assert customer is not None  # noqa: S101 - known, or added
+            news.append(events.customer_changed(tenant_id, whom))
+    assert isinstance(whom, Customer)  # noqa: S101 - known, or added
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(
         appointment_id=appointment_id,
@@ -201,7 +163,7 @@ async def _write(
         status=Status.PENDING if pending else Status.CONFIRMED,
         service_id=offer.service_id,
         resource_ids=resource_ids,
-        customer_id=customer.customer_id,
+        customer_id=whom.customer_id,
         starts_at=wanted.starts_at,
         ends_at=wanted.starts_at + offer.duration,
         timezone=wanted.timezone or tenant.timezone,
@@ -223,7 +185,7 @@ async def _write(
             **events.appointment_fields(tenant_id, appointment, now),
             source=wanted.source,
             confirmed=not pending,
-            customer_version=customer.version,
+            customer_version=whom.version,
         ),
         *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,

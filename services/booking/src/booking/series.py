@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from booking import allocations, changes, choosing, placing, store
-from booking.domain import Appointment, Customer, Offer
+from booking.domain import Appointment, Customer, Offer, Person
 from booking.errors import SeriesRefused, SlotTaken
 from booking.placing import STAFF_AHEAD, BookingRequest
 from booking.questions import answered
@@ -31,6 +31,7 @@ class SeriesRequest:
     """A series that begins with the appointment `first`; with `skip`, without the starts that cannot be booked."""
 
     first: BookingRequest
+    person: Person
     rule: Rule
     skip: bool
 
@@ -79,16 +80,14 @@ async def book(conn: Connection, tenant: TenantChanged, wanted: SeriesRequest, n
             )
     _decide(wanted, free.keys(), refused)
     staff_id = first.staff_id or await _one_for_all(conn, tenant.tenant_id, offer, list(free.items()))
-    customer = await placing.add_customer(conn, tenant.tenant_id, first.customer(tenant.locale), now)
+    customer = await placing.add_customer(conn, tenant, wanted.person, now)
     series_id = new_id()
     booked: list[Appointment] = []
     for start in free:
         with _noting(refused, start):
             async with conn.transaction():  # what a refused start has taken is given back
                 one = replace(first, starts_at=start, staff_id=staff_id)
-                booked.append(
-                    await placing.place(conn, tenant, one, now, customer=customer, series_id=series_id)
-                )
+                booked.append(await placing.place(conn, tenant, one, customer, now, series_id=series_id))
     _decide(wanted, booked, refused)
     await usage.consume(conn, tenant, "bookings_per_month", now, count=len(booked))
     refused.sort(key=lambda item: item.starts_at)

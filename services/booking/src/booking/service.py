@@ -16,7 +16,7 @@ import psycopg
 from pydantic import BaseModel
 
 from booking import allocations, catalog, changes, holds, placing, series, store
-from booking.domain import Appointment, Customer, Hold, Offer, Resource, Status
+from booking.domain import Appointment, Customer, Hold, Offer, Person, Resource, Status
 from booking.holds import HoldCap
 from booking.managing import Booked, manage_url
 from booking.placing import BookingRequest, HoldRequest
@@ -149,6 +149,7 @@ class BookingService:
         business: UUID | str,
         key: IdempotencyKey | None,
         wanted: BookingRequest,
+        person: Person,
         answer: Callable[[Booked], BaseModel],
     ) -> Outcome:
         """Books, with the business of that id or slug.
@@ -156,10 +157,10 @@ class BookingService:
         Raises NotFound, SlotTaken, HoldExpired, Invalid, TenantSuspended, QuotaExceeded.
         """
         try:
-            outcome = await self._book(business, key, wanted, answer, at_once=True)
+            outcome = await self._book(business, key, wanted, person, answer, at_once=True)
         except psycopg.IntegrityError:
             # Something was not granted: step by step it is known what, and a hold that has run out makes way.
-            outcome = await self._book(business, key, wanted, answer, at_once=False)
+            outcome = await self._book(business, key, wanted, person, answer, at_once=False)
         reached("booking.committed")
         return outcome
 
@@ -168,6 +169,7 @@ class BookingService:
         business: UUID | str,
         key: IdempotencyKey | None,
         wanted: BookingRequest,
+        person: Person,
         answer: Callable[[Booked], BaseModel],
         *,
         at_once: bool,
@@ -180,7 +182,9 @@ class BookingService:
             require_active(tenant)
 
             async def effect() -> BaseModel:
-                booked = await placing.book(conn, tenant, wanted, self._clock(), asked, at_once=at_once)
+                booked = await placing.book(
+                    conn, tenant, wanted, person, self._clock(), asked, at_once=at_once
+                )
                 return answer(self._booked(tenant_id, booked))
 
             return await once(conn, tenant_id, key, effect)

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from booking.domain import Answered, Appointment, Customer, Reminder, Status
+from booking.domain import Answered, Appointment, Customer, Person, Reminder, Status
 from contracts.booking import Channel, Consent
+from contracts.platform import TenantChanged
 from servicekit.db import Connection, Cursor
+from servicekit.ids import new_id
 from servicekit.queries import Queries, values_of
 
 SQL = Queries("booking")
@@ -35,21 +37,21 @@ def customer_of(row: dict[str, Any]) -> Customer:
     return Customer(**row, consent=consent)
 
 
-async def begin_adding_customer(conn: Connection, tenant_id: UUID, customer: Customer) -> Cursor:
-    """Adds the customer, or renews the same person's consent; for `customer_added`.
+async def begin_adding_customer(conn: Connection, tenant: TenantChanged, person: Person) -> Cursor:
+    """Adds them as a customer, or renews the same person's consent; for `customer_added`.
 
     In a pipeline it goes along with what is fetched next.
     """
     values = {
-        "tenant_id": tenant_id,
-        "customer_id": customer.customer_id,
-        "name": customer.name,
-        "email": customer.email,
-        "phone": customer.phone,
-        "locale": customer.locale,
-        "locale_named": customer.locale_named,
-        "consent_email": customer.consent.email,
-        "consent_sms": customer.consent.sms,
+        "tenant_id": tenant.tenant_id,
+        "customer_id": new_id(),
+        "name": person.name,
+        "email": person.email,
+        "phone": person.phone,
+        "locale": person.locale or tenant.locale,
+        "locale_named": person.locale is not None,
+        "consent_email": person.consent.email,
+        "consent_sms": person.consent.sms,
     }
     return await conn.execute(SQL.add_customer, values)
 

@@ -111,14 +111,7 @@ class Delivery:
         reached("notification.sending")
         try:
             async with asyncio.timeout(self._settings.send_timeout):
-                await self._provider.send(
-                    ready.message.tenant_id,
-                    ready.message.message_id,
-                    ready.draft.address,
-                    ready.draft.letter,
-                    sender=ready.draft.sender,
-                    reply_to=ready.draft.reply_to,
-                )
+                await self._provider.send(ready.message.tenant_id, ready.message.message_id, ready.draft)
         except Refused as error:
             log.warning("message refused", **_ids(ready.message), reason=error.reason, detail=str(error))
             await self._failed(ready, error)
@@ -219,10 +212,11 @@ class Delivery:
 
         What the platform has to say to an owner is no use that the business makes of its plan.
         """
-        letter, counted_at = draft.letter, message.counted_at
-        segments = size(letter.text).segments if message.channel is Channel.SMS else None
+        counted_at, segments, now = message.counted_at, message.segments, self._clock()
+        if counted_at is None:
+            segments = size(draft.letter.text).segments if message.channel is Channel.SMS else None
         if counted_at is None and isinstance(message, CustomerMessage):
-            counted_at = self._clock()
+            counted_at = now
             try:
                 if message.channel is Channel.SMS and not tenant.features.get("sms", True):
                     raise QuotaExceeded("The plan has no text messages.")
@@ -230,13 +224,15 @@ class Delivery:
             except QuotaExceeded:
                 await self._suppress(conn, message, tenant, "quota")
                 return None
-        await store.mark_sending(conn, message, draft.address, self._provider.name, segments, counted_at)
+        repeated_at = message.repeated_at or (now if message.unknown_fate else None)
         marked = replace(
             message,
             counted_at=counted_at,
-            segments=segments if message.counted_at is None else message.segments,
+            segments=segments,
             repeated=message.repeated or message.unknown_fate,
+            repeated_at=repeated_at,
         )
+        await store.mark_sending(conn, marked, draft.address, self._provider.name)
         return Ready(marked, tenant, message.attempts + 1, draft)
 
     async def _sent(self, ready: Ready) -> None:
@@ -258,7 +254,7 @@ class Delivery:
         message, now = ready.message, self._clock()
         pause = backoff(ready.attempt)
         if in_doubt and message.repeated:
-            pause = max(pause, doubt(message.queued_at, now))
+            pause = max(pause, doubt(message.repeated_at or message.queued_at, now))
         next_attempt_at = now + pause
         if next_attempt_at > message.expires_at:
             next_attempt_at = max(now + _SOON, message.expires_at)

@@ -142,6 +142,7 @@ class Message:
     attempts: int
     counted_at: datetime | None
     repeated: bool
+    repeated_at: datetime | None
     settled_at: datetime | None
     reason: str | None
     provider: str | None
@@ -328,13 +329,15 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=pause * random.uniform(0.75, 1))  # noqa: S311 - jitter
 
 
-def doubt(queued_at: datetime, now: datetime) -> timedelta:
-    """How long to leave a message alone that may have arrived twice: each time until it is four times as old.
+def doubt(since: datetime, now: datetime) -> timedelta:
+    """How long to leave a message alone that may have arrived twice, and is repeated `since` then.
+
+    Each time until that has gone on four times as long.
 
     A server that takes a mail and is too slow to say so does that each time: a repeat every ten minutes until
     the appointment would make hundreds.
     """
-    return _DOUBT_GROWS * (now - queued_at)
+    return _DOUBT_GROWS * (now - since)
 
 
 def next_look(queued_at: datetime, now: datetime) -> datetime:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, Valid
 
 from contracts.booking import Channel
 from notification import store
+from notification.drafts import Draft
 from notification.letters import Letter, one_line
 from notification.settings import NotificationSettings
 from servicekit.clock import Clock, utc_now
@@ -81,17 +82,8 @@ class Provider(Protocol):
     name: str
     channel: Channel
 
-    async def send(
-        self,
-        tenant_id: UUID,
-        message_id: UUID,
-        to: str,
-        letter: Letter,
-        *,
-        sender: str,
-        reply_to: str | None,
-    ) -> None:
-        """Hands one message over. `sender` is the business's name. Raises Refused or TryLater.
+    async def send(self, tenant_id: UUID, message_id: UUID, draft: Draft) -> None:
+        """Hands one message over. Raises Refused or TryLater.
 
         Returning says that the other side has it, and keeps it. A call may be cancelled when it takes too long
         (20 s); it may come again for the same `message_id`, with other words when more is known. No error's text
@@ -110,25 +102,16 @@ class SmtpProvider:
         self._mailer = mailer
         self._from = mail_from
 
-    async def send(
-        self,
-        tenant_id: UUID,
-        message_id: UUID,
-        to: str,
-        letter: Letter,
-        *,
-        sender: str,
-        reply_to: str | None,
-    ) -> None:
-        address = _checked(to)
-        answer_to = _answerable(reply_to)
+    async def send(self, tenant_id: UUID, message_id: UUID, draft: Draft) -> None:
+        address, letter = _checked(draft.address), draft.letter
+        answer_to = _answerable(draft.reply_to)
         try:
             await self._mailer.send(
                 address,
                 letter.subject,
                 letter.text,
                 html=letter.html,
-                sender=_from(one_line(sender), self._from),
+                sender=_from(one_line(draft.sender), self._from),
                 message_id=message_id,
                 headers=_headers(answer_to, letter.unsubscribe_url),
                 attachments=_attachments(letter),
@@ -153,19 +136,10 @@ class MockSmsProvider:
         self._db = db
         self._clock = clock
 
-    async def send(
-        self,
-        tenant_id: UUID,
-        message_id: UUID,
-        to: str,
-        letter: Letter,
-        *,
-        sender: str,
-        reply_to: str | None,
-    ) -> None:
-        _check_number(to)
+    async def send(self, tenant_id: UUID, message_id: UUID, draft: Draft) -> None:
+        _check_number(draft.address)
         async with self._db.tenant(tenant_id) as conn:
-            await store.keep_sms(conn, tenant_id, message_id, letter.text, self._clock())
+            await store.keep_sms(conn, tenant_id, message_id, draft.letter.text, self._clock())
 
 
 class HttpSmsProvider:
@@ -183,22 +157,18 @@ class HttpSmsProvider:
         self._token = token
         self._timeout = aiohttp.ClientTimeout(total=0.9 * timeout, sock_connect=timeout / 2)
 
-    async def send(
-        self,
-        tenant_id: UUID,
-        message_id: UUID,
-        to: str,
-        letter: Letter,
-        *,
-        sender: str,
-        reply_to: str | None,
-    ) -> None:
-        _check_number(to)
+    async def send(self, tenant_id: UUID, message_id: UUID, draft: Draft) -> None:
+        _check_number(draft.address)
         headers = {
             "Authorization": f"Bearer {self._token.get_secret_value()}",
             "Idempotency-Key": str(message_id),
         }
-        body = {"to": to, "text": letter.text, "sender": one_line(sender), "message_id": str(message_id)}
+        body = {
+            "to": draft.address,
+            "text": draft.letter.text,
+            "sender": one_line(draft.sender),
+            "message_id": str(message_id),
+        }
         try:
             # A session a message, as with mail: nothing to lose when the other side goes away. Redirects are not
             # followed, as they would carry the token elsewhere.

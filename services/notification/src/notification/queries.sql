@@ -111,7 +111,7 @@ RETURNING m.tenant_id, m.message_id, m.customer_id
 -- Nothing when the lease has been lost to another sender, or the message is settled or erased.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
     starts_at, previous_starts_at, entry_id, endpoint_id, disabled_at, status, queued_at, expires_at, attempts,
-    counted_at, repeated, settled_at, reason, provider, recipient, segments, held_until
+    counted_at, repeated, repeated_at, settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND next_attempt_at = %(lease_ends)s
@@ -122,7 +122,7 @@ FOR UPDATE
 UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(recipient)s, provider = %(provider)s,
     counted_at = coalesce(counted_at, %(counted_at)s),
     segments = CASE WHEN counted_at IS NULL THEN %(segments)s ELSE segments END,
-    repeated = repeated OR status = 'sending', held_until = NULL
+    repeated = repeated OR status = 'sending', repeated_at = coalesce(repeated_at, %(repeated_at)s), held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s
 
 -- name: postpone
@@ -159,7 +159,7 @@ ON CONFLICT (tenant_id, message_id) DO NOTHING
 -- The newest first.
 SELECT tenant_id, message_id, channel, kind, appointment_id, appointment_version, customer_id, reminder_id, due_at,
     starts_at, previous_starts_at, entry_id, endpoint_id, disabled_at, status, queued_at, expires_at, attempts,
-    counted_at, repeated, settled_at, reason, provider, recipient, segments, held_until
+    counted_at, repeated, repeated_at, settled_at, reason, provider, recipient, segments, held_until
 FROM message
 WHERE tenant_id = %(tenant_id)s
   AND (%(after)s::uuid IS NULL OR message_id < %(after)s)
@@ -171,7 +171,7 @@ ORDER BY message_id DESC LIMIT %(limit)s
 -- name: message
 SELECT m.tenant_id, m.message_id, m.channel, m.kind, m.appointment_id, m.appointment_version, m.customer_id,
     m.reminder_id, m.due_at, m.starts_at, m.previous_starts_at, m.entry_id, m.endpoint_id, m.disabled_at, m.status,
-    m.queued_at, m.expires_at, m.attempts, m.counted_at, m.repeated, m.settled_at, m.reason, m.provider, m.recipient,
-    m.segments, m.held_until, s.body
+    m.queued_at, m.expires_at, m.attempts, m.counted_at, m.repeated, m.repeated_at, m.settled_at, m.reason, m.provider,
+    m.recipient, m.segments, m.held_until, s.body
 FROM message m LEFT JOIN mock_sms s USING (tenant_id, message_id)
 WHERE m.tenant_id = %(tenant_id)s AND m.message_id = %(message_id)s

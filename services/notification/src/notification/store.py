@@ -264,25 +264,19 @@ async def lock_claimed(conn: Connection, claimed: Claimed) -> CustomerMessage | 
     return _message(row) if row else None
 
 
-async def mark_sending(
-    conn: Connection,
-    message: Message,
-    recipient: str,
-    provider: str,
-    segments: int | None,
-    counted_at: datetime | None,
-) -> None:
-    """Notes that an attempt begins, and whether one before it has an unknown end; `segments` of a text message.
+async def mark_sending(conn: Connection, message: Message, recipient: str, provider: str) -> None:
+    """Notes that an attempt of `message`, as it stands in it, begins, and whether one before it has an unknown end.
 
-    `counted_at` is when the month's quota counted it; None for what none counts.
+    Its `counted_at` is when the month's quota counted it; None for what none counts.
     """
     values = {
         "tenant_id": message.tenant_id,
         "message_id": message.message_id,
         "recipient": recipient,
         "provider": provider,
-        "segments": segments,
-        "counted_at": counted_at,
+        "segments": message.segments,
+        "counted_at": message.counted_at,
+        "repeated_at": message.repeated_at,
     }
     await conn.execute(_SQL.mark_sending, values)
 

@@ -25,9 +25,9 @@ _ACTIONS = {
     "staff-feed.withdrawn": "withdrew the calendar address of {}",
     "busy-calendar.set": "connected another calendar of {}",
     "busy-calendar.removed": "disconnected the other calendar of {}",
-    "suppression.added": "put {} on the list of those who are not written to",
-    "suppression.changed": "changed why {} is not written to",
-    "suppression.removed": "took {} off the list of those who are not written to",
+    "suppression.added": "blocked {}",
+    "suppression.changed": "changed how far {} is blocked",
+    "suppression.removed": "took {} off the blocked ones",
     "webhook-endpoint.secret-rotated": "made a new secret for {}",
 }
 _DONE = frozenset({"added", "changed", "removed"})
@@ -52,8 +52,9 @@ _PAGES = {
     "customer": _CUSTOMER,
     "staff": "/dashboard/staff/{}",
     "service": "/dashboard/services/{}",
+    "resource": "/dashboard/rooms/{}",
 }
-_GONE = ("staff.removed", "service.removed", "customer.erased")
+_GONE = frozenset({"staff.removed", "service.removed", "resource.removed", "customer.erased"})
 _ONLY_ONE = frozenset({"profile", "holidays", "reminder-policy", "message-template", "quiet-hours"})
 """Of which a business has one each, all under its own id."""
 

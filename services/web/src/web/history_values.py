@@ -12,6 +12,7 @@ from typing import Any
 
 from web import times
 from web.languages import language
+from web.message_words import KINDS
 from web.money import money
 
 
@@ -56,7 +57,7 @@ _LABELS = {
     "channels": "For messages",
     "channel": "For messages",
     "notices": "Not only for reminders",
-    "scope": "Not written to",
+    "scope": "Blocked for",
     "to": "Until",
     "url": "Address",
     "url_query": "End of the address",
@@ -69,8 +70,7 @@ _WORDS = {
     "no-show": "did not come",
     "pending": "to be confirmed",
     "by-hand": "entered by hand",
-    "all": "at all",
-    "reminders": "with reminders",
+    "all": "all messages",
 } | _WAYS
 _CODED = frozenset({"status", "channel", "channels", "reason", "scope"})
 """Fields whose values are codes of ours, with words of their own; in any other, `all` is what somebody typed."""
@@ -89,7 +89,8 @@ def label(field: str) -> str:
         return f"On {_day(rest[0])}"
     if len(rest) == 3:
         channel, tag, part = rest
-        return f"{readable(first)} {_WAYS.get(channel, channel)}, {language(tag)}, {_PARTS.get(part, part)}"
+        message = f"{KINDS.get(first, readable(first))} {_WAYS.get(channel, channel)}"
+        return f"{message}, {language(tag)}, {_PARTS.get(part, part)}"
     return readable(field)
 
 

@@ -1,7 +1,6 @@
 """Languages by name, as forms offer and pages show them."""
 
-SPOKEN = {"en": "English", "de": "German", "pt": "Portuguese"}
-"""In which the platform has words for its messages."""
+from web.message_words import LANGUAGES
 
 _OTHERS = {
     "bg": "Bulgarian",
@@ -35,7 +34,7 @@ _OTHERS = {
 def language(tag: str) -> str:
     """English, Portuguese (BR): the name of a BCP 47 tag; the tag itself where we know none."""
     first, _, rest = tag.partition("-")
-    name = SPOKEN.get(first) or _OTHERS.get(first)
+    name = LANGUAGES.get(first) or _OTHERS.get(first)
     if name is None:
         return tag
     return f"{name} ({rest})" if rest else name
@@ -43,4 +42,4 @@ def language(tag: str) -> str:
 
 def choices(present: str) -> dict[str, str]:
     """What a form offers, by tag: the languages of our messages, and the one that stands there now."""
-    return SPOKEN | {present: language(present)}
+    return LANGUAGES | {present: language(present)}

@@ -22,13 +22,22 @@ TABS = (
     Place("/dashboard", "Today"),
     Place("/dashboard/appointments", "Appointments"),
     Place("/dashboard/customers", "Customers"),
+    Place("/dashboard/waitlist", "Waitlist"),
     Place("/dashboard/staff", "Staff"),
     Place("/dashboard/services", "Services"),
     Place("/dashboard/figures", "Figures"),
     Place(SETTINGS, "Settings"),
 )
 BEHIND_SETTINGS = (
+    Place(
+        "/dashboard/rooms", "Rooms and equipment", "What services need beside staff, and how many there are."
+    ),
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
+    Place(
+        "/dashboard/messages",
+        "Messages",
+        "What customers were sent, and what became of it; wording, quiet hours.",
+    ),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/history", "History", "Who changed what, and when.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),

@@ -1,4 +1,4 @@
-"""A week of free times, as the booking page and the reschedule page offer them."""
+"""A week of free times, as the pages offer them on which one is booked or moved."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -43,15 +43,16 @@ async def free_week(
     staff: str | None,
     zone: str,
     date: str | None,
-    window_days: int = _LONGEST_WINDOW,
+    window_days: int | None = None,
 ) -> Week:
     """Asks for four weeks at once, so that an empty week can say when the next free time is.
 
-    `next` ends with the days on which the service can be booked: `window_days` from now on. Weeks behind them can
-    be asked for, as one may wait for them.
+    `next` ends with the days on which the service can be booked: `window_days` from now on, where that is known.
+    Weeks behind them can be asked for, as one may wait for them.
     """
     today = times.today(zone)
-    last = times.local(dt.datetime.now(dt.UTC) + dt.timedelta(days=window_days), zone).date()
+    window = dt.timedelta(days=window_days or _LONGEST_WINDOW)
+    last = times.local(dt.datetime.now(dt.UTC) + window, zone).date()
     start = min(max(times.day_or(date, today), today), today + dt.timedelta(days=_LONGEST_WINDOW))
     following = start + dt.timedelta(days=WEEK)
     query = {"service": service, "from": start.isoformat(), "timezone": zone}
@@ -73,7 +74,8 @@ async def free_week(
 
 def why_not(problem: ApiProblem) -> str:
     """What to say of a chosen time that the API takes for none that is offered (422)."""
-    return f"This time {problem.errors.get('/starts_at', 'can no longer be booked')}. Please choose another."
+    fault = problem.errors.get("/starts_at", "can no longer be booked").removeprefix("Value error, ")
+    return f"This time {fault}. Please choose another."
 
 
 def named(items: list[dict[str, Any]], wanted: str | None) -> Mapping[str, Any] | None:

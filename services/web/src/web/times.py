@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from servicekit.localtime import zone_names
+from servicekit.localtime import instant_of, zone_names
 
 _YEARS = range(1000, 9000)
 """Whose days and weeks before and behind there are, in every zone: Python counts from 1 to 9999."""
@@ -34,6 +34,22 @@ def local(value: str | dt.datetime, zone: str) -> dt.datetime:
     return moment.astimezone(ZoneInfo(zone))
 
 
+def for_field(moment: dt.datetime) -> str:
+    """A local time as a field for date and time has it."""
+    return f"{moment:%Y-%m-%dT%H:%M}"
+
+
+def of_field(text: str, zone: str) -> dt.datetime:
+    """The local time that such a field tells. Raises ValueError.
+
+    Of what the clocks have twice it is the first, of what they skip the end of the gap.
+    """
+    wall = dt.datetime.fromisoformat(text)
+    if wall.tzinfo is not None or wall.year not in _YEARS:
+        raise ValueError("no date and time on the wall")
+    return instant_of(wall.date(), wall.time(), ZoneInfo(zone)).astimezone(ZoneInfo(zone))
+
+
 def today(zone: str) -> dt.date:
     return dt.datetime.now(ZoneInfo(zone)).date()
 
@@ -58,6 +74,11 @@ def day_bounds(day: dt.date, zone: str, days: int = 1) -> tuple[dt.datetime, dt.
 def long_day(value: dt.date) -> str:
     """Tuesday, 3 March 2026."""
     return f"{DAYS[value.weekday()]}, {value.day} {value:%B} {value.year}"
+
+
+def month(value: str) -> str:
+    """March 2026, of 2026-03."""
+    return f"{dt.date.fromisoformat(f'{value}-01'):%B %Y}"
 
 
 def short_day(value: dt.date) -> str:

@@ -29,7 +29,7 @@ def _tagged(found: tuple[Appointment, Customer], response: Response) -> Appointm
 @router.post("", status_code=201, response_model=BookedAnswer)
 async def book(body: StaffBookingBody, who: Member, key: Idempotency, booking: Booking) -> Response:
     wanted = body.request("staff", notes=body.notes)
-    return respond(await booking.book(who.tenant_id, key, wanted, BookedAnswer.of))
+    return respond(await booking.book(who.tenant_id, key, wanted, body.person, BookedAnswer.of))
 
 
 @router.get("")

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
+from pydantic import Field
 
 from booking.domain import CALENDAR_STATUS, Resource, Status
 from booking.routes.deps import Booking
@@ -36,6 +37,10 @@ class NamedAnswer(Answer):
     name: str
 
 
+class BookedServiceAnswer(NamedAnswer):
+    booking_window_days: int = Field(description="It can be moved to a time so many days ahead at most.")
+
+
 class ManagedAnswer(Answer):
     """`changeable_until` is None when it can no longer be changed online."""
 
@@ -47,7 +52,7 @@ class ManagedAnswer(Answer):
     ends_at: datetime
     timezone: str
     business: BusinessAnswer
-    service: NamedAnswer
+    service: BookedServiceAnswer
     staff: list[NamedAnswer]
     resources: list[NamedAnswer]
     price: Money
@@ -66,7 +71,9 @@ class ManagedAnswer(Answer):
             ends_at=appointment.ends_at,
             timezone=appointment.timezone,
             business=BusinessAnswer.of(tenant),
-            service=NamedAnswer(id=offer.service_id, name=offer.name),
+            service=BookedServiceAnswer(
+                id=offer.service_id, name=offer.name, booking_window_days=offer.booking_window.days
+            ),
             staff=_named(managed.taken, "staff"),
             resources=_named(managed.taken, "resource"),
             price=Money(amount=appointment.price_amount, currency=appointment.currency),

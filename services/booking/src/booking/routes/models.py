@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from booking.domain import Answered, Appointment, CancelledBy, Customer, Status
+from booking.domain import Answered, Appointment, CancelledBy, Customer, Person, Status
 from booking.managing import Booked
 from booking.placing import BookingRequest
 from booking.questions import Given
@@ -43,6 +43,11 @@ class CustomerBody(Body):
     email: EmailAddress
     phone: Phone | None = None
     locale: Locale | None = None
+
+    def person(self, consent: ConsentBody) -> Person:
+        """As the service layer takes them."""
+        agreed = Consent(email=consent.email, sms=consent.sms)
+        return Person(self.name, self.email, self.phone, self.locale, agreed)
 
 
 class SlotBody(Body):
@@ -89,19 +94,18 @@ class BookingBody(SlotBody):
             raise Invalid.field("/customer/phone", "is needed for messages by SMS")
         return self
 
+    @property
+    def person(self) -> Person:
+        return self.customer.person(self.consent)
+
     def request(
         self, source: Literal["public", "staff"], *, hold_id: UUID | None = None, notes: str = ""
     ) -> BookingRequest:
-        """As booking.placing takes it."""
+        """As booking.placing takes it; `person` is whom it is for."""
         return BookingRequest(
             service_id=self.service_id,
             staff_id=self.staff_id,
             starts_at=self.starts_at,
-            name=self.customer.name,
-            email=self.customer.email,
-            phone=self.customer.phone,
-            locale=self.customer.locale,
-            consent=Consent(email=self.consent.email, sms=self.consent.sms),
             timezone=self.timezone,
             hold_id=hold_id,
             source=source,

@@ -96,4 +96,4 @@ async def give_back(hold_id: UUID, slug: Slug, booking: Booking) -> None:
 @router.post("/appointments", status_code=201, response_model=BookedAnswer)
 async def book(body: PublicBookingBody, key: Idempotency, slug: Slug, booking: Booking) -> Response:
     wanted = body.request("public", hold_id=body.hold_id)
-    return respond(await booking.book(slug, key, wanted, BookedAnswer.of))
+    return respond(await booking.book(slug, key, wanted, body.person, BookedAnswer.of))

@@ -97,7 +97,8 @@ async def book(body: SeriesBody, who: Member, key: Idempotency, booking: Booking
     """All in one go, or none. Without `staff_id` one person takes all of it where somebody can, else each
     appointment goes to whoever is free and least busy."""
     rule = Rule(body.rule.every, body.rule.interval, body.rule.count, body.rule.until)
-    wanted = SeriesRequest(body.request("staff", notes=body.notes), rule, body.on_conflict == "skip")
+    first = body.request("staff", notes=body.notes)
+    wanted = SeriesRequest(first, body.person, rule, body.on_conflict == "skip")
     return respond(await booking.book_series(who.tenant_id, key, wanted, SeriesAnswer.of))
 
 

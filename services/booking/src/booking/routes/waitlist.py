@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, model_validator
 
-from booking.domain import Customer
 from booking.routes.deps import ClientAddress, Waitlist
 from booking.routes.managed import BusinessAnswer, NamedAnswer
 from booking.routes.models import (
@@ -21,16 +20,13 @@ from booking.routes.models import (
 from booking.waitlist.domain import EntryState, SlotOffer
 from booking.waitlist.line import JoinRequest
 from booking.waitlist.service import Listed, Waiting
-from contracts.booking import Consent
 from contracts.model import Money, Slug
-from contracts.platform import TenantChanged
 from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, Instant, TimeZone
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.questions import QuestionAnswer
 from servicekit.http.tokens import Member
-from servicekit.ids import new_id
 
 links = APIRouter(prefix="/v1/public/waitlist", tags=["waitlist by link"])
 public = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
@@ -58,25 +54,15 @@ class JoinBody(Body):
             raise Invalid.field("/customer/phone", "is needed for messages by SMS")
         return self
 
-    def request(self, tenant: TenantChanged) -> JoinRequest:
-        """As booking.waitlist.line takes it; what is missing is the business's, or the language that is known."""
-        customer = Customer(
-            customer_id=new_id(),
-            version=1,
-            name=self.customer.name,
-            email=self.customer.email,
-            phone=self.customer.phone,
-            locale=self.customer.locale or tenant.locale,
-            consent=Consent(email=self.consent.email, sms=self.consent.sms),
-            locale_named=self.customer.locale is not None,
-        )
+    def request(self) -> JoinRequest:
+        """As booking.waitlist.line takes it."""
         return JoinRequest(
             service_id=self.service_id,
             staff_id=self.staff_id,
             earliest=self.earliest,
             latest=self.latest,
-            customer=customer,
-            timezone=self.timezone or tenant.timezone,
+            person=self.customer.person(self.consent),
+            timezone=self.timezone,
         )
 
 
@@ -200,7 +186,7 @@ async def join(
 
     A customer has one place in line for a service.
     """
-    return respond(await waitlist.join(slug, key, body.request, address, WaitingAnswer.of))
+    return respond(await waitlist.join(slug, key, body.request(), address, WaitingAnswer.of))
 
 
 @links.get("/{token}")

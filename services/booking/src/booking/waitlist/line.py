@@ -13,7 +13,7 @@ from uuid import UUID
 
 from booking import allocations, catalog, placing, store
 from booking.clients import ClientCap
-from booking.domain import Appointment, Customer, Offer
+from booking.domain import Appointment, Offer, Person
 from booking.errors import (
     AlreadyWaiting,
     HoldExpired,
@@ -50,14 +50,17 @@ from servicekit.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """Who waits for which start of a service: in `earliest` … `latest`; `staff_id` None is anyone."""
+    """Who waits for which start of a service: in `earliest` … `latest`; `staff_id` None is anyone.
+
+    `timezone` defaults to the business's.
+    """
 
     service_id: UUID
     staff_id: UUID | None
     earliest: datetime
     latest: datetime
-    customer: Customer
-    timezone: str
+    person: Person
+    timezone: str | None
 
 
 class EntryCap(ClientCap):
@@ -74,12 +77,13 @@ class EntryCap(ClientCap):
 
 
 async def join(
-    conn: Connection, tenant_id: UUID, wanted: JoinRequest, now: datetime, *, client: bytes
+    conn: Connection, tenant: TenantChanged, wanted: JoinRequest, now: datetime, *, client: bytes
 ) -> Entry:
     """Puts somebody at the end of the line; a time that is free already is offered at once.
 
     Raises Invalid, and AlreadyWaiting for who is in line for the service: one place in it is a customer's.
     """
+    tenant_id = tenant.tenant_id
     await placing.offered(conn, wanted.service_id, wanted.staff_id)
     if wanted.earliest < now - TODAY:
         raise Invalid.field("/from", "lies in the past")
@@ -91,7 +95,7 @@ async def join(
     if earliest > now + placing.STAFF_AHEAD:
         raise Invalid.field("/from", "is not within two years of today")
     # Locks the customer's row, so that of two who join as the same person the second one finds the first.
-    customer = await placing.add_customer(conn, tenant_id, wanted.customer, now)
+    customer = await placing.add_customer(conn, tenant, wanted.person, now)
     if await waitlist_store.waits(conn, tenant_id, customer.customer_id, wanted.service_id, now):
         raise AlreadyWaiting(
             "You are on the waitlist for this service already. To wait for other days, leave that place first."
@@ -104,7 +108,7 @@ async def join(
         earliest=earliest,
         latest=wanted.latest,
         customer_id=customer.customer_id,
-        timezone=wanted.timezone,
+        timezone=wanted.timezone or tenant.timezone,
         created_at=now,
     )
     await waitlist_store.add_entry(conn, tenant_id, entry, client)
@@ -224,20 +228,13 @@ async def accept(
         service_id=entry.service_id,
         staff_id=None,
         starts_at=slot.starts_at,
-        name=customer.name,
-        email=customer.email,
-        phone=customer.phone,
-        locale=customer.locale,
-        consent=customer.consent,
         timezone=entry.timezone,
         hold_id=slot.hold_id,
         source="waitlist",
         answers=given,
     )
     try:
-        appointment = await placing.place(
-            conn, tenant, wanted, now, customer=customer, appointment_id=slot.offer_id
-        )
+        appointment = await placing.place(conn, tenant, wanted, customer, now, appointment_id=slot.offer_id)
     except WrongAnswers:  # can be put right while the offer stands
         raise
     except (HoldExpired, Invalid):  # run out, or the service is no longer offered

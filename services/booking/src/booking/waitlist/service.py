@@ -85,7 +85,7 @@ class WaitlistService:
         self,
         slug: str,
         key: IdempotencyKey | None,
-        wanted: Callable[[TenantChanged], JoinRequest],
+        wanted: JoinRequest,
         address: str,
         answer: Callable[[Waiting], BaseModel],
     ) -> Outcome:
@@ -101,7 +101,7 @@ class WaitlistService:
             async def effect() -> BaseModel:
                 now = self._clock()
                 client = await self._cap.admit(conn, tenant_id, address, now)
-                entry = await line.join(conn, tenant_id, wanted(tenant), now, client=client)
+                entry = await line.join(conn, tenant, wanted, now, client=client)
                 return answer(await self._view(conn, tenant, entry))
 
             outcome = await once(conn, tenant_id, key, effect)

@@ -83,8 +83,16 @@ async def choose(
 async def _free_week(
     site: Web, appointment: dict[str, Any], zone: str, date: str | None, staff: str | None
 ) -> Week:
-    slug, service = appointment["business"]["slug"], appointment["service"]["id"]
-    return await free_week(site.gateway, slug, service=service, staff=staff, zone=zone, date=date)
+    service = appointment["service"]
+    return await free_week(
+        site.gateway,
+        appointment["business"]["slug"],
+        service=service["id"],
+        staff=staff,
+        zone=zone,
+        date=date,
+        window_days=service.get("booking_window_days"),  # an older booking does not say it
+    )
 
 
 @router.post("/reschedule")

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from servicekit.http.models import LOCALE
 from servicekit.ids import new_id
-from web import questions, times
+from web import contact, questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import free_week, named, why_not
@@ -25,16 +25,8 @@ router = APIRouter(prefix="/b/{slug}", include_in_schema=False)
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
-_FIELDS = {
-    "/customer/name": "name",
-    "/customer/email": "email",
-    "/customer/phone": "phone",
-    "/consent": "consent_email",
-}
 _OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
 """What the form has no field for: sending it again says the same again."""
-_BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-–/]")
-"""Of +44 (0)20 7946 0958; the zero in brackets is dialled within the country only."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
 
@@ -217,10 +209,8 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
     form = await read_form(request)
     business = await _business(site, slug)
     asked = (named(business["services"], form.get("service")) or {"questions": []})["questions"]
-    form.require("name", "email")
+    contact.require(form)
     questions.require(form, asked)
-    if form.checked("consent_sms") and not form.get("phone"):
-        form.faults["phone"] = "A number is needed for text messages."
     if form.faults:
         return await _details(request, slug, site, form, 422)
     try:
@@ -253,16 +243,13 @@ async def _refused(
         raise problem
     if _OF_THE_TIME & problem.errors.keys():
         form.faults[""] = why_not(problem)
-    form.absorb(problem, _FIELDS | places)
+    form.absorb(problem, contact.FIELDS | places)
     return await _details(request, slug, site, form, problem.status)
 
 
 def customer(request: Request, form: Form) -> dict[str, str]:
-    """The API's customer: who was typed, the number without what people put between its digits, and the browser's
-    first language, as messages come in it."""
-    typed = {name: form.get(name) for name in ("name", "email")}
-    if phone := _BETWEEN_DIGITS.sub("", form.get("phone")):
-        typed["phone"] = phone
+    """The API's customer: who was typed, and their browser's first language, as messages come in it."""
+    typed = contact.customer(form)
     tags = request.headers.get("accept-language", "").split(",")
     languages = (tag.partition(";")[0].strip() for tag in tags)
     if locale := next((tag for tag in languages if re.fullmatch(LOCALE, tag)), None):
@@ -275,7 +262,7 @@ def _booking(request: Request, form: Form, asked: list[dict[str, Any]]) -> dict[
         "service_id": form.get("service"),
         "starts_at": form.get("starts_at"),
         "customer": customer(request, form),
-        "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
+        "consent": contact.consent(form),
     }
     if answers := questions.answers(form, asked):
         body["answers"] = answers

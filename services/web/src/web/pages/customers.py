@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web import languages, times
+from web import contact, languages, times
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.reading import everything, names
@@ -129,9 +129,9 @@ async def correct(request: Request, site: Site, customer_id: CustomerId) -> Resp
     body = {
         "name": form.get("name"),
         "email": form.optional("email"),
-        "phone": form.optional("phone"),
+        "phone": contact.customer(form).get("phone"),
         "locale": form.get("locale"),
-        "consent": {"email": form.checked("consent_email"), "sms": form.checked("consent_sms")},
+        "consent": contact.consent(form),
         "notes": form.get("notes"),
     }
     try:

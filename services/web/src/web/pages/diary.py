@@ -1,12 +1,12 @@
-"""One appointment as the business sees it: moving it, and the notes on it.
+"""One appointment as the business sees it: moving it, the notes on it, and the end of the series that it is of.
 
-Both come with the entity tag of what the page showed, so that nobody's change is lost.
+The first two come with the entity tag of what the page showed, so that nobody's change is lost; the last with the
+time from which on the page said that it ends.
 """
 
 import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
@@ -15,13 +15,14 @@ from web import times
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import why_not
-from web.reading import names
+from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)
 
 AppointmentId = Annotated[UUID, Path()]
 _OPEN = frozenset({"pending", "confirmed"})
+_BEGUN = "The first of them has begun by now. This is what is left; please decide again."
 
 
 async def _page(
@@ -37,8 +38,9 @@ async def _page(
     answer = await site.sessions.call(request, "GET", f"/v1/appointments/{appointment_id}")
     item, zone = answer.data, known.business["timezone"]
     starts = times.local(item["starts_at"], zone)
+    series = await _series(request, site, item)
     version = (answer.etag or "").strip('"').removeprefix("v")
-    as_it_is = {"version": version, "starts_at": starts.strftime("%Y-%m-%dT%H:%M")}
+    as_it_is = {"version": version, "starts_at": times.for_field(starts)}
     return site.pages.render(
         request,
         "dashboard/appointment.html",
@@ -50,8 +52,24 @@ async def _page(
         ends=times.local(item["ends_at"], zone),
         movable=item["status"] in _OPEN and item["service_id"] in known.services,
         move=move or Form(as_it_is),
+        series=series,
+        rest=[each for each in series if _to_come(each, item)],
         noted=noted or Form({"version": version, "notes": item["notes"]}),
     )
+
+
+async def _series(request: Request, site: Web, item: dict[str, Any]) -> list[dict[str, Any]]:
+    """All appointments of the series that this one is of, by start; none where it is of none."""
+    if item["series_id"] is None:
+        return []
+    return await everything(request, site, "/v1/appointments", {"series": item["series_id"]})
+
+
+def _to_come(each: dict[str, Any], item: dict[str, Any]) -> bool:
+    """Whether it is open, has not begun, and is not before `item`."""
+    starts = times.instant(each["starts_at"])
+    earliest = max(times.instant(item["starts_at"]), dt.datetime.now(dt.UTC))
+    return each["status"] in _OPEN and starts >= earliest
 
 
 @router.get("")
@@ -86,8 +104,7 @@ async def move(request: Request, site: Site, appointment_id: AppointmentId) -> R
     form = await read_form(request)
     zone = (await site.sessions.call(request, "GET", "/v1/business")).data["timezone"]
     try:
-        wall = dt.datetime.fromisoformat(form.get("starts_at")).replace(tzinfo=ZoneInfo(zone))
-        starts_at = times.instant(wall.isoformat())
+        starts_at = times.of_field(form.get("starts_at"), zone)
     except ValueError:
         form.faults["starts_at"] = "This must be a date and a time."
         return await _page(request, site, appointment_id, move=form, status=422)
@@ -103,3 +120,24 @@ async def note(request: Request, site: Site, appointment_id: AppointmentId) -> R
     form = await read_form(request)
     body = {"notes": form.get("notes")}
     return await _edit(request, site, appointment_id, form, body, "noted", "The notes are saved.")
+
+
+@router.post("/series/cancel")
+async def end_series(request: Request, site: Site, appointment_id: AppointmentId) -> Response:
+    form = await read_form(request)
+    page = f"/dashboard/appointments/{appointment_id}"
+    series_id = (await site.sessions.call(request, "GET", f"/v1/appointments/{appointment_id}")).data[
+        "series_id"
+    ]
+    if series_id is None:
+        return site.pages.redirect(request, page)
+    path, body = f"/v1/series/{series_id}/cancel", {"from": form.get("from")}
+    try:
+        answer = await site.sessions.call(request, "POST", path, body=body)
+    except ApiProblem as problem:
+        if problem.status != 422:
+            raise
+        return site.pages.redirect(request, page, _BEGUN, failed=True)
+    count = len(answer.data["cancelled"])
+    done = f"Cancelled {count} appointment{'' if count == 1 else 's'}; the customer is told."
+    return site.pages.redirect(request, page, done if count else "They are cancelled already.")

@@ -1,34 +1,104 @@
-"""Who may sign in for the business, as what, and the end of their access; for its owners."""
+"""Who may sign in for the business, as what, the end of their access, and who is asked in; for its owners."""
 
-from typing import Annotated, Literal
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web.forms import read_form
+from servicekit.ids import new_id
+from web import times
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.reading import everything
-from web.service import Site
+from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/members", include_in_schema=False)
 
 MemberId = Annotated[UUID, Path()]
+InvitationId = Annotated[UUID, Path()]
+ROLES = ("staff", "owner")
 _HERE = "/dashboard/members"
 _REFUSED = frozenset({403, 404, 409, 422})
+_FIELDS = {"/name": "name", "/email": "email", "/role": "role"}
+_LOOKED_THROUGH = 50
+"""Pages of invitations at most: the API tells the oldest first."""
 
 
 @router.get("")
 async def listing(request: Request, site: Site) -> Response:
+    return await _page(request, site, Form())
+
+
+async def _page(request: Request, site: Web, form: Form, status: int = 200) -> Response:
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
     members = await everything(request, site, "/v1/members")
+    invitations = await everything(request, site, "/v1/invitations", pages=_LOOKED_THROUGH)
+    now = dt.datetime.now(dt.UTC)
     return site.pages.render(
         request,
         "dashboard/members.html",
+        status=status,
         members=sorted(members, key=lambda item: (item["role"], item["name"].casefold())),
         owners=sum(item["role"] == "owner" for item in members),
+        invitations=[(item, standing(item, now)) for item in _last_of_each(invitations)],
         zone=business["timezone"],
+        form=form,
+        roles=ROLES,
+        key=str(new_id()),
     )
+
+
+def _last_of_each(invitations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last invitation of each address, as it took the place of those before it; who still waits comes first."""
+    last = {item["email"].casefold(): item for item in invitations}
+    newest = sorted(last.values(), key=lambda item: times.instant(item["created_at"]), reverse=True)
+    return sorted(newest, key=lambda item: item["status"] != "pending")
+
+
+def standing(invitation: Mapping[str, Any], now: dt.datetime) -> str:
+    """accepted or withdrawn; of one that waits: refused by the mail server, unsent, expired or mailed."""
+    if invitation["status"] != "pending":
+        return str(invitation["status"])
+    if invitation["refused"] is not None:
+        return "refused"
+    if invitation["sent_at"] is None:
+        return "unsent"
+    return "expired" if times.instant(invitation["expires_at"]) <= now else "mailed"
+
+
+@router.post("/invitations")
+async def invite(request: Request, site: Site) -> Response:
+    """Asks somebody in; again, where the address is asked in already."""
+    form = await read_form(request)
+    form.require("name", "email")
+    if form.faults:
+        return await _page(request, site, form, 422)
+    body = {name: form.get(name) for name in ("name", "email", "role") if form.get(name)}
+    try:
+        await site.sessions.call(request, "POST", "/v1/invitations", body=body, idempotency_key=form.key())
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED and problem.slug != "too-many-attempts":
+            raise
+        if problem.status == 409 and "/email" in problem.errors:
+            form.faults["email"] = "Somebody with this address works here already."
+        form.absorb(problem, _FIELDS)
+        return await _page(request, site, form, problem.status)
+    return site.pages.redirect(request, _HERE, f"{form.get('name')} is asked in by e-mail.")
+
+
+@router.post("/invitations/{invitation_id}/withdraw")
+async def withdraw(request: Request, site: Site, invitation_id: InvitationId) -> Response:
+    await read_form(request)
+    try:
+        await site.sessions.call(request, "DELETE", f"/v1/invitations/{invitation_id}")
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED:
+            raise
+        return site.pages.redirect(request, _HERE, problem.detail, failed=True)
+    return site.pages.redirect(request, _HERE, "Withdrawn. The link in the mail leads nowhere now.")
 
 
 @router.post("/{member_id}/role/{role}")

@@ -1,7 +1,6 @@
 """Staff members: who they are, their weekly hours, and the dates on which those do not hold."""
 
 import datetime as dt
-import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,20 +8,16 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
+from web import hours as weekly
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.reading import everything
 from web.service import Site, Web
-from web.times import day_or
 
 router = APIRouter(prefix="/dashboard/staff", include_in_schema=False)
 
 StaffId = Annotated[UUID, Path()]
-SPANS = 2
-"""How many stretches of work a day's form has: a morning and an afternoon."""
-
 _FIELDS = {"/name": "name", "/email": "email", "/timezone": "timezone"}
-_OF_A_DAY = re.compile(r"This weekday ([0-6]): (.+)")
 
 
 async def _list(request: Request, site: Web, form: Form, status: int = 200) -> Response:
@@ -88,23 +83,10 @@ async def _page(
         status=status,
         member=member,
         person=person or Form(details),
-        hours=hours or _hours_form(member),
+        hours=hours or weekly.form_of(member["weekly_hours"], member["version"]),
         exception=exception or Form(),
-        spans=range(SPANS),
+        spans=range(weekly.SPANS),
     )
-
-
-def _hours_form(member: dict[str, Any]) -> Form:
-    form = Form({"version": str(member["version"])})
-    taken = [0] * 7
-    for item in sorted(member["weekly_hours"], key=lambda hours: (hours["weekday"], hours["opens"])):
-        day = item["weekday"]
-        form.values[f"opens-{day}-{taken[day]}"] = item["opens"][:5]
-        form.values[f"closes-{day}-{taken[day]}"] = item["closes"][:5]
-        taken[day] += 1
-    if max(taken) > SPANS:  # set through the API; the form has no room for them and would drop them
-        form.faults[""] = "Some days have more than two stretches. Saving here keeps the first two."
-    return form
 
 
 @router.get("/{staff_id}")
@@ -128,12 +110,6 @@ async def edit(request: Request, site: Site, staff_id: StaffId) -> Response:
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "Saved.")
 
 
-def _at_its_day(fault: str) -> tuple[str, str]:
-    """The field and the words of what the API says of weekly hours: it names the weekday by its number."""
-    found = _OF_A_DAY.fullmatch(fault)
-    return (f"day-{found[1]}", found[2][0].upper() + found[2][1:]) if found else ("", fault)
-
-
 async def _refused(
     request: Request, site: Web, staff_id: UUID, form: Form, problem: ApiProblem, part: str
 ) -> Response:
@@ -141,12 +117,8 @@ async def _refused(
         return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
-    form.absorb(
-        problem, _FIELDS | {"/weekly_hours": "weekly_hours", "/intervals": "opens", "path:day": "date"}
-    )
-    if "weekly_hours" in form.faults:
-        place, words = _at_its_day(form.faults.pop("weekly_hours"))
-        form.faults[place] = words
+    form.absorb(problem, _FIELDS | weekly.FIELDS | {"/intervals": "opens", "path:day": "date"})
+    weekly.at_their_days(form)
     forms: dict[str, Any] = {part: form}
     return await _page(request, site, staff_id, status=problem.status, **forms)
 
@@ -154,14 +126,7 @@ async def _refused(
 @router.post("/{staff_id}/hours")
 async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
-    hours = []
-    for day in range(7):
-        for span in range(SPANS):
-            opens, closes = form.get(f"opens-{day}-{span}"), form.get(f"closes-{day}-{span}")
-            if opens and closes:
-                hours.append({"weekday": day, "opens": opens, "closes": closes})
-            elif opens or closes:
-                form.faults[f"day-{day}"] = "Both times are needed."
+    hours = weekly.typed(form)
     if form.faults:
         return await _page(request, site, staff_id, hours=form, status=422)
     try:
@@ -180,19 +145,12 @@ async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response
 @router.post("/{staff_id}/exceptions")
 async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
-    date = day_or(form.get("date"), dt.date.min)
-    if date == dt.date.min:
-        form.faults["date"] = "This must be a date."
-    intervals = []
-    if form.get("opens") and form.get("closes"):
-        intervals = [{"opens": form.get("opens"), "closes": form.get("closes")}]
-    elif form.get("opens") or form.get("closes"):
-        form.faults["opens"] = "Both times are needed; leave both empty for a day off."
+    special = weekly.special_date(form)
     if form.faults:
         return await _page(request, site, staff_id, exception=form, status=422)
-    path = f"/v1/staff/{staff_id}/exceptions/{date.isoformat()}"
+    path = f"/v1/staff/{staff_id}/exceptions/{special['date']}"
     try:
-        await site.sessions.call(request, "PUT", path, body={"intervals": intervals})
+        await site.sessions.call(request, "PUT", path, body={"intervals": special["intervals"]})
     except ApiProblem as problem:
         return await _refused(request, site, staff_id, form, problem, "exception")
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "The date is saved.")

@@ -1,0 +1,105 @@
+"""Blocked addresses: who gets no messages any more and why, adding one by hand, and taking one off the list.
+
+For owners. Addresses are shown as the API has them: masked, as it keeps none.
+"""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.message_words import CHANNELS
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/messages/blocked", include_in_schema=False)
+
+_HERE = "/dashboard/messages/blocked"
+_API = "/v1/suppressions"
+REASONS = {
+    "unsubscribed": "they asked for it by a link in a message",
+    "bounced": "there is no such mailbox",
+    "complaint": "they complained",
+    "by-hand": "added by hand",
+}
+_TYPED = frozenset({"complaint", "by-hand"})
+"""What a person tells the business; the other reasons come by themselves."""
+
+
+async def _list(
+    request: Request, site: Web, query: dict[str, str], form: Form | None = None, status: int = 200
+) -> Response:
+    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    answer: dict[str, Any] = (
+        await site.sessions.call(request, "GET", _API, query=query | {"limit": "50"})
+    ).data
+    following = answer.get("next_cursor")
+    chosen = {name: value for name, value in query.items() if name != "cursor"}
+    return site.pages.render(
+        request,
+        "dashboard/blocked.html",
+        status=status,
+        items=answer["items"],
+        zone=business["timezone"],
+        form=form or Form(),
+        key=str(new_id()),
+        chosen=chosen,
+        channels=CHANNELS,
+        reasons=REASONS,
+        more=f"{_HERE}?{urlencode(chosen | {'cursor': following})}" if following else None,
+    )
+
+
+@router.get("")
+async def listing(
+    request: Request, site: Site, channel: str = "", reason: str = "", cursor: str = ""
+) -> Response:
+    query: dict[str, str] = {}
+    if channel in CHANNELS:
+        query["channel"] = channel
+    if reason in REASONS:
+        query["reason"] = reason
+    if cursor:
+        query["cursor"] = cursor
+    return await _list(request, site, query)
+
+
+@router.post("")
+async def add(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    form.require("address")
+    if form.faults:
+        return await _list(request, site, {}, form, 422)
+    body = {
+        "channel": "sms" if form.get("channel") == "sms" else "email",
+        "address": form.get("address"),
+        "reason": form.get("reason") if form.get("reason") in _TYPED else "by-hand",
+        "scope": "reminders" if form.get("scope") == "reminders" else "all",
+    }
+    try:
+        await site.sessions.call(request, "POST", _API, body=body, idempotency_key=form.key())
+    except ApiProblem as problem:
+        if problem.status not in {403, 409, 422}:
+            raise
+        if "/address" in problem.errors and body["channel"] == "sms":
+            form.faults["address"] = "This must be a number with its country code, such as +351912345678."
+        form.absorb(problem, {"/address": "address"})
+        return await _list(request, site, {}, form, problem.status)
+    return site.pages.redirect(request, _HERE, f"Blocked: {body['address']}.")
+
+
+@router.post("/{item_id}/remove")
+async def remove(request: Request, site: Site, item_id: Annotated[UUID, Path()]) -> Response:
+    await read_form(request)
+    try:
+        await site.sessions.call(request, "DELETE", f"{_API}/{item_id}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 404, 409}:
+            raise
+        words = "It was taken off the list before." if problem.status == 404 else problem.detail
+        return site.pages.redirect(request, _HERE, words, failed=True)
+    return site.pages.redirect(request, _HERE, "Taken off the list. What else stands there still holds.")

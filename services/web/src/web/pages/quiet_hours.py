@@ -1,0 +1,67 @@
+"""Quiet hours: from when until when customers are not written to, and what waits for their end."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from web.forms import CHANGED, Form, read_form
+from web.gateway_client import ApiProblem
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/messages/quiet-hours", include_in_schema=False)
+
+_HERE = "/dashboard/messages/quiet-hours"
+_API = "/v1/quiet-hours"
+_CHANNELS = ("sms", "email")
+
+
+async def _page(request: Request, site: Web, form: Form | None = None, status: int = 200) -> Response:
+    quiet: dict[str, Any] = (await site.sessions.call(request, "GET", _API)).data
+    begins, ends = quiet["from"][:5], quiet["to"][:5]
+    if form is None:
+        values = {"version": str(quiet["version"]), "from": begins, "to": ends}
+        values |= dict.fromkeys(quiet["channels"], "yes") | ({"notices": "yes"} if quiet["notices"] else {})
+        form = Form(values)
+    return site.pages.render(
+        request,
+        "dashboard/quiet_hours.html",
+        status=status,
+        form=form,
+        waiting=quiet["channels"],
+        notices=quiet["notices"],
+        begins=begins,
+        ends=ends,
+    )
+
+
+@router.get("")
+async def show(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+@router.post("")
+async def replace(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    form.require("from", "to")
+    if form.get("from") == form.get("to"):
+        form.faults.setdefault("to", "This must be another time than that at which they begin.")
+    if form.faults:
+        return await _page(request, site, form, 422)
+    body = {
+        "from": form.get("from"),
+        "to": form.get("to"),
+        "channels": [channel for channel in _CHANNELS if form.checked(channel)],
+        "notices": form.checked("notices"),
+    }
+    try:
+        await site.sessions.call(request, "PUT", _API, body=body, if_match=form.if_match())
+    except ApiProblem as problem:
+        if problem.status == 412:
+            return site.pages.redirect(request, _HERE, CHANGED, failed=True)
+        if problem.status not in {403, 409, 422}:
+            raise
+        form.absorb(problem, {"/from": "from", "/to": "to"})
+        return await _page(request, site, form, problem.status)
+    done = "The quiet hours are saved." if body["channels"] else "There are no quiet hours now."
+    return site.pages.redirect(request, _HERE, done)

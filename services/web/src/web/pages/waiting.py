@@ -1,0 +1,196 @@
+"""Who waits for a time, as the business sees it: the list, a time offered by hand, somebody taken off it.
+
+What customers see of it is web.pages.waitlist. A time is chosen on one page and offered on the next one, as the
+mail that tells of it cannot be taken back.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web import times
+from web.forms import Form, read_form
+from web.gateway_client import ApiProblem
+from web.picker import Week, free_week, named, why_not
+from web.reading import everything, names
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/waitlist", include_in_schema=False)
+
+EntryId = Annotated[UUID, Path()]
+ENDED = {
+    "booked": "booked",
+    "left": "left by themselves",
+    "removed": "taken off",
+    "unanswered": "did not answer",
+    "over": "days have passed",
+}
+_HERE = "/dashboard/waitlist"
+_LOOKED_THROUGH = 50
+"""Pages of those who wait, at most, for one of them: the API tells of them in lists only."""
+_GONE = "They do not wait any more, or have been offered a time already."
+_TAKEN = "That time is no longer free. Please choose another."
+_NOT_OFFERED = "This service is no longer offered; they can only be taken off the list."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The days on which somebody's time may begin; `hours` says which part of them, "" for all."""
+
+    first: dt.date
+    last: dt.date
+    hours: str
+
+
+def wish(entry: Mapping[str, Any], zone: str) -> Wish:
+    """Who joined for days that had begun waits from that moment on, of which nothing has to be said."""
+    begins, ends, joined = (times.instant(entry[name]) for name in ("from", "to", "created_at"))
+    first = times.local(begins, zone).date()
+    last = times.local(ends - dt.timedelta(microseconds=1), zone).date()
+    hours = []
+    if begins not in {joined, times.day_bounds(first, zone)[0]}:
+        hours.append(f"from {times.local(begins, zone):%H:%M}{' on the first day' if first < last else ''}")
+    if ends != times.day_bounds(last, zone)[1]:
+        hours.append(f"until {times.local(ends, zone):%H:%M}{' on the last day' if first < last else ''}")
+    return Wish(first, last, " ".join(hours))
+
+
+@router.get("")
+async def listing(
+    request: Request, site: Site, show: str = "", service: str = "", cursor: str = ""
+) -> Response:
+    """Those in line, whoever has an offer to answer first; or those who ended in one way."""
+    known = await names(request, site)
+    zone = known.business["timezone"]
+    of_service = {"service": service} if service in known.services else {}
+    ended = {"show": show} if show in ENDED else {}
+    query = {"state": ended.get("show", "waiting"), "limit": "50"} | of_service
+    if cursor:
+        query["cursor"] = cursor
+    answer = (await site.sessions.call(request, "GET", "/v1/waitlist", query=query)).data
+    offered: list[dict[str, Any]] = []
+    if not ended and not cursor:
+        offered = await everything(request, site, "/v1/waitlist", {"state": "offered"} | of_service)
+    following = answer.get("next_cursor")
+    more = f"{_HERE}?{urlencode(ended | of_service | {'cursor': following})}" if following else None
+    return site.pages.render(
+        request,
+        "dashboard/waitlist.html",
+        known=known,
+        zone=zone,
+        today=times.today(zone),
+        places=[(item, wish(item, zone)) for item in (*offered, *answer["items"])],
+        ended=ENDED,
+        show=ended.get("show", ""),
+        service=of_service.get("service", ""),
+        more=more,
+    )
+
+
+@router.post("/{entry_id}/remove")
+async def remove(request: Request, site: Site, entry_id: EntryId) -> Response:
+    form = await read_form(request)
+    service = form.get("service")
+    back = f"{_HERE}?{urlencode({'service': service})}" if service else _HERE
+    try:
+        await site.sessions.call(request, "DELETE", f"/v1/waitlist/{entry_id}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 404, 409}:
+            raise
+        words = _GONE if problem.status == 404 else problem.detail
+        return site.pages.redirect(request, back, words, failed=True)
+    return site.pages.redirect(request, back, "They are no longer on the waitlist.")
+
+
+@router.get("/{entry_id}/offer")
+async def choose(
+    request: Request, site: Site, entry_id: EntryId, date: str = "", anyone: str = "", at: str = ""
+) -> Response:
+    return await _page(request, site, entry_id, Form({"date": date, "anyone": anyone, "at": at}))
+
+
+async def _page(request: Request, site: Web, entry_id: UUID, form: Form, status: int = 200) -> Response:
+    """The free times of a week, that of their days first; once one is chosen, what offering it means."""
+    known = await names(request, site)
+    zone = known.business["timezone"]
+    waiting = await everything(request, site, "/v1/waitlist", {"state": "waiting"}, pages=_LOOKED_THROUGH)
+    entry = named(waiting, str(entry_id))
+    if entry is None:
+        return site.pages.redirect(request, _HERE, _GONE, failed=True)
+    wished = wish(entry, zone)
+    asked = None if form.get("anyone") else entry["staff_id"]
+    date = form.get("date") or wished.first.isoformat()
+    try:
+        week = await _free_week(site, known.business, entry, date, asked)
+    except ApiProblem as problem:
+        if "?service" in problem.errors:
+            return site.pages.redirect(request, _HERE, _NOT_OFFERED, failed=True)
+        if asked is None or "?staff" not in problem.errors:
+            raise
+        # Whom they asked for has left, or does other things now.
+        asked, week = None, await _free_week(site, known.business, entry, date, None)
+    at = form.get("at")
+    slot = next((slot for _day, slots in week.days for slot in slots if slot["starts_at"] == at), None)
+    if at and slot is None:
+        form.faults.setdefault("", _TAKEN)
+    return site.pages.render(
+        request,
+        "dashboard/waitlist_offer.html",
+        status=status,
+        form=form,
+        known=known,
+        zone=zone,
+        item=entry,
+        wished=wished,
+        week=week,
+        asked=asked,
+        anyone=bool(form.get("anyone")),
+        slot=slot,
+        key=str(new_id()),
+    )
+
+
+async def _free_week(
+    site: Web, business: Mapping[str, Any], entry: Mapping[str, Any], date: str, staff: str | None
+) -> Week:
+    return await free_week(
+        site.gateway,
+        business["slug"],
+        service=entry["service_id"],
+        staff=staff,
+        zone=business["timezone"],
+        date=date,
+    )
+
+
+@router.post("/{entry_id}/offer")
+async def offer(request: Request, site: Site, entry_id: EntryId) -> Response:
+    form = await read_form(request)
+    body = {"starts_at": form.get("at")} | ({"staff_id": form.get("staff")} if form.get("staff") else {})
+    try:
+        answer = await site.sessions.call(
+            request, "POST", f"/v1/waitlist/{entry_id}/offer", body=body, idempotency_key=form.key()
+        )
+    except ApiProblem as problem:
+        if problem.status not in {403, 404, 409, 422}:
+            raise
+        if problem.slug == "slot-taken":
+            form.faults[""] = _TAKEN
+        elif "/starts_at" in problem.errors:
+            form.faults[""] = why_not(problem)
+        elif "/staff_id" in problem.errors:
+            form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
+        form.absorb(problem, {})
+        if "staff" not in form.faults and problem.status != 403:
+            form.values["at"] = ""  # it is for the taking no more: another one is chosen
+        return await _page(request, site, entry_id, form, problem.status)
+    customer = answer.data["customer"]
+    told = ", who is told by e-mail" if customer["consent"]["email"] else ". Tell them: they take no e-mails"
+    return site.pages.redirect(request, _HERE, f"The time is kept for {customer['name']}{told}.")

@@ -1,0 +1,243 @@
+"""The words of the messages that go to customers: which are the business's own, and a form with a preview for each.
+
+A field that is left as it was, or empty, stays with the platform's words, so that those can get better later. The
+buttons to save and to preview are of one form: what was typed is shown again with either's outcome.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import Response
+
+from web.forms import CHANGED, Form, read_form
+from web.gateway_client import ApiProblem
+from web.message_words import CHANNELS, FALLBACK, LANGUAGES
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/messages/wording", include_in_schema=False)
+
+KINDS = {
+    "reminder": ("Reminder", "Some time before the appointment."),
+    "booked": ("Booked", "When somebody has booked."),
+    "pending": ("Requested", "When somebody has booked, and you have still to confirm it."),
+    "confirmed": ("Confirmed", "When you have confirmed it."),
+    "rescheduled": ("Moved", "When it was moved to another time."),
+    "cancelled": ("Cancelled", "When it was cancelled."),
+    "unconfirmed": ("Not confirmed", "When it has ended because you had not confirmed it by its start."),
+}
+"""What a message is called, and when it goes out."""
+PLACEHOLDERS = {
+    "name": "the customer's name",
+    "service": "what was booked",
+    "when": "day and time",
+    "staff": "with whom; nothing where nobody is named",
+    "business": "the name of your business",
+    "address": "your address; nothing where you have none",
+    "previous_when": "when it was before it was moved",
+    "manage_url": "the link to see, move or cancel the appointment",
+    "calendar_url": "the link to put it into a calendar",
+    "unsubscribe_url": "the link to get no more reminders",
+    "zone": "your time zone",
+    "customer_when": "day and time by the customer's clock; nothing where it shows the same as yours",
+    "customer_zone": "the customer's time zone",
+}
+_PARTS = {"email": ("subject", "lead"), "sms": ("text",)}
+_REFUSED = frozenset({403, 409, 422})
+_LINK = re.compile(r"(https?://[^/\s]+/)\S*0{40,}\S*")
+"""Of a preview: it is of no appointment, so that its key is of noughts."""
+_FAULTS = (
+    (r"there is no variable (\w+);.*", r"There is no placeholder {{ \1 }}."),
+    (r"there is no filter (\w+); (there are .*)", r"There is no filter \1; \2."),
+    (r"\w+ may not stand here;.*", "Only text, placeholders and conditions may stand here."),
+    (r"nothing is left of it.*", "Nothing is left of it once it is filled in."),
+    (
+        r"it takes (\d+) segments .*; (\d+) at most",
+        r"This would count as \1 text messages; there may be \2.",
+    ),
+    (r"it cannot be rendered: (.*)", r"This cannot be filled in: \1."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One message's words, by their address here and in the API."""
+
+    kind: str
+    channel: str
+    language: str
+
+    @property
+    def api(self) -> str:
+        return f"/v1/message-templates/{self.kind}/{self.channel}/{self.language}"
+
+    @property
+    def page(self) -> str:
+        return f"{router.prefix}/{self.kind}/{self.channel}/{self.language}"
+
+    @property
+    def name(self) -> str:
+        return f"{KINDS[self.kind][0]}, by {CHANNELS[self.channel]}"
+
+    @property
+    def goes_out(self) -> str:
+        return KINDS[self.kind][1]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return _PARTS[self.channel]
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """Those that say something in it."""
+        moved = self.kind == "rescheduled"
+        return {name: what for name, what in PLACEHOLDERS.items() if moved or name != "previous_when"}
+
+
+async def _template(kind: str, channel: str, language: str) -> Template:
+    written = channel == "email" or (channel == "sms" and kind == "reminder")
+    if kind not in KINDS or language not in LANGUAGES or not written:
+        raise HTTPException(404)
+    return Template(kind, channel, language)
+
+
+OfTemplate = Annotated[Template, Depends(_template)]
+
+
+@router.get("")
+async def listing(request: Request, site: Site, language: str = "") -> Response:
+    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    usual = business["locale"].partition("-")[0]
+    chosen = next((known for known in (language, usual) if known in LANGUAGES), FALLBACK)
+    templates = [Template(kind, "email", chosen) for kind in KINDS]
+    templates.insert(1, Template("reminder", "sms", chosen))
+    found = await asyncio.gather(
+        *(site.sessions.call(request, "GET", template.api) for template in templates)
+    )
+    return site.pages.render(
+        request,
+        "dashboard/wordings.html",
+        templates=[(template, answer.data["own"]) for template, answer in zip(templates, found, strict=True)],
+        language=chosen,
+        languages=LANGUAGES,
+    )
+
+
+@router.get("/{kind}/{channel}/{language}")
+async def show(request: Request, site: Site, template: OfTemplate) -> Response:
+    found = await _words(request, site, template)
+    form = Form({part: found[part] for part in template.parts} | {"version": str(found["version"])})
+    # A preview is for owners, who may write.
+    preview = await _preview(request, site, template, {}) if site.sessions.require(request).owner else None
+    return _page(request, site, template, form, found, preview)
+
+
+@router.post("/{kind}/{channel}/{language}")
+async def write(request: Request, site: Site, template: OfTemplate) -> Response:
+    form = await read_form(request)
+    found = await _words(request, site, template)
+    words = _own(form, template, found)
+    if not words and found["own"]:
+        form.faults[""] = "Nothing of your own is left. To have the usual words again, go back to them below."
+        return _page(request, site, template, form, found, status=422)
+    try:
+        if form.checked("preview"):
+            preview = await _preview(request, site, template, words)
+            return _page(request, site, template, form, found, preview)
+        if not words:
+            return site.pages.redirect(request, template.page, "These are the usual words already.")
+        await site.sessions.call(request, "PUT", template.api, body=words, if_match=form.if_match())
+    except ApiProblem as problem:
+        if problem.status == 412:
+            return site.pages.redirect(request, template.page, CHANGED, failed=True)
+        if problem.status not in _REFUSED:
+            raise
+        _absorb(form, template, problem)
+        return _page(request, site, template, form, found, status=problem.status)
+    return site.pages.redirect(request, template.page, "Saved. This is what customers read from now on.")
+
+
+@router.post("/{kind}/{channel}/{language}/back")
+async def go_back(request: Request, site: Site, template: OfTemplate) -> Response:
+    form = await read_form(request)
+    try:
+        await site.sessions.call(request, "DELETE", template.api, if_match=form.if_match())
+    except ApiProblem as problem:
+        if problem.status not in {*_REFUSED, 412}:
+            raise
+        words = CHANGED if problem.status == 412 else problem.detail
+        return site.pages.redirect(request, template.page, words, failed=True)
+    return site.pages.redirect(request, template.page, "These are the usual words again.")
+
+
+def _page(
+    request: Request,
+    site: Web,
+    template: Template,
+    form: Form,
+    found: Mapping[str, Any],
+    preview: Mapping[str, Any] | None = None,
+    status: int = 200,
+) -> Response:
+    return site.pages.render(
+        request,
+        "dashboard/wording.html",
+        status=status,
+        message=template,
+        form=form,
+        own=found["own"],
+        version=found["version"],
+        preview=preview,
+        languages=LANGUAGES,
+    )
+
+
+async def _words(request: Request, site: Web, template: Template) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (await site.sessions.call(request, "GET", template.api)).data
+    return found
+
+
+async def _preview(
+    request: Request, site: Web, template: Template, words: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """With the words given, else with those in use; links are cut short."""
+    shown: dict[str, Any] = (
+        await site.sessions.call(request, "POST", f"{template.api}/preview", body=words)
+    ).data
+    return shown | {"text": _LINK.sub(r"\1…", shown["text"])}
+
+
+def _own(form: Form, template: Template, found: Mapping[str, Any]) -> dict[str, str]:
+    """What was typed, where it is the business's own."""
+    typed = {part: form.get(part).replace("\r\n", "\n") for part in template.parts}
+    return {
+        part: words
+        for part, words in typed.items()
+        if words and (part in found["own"] or words != found[part])
+    }
+
+
+def _absorb(form: Form, template: Template, problem: ApiProblem) -> None:
+    for part in template.parts:
+        words = _in_words(problem.errors.get(f"/{part}", ""), form.get(part))
+        if words:
+            form.faults[part] = words
+    form.absorb(problem, {f"/{part}": part for part in template.parts})
+
+
+def _in_words(detail: str, typed: str) -> str:
+    """What is wrong with a template, for a person; empty for a fault that any field can have."""
+    at = re.match(r"line (\d+): ", detail)
+    rest = detail[at.end() :] if at else detail
+    for pattern, words in _FAULTS:
+        if found := re.fullmatch(pattern, rest, re.DOTALL):
+            said = found.expand(words)
+            break
+    else:
+        if not at:
+            return ""
+        said = f"This cannot be read: {rest.rstrip('.')}. A placeholder looks like {{{{ name }}}}."
+    return f"Line {at[1]}: {said}" if at and "\n" in typed else said

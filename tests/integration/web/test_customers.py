@@ -108,3 +108,4 @@ def test_a_customer_is_found_corrected_taken_out_as_a_file_and_erased(site: Site
         assert "A member added Haircut" in business
         assert "Price: €25.00" in business
         assert "Weekly hours: no hours → became Mon–Sun 00:00–00:00" in business
+        assert "Nothing was changed yet." in owner.get("/dashboard/history?part=messages").text

@@ -30,6 +30,7 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: Any
+    """As JSON, or the bytes of what is none."""
 
 
 Answer = tuple[int, Any] | Callable[[Call], tuple[int, Any]]
@@ -72,7 +73,7 @@ class Script:
             request.path,
             dict(request.query),
             {name.lower(): value for name, value in request.headers.items()},
-            json.loads(raw) if raw else None,
+            _body(raw, request.content_type),
         )
         self.calls.append(call)
         if f"{call.method} {call.path}" in self.files:
@@ -89,6 +90,12 @@ class Script:
         )
 
 
+def _body(raw: bytes, kind: str) -> Any:
+    if not raw:
+        return None
+    return json.loads(raw) if kind == "application/json" else raw
+
+
 def hidden_fields(page: str, action: str) -> dict[str, str]:
     """The hidden fields of the page's form with this action."""
     form = next(part for part in re.findall(r"<form.*?</form>", page, re.S) if f'action="{action}"' in part)
@@ -98,11 +105,14 @@ def hidden_fields(page: str, action: str) -> dict[str, str]:
 class Browser(httpx.AsyncClient):
     """A client that keeps cookies and sends forms with the token that the page had."""
 
-    async def submit(self, page: str, action: str, data: dict[str, Any] | None = None) -> httpx.Response:
+    async def submit(
+        self, page: str, action: str, data: dict[str, Any] | None = None, *, files: Any = None
+    ) -> httpx.Response:
         """Loads `page` and posts to `action` with the page's form token and hidden fields of that form."""
         response = await self.get(page)
         assert response.status_code < 400, response.text
-        return await self.post(action, data=hidden_fields(response.text, action) | (data or {}))
+        fields = hidden_fields(response.text, action) | (data or {})
+        return await self.post(action, data=fields, files=files)
 
 
 def site(script_url: str, *, public_url: str = "http://slotwright.test") -> tuple[Any, Web]:

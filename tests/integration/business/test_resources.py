@@ -208,9 +208,11 @@ async def test_what_a_service_needs_cannot_be_deleted_even_at_the_same_moment(
 ) -> None:
     room = world.made("/v1/resources", tenant, {"name": "R"})["id"]
     service = world.made("/v1/services", tenant, cut(needs=[need(room)], name="Massage"))
+    other = world.made("/v1/services", tenant, cut(needs=[need(room)], name="Sauna"))
     answer = world.call("DELETE", f"/v1/resources/{room}", tenant)
-    assert "Massage" in refused(answer, 409, "conflict")["detail"]
-    assert world.call("DELETE", f"/v1/services/{service['id']}", tenant).status_code == 204
+    assert "It is needed by Massage, Sauna." in refused(answer, 409, "conflict")["detail"]
+    for made in (service, other):
+        assert world.call("DELETE", f"/v1/services/{made['id']}", tenant).status_code == 204
     assert world.call("DELETE", f"/v1/resources/{room}", tenant).status_code == 204
     for _ in range(10):
         room = world.made("/v1/resources", tenant, {"name": "R"})["id"]

@@ -90,14 +90,16 @@ class Browser(httpx.Client):
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url=base_url, follow_redirects=True, timeout=30)
 
-    def submit(self, page: httpx.Response, action: str, data: dict[str, str] | None = None) -> httpx.Response:
+    def submit(
+        self, page: httpx.Response, action: str, data: dict[str, str] | None = None, *, files: Any = None
+    ) -> httpx.Response:
         """Sends the page's form with this action; hidden fields go with it."""
         forms = [
             part for part in re.findall(r"<form.*?</form>", page.text, re.S) if f'action="{action}"' in part
         ]
         assert forms, f"no form for {action} in\n{page.text}"
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', forms[0])
-        return self.post(action, data=dict(hidden) | (data or {}))
+        return self.post(action, data=dict(hidden) | (data or {}), files=files)
 
 
 @pytest.fixture(scope="session")

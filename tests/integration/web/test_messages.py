@@ -40,7 +40,7 @@ def test_an_owner_sees_to_what_customers_are_sent(site: Site, mailpit: Mailpit) 
             return page if f"to {CUSTOMER['email']}" in page.text else None
 
         listed = until(sent, "the message is sent")
-        link = re.search(rf'href="({MESSAGES}/[0-9a-f-]{{36}})">Booked<', listed.text)
+        link = re.search(rf'href="({MESSAGES}/[0-9a-f-]{{36}})">Booking<', listed.text)
         assert link
         message = owner.get(link[1])
         assert "Bea &lt;Bond&gt;" in message.text, message.text

@@ -22,6 +22,7 @@ SERVICE = {
     "booking_window_days": "60",
     "cancellation_window_minutes": "0",
     "capacity": "1",
+    "staff_count": "1",
     "price": "25.00",
 }
 CUSTOMER = {"name": "Bea <Bond>", "email": "bea@customer.example", "consent_email": "yes"}

@@ -314,6 +314,23 @@ async def test_a_services_questions_are_asked_and_answered(gateway: Script, brow
     ]
 
 
+@pytest.mark.parametrize("required", [True, False])
+async def test_a_question_of_any_kind_says_whether_it_may_be_left_open(
+    gateway: Script, browser: Browser, *, required: bool
+) -> None:
+    open_for_booking(gateway)
+    for asked in QUESTIONS:
+        questions = [asked.model_copy(update={"required": required})]
+        gateway.on(BUSINESS, samples.business(services=[samples.service(questions=questions)]))
+        page = (await browser.get(details_page())).text
+        label = re.search(rf'<label for="question-{asked.id}">(.*?)</label>', page)
+        field = re.search(rf'<(?:input|select) id="question-{asked.id}"[^>]*>', page)
+        assert label
+        assert field
+        assert ("optional" in label[1]) is not required
+        assert (" required" in field[0]) is required
+
+
 async def test_a_question_left_open_or_answered_wrongly_says_so_at_its_field(
     gateway: Script, browser: Browser
 ) -> None:

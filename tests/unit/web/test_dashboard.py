@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from servicekit.http.questions import QuestionAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
 from web.pages.figures import bars
@@ -122,31 +121,6 @@ async def test_a_service_is_shown_and_saved_in_its_currency(gateway: Script, bro
     assert asked.body["price_amount"] == 2750
     assert asked.body["staff_ids"] == [str(samples.ADA)]
     assert asked.body["requires_confirmation"] is False
-
-
-async def test_saving_a_service_keeps_what_its_form_does_not_show(gateway: Script, browser: Browser) -> None:
-    needs = [{"resource_ids": [samples.GRACE], "count": 2}]
-    asked = QuestionAnswer(id=samples.HOLD, label="Which dog?", kind="text", choices=[], required=True)
-    found = samples.service(staff_count=2, needs=needs, questions=[asked])
-    gateway.on(f"GET /v1/services/{samples.SERVICE}", found)
-    gateway.on(f"PUT /v1/services/{samples.SERVICE}", found)
-    fields = {name: str(value) for name, value in found.items() if isinstance(value, int | str)}
-    fields |= {"price": "25", "staff": str(samples.ADA)}
-    await browser.submit(OFFER, OFFER, fields)
-    (saved,) = gateway.asked(f"PUT /v1/services/{samples.SERVICE}")
-    assert {name: saved.body[name] for name in ("staff_count", "needs", "questions")} == {
-        name: found[name] for name in ("staff_count", "needs", "questions")
-    }
-
-
-async def test_too_few_for_a_team_is_said_at_those_who_perform_it(gateway: Script, browser: Browser) -> None:
-    route = f"PUT /v1/services/{samples.SERVICE}"
-    gateway.refuse(route, 422, "invalid", "…", staff_count="is more than there are in staff_ids")
-    fields = {name: str(value) for name, value in samples.service().items() if isinstance(value, int | str)}
-    answer = await browser.submit(OFFER, OFFER, fields | {"price": "25", "staff": str(samples.ADA)})
-    assert answer.status_code == 422
-    assert 'id="staff-fault">More people perform it together than are chosen here.' in answer.text
-    assert "staff_ids" not in answer.text
 
 
 @pytest.mark.parametrize(

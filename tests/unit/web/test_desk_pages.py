@@ -315,6 +315,12 @@ async def test_who_is_known_is_found_and_need_not_be_typed(gateway: Script, brow
     assert " checked" in field(page, "consent_email")
     assert " checked" not in field(page, "consent_sms")
     assert f'value="{NINE:%Y-%m-%dT%H:%M}"' in field(page, "starts_at")
+    refused = (await browser.submit(link, NEW, {"staff": str(samples.GRACE)})).text
+    for form, date in ((page, NINE.date().isoformat()), (refused, "")):
+        back = (
+            f"{NEW}?service={samples.SERVICE}&staff={samples.GRACE}&date={date}&customer={samples.CUSTOMER}"
+        )
+        assert f'href="{back}"' in unescape(form)
 
 
 async def test_who_is_not_known_is_typed(gateway: Script, browser: Browser) -> None:

@@ -77,6 +77,17 @@ async def test_a_form_without_our_token_is_refused(gateway: Script, browser: Bro
     assert gateway.calls == []
 
 
+async def test_who_keeps_no_cookies_reads_that_forms_need_them(browser: Browser) -> None:
+    page = (await browser.get("/login")).text
+    token = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+    words = "your browser keeps no cookies for this site"
+    assert words not in (await browser.post("/login", data={"form_token": "forged"})).text
+    browser.cookies.clear()
+    answer = await browser.post("/login", data={"form_token": token})
+    assert answer.status_code == 403
+    assert words in answer.text
+
+
 async def test_a_token_of_another_browser_is_refused(gateway: Script, browser: Browser) -> None:
     page = (await browser.get("/login")).text
     token = re.search(r'name="form_token" value="([^"]+)"', page)

@@ -114,6 +114,7 @@ async def test_an_offer_that_came_to_nothing_is_about_no_appointment(
         assert page.status_code == 200
         assert "a customer who was erased" in page.text
         assert "/dashboard/appointments/" not in page.text
+        assert 'href="/dashboard/waitlist">waitlist</a></dd>' in page.text
 
 
 async def test_a_message_to_the_owner_is_about_no_customer(gateway: Script, browser: Browser) -> None:
@@ -121,7 +122,7 @@ async def test_a_message_to_the_owner_is_about_no_customer(gateway: Script, brow
     gateway.on(READ, told.message(kind="webhook-disabled", endpoint_id=samples.HOLD, **nothing))
     page = (await browser.get(ONE)).text
     assert "the owner" in page
-    assert "<h1>A webhook was switched off</h1>" in page
+    assert "<h1>Webhook switched off</h1>" in page
 
 
 @pytest.mark.parametrize(

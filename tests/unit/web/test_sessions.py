@@ -3,12 +3,13 @@
 import asyncio
 import time
 from dataclasses import asdict
+from html import unescape
 
 import httpx
 import pytest
 
 from support import web_samples as samples
-from support.web_site import KEY, Browser, Call, Script, site
+from support.web_site import KEY, Browser, Call, Script, hidden_fields, site
 from web.cookies import CookieBox
 from web.sessions import COOKIE, session_from
 
@@ -84,6 +85,57 @@ async def test_without_a_session_the_dashboard_asks_to_sign_in(gateway: Script, 
     answer = await browser.get("/dashboard/staff")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/login?next=/dashboard/staff"
+
+
+async def test_after_signing_in_a_page_is_as_it_was(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    page = "/dashboard/appointments?date=2030-03-31&status=confirmed"
+    asked = await browser.get(page)
+    login = asked.headers["location"]
+    assert login == "/login?next=/dashboard/appointments%3Fdate%3D2030-03-31%26status%3Dconfirmed"
+    fields = hidden_fields((await browser.get(login)).text, "/login")
+    answer = await browser.post("/login", data=fields | LOGIN | {"next": unescape(fields["next"])})
+    assert answer.headers["location"] == page
+    assert (await browser.get(login)).headers["location"] == page, "signed in already, in another tab"
+    assert (await browser.get("/login?next=//evil.example")).headers["location"] == "/dashboard"
+
+
+async def test_who_was_signed_out_before_a_form_was_sent_reads_that_it_is_not_saved(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on("GET /v1/reminder-policy", samples.policy())
+    gateway.refuse(REFRESH, 401, "unauthorized", "It has ended.")
+    give_session(browser)
+    page = "/dashboard/reminders"
+    fields = hidden_fields((await browser.get(page)).text, page)
+    gateway.refuse("PUT /v1/reminder-policy", 401, "unauthorized", "It has ended.")
+    for referer, login in (
+        (f"http://slotwright.test{page}", f"/login?next={page}"),
+        ("https://evil.example/elsewhere", "/login"),
+        ("http://[", "/login"),
+        ("", "/login"),
+    ):
+        give_session(browser)
+        answer = await browser.post(page, data=fields, headers={"referer": referer})
+        assert answer.headers["location"] == login
+        assert "so this was not saved" in (await browser.get(login)).text
+    browser.cookies.clear()
+    asked = await browser.get(page)
+    assert "not saved" not in (await browser.get(asked.headers["location"])).text
+
+
+async def test_pages_that_a_browser_opens_at_once_all_have_forms_that_hold(
+    gateway: Script, browser: Browser
+) -> None:
+    """As after a restart, which ends the cookie of forms and not that of the session."""
+    gateway.on("GET /v1/reminder-policy", samples.policy())
+    gateway.on("PUT /v1/reminder-policy", samples.policy())
+    give_session(browser)
+    kept = {"cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+    page = "/dashboard/reminders"
+    tabs = [await browser.get(page, headers=kept) for _ in range(3)]
+    for tab in tabs:
+        assert (await browser.post(page, data=hidden_fields(tab.text, page))).status_code == 303
 
 
 @pytest.mark.parametrize("value", ["", "x", "AAAA", "é"])
@@ -174,6 +226,16 @@ async def test_signing_out_ends_the_session_at_auth(gateway: Script, browser: Br
     assert answer.status_code == 303
     assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
     assert (await browser.get("/dashboard")).status_code == 303
+
+
+async def test_one_signs_out_of_a_browser_while_auth_is_down(gateway: Script, browser: Browser) -> None:
+    a_day(gateway)
+    give_session(browser)
+    gateway.refuse(f"DELETE /v1/sessions/{samples.SESSION}", 503, "unavailable", "auth is not there.")
+    answer = await browser.submit("/dashboard", "/logout")
+    assert answer.status_code == 303
+    assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
+    assert (await browser.get("/dashboard")).headers["location"] == "/login?next=/dashboard"
 
 
 async def test_a_password_is_set_with_the_links_token(gateway: Script, browser: Browser) -> None:

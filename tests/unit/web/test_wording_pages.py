@@ -55,7 +55,7 @@ async def test_every_message_is_listed_with_whose_words_it_has(gateway: Script, 
     )
     assert len(cards) == len(KINDS) + 1
     assert (SMS, "Reminder, by text message", "the usual words") in cards
-    assert (MAIL, "Booked, by e-mail", "your own beginning") in cards
+    assert (MAIL, "Booking, by e-mail", "your own beginning") in cards
 
 
 @pytest.mark.parametrize(
@@ -242,10 +242,13 @@ async def test_staff_read_the_words(gateway: Script, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("path", ["booked/sms/en", "party/email/en", "booked/email/fr", "booked/pigeon/en"])
-async def test_what_no_message_is_written_from_is_a_page(browser: Browser, path: str) -> None:
+async def test_what_no_message_is_written_from_is_a_page(
+    gateway: Script, browser: Browser, path: str
+) -> None:
     answer = await browser.get(f"{WORDING}/{path}")
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
+    assert gateway.calls == []
 
 
 async def test_a_message_of_a_move_knows_the_time_before(gateway: Script, browser: Browser) -> None:

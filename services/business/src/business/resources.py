@@ -94,7 +94,7 @@ class Resources:
             found(await store.lock_resource(conn, tenant_id, resource_id), "resource")
             names = await store.services_that_need(conn, tenant_id, resource_id)
             if names:
-                raise Conflict(f"{', '.join(names[:5])} needs it. Take it off the service first.")
+                raise Conflict(f"It is needed by {', '.join(names[:5])}. Take it off there first.")
             resource = await store.delete_resource(conn, tenant_id, resource_id)
             await trail.resource(conn, tenant_id, "resource.removed", resource, None)
             await outbox.publish(conn, "business", events.resource_changed(tenant_id, resource, deleted=True))

@@ -74,7 +74,7 @@ class Drafts:
             zone=tenant.timezone,
             endpoint=endpoint,
             disabled_at=message.disabled_at,
-            endpoint_url=f"{self._public_url}/v1/webhook-endpoints/{endpoint.endpoint_id}",
+            page_url=f"{self._public_url}/dashboard/webhooks/{endpoint.endpoint_id}",
         )
         return Draft(address, self._letters.to_owner(facts), self._platform, None)
 

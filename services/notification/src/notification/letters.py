@@ -80,8 +80,8 @@ class OwnerFacts:
     zone: str
     endpoint: Endpoint
     disabled_at: datetime
-    endpoint_url: str
-    """Where the API has the endpoint."""
+    page_url: str
+    """Where the dashboard has the endpoint, with its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Letters:
             "host": one_line(urlsplit(endpoint.url).hostname or ""),
             "description": one_line(endpoint.description),
             "endpoint_id": str(endpoint.endpoint_id),
-            "endpoint_url": facts.endpoint_url,
+            "page_url": facts.page_url,
             "when": _when(words, facts.disabled_at.astimezone(zone)),
             "since": _when(words, since.astimezone(zone)),
             "zone": zone.key,

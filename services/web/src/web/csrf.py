@@ -35,8 +35,16 @@ class FormGuard:
         """The token for this request's forms; makes the browser's value when it has none yet."""
         value = request.cookies.get(COOKIE) or getattr(request.state, "form_value", None)
         if not value:
-            value = request.state.form_value = secrets.token_urlsafe(24)
+            value = request.state.form_value = self._new(request)
         return self._digest(request, value)
+
+    def _new(self, request: Request) -> str:
+        """Of one session always the same: of pages that a browser asks for at once, before it has a value, each
+        would else be given one of its own, and the forms of all but the last would be refused."""
+        session = self._sessions.read(request)
+        if session is None:
+            return secrets.token_urlsafe(24)
+        return self._box.mac("form value", "of the session", session.session_id)
 
     def _digest(self, request: Request, value: str) -> str:
         session = self._sessions.read(request)

@@ -1,20 +1,24 @@
 """Every error as a page that says what happened and what to do; installed over servicekit's JSON problems."""
 
+from urllib.parse import quote
+
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
-from web.csrf import ForeignForm
+from web.csrf import COOKIE, ForeignForm
 from web.gateway_client import ApiProblem, GatewayDown
 from web.headers import HEADERS
 from web.sessions import SignedOut
 
 log = structlog.get_logger(__name__)
 
+_NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
 _WORDS = {
     401: ("Please sign in", "You have to be signed in to see this."),
     403: ("This is not for you", "Your role does not let you do this."),
@@ -30,6 +34,15 @@ def _page(request: Request, status: int, title: str, text: str, request_id: str 
         request, "error.html", status=status, title=title, text=text, request_id=request_id or own
     )
     return response
+
+
+def _page_left(request: Request) -> str:
+    """Where whoever is signed out was, to come back to: the page itself, or that of the form which they sent."""
+    address = request.url if request.method == "GET" else URL(request.headers.get("referer", ""))
+    try:
+        return f"{address.path}?{address.query}" if address.query else address.path
+    except ValueError:  # no browser sends such an address
+        return ""
 
 
 def install(app: FastAPI) -> None:
@@ -49,18 +62,23 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(SignedOut)
     async def _signed_out(request: Request, error: SignedOut) -> Response:
         web = request.app.state.service
-        target = "/login"
-        if request.method == "GET" and request.url.path.startswith("/dashboard"):
-            target = f"/login?next={request.url.path}"
+        page = _page_left(request)
+        said = None if request.method == "GET" else _NOT_SAVED
+        target = f"/login?next={quote(page)}" if page.startswith("/dashboard") else "/login"
         request.state.session = None
-        response: Response = web.pages.redirect(request, target)
+        response: Response = web.pages.redirect(request, target, said, failed=True)
         web.sessions.forget(response)
         return response
 
     @app.exception_handler(ForeignForm)
     async def _foreign(request: Request, error: ForeignForm) -> Response:
         log.warning("form refused", reason=str(error))
-        text = "It was open for too long, or in another browser. Go back, reload the page, and send it again."
+        why = (
+            "in another browser"
+            if COOKIE in request.cookies
+            else "your browser keeps no cookies for this site"
+        )
+        text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
         return _page(request, 403, "This form has expired", text)
 
     @app.exception_handler(ApiProblem)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from servicekit.ids import new_id
@@ -38,10 +38,14 @@ _VERSION = re.compile(r"[0-9]{1,9}")
 
 @dataclass(slots=True)
 class Form:
-    """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole."""
+    """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole.
+
+    `files` has what was chosen for the fields of which `read_form` was asked for files.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
     def get(self, name: str, default: str = "") -> str:
@@ -111,7 +115,7 @@ def in_words(detail: str, name: str = "") -> str:
 
 
 def form_of(data: FormData | Mapping[str, Any]) -> Form:
-    """A Form of submitted data; values are stripped, files are ignored."""
+    """A Form of submitted data; values are stripped, files are not looked at."""
     items = data.multi_items() if isinstance(data, FormData) else list(data.items())
     form = Form()
     for name, value in items:
@@ -121,8 +125,22 @@ def form_of(data: FormData | Mapping[str, Any]) -> Form:
     return form
 
 
-async def read_form(request: Request) -> Form:
-    """The request's form, once its token is checked. Raises web.csrf.ForeignForm."""
-    form = form_of(await request.form(max_files=0, max_fields=600))
-    request.app.state.service.guard.check(request, form.values.pop("form_token", ""))
+async def read_form(request: Request, *, files: Mapping[str, int] | None = None) -> Form:
+    """The request's form, once its token is checked. Raises web.csrf.ForeignForm.
+
+    `files` names the fields that take a file, and how many bytes each may have: one that is empty or was not chosen
+    is not among the form's, and one that is larger is a fault at its field. Elsewhere no file is taken.
+    """
+    wanted = files or {}
+    async with request.form(max_files=len(wanted), max_fields=600) as data:
+        form = form_of(data)
+        request.app.state.service.guard.check(request, form.values.pop("form_token", ""))
+        for name, most in wanted.items():
+            sent = data.get(name)
+            if not isinstance(sent, UploadFile) or not sent.size:
+                continue
+            if sent.size > most:
+                form.faults[name] = f"This file is too large: it may have {most // 1024} KB."
+            else:
+                form.files[name] = await sent.read()
     return form

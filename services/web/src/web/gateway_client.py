@@ -60,6 +60,14 @@ class ApiAnswer:
     etag: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A request's body that is not JSON."""
+
+    media_type: str
+    content: bytes
+
+
 class Download:
     """A file, of which only the head has been read. Whoever has it closes it."""
 
@@ -124,7 +132,7 @@ class Gateway:
         idempotency_key: str | None = None,
         if_match: str | None = None,
     ) -> ApiAnswer:
-        """One request. Raises ApiProblem or GatewayDown."""
+        """One request. Raises ApiProblem or GatewayDown. `body` goes out as JSON, unless it is a Document."""
         headers = {"Accept": "application/json"} | _given(
             {"Idempotency-Key": idempotency_key, "If-Match": if_match}
         )
@@ -164,15 +172,19 @@ class Gateway:
                 "traceparent": current_traceparent(),
             }
         )
+        sent: dict[str, Any] = {"json": body}
+        if isinstance(body, Document):
+            sent = {"data": body.content}
+            asked["Content-Type"] = body.media_type
         try:
             return await self._session.request(
                 method,
                 f"{self._base}{path}",
                 params=query,
-                json=body,
                 headers=asked,
                 allow_redirects=False,
                 timeout=limits or self._timeout,
+                **sent,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreached(method, error) from error

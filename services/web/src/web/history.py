@@ -37,9 +37,9 @@ _ENTITIES = {
     "customer": "a customer",
     "staff": "a staff member",
     "service": "a service",
-    "resource": "a room or a device",
+    "resource": "a room or equipment",
     "profile": "what the business says of itself",
-    "holidays": "the closed days",
+    "holidays": "the holidays",
     "reminder-policy": "the reminders",
     "message-template": "the wording of messages",
     "quiet-hours": "the quiet hours",
@@ -53,8 +53,8 @@ _PAGES = {
     "staff": "/dashboard/staff/{}",
     "service": "/dashboard/services/{}",
     "resource": "/dashboard/rooms/{}",
+    "webhook-endpoint": "/dashboard/webhooks/{}",
 }
-_GONE = frozenset({"staff.removed", "service.removed", "resource.removed", "customer.erased"})
 _ONLY_ONE = frozenset({"profile", "holidays", "reminder-policy", "message-template", "quiet-hours"})
 """Of which a business has one each, all under its own id."""
 
@@ -90,7 +90,8 @@ class Told:
 def told(entry: Mapping[str, Any], known: Known) -> Told:
     """The entry, its times in the business's zone."""
     actor, about, action = entry["actor"], entry["entity"], str(entry["action"])
-    page = None if action in _GONE else _PAGES.get(about["kind"])
+    gone = action == "customer.erased" or action == f"{about['kind']}.removed"
+    page = None if gone else _PAGES.get(about["kind"])
     return Told(
         at=times.local(entry["at"], known.zone),
         actor=_actor(actor, known),

@@ -14,12 +14,12 @@ FALLBACK = "en"
 """What a customer of another language gets."""
 KINDS = {
     "reminder": "Reminder",
-    "booked": "Booked",
-    "confirmed": "Confirmed",
-    "rescheduled": "Moved",
-    "cancelled": "Cancelled",
-    "waitlist-offer": "A free time, from the waitlist",
-    "webhook-disabled": "A webhook was switched off",
+    "booked": "Booking",
+    "confirmed": "Confirmation",
+    "rescheduled": "New time",
+    "cancelled": "Cancellation",
+    "waitlist-offer": "Offer to the waitlist",
+    "webhook-disabled": "Webhook switched off",
 }
 STATUSES = {
     "queued": "to be sent",

@@ -32,6 +32,7 @@ BEHIND_SETTINGS = (
     Place(
         "/dashboard/rooms", "Rooms and equipment", "What services need beside staff, and how many there are."
     ),
+    Place("/dashboard/holidays", "Holidays", "The days on which nobody works."),
     Place("/dashboard/reminders", "Reminders", "How long before an appointment its customer is reminded."),
     Place(
         "/dashboard/messages",
@@ -41,6 +42,12 @@ BEHIND_SETTINGS = (
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/history", "History", "Who changed what, and when.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),
+    Place(
+        "/dashboard/webhooks",
+        "Webhooks",
+        "For your developer: your own server is told what happens here.",
+        for_owners=True,
+    ),
 )
 
 

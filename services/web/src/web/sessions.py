@@ -173,13 +173,16 @@ class Sessions:
             del self._refreshed[digest]
 
     async def end(self, request: Request) -> None:
-        """Ends the session at auth; a session that is gone already is fine."""
+        """Ends the session at auth, where that can be reached; a session that is gone already is fine.
+
+        Its tokens are in the browser alone, which forgets them in any case: an outage keeps nobody signed in.
+        """
         session = self.read(request)
         if session is None:
             return
         try:
             await self.call(request, "DELETE", f"/v1/sessions/{session.session_id}")
-        except (ApiProblem, SignedOut):
+        except (ApiProblem, GatewayDown, SignedOut):
             return
         finally:
             request.state.session_changed = False

@@ -86,6 +86,14 @@ def short_day(value: dt.date) -> str:
     return f"{value:%a} {value.day} {value:%b}"
 
 
+def days_in_words(first: dt.date, last: dt.date) -> str:
+    """Fri 25 Dec 2026, or Mon 3 Aug – Fri 14 Aug 2026."""
+    if first == last:
+        return f"{short_day(last)} {last.year}"
+    begin = short_day(first) if first.year == last.year else f"{short_day(first)} {first.year}"
+    return f"{begin} – {short_day(last)} {last.year}"
+
+
 def by_day(slots: Iterable[dict[str, Any]], zone: str) -> dict[dt.date, list[dict[str, Any]]]:
     """Slots grouped by their local date, each with its local start under `local`."""
     days: dict[dt.date, list[dict[str, Any]]] = {}

@@ -6,6 +6,7 @@ from web.pages import (
     billing,
     blocked,
     booking,
+    calendars,
     catalog,
     customers,
     dashboard,
@@ -14,6 +15,7 @@ from web.pages import (
     exports,
     figures,
     history,
+    holidays,
     home,
     members,
     messages,
@@ -22,9 +24,11 @@ from web.pages import (
     rooms,
     settings,
     staff,
+    time_off,
     unsubscribe,
     waiting,
     waitlist,
+    webhooks,
     wording,
 )
 
@@ -42,9 +46,12 @@ ROUTERS = (
     customers.router,
     waiting.router,
     staff.router,
+    time_off.router,
+    calendars.router,
     members.router,
     catalog.router,
     rooms.router,
+    holidays.router,
     reminders.router,
     wording.router,  # before messages', which would take its address for a message's id
     quiet_hours.router,
@@ -53,5 +60,6 @@ ROUTERS = (
     figures.router,
     billing.router,
     history.router,
+    webhooks.router,
     settings.router,
 )

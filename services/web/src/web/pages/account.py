@@ -12,14 +12,14 @@ from web.sessions import SignedOut, session_from
 
 router = APIRouter(include_in_schema=False)
 
-_NEXT = re.compile(r"^/dashboard(/[A-Za-z0-9_-]+)*$")
+_NEXT = re.compile(r"/dashboard(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%:.+-]*)?")
 _PASSWORD_FIELDS = {"/password": "password", "/token": "token"}
 
 
 @router.get("/login")
 async def login(request: Request, site: Site, next: str = "") -> Response:  # noqa: A002 - it stands in the address
     if site.sessions.read(request) is not None:
-        return site.pages.redirect(request, "/dashboard")
+        return site.pages.redirect(request, next if _NEXT.fullmatch(next) else "/dashboard")
     form = Form({"next": next if _NEXT.fullmatch(next) else ""})
     return site.pages.render(request, "account/login.html", form=form)
 

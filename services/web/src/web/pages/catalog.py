@@ -1,4 +1,4 @@
-"""The services that can be booked: a list, and a form for a new one or an old one."""
+"""The services that can be booked: a list, and a form for a new one or an old one; its lists are web.offers'."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
+from web import offers
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.money import decimals
@@ -26,6 +27,7 @@ _NUMBERS = (
     "booking_window_days",
     "cancellation_window_minutes",
     "capacity",
+    "staff_count",
 )
 _DEAREST = 100_000_000
 """In minor units, as the API has it."""
@@ -38,6 +40,7 @@ _DEFAULTS = {
     "booking_window_days": "60",
     "cancellation_window_minutes": "1440",
     "capacity": "1",
+    "staff_count": "1",
 }
 _FIELDS = {f"/{name}": name for name in (*_NUMBERS, "name", "description")} | {
     "/price_amount": "price",
@@ -57,6 +60,7 @@ async def _page(
     request: Request, site: Web, form: Form, service_id: UUID | None = None, status: int = 200
 ) -> Response:
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    rooms = await everything(request, site, "/v1/resources")
     return site.pages.render(
         request,
         "dashboard/service.html",
@@ -64,8 +68,11 @@ async def _page(
         form=form,
         service_id=service_id,
         staff=await everything(request, site, "/v1/staff"),
+        rooms=rooms,
+        kinds=offers.KINDS,
         currency=business["currency"],
         key=str(new_id()),
+        **offers.rows(form, len(rooms)),
     )
 
 
@@ -96,7 +103,9 @@ async def show(request: Request, site: Site, service_id: ServiceId) -> Response:
     amount = Decimal(found["price"]["amount"]).scaleb(-decimals(found["price"]["currency"]))
     values = {name: str(found[name]) for name in (*_NUMBERS, "name", "description", "version")}
     values |= {"price": str(amount), "requires_confirmation": "yes" if found["requires_confirmation"] else ""}
-    return await _page(request, site, Form(values, {"staff": found["staff_ids"]}), service_id)
+    form = Form(values, {"staff": found["staff_ids"]})
+    offers.fill(form, found)
+    return await _page(request, site, form, service_id)
 
 
 @router.post("/{service_id}")
@@ -106,9 +115,6 @@ async def replace(request: Request, site: Site, service_id: ServiceId) -> Respon
     if form.faults:
         return await _page(request, site, form, service_id, 422)
     version = form.if_match()
-    # What this form does not show stays; If-Match sees to it that it is what stood there when the form was opened.
-    found = (await site.sessions.call(request, "GET", f"/v1/services/{service_id}")).data
-    body |= {name: found[name] for name in ("staff_count", "needs", "questions")}
     try:
         await site.sessions.call(request, "PUT", f"/v1/services/{service_id}", body=body, if_match=version)
     except ApiProblem as problem:
@@ -130,10 +136,7 @@ async def _refused(
         return site.pages.redirect(request, f"/dashboard/services/{service_id}", CHANGED, failed=True)
     if problem.status not in {403, 409, 422}:
         raise problem
-    # Set through the API: the form shows those who are chosen, not how many.
-    if "/staff_count" in problem.errors:
-        form.faults["staff"] = "More people perform it together than are chosen here."
-    form.absorb(problem, _FIELDS | {"/staff_count": "staff"})
+    offers.absorb(form, problem, _FIELDS)
     return await _page(request, site, form, service_id, problem.status)
 
 
@@ -143,11 +146,15 @@ async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
     body: dict[str, Any] = {"name": form.get("name"), "description": form.get("description")}
     body |= {name: form.whole(name) for name in _NUMBERS}
-    return body | {
-        "requires_confirmation": form.checked("requires_confirmation"),
-        "price_amount": _minor_units(form, str(business["currency"])),
-        "staff_ids": form.all("staff"),
-    }
+    return (
+        body
+        | {
+            "requires_confirmation": form.checked("requires_confirmation"),
+            "price_amount": _minor_units(form, str(business["currency"])),
+            "staff_ids": form.all("staff"),
+        }
+        | offers.typed(form)
+    )
 
 
 def _minor_units(form: Form, currency: str) -> int | None:

@@ -142,6 +142,7 @@ async def details(
         form.values["starts_at"] = times.for_field(times.local(starts_at, desk.zone))
     known = await _known(request, site, customer)
     if known:
+        form.values["customer"] = known["id"]  # for the way back to the free times
         form.values |= {name: known[name] or "" for name in ("name", "email", "phone")}
         form.values |= {f"consent_{way}": "yes" for way in ("email", "sms") if known["consent"][way]}
     search = None if known else await _search(request, site, q)

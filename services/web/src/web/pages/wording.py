@@ -22,12 +22,15 @@ router = APIRouter(prefix="/dashboard/messages/wording", include_in_schema=False
 
 KINDS = {
     "reminder": ("Reminder", "Some time before the appointment."),
-    "booked": ("Booked", "When somebody has booked."),
-    "pending": ("Requested", "When somebody has booked, and you have still to confirm it."),
-    "confirmed": ("Confirmed", "When you have confirmed it."),
-    "rescheduled": ("Moved", "When it was moved to another time."),
-    "cancelled": ("Cancelled", "When it was cancelled."),
-    "unconfirmed": ("Not confirmed", "When it has ended because you had not confirmed it by its start."),
+    "booked": ("Booking", "When somebody has booked."),
+    "pending": ("Booking to be confirmed", "When somebody has booked, and you have still to confirm it."),
+    "confirmed": ("Confirmation", "When you have confirmed a booking."),
+    "rescheduled": ("New time", "When an appointment was moved."),
+    "cancelled": ("Cancellation", "When an appointment was cancelled."),
+    "unconfirmed": (
+        "Booking not confirmed",
+        "When you had not confirmed it by its start, so that it was cancelled.",
+    ),
 }
 """What a message is called, and when it goes out."""
 PLACEHOLDERS = {

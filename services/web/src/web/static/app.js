@@ -34,6 +34,15 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+// Said before it is sent: what is far too large would be refused before the page behind the form could say so.
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (!field.matches("input[data-most-bytes]")) return;
+  const most = Number(field.dataset.mostBytes);
+  const large = [...field.files].some((file) => file.size > most);
+  field.setCustomValidity(large ? `This file is too large: it may have ${most / 1024} KB.` : "");
+  field.reportValidity();
+});
 document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
 
 ownZone(document);

@@ -1,0 +1,153 @@
+"""A staff member's two calendars, for owners: the one that they subscribe to, and the one that keeps them free.
+
+The first is an address of appointments, told once: so the page that makes it shows it, and no other can. Whether
+there is one stands in the audit trail alone. The second is an address elsewhere whose times are not booked.
+"""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from web.forms import Form, in_words, read_form
+from web.gateway_client import ApiProblem
+from web.pages.staff import StaffId
+from web.reading import everything
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/staff/{staff_id}/calendars", include_in_schema=False)
+
+_REFUSED = frozenset({403, 404, 409, 422})
+_NOT_KNOWN_YET = "This person was added a moment ago. Try again in a few seconds."
+_FEED = "staff-feed."
+_STATUS = re.compile(r"answers with status (\d+)")
+_MEANT = {
+    "401": "lets nobody in without signing in: take its secret address",
+    "403": "lets nobody in without signing in: take its secret address",
+    "404": "is not at this address",
+    "410": "is not at this address any more",
+}
+_WEBCAL = re.compile(r"^webcals?://", re.IGNORECASE)
+
+
+def why(fault: str) -> str:
+    """What the API says of a calendar that cannot be read, as the end of a sentence that begins with it."""
+    status = _STATUS.fullmatch(fault)
+    if status is None:
+        return fault.replace("an iCalendar file", "a calendar file")
+    return _MEANT.get(status[1], f"answers with an error ({status[1]})")
+
+
+async def _page(
+    request: Request,
+    site: Web,
+    staff_id: UUID,
+    *,
+    other: Form | None = None,
+    feed: Form | None = None,
+    address: str | None = None,
+    status: int = 200,
+) -> Response:
+    member = (await site.sessions.call(request, "GET", f"/v1/staff/{staff_id}")).data
+    busy = await _busy(request, site, staff_id)
+    return site.pages.render(
+        request,
+        "dashboard/calendars.html",
+        status=status,
+        member=member,
+        address=address,
+        made=await _made(request, site, staff_id),
+        feed=feed or Form(),
+        busy=busy,
+        why=why(busy["fault"] or "") if busy else "",
+        other=other or Form({"url": busy["url"] if busy else ""}),
+    )
+
+
+async def _busy(request: Request, site: Web, staff_id: UUID) -> dict[str, Any] | None:
+    """The other calendar as it stands; None without one."""
+    try:
+        answer = await site.sessions.call(request, "GET", f"/v1/busy-calendars/{staff_id}")
+    except ApiProblem as problem:
+        if problem.status != 404:
+            raise
+        return None
+    found: dict[str, Any] = answer.data
+    return found
+
+
+async def _made(request: Request, site: Web, staff_id: UUID) -> str | None:
+    """When the address that holds was made; None without one. The newest entry comes first."""
+    trail = await everything(request, site, "/v1/audit", {"entity": str(staff_id)})
+    last = next((entry for entry in trail if entry["action"].startswith(_FEED)), None)
+    return last["at"] if last and last["action"] == f"{_FEED}rotated" else None
+
+
+@router.get("")
+async def show(request: Request, site: Site, staff_id: StaffId) -> Response:
+    return await _page(request, site, staff_id)
+
+
+@router.post("/feed")
+async def make(request: Request, site: Site, staff_id: StaffId) -> Response:
+    form = await read_form(request)
+    try:
+        answer = await site.sessions.call(request, "POST", f"/v1/staff-feeds/{staff_id}")
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED:
+            raise
+        form.faults[""] = _NOT_KNOWN_YET if problem.status == 404 else problem.detail
+        return await _page(request, site, staff_id, feed=form, status=problem.status)
+    # No redirect, as everywhere else: the address would have to be kept for the page behind it.
+    return await _page(request, site, staff_id, address=answer.data["url"])
+
+
+@router.post("/feed/end")
+async def end(request: Request, site: Site, staff_id: StaffId) -> Response:
+    done = "The address leads to nothing any more."
+    return await _taken_back(request, site, staff_id, f"/v1/staff-feeds/{staff_id}", done)
+
+
+@router.post("/busy")
+async def follow(request: Request, site: Site, staff_id: StaffId) -> Response:
+    form = await read_form(request)
+    form.require("url")
+    if form.faults:
+        return await _page(request, site, staff_id, other=form, status=422)
+    # What programs give as the address to subscribe to; it is the same by https.
+    body = {"url": _WEBCAL.sub("https://", form.get("url"))}
+    try:
+        await site.sessions.call(request, "PUT", f"/v1/busy-calendars/{staff_id}", body=body)
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED:
+            raise
+        if problem.status == 404:
+            form.faults[""] = _NOT_KNOWN_YET
+        elif "/url" in problem.errors:
+            form.faults["url"] = in_words(problem.errors["/url"].replace("a URL", "a web address"))
+        form.absorb(problem, {"/url": "url"})
+        return await _page(request, site, staff_id, other=form, status=problem.status)
+    done = "Saved. It is read at once, and then every quarter of an hour."
+    return site.pages.redirect(request, f"/dashboard/staff/{staff_id}/calendars", done)
+
+
+@router.post("/busy/remove")
+async def unfollow(request: Request, site: Site, staff_id: StaffId) -> Response:
+    done = "The calendar is not read any more, and its times can be booked."
+    return await _taken_back(request, site, staff_id, f"/v1/busy-calendars/{staff_id}", done)
+
+
+async def _taken_back(request: Request, site: Web, staff_id: UUID, path: str, done: str) -> Response:
+    """Ends one of the two; what has ended already is as well."""
+    await read_form(request)
+    page = f"/dashboard/staff/{staff_id}/calendars"
+    try:
+        await site.sessions.call(request, "DELETE", path)
+    except ApiProblem as problem:
+        if problem.status not in {403, 404, 409}:
+            raise
+        if problem.status != 404:
+            return site.pages.redirect(request, page, problem.detail, failed=True)
+    return site.pages.redirect(request, page, done)

@@ -1,0 +1,211 @@
+"""The days on which the business is closed: a list, days that are added and taken back, and a calendar file.
+
+The API keeps days. People think of "the week between the years": days in a row with one name are one line here, and
+are added and removed together. The list is sent as a whole, with the entity tag of what the page showed.
+"""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from web import times
+from web.forms import CHANGED, Form, read_form
+from web.gateway_client import ApiProblem, Document
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/holidays", include_in_schema=False)
+
+MOST_BYTES = 256 * 1024
+"""Of a calendar file, as the API has it."""
+_HERE = "/dashboard/holidays"
+_API = "/v1/business/holidays"
+_REFUSED = frozenset({403, 409, 422})
+_DAY = dt.timedelta(days=1)
+_LONGEST = dt.timedelta(days=366)
+_AT = {"name": "name", "date": "first_day"}
+_IN_PLAIN_WORDS = (
+    (re.compile(r"^this is not an iCalendar file.*"), "This is not a calendar file"),
+    (re.compile(r"^the file is not UTF-8"), "This is not a calendar file that can be read"),
+    (re.compile(r": (DTSTART|DTEND|EXDATE|RECURRENCE-ID) has a time of day"), " has a time of day"),
+    (re.compile(r" has an RRULE that cannot be taken"), " repeats in a way that cannot be taken"),
+    (re.compile(r"^would make"), "With it there would be"),
+)
+"""Of what the API says of a calendar file, what its words for developers mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Days in a row that have one name."""
+
+    first: dt.date
+    last: dt.date
+    name: str
+
+    @property
+    def words(self) -> str:
+        return times.days_in_words(self.first, self.last)
+
+
+def runs(days: list[dict[str, Any]]) -> list[Run]:
+    """The days, which come by date, as lines of the list."""
+    found: list[Run] = []
+    for item in days:
+        day, name = dt.date.fromisoformat(item["date"]), item["name"]
+        if found and found[-1].name == name and found[-1].last + _DAY == day:
+            found[-1] = Run(found[-1].first, day, name)
+        else:
+            found.append(Run(day, day, name))
+    return found
+
+
+async def _list(request: Request, site: Web) -> dict[str, Any]:
+    found: dict[str, Any] = (await site.sessions.call(request, "GET", _API)).data
+    return found
+
+
+async def _today(request: Request, site: Web) -> dt.date:
+    return times.today((await site.sessions.call(request, "GET", "/v1/business")).data["timezone"])
+
+
+async def _page(
+    request: Request, site: Web, *, added: Form | None = None, file: Form | None = None, status: int = 200
+) -> Response:
+    today = await _today(request, site)
+    listed = await _list(request, site)
+    found = runs(listed["days"])
+    version = str(listed["version"])
+    return site.pages.render(
+        request,
+        "dashboard/holidays.html",
+        status=status,
+        coming=[run for run in found if run.last >= today],
+        past=[run for run in reversed(found) if run.last < today],
+        version=version,
+        added=added or Form({"version": version}),
+        file=file or Form(),
+        most_bytes=MOST_BYTES,
+    )
+
+
+@router.get("")
+async def show(request: Request, site: Site) -> Response:
+    return await _page(request, site)
+
+
+@router.post("")
+async def add(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    days = _days(form, await _today(request, site))
+    if form.faults:
+        return await _page(request, site, added=form, status=422)
+    new = {day.isoformat(): form.get("name") for day in days}
+    # A day that is there already gets the new name; If-Match sees to it that the others are those that were shown.
+    kept = {item["date"]: item["name"] for item in (await _list(request, site))["days"]}
+    try:
+        await _replace(request, site, kept | new, form)
+    except ApiProblem as problem:
+        if problem.status == 412:
+            return site.pages.redirect(request, _HERE, CHANGED, failed=True)
+        if problem.status not in _REFUSED:
+            raise
+        if "/days" in problem.errors:
+            form.faults[""] = "There would be too many days. Remove some of them first."
+        parts = {pointer: pointer.rpartition("/")[2] for pointer in problem.errors}
+        form.absorb(problem, {pointer: _AT[part] for pointer, part in parts.items() if part in _AT})
+        return await _page(request, site, added=form, status=problem.status)
+    return site.pages.redirect(request, _HERE, f"Saved: {times.days_in_words(days[0], days[-1])}.")
+
+
+def _days(form: Form, today: dt.date) -> list[dt.date]:
+    """The days that were typed; faults stand in the form."""
+    form.require("name")
+    first = times.day_or(form.get("first_day"), dt.date.min)
+    last = times.day_or(form.get("last_day"), dt.date.min) if form.get("last_day") else first
+    if first == dt.date.min:
+        form.faults["first_day"] = "This must be a date."
+    elif last == dt.date.min:
+        form.faults["last_day"] = "This must be a date."
+    elif last < first:
+        form.faults["last_day"] = "This must not lie before the first day."
+    elif last < today:
+        form.faults["first_day"] = "This lies in the past."
+    elif last - first > _LONGEST:
+        form.faults["last_day"] = "This must be within a year of the first day."
+    if form.faults:
+        return []
+    return [first + number * _DAY for number in range((last - first).days + 1)]
+
+
+async def _replace(request: Request, site: Web, days: dict[str, str], form: Form) -> None:
+    body = {"days": [{"date": date, "name": days[date]} for date in sorted(days)]}
+    await site.sessions.call(request, "PUT", _API, body=body, if_match=form.if_match())
+
+
+@router.post("/{first}/{last}/remove")
+async def remove(request: Request, site: Site, first: dt.date, last: dt.date) -> Response:
+    form = await read_form(request)
+    listed = (await _list(request, site))["days"]
+    kept = {item["date"]: item["name"] for item in listed if not first <= _date(item) <= last}
+    try:
+        await _replace(request, site, kept, form)
+    except ApiProblem as problem:
+        if problem.status not in {*_REFUSED, 412}:
+            raise
+        words = CHANGED if problem.status == 412 else problem.detail
+        return site.pages.redirect(request, _HERE, words, failed=True)
+    return site.pages.redirect(request, _HERE, f"Removed: {times.days_in_words(first, last)}.")
+
+
+def _date(item: dict[str, Any]) -> dt.date:
+    return dt.date.fromisoformat(item["date"])
+
+
+@router.post("/import")
+async def take(request: Request, site: Site) -> Response:
+    form = await read_form(request, files={"calendar": MOST_BYTES})
+    if "calendar" not in form.files:
+        form.faults.setdefault("calendar", "Choose a file that is not empty.")
+        return await _page(request, site, file=form, status=422)
+    before = (await _list(request, site))["days"]
+    calendar = Document("text/calendar", form.files["calendar"])
+    try:
+        answer = await site.sessions.call(request, "POST", f"{_API}/import", body=calendar)
+    except ApiProblem as problem:
+        if problem.status not in {*_REFUSED, 413}:
+            raise
+        if "/" in problem.errors:
+            form.faults["calendar"] = _why_not(problem.errors["/"])
+        elif problem.status == 413:
+            form.faults["calendar"] = problem.detail
+        form.absorb(problem, {"/": "calendar"})
+        return await _page(request, site, file=form, status=problem.status)
+    return site.pages.redirect(request, _HERE, _found(before, answer.data["days"]))
+
+
+def _why_not(detail: str) -> str:
+    for pattern, words in _IN_PLAIN_WORDS:
+        detail = pattern.sub(words, detail)
+    return f"{detail[:1].upper()}{detail[1:]}. Nothing was added."
+
+
+def _found(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:
+    """What a file brought, by how the list stood before."""
+    known = {item["date"]: item["name"] for item in before}
+    added = [_date(item) for item in after if item["date"] not in known]
+    renamed = [item for item in after if known.get(item["date"], item["name"]) != item["name"]]
+    told = []
+    if added:
+        one = len(added) == 1
+        span = _dated(added[0]) if one else f"{_dated(added[0])} to {_dated(added[-1])}"
+        told.append(f"{len(added)} {'day' if one else 'days'} added, {span}")
+    if renamed:
+        told.append(f"{len(renamed)} renamed as the file has {'it' if len(renamed) == 1 else 'them'}")
+    return f"{'; '.join(told)}." if told else "Nothing new: all its days are on the list already."
+
+
+def _dated(day: dt.date) -> str:
+    return times.days_in_words(day, day)

@@ -1,0 +1,347 @@
+"""Webhooks: where the business's own server is told what happens, and what it was sent. For owners.
+
+A secret stands in the page that answers the form which makes it, and nowhere else: a notice is a cookie, and an
+address is kept by browsers. That page asks the API for nothing more: a secret that is made and not shown is lost.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from servicekit.ids import new_id
+from web import times
+from web.forms import CHANGED, Form, read_form
+from web.gateway_client import ApiProblem
+from web.reading import everything
+from web.service import Site, Web
+
+_HERE = "/dashboard/webhooks"
+_API = "/v1/webhook-endpoints"
+router = APIRouter(prefix=_HERE, include_in_schema=False)
+
+EndpointId = Annotated[UUID, Path()]
+DeliveryId = Annotated[UUID, Path()]
+
+ALL = "*"
+EVENTS = {
+    "appointment.booked": "An appointment is booked",
+    "appointment.confirmed": "An appointment is confirmed",
+    "appointment.rescheduled": "An appointment is moved",
+    "appointment.cancelled": "An appointment is cancelled",
+    "appointment.completed": "An appointment is completed",
+    "appointment.no_show": "A customer did not come",
+    "message.sent": "A message went out to a customer",
+    "message.failed": "A message could not be sent",
+}
+"""What an endpoint can be told of, in the order in which the form has it."""
+TOLD = EVENTS | {"webhook.test": "A test"}
+STATUSES = {
+    "queued": "waiting",
+    "sending": "being sent",
+    "delivered": "arrived",
+    "failed": "did not arrive",
+}
+_FIELDS = {"/url": "url", "/events": "events", "/description": "description"}
+_REFUSED = frozenset({403, 404, 409, 422})
+_OFF = "This webhook is turned off. Turn it on first."
+_TRAIL = "/v1/messages/audit"
+_REPLACED = "webhook-endpoint.secret-rotated"
+ROTATION = dt.timedelta(hours=24)
+"""How long a secret that was replaced goes on signing, as the API has it."""
+_LATEST = "5"
+_PAGE = "50"
+_MOMENT = dt.timedelta(seconds=10)
+
+
+def _title(endpoint: Mapping[str, Any]) -> str:
+    return str(endpoint["description"] or urlsplit(endpoint["url"]).hostname or endpoint["url"])
+
+
+async def _zone(request: Request, site: Web) -> str:
+    zone: str = (await site.sessions.call(request, "GET", "/v1/business")).data["timezone"]
+    return zone
+
+
+async def _endpoint(request: Request, site: Web, endpoint_id: UUID) -> dict[str, Any]:
+    found: dict[str, Any] = (await site.sessions.call(request, "GET", f"{_API}/{endpoint_id}")).data
+    return found
+
+
+async def _old_secrets(
+    request: Request, site: Web, endpoint_id: UUID | None = None
+) -> dict[str, dt.datetime]:
+    """Until when a secret that was replaced signs beside the present one, by endpoint; the audit trail tells it."""
+    query = {"from": (dt.datetime.now(dt.UTC) - ROTATION).isoformat()}
+    if endpoint_id is not None:
+        query["entity"] = str(endpoint_id)
+    ends: dict[str, dt.datetime] = {}
+    for entry in await everything(request, site, _TRAIL, query):  # the newest first
+        if entry["action"] == _REPLACED:
+            ends.setdefault(entry["entity"]["id"], times.instant(entry["at"]) + ROTATION)
+    return ends
+
+
+@router.get("")
+async def listing(request: Request, site: Site) -> Response:
+    zone = await _zone(request, site)
+    endpoints = await everything(request, site, _API)
+    old_secrets = await _old_secrets(request, site) if endpoints else {}
+    return site.pages.render(
+        request,
+        "dashboard/webhooks.html",
+        zone=zone,
+        endpoints=[item | {"title": _title(item)} for item in endpoints],
+        old_secrets=old_secrets,
+    )
+
+
+def _new(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+    return site.pages.render(
+        request, "dashboard/webhook_new.html", status=status, form=form, events=EVENTS, key=str(new_id())
+    )
+
+
+@router.get("/new")
+async def new(request: Request, site: Site) -> Response:
+    site.sessions.require(request)
+    return _new(request, site, Form())
+
+
+@router.post("/new")
+async def add(request: Request, site: Site) -> Response:
+    form = await read_form(request)
+    body = _body(form)
+    if form.faults:
+        return _new(request, site, form, 422)
+    try:
+        answer = await site.sessions.call(request, "POST", _API, body=body, idempotency_key=form.key())
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED:
+            raise
+        form.absorb(problem, _FIELDS)
+        return _new(request, site, form, problem.status)
+    return _secret(request, site, answer.data, replaced=False)
+
+
+def _body(form: Form) -> dict[str, Any]:
+    """The API's body; faults stand in the form."""
+    form.require("url")
+    chosen = form.all("events")
+    if not chosen:
+        form.faults["events"] = "Choose at least one."
+    elif ALL in chosen and len(chosen) > 1:  # which of both is meant nobody knows
+        form.faults["events"] = "Choose either everything or some of them."
+    return {"url": form.get("url"), "events": chosen, "description": form.get("description")}
+
+
+def _secret(request: Request, site: Web, endpoint: dict[str, Any], *, replaced: bool) -> Response:
+    """The page that shows it; `endpoint` is the API's answer, with none where the form came a second time."""
+    return site.pages.render(
+        request,
+        "dashboard/webhook_secret.html",
+        endpoint=endpoint,
+        title=_title(endpoint),
+        replaced=replaced,
+    )
+
+
+async def _page(
+    request: Request, site: Web, endpoint_id: UUID, form: Form | None = None, status: int = 200
+) -> Response:
+    zone = await _zone(request, site)
+    endpoint = await _endpoint(request, site, endpoint_id)
+    path = f"{_API}/{endpoint_id}/deliveries"
+    latest = (await site.sessions.call(request, "GET", path, query={"limit": _LATEST})).data["items"]
+    old_secrets = await _old_secrets(request, site, endpoint_id)
+    as_it_is = {name: str(endpoint[name]) for name in ("url", "description", "version")}
+    # What a later release may add is offered too, where it is chosen already.
+    others = {name: name for name in endpoint["events"] if name not in EVENTS and name != ALL}
+    return site.pages.render(
+        request,
+        "dashboard/webhook.html",
+        status=status,
+        zone=zone,
+        endpoint=endpoint,
+        title=_title(endpoint),
+        latest=latest,
+        old_secret_until=old_secrets.get(endpoint["id"]),
+        told=TOLD,
+        statuses=STATUSES,
+        form=form or Form(as_it_is, {"events": endpoint["events"]}),
+        events=EVENTS | others,
+        key=str(new_id()),
+    )
+
+
+@router.get("/{endpoint_id}")
+async def show(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
+    return await _page(request, site, endpoint_id)
+
+
+@router.post("/{endpoint_id}")
+async def edit(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
+    form = await read_form(request)
+    body = _body(form)
+    if form.faults:
+        return await _page(request, site, endpoint_id, form, 422)
+    try:
+        await site.sessions.call(
+            request, "PATCH", f"{_API}/{endpoint_id}", body=body, if_match=form.if_match()
+        )
+    except ApiProblem as problem:
+        if problem.status == 412:
+            return site.pages.redirect(request, f"{_HERE}/{endpoint_id}", CHANGED, failed=True)
+        if problem.status not in {403, 409, 422}:
+            raise
+        form.absorb(problem, _FIELDS)
+        return await _page(request, site, endpoint_id, form, problem.status)
+    return site.pages.redirect(request, f"{_HERE}/{endpoint_id}", "Saved.")
+
+
+@router.post("/{endpoint_id}/secret")
+async def replace_secret(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
+    await read_form(request)
+    try:
+        answer = await site.sessions.call(request, "POST", f"{_API}/{endpoint_id}/rotate-secret")
+    except ApiProblem as problem:
+        if problem.status not in _REFUSED:
+            raise
+        return site.pages.redirect(request, f"{_HERE}/{endpoint_id}", problem.detail, failed=True)
+    return _secret(request, site, answer.data, replaced=True)
+
+
+@router.post("/{endpoint_id}/test")
+async def send_test(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
+    form = await read_form(request)
+    path = f"{_API}/{endpoint_id}/test"
+    try:
+        answer = await site.sessions.call(request, "POST", path, idempotency_key=form.key())
+    except ApiProblem as problem:
+        return await _not_sent(request, site, endpoint_id, problem, f"{_HERE}/{endpoint_id}")
+    return site.pages.redirect(request, f"{_HERE}/{endpoint_id}/deliveries/{answer.data['id']}")
+
+
+async def _not_sent(
+    request: Request, site: Web, endpoint_id: UUID, problem: ApiProblem, back: str
+) -> Response:
+    if problem.status not in {403, 409, 422}:
+        raise problem
+    words = problem.detail
+    if problem.status == 409 and not (await _endpoint(request, site, endpoint_id))["enabled"]:
+        words = _OFF
+    return site.pages.redirect(request, back, words, failed=True)
+
+
+@router.post("/{endpoint_id}/remove")
+async def remove(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
+    await read_form(request)
+    await site.sessions.call(request, "DELETE", f"{_API}/{endpoint_id}")
+    return site.pages.redirect(request, _HERE, "Removed. Nothing more is sent there.")
+
+
+@router.post("/{endpoint_id}/{state}")
+async def turn(
+    request: Request, site: Site, endpoint_id: EndpointId, state: Literal["on", "off"]
+) -> Response:
+    form = await read_form(request)
+    body, words = {"enabled": state == "on"}, f"The webhook is {state}."
+    path, back = f"{_API}/{endpoint_id}", f"{_HERE}/{endpoint_id}"
+    try:
+        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
+    except ApiProblem as problem:
+        if problem.status not in {403, 409, 412, 422}:
+            raise
+        words = CHANGED if problem.status == 412 else problem.detail
+        return site.pages.redirect(request, back, words, failed=True)
+    return site.pages.redirect(request, back, words)
+
+
+@router.get("/{endpoint_id}/deliveries")
+async def log(
+    request: Request,
+    site: Site,
+    endpoint_id: EndpointId,
+    status: str = "",
+    event: str = "",
+    cursor: str = "",
+) -> Response:
+    zone = await _zone(request, site)
+    endpoint = await _endpoint(request, site, endpoint_id)
+    query, chosen = {"limit": _PAGE}, dict[str, str]()
+    if status in STATUSES:
+        query["status"] = chosen["status"] = status
+    if event in TOLD:
+        query["type"] = chosen["event"] = event
+    if cursor:
+        query["cursor"] = cursor
+    path = f"{_API}/{endpoint_id}/deliveries"
+    answer = (await site.sessions.call(request, "GET", path, query=query)).data
+    following = answer["next_cursor"]
+    more = f"{_HERE}/{endpoint_id}/deliveries?{urlencode(chosen | {'cursor': following})}"
+    return site.pages.render(
+        request,
+        "dashboard/webhook_log.html",
+        zone=zone,
+        endpoint=endpoint,
+        title=_title(endpoint),
+        items=answer["items"],
+        chosen=chosen,
+        told=TOLD,
+        statuses=STATUSES,
+        more=more if following else None,
+    )
+
+
+@router.get("/{endpoint_id}/deliveries/{delivery_id}")
+async def delivery(
+    request: Request, site: Site, endpoint_id: EndpointId, delivery_id: DeliveryId
+) -> Response:
+    zone = await _zone(request, site)
+    endpoint = await _endpoint(request, site, endpoint_id)
+    path = f"{_API}/{endpoint_id}/deliveries/{delivery_id}"
+    item = (await site.sessions.call(request, "GET", path)).data
+    return site.pages.render(
+        request,
+        "dashboard/webhook_delivery.html",
+        zone=zone,
+        endpoint=endpoint,
+        title=_title(endpoint),
+        item=item,
+        told=TOLD,
+        statuses=STATUSES,
+        readable=_readable(item["payload"]),
+        under_way=_under_way(item),
+    )
+
+
+def _under_way(item: Mapping[str, Any]) -> bool:
+    """Whether its outcome is there in a moment; what is tried again in hours is nothing to wait for."""
+    if item["status"] == "queued":
+        return times.instant(item["next_attempt_at"]) - dt.datetime.now(dt.UTC) < _MOMENT
+    return bool(item["status"] == "sending")
+
+
+def _readable(payload: str) -> str:
+    """JSON with a line for each of its fields; anything else as it is."""
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except ValueError:
+        return payload
+
+
+@router.post("/{endpoint_id}/deliveries/{delivery_id}/resend")
+async def resend(request: Request, site: Site, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Response:
+    await read_form(request)
+    here = f"{_HERE}/{endpoint_id}/deliveries/{delivery_id}"
+    path = f"{_API}/{endpoint_id}/deliveries/{delivery_id}/resend"
+    try:
+        await site.sessions.call(request, "POST", path)
+    except ApiProblem as problem:
+        return await _not_sent(request, site, endpoint_id, problem, here)
+    return site.pages.redirect(request, here, "It is sent again.")

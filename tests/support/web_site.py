@@ -7,7 +7,7 @@ cannot drift from what the services say. The way through real services is tested
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,9 +38,13 @@ Answer = tuple[int, Any] | Callable[[Call], tuple[int, Any]]
 
 @dataclass
 class Script:
-    """What the gateway answers, by `METHOD /path`; what it was asked stands in `calls`."""
+    """What the gateway answers, by `METHOD /path`; what it was asked stands in `calls`.
+
+    What is no JSON stands in `files`: each writes its answer itself, or breaks off.
+    """
 
     answers: dict[str, Answer] = field(default_factory=dict)
+    files: dict[str, Callable[[aio.Request], Awaitable[aio.StreamResponse]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     url: str = ""
 
@@ -62,7 +66,7 @@ class Script:
     def asked(self, route: str) -> list[Call]:
         return [call for call in self.calls if f"{call.method} {call.path}" == route]
 
-    async def handle(self, request: aio.Request) -> aio.Response:
+    async def handle(self, request: aio.Request) -> aio.StreamResponse:
         raw = await request.read()
         call = Call(
             request.method,
@@ -72,6 +76,8 @@ class Script:
             _body(raw, request.content_type),
         )
         self.calls.append(call)
+        if f"{call.method} {call.path}" in self.files:
+            return await self.files[f"{call.method} {call.path}"](request)
         answer = self.answers.get(f"{call.method} {call.path}", (404, {"title": "There is no such thing"}))
         status, data = answer(call) if callable(answer) else answer
         kind = "application/problem+json" if status >= 400 else "application/json"

@@ -1,12 +1,13 @@
 """web's only way to anything: the gateway's public API, over one pooled client session.
 
 Every page calls `Gateway.call`. What the API refuses comes back as ApiProblem, which a page shows at its form's
-fields; a gateway that cannot be reached is GatewayDown, which `web.errors` answers with a page of its own.
+fields; a gateway that cannot be reached is GatewayDown, which `web.errors` answers with a page of its own. A file
+that is passed on to the browser comes by `Gateway.download`, and is read while it is sent (`web.downloads`).
 """
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,10 @@ from web.headers import VISITOR
 log = structlog.get_logger(__name__)
 
 _DOWN = frozenset({502, 503, 504})
+_OF_A_FILE = ("Content-Type", "Content-Disposition")
 _PING_SECONDS = 30.0
+_FILE_SILENCE_SECONDS = 40.0
+"""How long nothing may come of a file. Longer than the gateway waits, so that it can say what is the matter."""
 
 
 class GatewayDown(SlotwrightError):
@@ -62,6 +66,28 @@ class Document:
 
     media_type: str
     content: bytes
+
+
+class Download:
+    """A file, of which only the head has been read. Whoever has it closes it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.headers = {
+            name: value for name in _OF_A_FILE if (value := response.headers.get(name)) is not None
+        }
+
+    async def parts(self) -> AsyncGenerator[bytes]:
+        """What is in it, as it comes. Raises GatewayDown when it breaks off: it must not be taken for whole."""
+        try:
+            async for part in self._response.content.iter_any():
+                yield part
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise GatewayDown(type(error).__name__) from error
+
+    def close(self) -> None:
+        """Ends the connection where something is still to come: above, an export stops being read."""
+        self._response.close()
 
 
 class Gateway:
@@ -107,35 +133,81 @@ class Gateway:
         if_match: str | None = None,
     ) -> ApiAnswer:
         """One request. Raises ApiProblem or GatewayDown. `body` goes out as JSON, unless it is a Document."""
+        headers = {"Accept": "application/json"} | _given(
+            {"Idempotency-Key": idempotency_key, "If-Match": if_match}
+        )
+        response = await self._send(method, path, token, headers, query=query, body=body)
+        return await _answer(method, response)
+
+    async def download(
+        self, path: str, *, token: str | None = None, query: Mapping[str, str] | None = None
+    ) -> Download:
+        """A file that is sent as it is read. Raises ApiProblem or GatewayDown."""
+        limits = aiohttp.ClientTimeout(total=None, connect=3, sock_read=_FILE_SILENCE_SECONDS)
+        response = await self._send("GET", path, token, {"Accept": "*/*"}, query=query, limits=limits)
+        if response.status == 200:
+            return Download(response)
+        answer = await _answer("GET", response)
+        raise GatewayDown(f"status {answer.status}")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        headers: dict[str, str],
+        *,
+        query: Mapping[str, str] | None,
+        body: Any = None,
+        limits: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        """The answer, its body unread. Raises GatewayDown."""
         if self._session is None:
             raise GatewayDown("the client is not open yet")
-        headers = {"Accept": "application/json"}
-        optional = {
-            "Authorization": f"Bearer {token}" if token else None,
-            "Idempotency-Key": idempotency_key,
-            "If-Match": if_match,
-            "X-Request-ID": structlog.contextvars.get_contextvars().get("request_id"),
-            "X-Forwarded-For": VISITOR.get(),
-            "traceparent": current_traceparent(),
-        }
-        headers |= {name: value for name, value in optional.items() if value}
+        asked = headers | _given(
+            {
+                "Authorization": f"Bearer {token}" if token else None,
+                "X-Request-ID": structlog.contextvars.get_contextvars().get("request_id"),
+                "X-Forwarded-For": VISITOR.get(),
+                "traceparent": current_traceparent(),
+            }
+        )
         sent: dict[str, Any] = {"json": body}
         if isinstance(body, Document):
             sent = {"data": body.content}
-            headers["Content-Type"] = body.media_type
+            asked["Content-Type"] = body.media_type
         try:
-            async with self._session.request(
-                method, f"{self._base}{path}", params=query, headers=headers, allow_redirects=False, **sent
-            ) as response:
-                content = await response.read()
+            return await self._session.request(
+                method,
+                f"{self._base}{path}",
+                params=query,
+                headers=asked,
+                allow_redirects=False,
+                timeout=limits or self._timeout,
+                **sent,
+            )
         except (aiohttp.ClientError, TimeoutError) as error:
-            # Its text may hold the address, and so a customer's link.
-            log.warning("gateway not reached", method=method, error=type(error).__name__)
-            raise GatewayDown(type(error).__name__) from error
-        return _answer(response.status, content, response.headers.get("ETag"))
+            raise _unreached(method, error) from error
 
 
-def _answer(status: int, content: bytes, etag: str | None) -> ApiAnswer:
+def _given(headers: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if value}
+
+
+def _unreached(method: str, error: Exception) -> GatewayDown:
+    # Its text may hold the address, and so a customer's link.
+    log.warning("gateway not reached", method=method, error=type(error).__name__)
+    return GatewayDown(type(error).__name__)
+
+
+async def _answer(method: str, response: aiohttp.ClientResponse) -> ApiAnswer:
+    """The answer, read whole. Raises ApiProblem or GatewayDown."""
+    try:
+        async with response:
+            content = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _unreached(method, error) from error
+    status = response.status
     try:
         data = json.loads(content) if content else None
     except ValueError:
@@ -144,4 +216,4 @@ def _answer(status: int, content: bytes, etag: str | None) -> ApiAnswer:
         raise GatewayDown(str(data.get("detail", "")) if isinstance(data, dict) else f"status {status}")
     if status >= 400:
         raise ApiProblem(status, data if isinstance(data, dict) else {})
-    return ApiAnswer(status, data, etag)
+    return ApiAnswer(status, data, response.headers.get("ETag"))

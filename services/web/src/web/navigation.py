@@ -21,6 +21,7 @@ class Place:
 TABS = (
     Place("/dashboard", "Today"),
     Place("/dashboard/appointments", "Appointments"),
+    Place("/dashboard/customers", "Customers"),
     Place("/dashboard/waitlist", "Waitlist"),
     Place("/dashboard/staff", "Staff"),
     Place("/dashboard/services", "Services"),
@@ -39,6 +40,7 @@ BEHIND_SETTINGS = (
         "What customers were sent, and what became of it; wording, quiet hours.",
     ),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
+    Place("/dashboard/history", "History", "Who changed what, and when.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),
     Place(
         "/dashboard/webhooks",

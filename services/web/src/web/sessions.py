@@ -3,15 +3,15 @@
 Refresh tokens rotate, and one that is used twice ends the whole session, unless it is repeated at once. So of a
 browser's requests one refreshes at a time, and those that come with the old cookie shortly after get what that one
 got; those that come to another replica meanwhile refresh by such a repetition. Pages call `Sessions.call`, which
-does all this around `Gateway.call`.
+does all this around `Gateway.call`, and `Sessions.download`.
 """
 
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from starlette.requests import Request
@@ -19,13 +19,14 @@ from starlette.responses import Response
 
 from servicekit.errors import SlotwrightError
 from web.cookies import CookieBox
-from web.gateway_client import ApiAnswer, ApiProblem, Gateway, GatewayDown
+from web.gateway_client import ApiAnswer, ApiProblem, Download, Gateway, GatewayDown
 
 COOKIE = "slotwright_session"
 _PURPOSE = "session"
 _REFRESH_BEFORE_SECONDS = 30
 _REMEMBER_SECONDS = 60.0
 _COOKIE_SECONDS = 30 * 24 * 3600
+_Answer = TypeVar("_Answer")
 
 
 class SignedOut(SlotwrightError):
@@ -118,11 +119,21 @@ class Sessions:
 
     async def call(self, request: Request, method: str, path: str, **options: Any) -> ApiAnswer:
         """Gateway.call as the signed-in user. Raises SignedOut, ApiProblem or GatewayDown."""
+        return await self._signed(
+            request, lambda token: self._gateway.call(method, path, token=token, **options)
+        )
+
+    async def download(self, request: Request, path: str, **options: Any) -> Download:
+        """Gateway.download as the signed-in user. Raises SignedOut, ApiProblem or GatewayDown."""
+        return await self._signed(request, lambda token: self._gateway.download(path, token=token, **options))
+
+    async def _signed(self, request: Request, ask: Callable[[str], Awaitable[_Answer]]) -> _Answer:
+        """What `ask` is answered with the user's access token, refreshed where it is old."""
         session = self.require(request)
         if session.expires_at - _REFRESH_BEFORE_SECONDS < time.time():
             session = await self._refresh(request, session)
         try:
-            return await self._gateway.call(method, path, token=session.access_token, **options)
+            return await ask(session.access_token)
         except ApiProblem as problem:
             if problem.status != 401:
                 raise
@@ -130,7 +141,7 @@ class Sessions:
         # whoever refuses it does not know its key yet, which is nothing to sign anybody out for.
         session = await self._refresh(request, session)
         try:
-            return await self._gateway.call(method, path, token=session.access_token, **options)
+            return await ask(session.access_token)
         except ApiProblem as problem:
             raise GatewayDown(problem.detail) if problem.status == 401 else problem from problem
 

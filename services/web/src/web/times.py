@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from servicekit.localtime import instant_of, zone_names
 
 _YEARS = range(1000, 9000)
 """Whose days and weeks before and behind there are, in every zone: Python counts from 1 to 9999."""
+_Default = TypeVar("_Default", dt.date, None)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -53,7 +54,7 @@ def today(zone: str) -> dt.date:
     return dt.datetime.now(ZoneInfo(zone)).date()
 
 
-def day_or(text: str | None, default: dt.date) -> dt.date:
+def day_or(text: str | None, default: _Default) -> dt.date | _Default:
     """The ISO date, else the default; also for one that lies thousands of years away."""
     try:
         day = dt.date.fromisoformat(text or "")

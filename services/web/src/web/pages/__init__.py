@@ -8,10 +8,13 @@ from web.pages import (
     booking,
     calendars,
     catalog,
+    customers,
     dashboard,
     desk,
     diary,
+    exports,
     figures,
+    history,
     holidays,
     home,
     members,
@@ -36,9 +39,11 @@ ROUTERS = (
     waitlist.router,
     appointment.router,
     unsubscribe.router,
+    exports.router,  # before those whose addresses have anybody's id in that place
     desk.router,  # before diary's, whose addresses have an appointment's id in the same place
     diary.router,  # before dashboard's, whose last part of an address is any of its actions
     dashboard.router,
+    customers.router,
     waiting.router,
     staff.router,
     time_off.router,
@@ -54,6 +59,7 @@ ROUTERS = (
     messages.router,
     figures.router,
     billing.router,
+    history.router,
     webhooks.router,
     settings.router,
 )

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
-from web.forms import read_form
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.reading import everything, names
-from web.service import Site
+from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -61,13 +61,28 @@ async def listing(
     staff: str = "",
     cursor: str = "",
 ) -> Response:
+    return await appointments_page(request, site, status, date, staff, cursor)
+
+
+async def appointments_page(
+    request: Request,
+    site: Web,
+    wanted: str = "",
+    date: str = "",
+    staff: str = "",
+    cursor: str = "",
+    *,
+    export: Form | None = None,
+    status: int = 200,
+) -> Response:
+    """The list, with the form that asks for it as a file as it was filled in (web.pages.exports)."""
     known = await names(request, site)
     zone = known.business["timezone"]
     start = times.day_or(date, times.today(zone))
     query = {"from": times.day_bounds(start, zone)[0].isoformat(), "limit": "50"}
     chosen = {"date": start.isoformat()}
-    if status in STATUSES:
-        query["status"] = chosen["status"] = status
+    if wanted in STATUSES:
+        query["status"] = chosen["status"] = wanted
     if staff in known.staff:
         query["staff"] = chosen["staff"] = staff
     if cursor:
@@ -77,16 +92,24 @@ async def listing(
     return site.pages.render(
         request,
         "dashboard/appointments.html",
+        status=status,
         known=known,
         zone=zone,
         items=answer["items"],
         now=dt.datetime.now(dt.UTC),
         start=start,
-        wanted=status,
+        wanted=wanted,
         staff=staff,
         statuses=STATUSES,
         more=f"/dashboard/appointments?{urlencode(chosen | {'cursor': following})}" if following else None,
+        export=export or Form(_this_month(zone)),
     )
+
+
+def _this_month(zone: str) -> dict[str, str]:
+    first = times.today(zone).replace(day=1)
+    last = (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+    return {"first": first.isoformat(), "last": last.isoformat()}
 
 
 @router.post("/appointments/{appointment_id}/{action}")

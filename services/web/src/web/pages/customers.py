@@ -1,0 +1,159 @@
+"""The business's customers: finding one, what is known of them, correcting it, and erasing them.
+
+Whoever works for the business sees and corrects them; only an owner erases (docs/records.md).
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from web import contact, languages, times
+from web.forms import CHANGED, Form, read_form
+from web.gateway_client import ApiProblem
+from web.reading import everything, names
+from web.service import Site, Web
+
+router = APIRouter(prefix="/dashboard/customers", include_in_schema=False)
+
+CustomerId = Annotated[UUID, Path()]
+_HERE = "/dashboard/customers"
+_OPEN = frozenset({"pending", "confirmed"})
+_LATEST = 10
+"""So many of the appointments that are over are shown at first."""
+_CONTACT = ("name", "email", "phone", "locale", "notes")
+_FIELDS = {f"/{name}": name for name in _CONTACT} | {"/consent": "consent_email"}
+_STILL_TO_COME = (
+    "There are appointments to come. Cancel them first, "
+    "and wait a moment until the mail that says so has gone out."
+)
+
+
+@router.get("")
+async def listing(request: Request, site: Site, q: str = "", cursor: str = "") -> Response:
+    form = Form({"q": q.strip()})
+    query = {"limit": "50"} | {
+        name: text for name, text in (("q", form.get("q")), ("cursor", cursor)) if text
+    }
+    try:
+        answer = (await site.sessions.call(request, "GET", "/v1/customers", query=query)).data
+    except ApiProblem as problem:
+        if problem.status != 422:
+            raise
+        form.absorb(problem, {"?q": "q"})
+        answer = {"items": []}
+    following = answer.get("next_cursor")
+    more = {name: text for name, text in (("q", form.get("q")), ("cursor", following)) if text}
+    return site.pages.render(
+        request,
+        "dashboard/customers.html",
+        status=422 if form.faults else 200,
+        form=form,
+        items=answer["items"],
+        further=bool(cursor),
+        more=f"{_HERE}?{urlencode(more)}" if following else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Somebody's appointments: those that are not over, the next one first; those that are, the last one first."""
+
+    coming: list[dict[str, Any]]
+    past: list[dict[str, Any]]
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether one is still to take place, so that the API would not erase the customer."""
+        return any(item["status"] in _OPEN for item in self.coming)
+
+
+async def _visits(request: Request, site: Web, customer_id: UUID) -> Visits:
+    # The API has the oldest first, however many there are.
+    found = await everything(request, site, "/v1/appointments", {"customer": str(customer_id)})
+    now = dt.datetime.now(dt.UTC)
+    over = [times.instant(item["ends_at"]) <= now for item in found]
+    coming = [item for item, past in zip(found, over, strict=True) if not past]
+    return Visits(coming, [item for item, past in zip(found, over, strict=True) if past][::-1])
+
+
+async def _page(
+    request: Request,
+    site: Web,
+    customer_id: UUID,
+    *,
+    form: Form | None = None,
+    every: bool = False,
+    status: int = 200,
+) -> Response:
+    known = await names(request, site)
+    answer = await site.sessions.call(request, "GET", f"/v1/customers/{customer_id}")
+    customer, visits = answer.data, await _visits(request, site, customer_id)
+    return site.pages.render(
+        request,
+        "dashboard/customer.html",
+        status=status,
+        known=known,
+        zone=known.business["timezone"],
+        customer=customer,
+        form=form or _form(customer),
+        languages=languages.choices(customer["locale"]),
+        visits=visits,
+        still_to_come=_STILL_TO_COME,
+        past=visits.past if every else visits.past[:_LATEST],
+    )
+
+
+def _form(customer: dict[str, Any]) -> Form:
+    values = {name: customer[name] or "" for name in _CONTACT} | {"version": str(customer["version"])}
+    ticked = {f"consent_{way}": "yes" for way in ("email", "sms") if customer["consent"][way]}
+    return Form(values | ticked)
+
+
+@router.get("/{customer_id}")
+async def show(request: Request, site: Site, customer_id: CustomerId, past: str = "") -> Response:
+    return await _page(request, site, customer_id, every=past == "all")
+
+
+@router.post("/{customer_id}")
+async def correct(request: Request, site: Site, customer_id: CustomerId) -> Response:
+    form = await read_form(request)
+    form.require("name")
+    if form.faults:
+        return await _page(request, site, customer_id, form=form, status=422)
+    path, page = f"/v1/customers/{customer_id}", f"{_HERE}/{customer_id}"
+    body = {
+        "name": form.get("name"),
+        "email": form.optional("email"),
+        "phone": contact.customer(form).get("phone"),
+        "locale": form.get("locale"),
+        "consent": contact.consent(form),
+        "notes": form.get("notes"),
+    }
+    try:
+        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
+    except ApiProblem as problem:
+        if problem.status == 412:
+            return site.pages.redirect(request, page, CHANGED, failed=True)
+        if problem.status not in {403, 409, 422}:
+            raise
+        form.absorb(problem, _FIELDS)
+        return await _page(request, site, customer_id, form=form, status=problem.status)
+    return site.pages.redirect(request, page, "Saved.")
+
+
+@router.post("/{customer_id}/erase")
+async def erase(request: Request, site: Site, customer_id: CustomerId) -> Response:
+    await read_form(request)
+    try:
+        await site.sessions.call(request, "DELETE", f"/v1/customers/{customer_id}")
+    except ApiProblem as problem:
+        if problem.status not in {403, 409}:
+            raise
+        words = _STILL_TO_COME if problem.slug == "customer-has-appointments" else problem.detail
+        return site.pages.redirect(request, f"{_HERE}/{customer_id}", words, failed=True)
+    return site.pages.redirect(request, _HERE, "Erased. Nothing here leads to this person any more.")

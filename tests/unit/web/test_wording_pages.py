@@ -115,6 +115,15 @@ async def test_what_is_left_empty_is_said_in_the_usual_words(
     assert asked.body == sent
 
 
+async def test_words_that_hold_no_longer_can_be_mended(gateway: Script, browser: Browser) -> None:
+    gateway.on(f"GET {OF_MAIL}", told.template(**OWN))
+    gateway.refuse(f"POST {OF_MAIL}/preview", 422, "invalid", "…", lead="line 1: there is no variable x; …")
+    page = await browser.get(MAIL)
+    assert page.status_code == 200
+    assert 'id="lead-fault">Line 1: There is no placeholder {{ x }}.' in page.text
+    assert f'action="{MAIL}/back"' in page.text
+
+
 async def test_to_save_nothing_of_ones_own_changes_nothing(gateway: Script, browser: Browser) -> None:
     assert (await browser.submit(MAIL, MAIL, OURS)).status_code == 303
     assert "These are the usual words already." in (await browser.get(MAIL)).text

@@ -133,8 +133,14 @@ async def listing(request: Request, site: Site, language: str = "") -> Response:
 async def show(request: Request, site: Site, template: OfTemplate) -> Response:
     found = await _words(request, site, template)
     form = Form({part: found[part] for part in template.parts} | {"version": str(found["version"])})
-    # A preview is for owners, who may write.
-    preview = await _preview(request, site, template, {}) if site.sessions.require(request).owner else None
+    preview = None
+    if site.sessions.require(request).owner:  # who may write
+        try:
+            preview = await _preview(request, site, template, {})
+        except ApiProblem as problem:
+            if problem.status != 422:
+                raise
+            _absorb(form, template, problem)  # of a release before this one: they held when they were written
     return _page(request, site, template, form, found, preview)
 
 

@@ -276,7 +276,7 @@ async def test_a_time_that_cannot_be_offered_leads_to_the_others(
     refused = await browser.submit(CHOSEN, CHOOSE)
     assert refused.status_code == status
     assert words in refused.text
-    assert f'name="at" value="{AT}"' in refused.text
+    assert f'<button class="slot" name="at" value="{AT}">' in refused.text
 
 
 async def test_what_is_refused_otherwise_is_said_at_the_time_that_was_chosen(

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from support import web_samples as samples
-from web.history import Told
-from web.history_values import Known
+from web.dashboard.history_values import Known
+from web.dashboard.history_words import Told
 
 ROOM, GONE = UUID(int=50), UUID(int=51)
 KNOWN = Known(

@@ -8,7 +8,7 @@ import pytest
 
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from web.pages.figures import bars
+from web.dashboard.figures import bars
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 LISBON = ZoneInfo(samples.ZONE)

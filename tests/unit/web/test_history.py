@@ -33,7 +33,7 @@ from servicekit import audit
 from support import web_samples as samples
 from support.web_samples_customers import entry
 from unit.web.telling import GONE, KNOWN, ROOM, lines, sentence
-from web.history import Line, Told, told
+from web.dashboard.history_words import Line, Told, told
 
 CONN: Any = None
 NOON = dt.datetime(2026, 7, 1, 11, tzinfo=dt.UTC)

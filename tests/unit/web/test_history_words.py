@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 from support import web_samples as samples
 from support.web_samples_customers import entry
 from unit.web.telling import GONE, KNOWN, lines, sentence
-from web.history import told
+from web.dashboard.history_words import told
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support import web_samples as samples
 from support import web_samples_closures as closures
 from support.web_site import Browser, Script, hidden_fields
 from web import times
-from web.pages.holidays import MOST_BYTES, Run, runs
+from web.dashboard.holidays import MOST_BYTES, Run, runs
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 PAGE = "/dashboard/holidays"

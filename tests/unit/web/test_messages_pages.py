@@ -12,8 +12,8 @@ from notification.suppression import Reason
 from support import web_samples as samples
 from support import web_samples_messages as told
 from support.web_site import Browser, Script, hidden_fields
-from web.message_words import CHANNELS, KINDS, STATUSES
-from web.pages.blocked import REASONS
+from web.dashboard.blocked import REASONS
+from web.dashboard.message_words import CHANNELS, KINDS, STATUSES
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 

@@ -8,7 +8,7 @@ import pytest
 from support import web_samples as samples
 from support import web_samples_closures as closures
 from support.web_site import Browser, Script, hidden_fields
-from web.pages.time_off import span_in_words
+from web.dashboard.time_off import span_in_words
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 MEMBER = f"/dashboard/staff/{samples.ADA}"

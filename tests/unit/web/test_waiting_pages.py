@@ -12,7 +12,7 @@ from support import web_samples as samples
 from support import web_samples_waiting as waiting
 from support.web_site import Browser, Script, hidden_fields
 from unit.web.open_business import FREE, LISBON, NINE
-from web.pages.waiting import wish
+from web.dashboard.waiting import wish
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 PAGE = "/dashboard/waitlist"

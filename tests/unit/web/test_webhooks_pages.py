@@ -11,7 +11,7 @@ from notification.webhooks.domain import TEST, DeliveryStatus, EventType
 from support import web_samples as samples
 from support import web_samples_webhooks as hooks
 from support.web_site import Browser, Script, hidden_fields
-from web.pages.webhooks import EVENTS, ROTATION, STATUSES, TOLD
+from web.dashboard.webhooks import EVENTS, ROTATION, STATUSES, TOLD
 
 pytestmark = pytest.mark.usefixtures("signed_in", "webhooks")
 LIST = "/dashboard/webhooks"

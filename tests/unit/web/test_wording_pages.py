@@ -10,8 +10,8 @@ from notification.wording import VARIABLES, TemplateKind
 from support import web_samples as samples
 from support import web_samples_messages as told
 from support.web_site import Browser, Script, hidden_fields
-from web.message_words import FALLBACK, LANGUAGES
-from web.pages.wording import KINDS, PLACEHOLDERS
+from web.dashboard.message_words import FALLBACK, LANGUAGES
+from web.dashboard.wording import KINDS, PLACEHOLDERS
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 

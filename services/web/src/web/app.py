@@ -4,12 +4,11 @@ from fastapi import FastAPI
 
 from servicekit.runtime import Parts, Service
 from servicekit.settings import Settings
-from web import errors
+from web import dashboard, errors, pages
 from web.cookies import CookieBox
 from web.csrf import FormGuard
 from web.gateway_client import Gateway
 from web.headers import Surroundings
-from web.pages import ROUTERS
 from web.rendering import Assets, Pages
 from web.service import Web
 from web.sessions import Sessions
@@ -23,15 +22,17 @@ def build(settings: Settings) -> Parts:
     box = CookieBox(settings.cookie_key.get_secret_value())
     sessions = Sessions(gateway, box, secure=settings.secure_cookies)
     guard = FormGuard(box, sessions, secure=settings.secure_cookies)
-    pages = Pages(box, sessions, guard, public_url=settings.public_url)
+    renderer = Pages(box, sessions, guard, public_url=settings.public_url)
 
     def customize(app: FastAPI) -> None:
         errors.install(app)
-        app.mount("/static", Assets(pages.digests), name="static")
+        app.mount("/static", Assets(renderer.digests), name="static")
         app.add_middleware(Surroundings)
 
-    site = Web(gateway, sessions, guard, pages, settings.signup_plan)
-    return Parts(routers=ROUTERS, service=site, loops=[gateway], customize=customize)
+    site = Web(gateway, sessions, guard, renderer, settings.signup_plan)
+    return Parts(
+        routers=(*pages.ROUTERS, *dashboard.ROUTERS), service=site, loops=[gateway], customize=customize
+    )
 
 
 SERVICE = Service("web", WebSettings, build)

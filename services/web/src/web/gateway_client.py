@@ -2,7 +2,7 @@
 
 Every page calls `Gateway.call`. What the API refuses comes back as ApiProblem, which a page shows at its form's
 fields; a gateway that cannot be reached is GatewayDown, which `web.errors` answers with a page of its own. A file
-that is passed on to the browser comes by `Gateway.download`, and is read while it is sent (`web.downloads`).
+that is passed on to the browser comes by `Gateway.download`, and is read while it is sent (see `downloads`).
 """
 
 import asyncio

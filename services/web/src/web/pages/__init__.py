@@ -1,36 +1,9 @@
-"""web's pages: each handler asks the gateway and renders, or sends a form on and redirects."""
+"""The pages of customers, and of whoever signs up or in; those of the business are in `web.dashboard`.
 
-from web.pages import (
-    account,
-    appointment,
-    billing,
-    blocked,
-    booking,
-    calendars,
-    catalog,
-    customers,
-    dashboard,
-    desk,
-    diary,
-    exports,
-    figures,
-    history,
-    holidays,
-    home,
-    members,
-    messages,
-    quiet_hours,
-    reminders,
-    rooms,
-    settings,
-    staff,
-    time_off,
-    unsubscribe,
-    waiting,
-    waitlist,
-    webhooks,
-    wording,
-)
+Each handler asks the gateway and renders, or sends a form on and redirects.
+"""
+
+from web.pages import account, appointment, booking, home, unsubscribe, waitlist
 
 ROUTERS = (
     home.router,
@@ -39,27 +12,4 @@ ROUTERS = (
     waitlist.router,
     appointment.router,
     unsubscribe.router,
-    exports.router,  # before those whose addresses have anybody's id in that place
-    desk.router,  # before diary's, whose addresses have an appointment's id in the same place
-    diary.router,  # before dashboard's, whose last part of an address is any of its actions
-    dashboard.router,
-    customers.router,
-    waiting.router,
-    staff.router,
-    time_off.router,
-    calendars.router,
-    members.router,
-    catalog.router,
-    rooms.router,
-    holidays.router,
-    reminders.router,
-    wording.router,  # before messages', which would take its address for a message's id
-    quiet_hours.router,
-    blocked.router,
-    messages.router,
-    figures.router,
-    billing.router,
-    history.router,
-    webhooks.router,
-    settings.router,
 )

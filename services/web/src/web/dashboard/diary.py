@@ -12,10 +12,10 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
+from web.dashboard.reading import everything, names
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import why_not
-from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
+from web.dashboard.message_words import CHANNELS
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.message_words import CHANNELS
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages/blocked", include_in_schema=False)

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.reading import everything, names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
-from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/waitlist", include_in_schema=False)

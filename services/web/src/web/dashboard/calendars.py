@@ -11,10 +11,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from web.dashboard.reading import everything
+from web.dashboard.staff import StaffId
 from web.forms import Form, in_words, read_form
 from web.gateway_client import ApiProblem
-from web.pages.staff import StaffId
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/staff/{staff_id}/calendars", include_in_schema=False)

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
+from web.dashboard.reading import everything, names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -75,7 +75,7 @@ async def appointments_page(
     export: Form | None = None,
     status: int = 200,
 ) -> Response:
-    """The list, with the form that asks for it as a file as it was filled in (web.pages.exports)."""
+    """The list, with the form that asks for it as a file as it was filled in (web.dashboard.exports)."""
     known = await names(request, site)
     zone = known.business["timezone"]
     start = times.day_or(date, times.today(zone))

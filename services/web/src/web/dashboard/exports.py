@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import times
-from web.downloads import Passed
+from web.dashboard.agenda import appointments_page
+from web.dashboard.downloads import Passed
 from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
-from web.pages.dashboard import appointments_page
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)

@@ -12,10 +12,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web import contact, languages, times
+from web import contact, times
+from web.dashboard import languages
+from web.dashboard.reading import everything, names
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
-from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/customers", include_in_schema=False)

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.reading import everything
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/members", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Fields and values of the audit trails in plain words; `web.history` makes lines of them.
+"""Fields and values of the audit trails in plain words; `web.dashboard.history_words` makes lines of them.
 
 The trails speak of ids, minutes, minor units and lists (docs/records.md). A field that is not known here by name is
 shown as it stands there: a newer release may have written it.
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from web import times
-from web.languages import language
-from web.message_words import KINDS
+from web.dashboard.languages import language
+from web.dashboard.message_words import KINDS
 from web.money import money
 
 

@@ -1,7 +1,7 @@
 """Files that the API makes, passed on to the browser while they come: of any size, and never whole in memory.
 
 A file's end is its answer's end, and an answer whose end never comes is a file that was cut (docs/records.md). So
-one that breaks off between here and the service must not be ended here either. Used by `web.pages.exports`.
+one that breaks off between here and the service must not be ended here either. Used by `web.dashboard.exports`.
 """
 
 from contextlib import aclosing

@@ -16,10 +16,10 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from servicekit.localtime import instant_of
 from web import times
+from web.dashboard.reading import everything
+from web.dashboard.staff import StaffId
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.pages.staff import StaffId
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/staff/{staff_id}/time-off", include_in_schema=False)

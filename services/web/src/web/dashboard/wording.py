@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import Response
 
+from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
-from web.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages/wording", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Entries of the audit trails as sentences, with a line for each field that changed; shown by `web.pages.history`.
+"""Entries of the audit trails as sentences, with a line for each field that changed; shown by `history`.
 
 An action that is not known here, as a newer release may write it, is told as it stands in the trail.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from web import times
-from web.history_values import Known, label, readable, value
+from web.dashboard.history_values import Known, label, readable, value
 
 _ACTIONS = {
     "appointment.booked": "booked {}",

@@ -11,9 +11,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from web.dashboard.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
+from web.dashboard.reading import names
 from web.gateway_client import ApiProblem
-from web.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
-from web.reading import names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages", include_in_schema=False)

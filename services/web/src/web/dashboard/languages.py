@@ -1,6 +1,6 @@
 """Languages by name, as forms offer and pages show them."""
 
-from web.message_words import LANGUAGES
+from web.dashboard.message_words import LANGUAGES
 
 _OTHERS = {
     "bg": "Bulgarian",

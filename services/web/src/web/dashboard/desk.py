@@ -18,10 +18,10 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import contact, questions, times
+from web.dashboard.reading import everything
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/appointments/new", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""The services that can be booked: a list, and a form for a new one or an old one; its lists are web.offers'."""
+"""The services that can be booked: a list, and a form for a new or an old one, whose own lists are `offers`'."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web import offers
+from web.dashboard import offers
+from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.money import decimals
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/services", include_in_schema=False)

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
-from web import hours as weekly
+from web.dashboard import hours as weekly
+from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
-from web.reading import everything
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/staff", include_in_schema=False)

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
-from web.reading import everything
 from web.service import Site, Web
 
 _HERE = "/dashboard/webhooks"

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import times
+from web.dashboard.history_values import Known
+from web.dashboard.history_words import told
+from web.dashboard.reading import everything, names
 from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
-from web.history import told
-from web.history_values import Known
-from web.reading import everything, names
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/history", include_in_schema=False)

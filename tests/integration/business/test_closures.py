@@ -1,7 +1,7 @@
 """Holidays and time off over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -121,6 +121,21 @@ async def test_time_off_comes_and_goes(world: World, tenant: TenantChanged) -> N
         [first["id"], made["id"]],
         [made["id"]],
     ]
+
+
+async def test_who_has_been_ill_for_days_can_be_entered(world: World, tenant: TenantChanged) -> None:
+    path = f"/v1/staff/{world.made('/v1/staff', tenant, {'name': 'Ada'})['id']}/time-off"
+    now = datetime.now(UTC)
+
+    def off(since: int, until: int) -> dict[str, str]:
+        return {
+            "starts_at": (now + timedelta(days=since)).isoformat(),
+            "ends_at": (now + timedelta(days=until)).isoformat(),
+        }
+
+    assert world.call("POST", path, tenant, off(-30, 2)).status_code == 201
+    refused(world.call("POST", path, tenant, off(-32, 2)), 422, "invalid", "/starts_at")
+    refused(world.call("POST", path, tenant, off(-5, -1)), 422, "invalid", "/ends_at")
 
 
 async def test_wrong_time_off_is_refused_and_leaves_nothing(world: World, tenant: TenantChanged) -> None:

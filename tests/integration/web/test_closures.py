@@ -73,7 +73,7 @@ def test_days_are_closed_for_one_and_for_all_and_what_is_booked_stays(site: Site
     with site.browser(owner_of=tenant) as owner:
         page = followed(owner, owner.get(member), f"{member}/time-off")
         refused = owner.submit(page, f"{member}/time-off", {"first_day": "2020-01-01"})
-        assert 'id="first_day-fault">This lies more than a day in the past.' in refused.text, refused.text
+        assert 'id="first_day-fault">This lies more than 31 days in the past.' in refused.text, refused.text
         added = owner.submit(refused, f"{member}/time-off", {"first_day": day(1).isoformat()})
         assert "One appointment is booked in this time and will stay" in added.text, added.text
         until_offered(site, tenant, service_id, day(1), offered=False)

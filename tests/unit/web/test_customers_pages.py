@@ -146,7 +146,7 @@ async def test_a_customer_is_corrected_with_the_version_read(gateway: Script, br
 
 async def test_what_is_cleared_is_gone(gateway: Script, browser: Browser) -> None:
     gateway.on(EDIT, customer())
-    await browser.submit(PAGE, PAGE, TYPED | {"phone": "", "notes": ""})
+    await browser.submit(PAGE, PAGE, TYPED | {"phone": "", "consent_sms": "", "notes": ""})
     (asked,) = gateway.asked(EDIT)
     assert asked.body["phone"] is None
     assert asked.body["notes"] == ""

@@ -166,7 +166,11 @@ async def test_what_was_typed_wrongly_is_said_at_its_field_and_kept(
 @pytest.mark.parametrize(
     ("pointer", "detail", "words"),
     [
-        ("starts_at", "lies more than a day in the past", 'id="first_day-fault">This lies more than a day'),
+        (
+            "starts_at",
+            "lies more than 31 days in the past",
+            'id="first_day-fault">This lies more than 31 days',
+        ),
         ("ends_at", "lies in the past", 'id="first_day-fault">This lies in the past.'),
         ("", "there are 200 already; delete what is over first", "<p>There are too many already. Remove"),
     ],

@@ -29,6 +29,9 @@ MAX_EXCEPTIONS = 500
 MAX_TIME_OFF = 200
 """Of one staff member, for the same reason."""
 
+TELLABLE = timedelta(days=31)
+"""How long ago a time off that is entered may have begun."""
+
 MAX_RESOURCES = 500
 """Of one business."""
 
@@ -172,9 +175,9 @@ def with_holidays(present: Sequence[Holiday], added: Sequence[Holiday]) -> tuple
 
 
 def time_off_fault(starts_at: datetime, ends_at: datetime, now: datetime) -> tuple[str, str] | None:
-    """Which field is wrong and why, or None. What has begun today can still be told."""
-    if starts_at < now - timedelta(days=1):
-        return "/starts_at", "lies more than a day in the past"
+    """Which field is wrong and why, or None. That somebody has been ill since Monday can be told on Wednesday."""
+    if starts_at < now - TELLABLE:
+        return "/starts_at", f"lies more than {TELLABLE.days} days in the past"
     if ends_at <= starts_at:
         return "/ends_at", "must lie behind starts_at"
     return ("/ends_at", "lies in the past") if ends_at <= now else None

@@ -123,7 +123,7 @@ async def show(request: Request, site: Site, customer_id: CustomerId, past: str 
 @router.post("/{customer_id}")
 async def correct(request: Request, site: Site, customer_id: CustomerId) -> Response:
     form = await read_form(request)
-    form.require("name")
+    contact.require_reachable(form)
     if form.faults:
         return await _page(request, site, customer_id, form=form, status=422)
     path, page = f"/v1/customers/{customer_id}", f"{_HERE}/{customer_id}"

@@ -44,6 +44,8 @@ document.addEventListener("change", (event) => {
   field.reportValidity();
 });
 document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
+// On a narrow screen the tabs scroll: one sees where one is.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 ownZone(document);
 linkToken();

@@ -49,9 +49,14 @@ class Site:
         self.topics.publish(tenant)
         with Browser(self.pages) as browser:
             until(lambda: browser.get(f"/b/{tenant.slug}").status_code == 200, "the booking page")
-        # The gateway follows the tenants' topic by itself: business may know a tenant before it does.
+        # Each follows the tenants' topic by itself: business may know a tenant before the others do.
         with self.browser(owner_of=tenant) as owner:
-            until(lambda: owner.get("/dashboard/staff").status_code == 200, "the gateway knows the business")
+
+            def known() -> bool:
+                pages = ("/dashboard/staff", "/dashboard/messages")
+                return all(owner.get(page).status_code == 200 for page in pages)
+
+            until(known, "the gateway and notification know the business")
         return tenant
 
     def browser(self, owner_of: TenantChanged | None = None) -> "Browser":

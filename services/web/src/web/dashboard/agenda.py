@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
-from web.dashboard.reading import everything, names
+from web.dashboard.pressing import press
+from web.dashboard.reading import OPEN, everything, names
 from web.forms import Form, read_form
-from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -48,7 +48,7 @@ async def day(request: Request, site: Site, date: str | None = None) -> Response
         next=shown + dt.timedelta(days=1),
         items=items,
         now=dt.datetime.now(dt.UTC),
-        open=sum(item["status"] in {"pending", "confirmed"} for item in items),
+        open=sum(item["status"] in OPEN for item in items),
     )
 
 
@@ -121,10 +121,5 @@ async def act(
 ) -> Response:
     form = await read_form(request)
     back = form.get("back") if _BACK.fullmatch(form.get("back")) else "/dashboard"
-    try:
-        await site.sessions.call(request, "POST", f"/v1/appointments/{appointment_id}/{action}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 404, 409, 412, 422}:
-            raise
-        return site.pages.redirect(request, back, problem.detail, failed=True)
-    return site.pages.redirect(request, back, _DONE[action])
+    path, refused = f"/v1/appointments/{appointment_id}/{action}", {403, 404, 409, 412, 422}
+    return await press(request, site, "POST", path, back=back, done=_DONE[action], refused=refused)

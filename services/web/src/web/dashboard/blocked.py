@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web.dashboard.message_words import CHANNELS
+from web.dashboard.pressing import press
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -95,11 +96,13 @@ async def add(request: Request, site: Site) -> Response:
 @router.post("/{item_id}/remove")
 async def remove(request: Request, site: Site, item_id: Annotated[UUID, Path()]) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"{_API}/{item_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 404, 409}:
-            raise
-        words = "It was taken off the list before." if problem.status == 404 else problem.detail
-        return site.pages.redirect(request, _HERE, words, failed=True)
-    return site.pages.redirect(request, _HERE, "Taken off the list. What else stands there still holds.")
+    return await press(
+        request,
+        site,
+        "DELETE",
+        f"{_API}/{item_id}",
+        back=_HERE,
+        done="Taken off the list. What else stands there still holds.",
+        refused={403, 404, 409},
+        said={404: "It was taken off the list before."},
+    )

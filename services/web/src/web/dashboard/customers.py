@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from web import contact, times
 from web.dashboard import languages
-from web.dashboard.reading import everything, names
+from web.dashboard.pressing import press
+from web.dashboard.reading import OPEN, everything, names
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -23,7 +24,6 @@ router = APIRouter(prefix="/dashboard/customers", include_in_schema=False)
 
 CustomerId = Annotated[UUID, Path()]
 _HERE = "/dashboard/customers"
-_OPEN = frozenset({"pending", "confirmed"})
 _LATEST = 10
 """So many of the appointments that are over are shown at first."""
 _CONTACT = ("name", "email", "phone", "locale", "notes")
@@ -70,7 +70,7 @@ class Visits:
     @property
     def waited_for(self) -> bool:
         """Whether one is still to take place, so that the API would not erase the customer."""
-        return any(item["status"] in _OPEN for item in self.coming)
+        return any(item["status"] in OPEN for item in self.coming)
 
 
 async def _visits(request: Request, site: Web, customer_id: UUID) -> Visits:
@@ -150,11 +150,14 @@ async def correct(request: Request, site: Site, customer_id: CustomerId) -> Resp
 @router.post("/{customer_id}/erase")
 async def erase(request: Request, site: Site, customer_id: CustomerId) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/customers/{customer_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 409}:
-            raise
-        words = _STILL_TO_COME if problem.slug == "customer-has-appointments" else problem.detail
-        return site.pages.redirect(request, f"{_HERE}/{customer_id}", words, failed=True)
-    return site.pages.redirect(request, _HERE, "Erased. Nothing here leads to this person any more.")
+    return await press(
+        request,
+        site,
+        "DELETE",
+        f"/v1/customers/{customer_id}",
+        back=f"{_HERE}/{customer_id}",
+        then=_HERE,
+        done="Erased. Nothing here leads to this person any more.",
+        refused={403, 409},
+        said={"customer-has-appointments": _STILL_TO_COME},
+    )

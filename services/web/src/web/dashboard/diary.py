@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import times
-from web.dashboard.reading import everything, names
+from web.dashboard.reading import OPEN, everything, names
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import why_not
@@ -21,7 +21,6 @@ from web.service import Site, Web
 router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)
 
 AppointmentId = Annotated[UUID, Path()]
-_OPEN = frozenset({"pending", "confirmed"})
 _BEGUN = "The first of them has begun by now. This is what is left; please decide again."
 
 
@@ -50,7 +49,7 @@ async def _page(
         zone=zone,
         starts=starts,
         ends=times.local(item["ends_at"], zone),
-        movable=item["status"] in _OPEN and item["service_id"] in known.services,
+        movable=item["status"] in OPEN and item["service_id"] in known.services,
         move=move or Form(as_it_is),
         series=series,
         rest=[each for each in series if _to_come(each, item)],
@@ -69,7 +68,7 @@ def _to_come(each: dict[str, Any], item: dict[str, Any]) -> bool:
     """Whether it is open, has not begun, and is not before `item`."""
     starts = times.instant(each["starts_at"])
     earliest = max(times.instant(item["starts_at"]), dt.datetime.now(dt.UTC))
-    return each["status"] in _OPEN and starts >= earliest
+    return each["status"] in OPEN and starts >= earliest
 
 
 @router.get("")

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import times
+from web.dashboard.pressing import press
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem, Document
 from web.service import Site, Web
@@ -106,7 +107,7 @@ async def add(request: Request, site: Site) -> Response:
     # A day that is there already gets the new name; If-Match sees to it that the others are those that were shown.
     kept = {item["date"]: item["name"] for item in (await _list(request, site))["days"]}
     try:
-        await _replace(request, site, kept | new, form)
+        await site.sessions.call(request, "PUT", _API, body=_listed(kept | new), if_match=form.if_match())
     except ApiProblem as problem:
         if problem.status == 412:
             return site.pages.redirect(request, _HERE, CHANGED, failed=True)
@@ -140,9 +141,9 @@ def _days(form: Form, today: dt.date) -> list[dt.date]:
     return [first + number * _DAY for number in range((last - first).days + 1)]
 
 
-async def _replace(request: Request, site: Web, days: dict[str, str], form: Form) -> None:
-    body = {"days": [{"date": date, "name": days[date]} for date in sorted(days)]}
-    await site.sessions.call(request, "PUT", _API, body=body, if_match=form.if_match())
+def _listed(days: dict[str, str]) -> dict[str, Any]:
+    """The whole list as the API takes it."""
+    return {"days": [{"date": date, "name": days[date]} for date in sorted(days)]}
 
 
 @router.post("/{first}/{last}/remove")
@@ -150,14 +151,18 @@ async def remove(request: Request, site: Site, first: dt.date, last: dt.date) ->
     form = await read_form(request)
     listed = (await _list(request, site))["days"]
     kept = {item["date"]: item["name"] for item in listed if not first <= _date(item) <= last}
-    try:
-        await _replace(request, site, kept, form)
-    except ApiProblem as problem:
-        if problem.status not in {*_REFUSED, 412}:
-            raise
-        words = CHANGED if problem.status == 412 else problem.detail
-        return site.pages.redirect(request, _HERE, words, failed=True)
-    return site.pages.redirect(request, _HERE, f"Removed: {times.days_in_words(first, last)}.")
+    return await press(
+        request,
+        site,
+        "PUT",
+        _API,
+        back=_HERE,
+        done=f"Removed: {times.days_in_words(first, last)}.",
+        refused={*_REFUSED, 412},
+        said={412: CHANGED},
+        body=_listed(kept),
+        if_match=form.if_match(),
+    )
 
 
 def _date(item: dict[str, Any]) -> dt.date:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.pressing import press
 from web.dashboard.reading import everything
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -92,13 +93,8 @@ async def invite(request: Request, site: Site) -> Response:
 @router.post("/invitations/{invitation_id}/withdraw")
 async def withdraw(request: Request, site: Site, invitation_id: InvitationId) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/invitations/{invitation_id}")
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
-        return site.pages.redirect(request, _HERE, problem.detail, failed=True)
-    return site.pages.redirect(request, _HERE, "Withdrawn. The link in the mail leads nowhere now.")
+    path, done = f"/v1/invitations/{invitation_id}", "Withdrawn. The link in the mail leads nowhere now."
+    return await press(request, site, "DELETE", path, back=_HERE, done=done, refused=_REFUSED)
 
 
 @router.post("/{member_id}/role/{role}")
@@ -106,22 +102,13 @@ async def change(
     request: Request, site: Site, member_id: MemberId, role: Literal["owner", "staff"]
 ) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "PATCH", f"/v1/members/{member_id}", body={"role": role})
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
-        return site.pages.redirect(request, _HERE, problem.detail, failed=True)
-    return site.pages.redirect(request, _HERE, "Changed. It holds when they have signed in again.")
+    path, body = f"/v1/members/{member_id}", {"role": role}
+    done = "Changed. It holds when they have signed in again."
+    return await press(request, site, "PATCH", path, back=_HERE, done=done, refused=_REFUSED, body=body)
 
 
 @router.post("/{member_id}/remove")
 async def remove(request: Request, site: Site, member_id: MemberId) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/members/{member_id}")
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
-        return site.pages.redirect(request, _HERE, problem.detail, failed=True)
-    return site.pages.redirect(request, _HERE, "Removed. They are signed out and cannot sign in here again.")
+    path, done = f"/v1/members/{member_id}", "Removed. They are signed out and cannot sign in here again."
+    return await press(request, site, "DELETE", path, back=_HERE, done=done, refused=_REFUSED)

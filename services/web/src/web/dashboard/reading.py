@@ -9,6 +9,9 @@ from fastapi import Request
 
 from web.service import Web
 
+OPEN = frozenset({"pending", "confirmed"})
+"""What an appointment is that is still to take place, or takes place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:

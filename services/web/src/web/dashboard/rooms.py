@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web.dashboard import hours as weekly
+from web.dashboard.pressing import press
 from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
@@ -155,10 +156,6 @@ async def remove_exception(request: Request, site: Site, room_id: RoomId, day: d
 @router.post("/{room_id}/remove")
 async def remove(request: Request, site: Site, room_id: RoomId) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/resources/{room_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 409}:
-            raise
-        return site.pages.redirect(request, f"{_HERE}/{room_id}", problem.detail, failed=True)
-    return site.pages.redirect(request, _HERE, "Removed. Appointments already booked stay.")
+    path, page = f"/v1/resources/{room_id}", f"{_HERE}/{room_id}"
+    done = "Removed. Appointments already booked stay."
+    return await press(request, site, "DELETE", path, back=page, then=_HERE, done=done, refused={403, 409})

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web.dashboard import hours as weekly
+from web.dashboard.pressing import press
 from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
@@ -166,10 +167,8 @@ async def remove_exception(request: Request, site: Site, staff_id: StaffId, day:
 @router.post("/{staff_id}/remove")
 async def remove(request: Request, site: Site, staff_id: StaffId) -> Response:
     await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/staff/{staff_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 409}:
-            raise
-        return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", problem.detail, failed=True)
-    return site.pages.redirect(request, "/dashboard/staff", "Removed. Appointments already booked stay.")
+    path, everybody = f"/v1/staff/{staff_id}", "/dashboard/staff"
+    page, done = f"{everybody}/{staff_id}", "Removed. Appointments already booked stay."
+    return await press(
+        request, site, "DELETE", path, back=page, then=everybody, done=done, refused={403, 409}
+    )

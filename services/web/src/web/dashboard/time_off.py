@@ -16,7 +16,8 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from servicekit.localtime import instant_of
 from web import times
-from web.dashboard.reading import everything
+from web.dashboard.pressing import press
+from web.dashboard.reading import OPEN, everything
 from web.dashboard.staff import StaffId
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -24,7 +25,6 @@ from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/staff/{staff_id}/time-off", include_in_schema=False)
 
-_OPEN = frozenset({"pending", "confirmed"})
 _LONGEST = dt.timedelta(days=1)
 """How long before it begins an appointment is looked for that runs into a time off."""
 
@@ -143,7 +143,7 @@ async def _booked(request: Request, site: Web, staff_id: UUID, starts: dt.dateti
     """How many appointments stand in this time; those that run into it are among them."""
     query = {"staff": str(staff_id), "from": (starts - _LONGEST).isoformat(), "to": ends.isoformat()}
     found = await everything(request, site, "/v1/appointments", query)
-    return sum(item["status"] in _OPEN and times.instant(item["ends_at"]) > starts for item in found)
+    return sum(item["status"] in OPEN and times.instant(item["ends_at"]) > starts for item in found)
 
 
 def _saved(booked: int) -> str:
@@ -159,10 +159,5 @@ async def remove(
 ) -> Response:
     await read_form(request)
     page = f"/dashboard/staff/{staff_id}/time-off"
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/staff/{staff_id}/time-off/{time_off_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 404, 409}:
-            raise
-        return site.pages.redirect(request, page, problem.detail, failed=True)
-    return site.pages.redirect(request, page, "Removed.")
+    path, refused = f"/v1/staff/{staff_id}/time-off/{time_off_id}", {403, 404, 409}
+    return await press(request, site, "DELETE", path, back=page, done="Removed.", refused=refused)

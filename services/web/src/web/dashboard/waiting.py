@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.pressing import press
 from web.dashboard.reading import everything, names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -99,14 +100,16 @@ async def remove(request: Request, site: Site, entry_id: EntryId) -> Response:
     form = await read_form(request)
     service = form.get("service")
     back = f"{_HERE}?{urlencode({'service': service})}" if service else _HERE
-    try:
-        await site.sessions.call(request, "DELETE", f"/v1/waitlist/{entry_id}")
-    except ApiProblem as problem:
-        if problem.status not in {403, 404, 409}:
-            raise
-        words = _GONE if problem.status == 404 else problem.detail
-        return site.pages.redirect(request, back, words, failed=True)
-    return site.pages.redirect(request, back, "They are no longer on the waitlist.")
+    return await press(
+        request,
+        site,
+        "DELETE",
+        f"/v1/waitlist/{entry_id}",
+        back=back,
+        done="They are no longer on the waitlist.",
+        refused={403, 404, 409},
+        said={404: _GONE},
+    )
 
 
 @router.get("/{entry_id}/offer")

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import times
+from web.dashboard.pressing import press
 from web.dashboard.reading import everything
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
@@ -250,16 +251,18 @@ async def turn(
     request: Request, site: Site, endpoint_id: EndpointId, state: Literal["on", "off"]
 ) -> Response:
     form = await read_form(request)
-    body, words = {"enabled": state == "on"}, f"The webhook is {state}."
-    path, back = f"{_API}/{endpoint_id}", f"{_HERE}/{endpoint_id}"
-    try:
-        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status not in {403, 409, 412, 422}:
-            raise
-        words = CHANGED if problem.status == 412 else problem.detail
-        return site.pages.redirect(request, back, words, failed=True)
-    return site.pages.redirect(request, back, words)
+    return await press(
+        request,
+        site,
+        "PATCH",
+        f"{_API}/{endpoint_id}",
+        back=f"{_HERE}/{endpoint_id}",
+        done=f"The webhook is {state}.",
+        refused={403, 409, 412, 422},
+        said={412: CHANGED},
+        body={"enabled": state == "on"},
+        if_match=form.if_match(),
+    )
 
 
 @router.get("/{endpoint_id}/deliveries")

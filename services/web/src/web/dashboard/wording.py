@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import Response
 
 from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
+from web.dashboard.pressing import press
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -172,14 +173,17 @@ async def write(request: Request, site: Site, template: OfTemplate) -> Response:
 @router.post("/{kind}/{channel}/{language}/back")
 async def go_back(request: Request, site: Site, template: OfTemplate) -> Response:
     form = await read_form(request)
-    try:
-        await site.sessions.call(request, "DELETE", template.api, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status not in {*_REFUSED, 412}:
-            raise
-        words = CHANGED if problem.status == 412 else problem.detail
-        return site.pages.redirect(request, template.page, words, failed=True)
-    return site.pages.redirect(request, template.page, "These are the usual words again.")
+    return await press(
+        request,
+        site,
+        "DELETE",
+        template.api,
+        back=template.page,
+        done="These are the usual words again.",
+        refused={*_REFUSED, 412},
+        said={412: CHANGED},
+        if_match=form.if_match(),
+    )
 
 
 def _page(

@@ -54,6 +54,20 @@ async def test_a_pipelined_statement_is_sent_with_the_next_fetch(
     assert not locked(database)
 
 
+async def test_what_pipelined_transactions_ask_alike_is_planned_once(db: Database) -> None:
+    asked = b"SELECT count(*) FROM usage WHERE tenant_id = ANY(%s)"
+    for _ in range(20):
+        async with db.tenant(new_id(), pipelined=True) as conn:
+            await (await conn.execute(asked, ([new_id()],))).fetchone()
+    # Its length is what a plan for one array knows: left to choose, PostgreSQL makes one each time.
+    async with db.tenant(new_id()) as conn:
+        plans = await conn.execute(
+            b"SELECT custom_plans, generic_plans > 0 AS planned_once FROM pg_prepared_statements"
+            b" WHERE statement LIKE 'SELECT count(*) FROM usage%%'"
+        )
+        assert await plans.fetchall() == [{"custom_plans": 0, "planned_once": True}]
+
+
 async def test_a_pipelined_transaction_commits_what_nothing_was_fetched_of(db: Database) -> None:
     tenant_id = new_id()
     async with db.tenant(tenant_id, pipelined=True) as conn:

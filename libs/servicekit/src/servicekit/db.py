@@ -43,6 +43,9 @@ _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 """Another transaction was at the same rows, and this one was taken back: a repeat comes through."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
+# What transactions ask alike is planned once a connection. Left to choose, PostgreSQL plans a look at busy times
+# each time, for six times as long as the look: how many an array names it knows only in a plan for that array.
+_PLAN_ONCE = b", set_config('plan_cache_mode', 'force_generic_plan', true)"
 _SHARE = b", pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 # A name is given again only after its first bearer has gone. Where nobody bears it nothing is in scope.
 _SCOPE_BY_SLUG = b"SELECT set_config('app.tenant_id', id, true), set_config('app.worker', '', true)"
@@ -181,14 +184,14 @@ class _Scope:
     worker: str = ""
     sharing: Sequence[str] = ()
 
-    async def enter(self, conn: Connection) -> None:
+    async def enter(self, conn: Connection, settings: bytes = b"") -> None:
         if isinstance(self.tenant, str):
-            statement = _SCOPE_BY_SLUG + _SHARE_BY_SLUG * len(self.sharing) + _BY_SLUG
+            statement = _SCOPE_BY_SLUG + settings + _SHARE_BY_SLUG * len(self.sharing) + _BY_SLUG
             await conn.execute(statement, (*self.sharing, self.tenant))
             return
         tenant_id = "" if self.tenant is None else str(self.tenant)
         shared = [tenant_id + lock for lock in self.sharing]
-        await conn.execute(_SCOPE + _SHARE * len(shared), (tenant_id, self.worker, *shared))
+        await conn.execute(_SCOPE + settings + _SHARE * len(shared), (tenant_id, self.worker, *shared))
 
 
 @asynccontextmanager
@@ -205,7 +208,7 @@ async def _pipelined(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
         async with conn.pipeline() as pipeline:
             _hold_back(pipeline)
             await conn.execute(b"BEGIN")
-            await scope.enter(conn)
+            await scope.enter(conn, _PLAN_ONCE)
             yield
             await conn.execute(b"COMMIT")
     except BaseException:

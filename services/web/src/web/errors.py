@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
 from web.csrf import COOKIE, ForeignForm
+from web.forms import CHANGED, Outdated
 from web.gateway_client import ApiProblem, GatewayDown
 from web.headers import HEADERS
 from web.sessions import SignedOut
@@ -80,6 +81,13 @@ def install(app: FastAPI) -> None:
         )
         text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
         return _page(request, 403, "This form has expired", text)
+
+    @app.exception_handler(Outdated)
+    async def _outdated(request: Request, error: Outdated) -> Response:
+        response: Response = request.app.state.service.pages.redirect(
+            request, error.page, CHANGED, failed=True
+        )
+        return response
 
     @app.exception_handler(ApiProblem)
     async def _problem(request: Request, error: ApiProblem) -> Response:

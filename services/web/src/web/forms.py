@@ -12,6 +12,7 @@ from typing import Any
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
+from servicekit.errors import SlotwrightError
 from servicekit.ids import new_id
 from web.gateway_client import ApiProblem
 
@@ -36,17 +37,27 @@ _KEY = re.compile(r"[\x21-\x7e]{1,100}")
 _VERSION = re.compile(r"[0-9]{1,9}")
 
 
+class Outdated(SlotwrightError):
+    """Somebody changed, meanwhile, what a form was to change; `page` shows how it stands now."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(f"{page} has changed")
+        self.page = page
+
+
 @dataclass(slots=True)
 class Form:
     """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole.
 
-    `files` has what was chosen for the fields of which `read_form` was asked for files.
+    `files` has what was chosen for the fields of which `read_form` was asked for files; `status` is that of the
+    page which shows the form.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    status: int = 200
 
     def get(self, name: str, default: str = "") -> str:
         return self.values.get(name, default)

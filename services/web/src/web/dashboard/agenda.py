@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import OPEN, everything, names
+from web.dashboard.reading import OPEN, everything, names, next_page
 from web.forms import Form, read_form
 from web.service import Site, Web
 
@@ -88,7 +87,6 @@ async def appointments_page(
     if cursor:
         query["cursor"] = cursor
     answer = (await site.sessions.call(request, "GET", "/v1/appointments", query=query)).data
-    following = answer.get("next_cursor")
     return site.pages.render(
         request,
         "dashboard/appointments.html",
@@ -101,7 +99,7 @@ async def appointments_page(
         wanted=wanted,
         staff=staff,
         statuses=STATUSES,
-        more=f"/dashboard/appointments?{urlencode(chosen | {'cursor': following})}" if following else None,
+        more=next_page("/dashboard/appointments", chosen, answer),
         export=export or Form(_this_month(zone)),
     )
 

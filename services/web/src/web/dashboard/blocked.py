@@ -4,7 +4,6 @@ For owners. Addresses are shown as the API has them: masked, as it keeps none.
 """
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -13,6 +12,8 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web.dashboard.message_words import CHANNELS
 from web.dashboard.pressing import press
+from web.dashboard.reading import next_page
+from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -31,27 +32,25 @@ _TYPED = frozenset({"complaint", "by-hand"})
 """What a person tells the business; the other reasons come by themselves."""
 
 
-async def _list(
-    request: Request, site: Web, query: dict[str, str], form: Form | None = None, status: int = 200
-) -> Response:
+async def _list(request: Request, site: Web, query: dict[str, str], form: Form | None = None) -> Response:
+    form = form or Form()
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
     answer: dict[str, Any] = (
         await site.sessions.call(request, "GET", _API, query=query | {"limit": "50"})
     ).data
-    following = answer.get("next_cursor")
     chosen = {name: value for name, value in query.items() if name != "cursor"}
     return site.pages.render(
         request,
         "dashboard/blocked.html",
-        status=status,
+        status=form.status,
         items=answer["items"],
         zone=business["timezone"],
-        form=form or Form(),
+        form=form,
         key=str(new_id()),
         chosen=chosen,
         channels=CHANNELS,
         reasons=REASONS,
-        more=f"{_HERE}?{urlencode(chosen | {'cursor': following})}" if following else None,
+        more=next_page(_HERE, chosen, answer),
     )
 
 
@@ -73,23 +72,21 @@ async def listing(
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     form.require("address")
-    if form.faults:
-        return await _list(request, site, {}, form, 422)
     body = {
         "channel": "sms" if form.get("channel") == "sms" else "email",
         "address": form.get("address"),
         "reason": form.get("reason") if form.get("reason") in _TYPED else "by-hand",
         "scope": "reminders" if form.get("scope") == "reminders" else "all",
     }
-    try:
-        await site.sessions.call(request, "POST", _API, body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if "/address" in problem.errors and body["channel"] == "sms":
             form.faults["address"] = "This must be a number with its country code, such as +351912345678."
         form.absorb(problem, {"/address": "address"})
-        return await _list(request, site, {}, form, problem.status)
+
+    key = form.key()
+    if not await sent(request, site, form, "POST", _API, body=body, idempotency_key=key, absorb=absorb):
+        return await _list(request, site, {}, form)
     return site.pages.redirect(request, _HERE, f"Blocked: {body['address']}.")
 
 

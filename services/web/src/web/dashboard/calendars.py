@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web.dashboard.reading import everything
+from web.dashboard.sending import sent
 from web.dashboard.staff import StaffId
 from web.forms import Form, in_words, read_form
 from web.gateway_client import ApiProblem
@@ -93,13 +94,14 @@ async def show(request: Request, site: Site, staff_id: StaffId) -> Response:
 @router.post("/feed")
 async def make(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
-    try:
-        answer = await site.sessions.call(request, "POST", f"/v1/staff-feeds/{staff_id}")
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         form.faults[""] = _NOT_KNOWN_YET if problem.status == 404 else problem.detail
-        return await _page(request, site, staff_id, feed=form, status=problem.status)
+
+    path = f"/v1/staff-feeds/{staff_id}"
+    answer = await sent(request, site, form, "POST", path, absorb=absorb, refused=_REFUSED)
+    if answer is None:
+        return await _page(request, site, staff_id, feed=form, status=form.status)
     # No redirect, as everywhere else: the address would have to be kept for the page behind it.
     return await _page(request, site, staff_id, address=answer.data["url"])
 
@@ -114,21 +116,19 @@ async def end(request: Request, site: Site, staff_id: StaffId) -> Response:
 async def follow(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
     form.require("url")
-    if form.faults:
-        return await _page(request, site, staff_id, other=form, status=422)
     # What programs give as the address to subscribe to; it is the same by https.
     body = {"url": _WEBCAL.sub("https://", form.get("url"))}
-    try:
-        await site.sessions.call(request, "PUT", f"/v1/busy-calendars/{staff_id}", body=body)
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if problem.status == 404:
             form.faults[""] = _NOT_KNOWN_YET
         elif "/url" in problem.errors:
             form.faults["url"] = in_words(problem.errors["/url"].replace("a URL", "a web address"))
         form.absorb(problem, {"/url": "url"})
-        return await _page(request, site, staff_id, other=form, status=problem.status)
+
+    path = f"/v1/busy-calendars/{staff_id}"
+    if not await sent(request, site, form, "PUT", path, body=body, absorb=absorb, refused=_REFUSED):
+        return await _page(request, site, staff_id, other=form, status=form.status)
     done = "Saved. It is read at once, and then every quarter of an hour."
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}/calendars", done)
 

@@ -1,6 +1,7 @@
 """The services that can be booked: a list, and a form for a new or an old one, whose own lists are `offers`'."""
 
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,8 +11,8 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web.dashboard import offers
 from web.dashboard.reading import everything
-from web.forms import CHANGED, Form, read_form
-from web.gateway_client import ApiProblem
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.money import decimals
 from web.service import Site, Web
 
@@ -56,15 +57,13 @@ async def listing(request: Request, site: Site) -> Response:
     return site.pages.render(request, "dashboard/services.html", services=services, names=names)
 
 
-async def _page(
-    request: Request, site: Web, form: Form, service_id: UUID | None = None, status: int = 200
-) -> Response:
+async def _page(request: Request, site: Web, form: Form, service_id: UUID | None = None) -> Response:
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
     rooms = await everything(request, site, "/v1/resources")
     return site.pages.render(
         request,
         "dashboard/service.html",
-        status=status,
+        status=form.status,
         form=form,
         service_id=service_id,
         staff=await everything(request, site, "/v1/staff"),
@@ -86,13 +85,11 @@ async def new(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     body = await _body(request, site, form)
-    if form.faults:
-        return await _page(request, site, form, status=422)
-    key = form.key()
-    try:
-        await site.sessions.call(request, "POST", "/v1/services", body=body, idempotency_key=key)
-    except ApiProblem as problem:
-        return await _refused(request, site, form, problem)
+    key, absorb = form.key(), partial(offers.absorb, form, fields=_FIELDS)
+    if not await sent(
+        request, site, form, "POST", "/v1/services", body=body, idempotency_key=key, absorb=absorb
+    ):
+        return await _page(request, site, form)
     outcome = "can be booked now" if body["staff_ids"] else "is saved; nobody performs it yet"
     return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} {outcome}.")
 
@@ -112,13 +109,10 @@ async def show(request: Request, site: Site, service_id: ServiceId) -> Response:
 async def replace(request: Request, site: Site, service_id: ServiceId) -> Response:
     form = await read_form(request)
     body = await _body(request, site, form)
-    if form.faults:
-        return await _page(request, site, form, service_id, 422)
-    version = form.if_match()
-    try:
-        await site.sessions.call(request, "PUT", f"/v1/services/{service_id}", body=body, if_match=version)
-    except ApiProblem as problem:
-        return await _refused(request, site, form, problem, service_id)
+    path, page = f"/v1/services/{service_id}", f"/dashboard/services/{service_id}"
+    absorb = partial(offers.absorb, form, fields=_FIELDS)
+    if not await sent(request, site, form, "PUT", path, body=body, changing=page, absorb=absorb):
+        return await _page(request, site, form, service_id)
     return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} is saved.")
 
 
@@ -127,17 +121,6 @@ async def remove(request: Request, site: Site, service_id: ServiceId) -> Respons
     await read_form(request)
     await site.sessions.call(request, "DELETE", f"/v1/services/{service_id}")
     return site.pages.redirect(request, "/dashboard/services", "Removed. Appointments already booked stay.")
-
-
-async def _refused(
-    request: Request, site: Web, form: Form, problem: ApiProblem, service_id: UUID | None = None
-) -> Response:
-    if problem.status == 412:
-        return site.pages.redirect(request, f"/dashboard/services/{service_id}", CHANGED, failed=True)
-    if problem.status not in {403, 409, 422}:
-        raise problem
-    offers.absorb(form, problem, _FIELDS)
-    return await _page(request, site, form, service_id, problem.status)
 
 
 async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:

@@ -5,8 +5,8 @@ Whoever works for the business sees and corrects them; only an owner erases (doc
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -15,8 +15,9 @@ from starlette.responses import Response
 from web import contact, times
 from web.dashboard import languages
 from web.dashboard.pressing import press
-from web.dashboard.reading import OPEN, everything, names
-from web.forms import CHANGED, Form, read_form
+from web.dashboard.reading import OPEN, everything, names, next_page
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -47,8 +48,7 @@ async def listing(request: Request, site: Site, q: str = "", cursor: str = "") -
             raise
         form.absorb(problem, {"?q": "q"})
         answer = {"items": []}
-    following = answer.get("next_cursor")
-    more = {name: text for name, text in (("q", form.get("q")), ("cursor", following)) if text}
+    chosen = {"q": form.get("q")} if form.get("q") else {}
     return site.pages.render(
         request,
         "dashboard/customers.html",
@@ -56,7 +56,7 @@ async def listing(request: Request, site: Site, q: str = "", cursor: str = "") -
         form=form,
         items=answer["items"],
         further=bool(cursor),
-        more=f"{_HERE}?{urlencode(more)}" if following else None,
+        more=next_page(_HERE, chosen, answer),
     )
 
 
@@ -89,19 +89,19 @@ async def _page(
     *,
     form: Form | None = None,
     every: bool = False,
-    status: int = 200,
 ) -> Response:
     known = await names(request, site)
     answer = await site.sessions.call(request, "GET", f"/v1/customers/{customer_id}")
     customer, visits = answer.data, await _visits(request, site, customer_id)
+    form = form or _form(customer)
     return site.pages.render(
         request,
         "dashboard/customer.html",
-        status=status,
+        status=form.status,
         known=known,
         zone=known.business["timezone"],
         customer=customer,
-        form=form or _form(customer),
+        form=form,
         languages=languages.choices(customer["locale"]),
         visits=visits,
         still_to_come=_STILL_TO_COME,
@@ -124,8 +124,6 @@ async def show(request: Request, site: Site, customer_id: CustomerId, past: str 
 async def correct(request: Request, site: Site, customer_id: CustomerId) -> Response:
     form = await read_form(request)
     contact.require_reachable(form)
-    if form.faults:
-        return await _page(request, site, customer_id, form=form, status=422)
     path, page = f"/v1/customers/{customer_id}", f"{_HERE}/{customer_id}"
     body = {
         "name": form.get("name"),
@@ -135,15 +133,9 @@ async def correct(request: Request, site: Site, customer_id: CustomerId) -> Resp
         "consent": contact.consent(form),
         "notes": form.get("notes"),
     }
-    try:
-        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, page, CHANGED, failed=True)
-        if problem.status not in {403, 409, 422}:
-            raise
-        form.absorb(problem, _FIELDS)
-        return await _page(request, site, customer_id, form=form, status=problem.status)
+    absorb = partial(form.absorb, fields=_FIELDS)
+    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
+        return await _page(request, site, customer_id, form=form)
     return site.pages.redirect(request, page, "Saved.")
 
 

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.reading import OPEN, everything, names
-from web.forms import CHANGED, Form, read_form
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import why_not
 from web.service import Site, Web
@@ -81,20 +82,17 @@ async def _edit(
 ) -> Response:
     """Sends the change on; `part` names the form that is shown again where the API refuses it."""
     path, page = f"/v1/appointments/{appointment_id}", f"/dashboard/appointments/{appointment_id}"
-    try:
-        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, page, CHANGED, failed=True)
-        if problem.status not in {403, 409, 422}:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if "/starts_at" in problem.errors:
             form.faults["starts_at"] = why_not(problem)
         if "/staff_id" in problem.errors:
             form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
         form.absorb(problem, {"/starts_at": "starts_at", "/staff_id": "staff", "/notes": "notes"})
+
+    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
         forms: dict[str, Any] = {part: form}
-        return await _page(request, site, appointment_id, status=problem.status, **forms)
+        return await _page(request, site, appointment_id, status=form.status, **forms)
     return site.pages.redirect(request, page, done)
 
 

@@ -1,6 +1,5 @@
 """Who changed what, for the business's owners: the services' audit trails as pages of plain sentences."""
 
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -9,7 +8,7 @@ from starlette.responses import Response
 from web import times
 from web.dashboard.history_values import Known
 from web.dashboard.history_words import told
-from web.dashboard.reading import everything, names
+from web.dashboard.reading import everything, names, next_page
 from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
 from web.service import Site, Web
@@ -54,7 +53,6 @@ async def show(
             raise
         form.absorb(problem, {"?from": "first", "?to": "last"})
         answer = {"items": []}
-    following = answer.get("next_cursor")
     return site.pages.render(
         request,
         "dashboard/history.html",
@@ -65,7 +63,7 @@ async def show(
         entity=entity,
         entries=[told(entry, known) for entry in answer["items"]],
         zone=known.zone,
-        more=f"{request.url.path}?{urlencode(chosen | {'cursor': following})}" if following else None,
+        more=next_page(request.url.path, chosen, answer),
     )
 
 

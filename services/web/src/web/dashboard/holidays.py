@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.pressing import press
+from web.dashboard.sending import REFUSED, sent
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem, Document
 from web.service import Site, Web
@@ -24,7 +25,6 @@ MOST_BYTES = 256 * 1024
 """Of a calendar file, as the API has it."""
 _HERE = "/dashboard/holidays"
 _API = "/v1/business/holidays"
-_REFUSED = frozenset({403, 409, 422})
 _DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=366)
 _AT = {"name": "name", "date": "first_day"}
@@ -101,23 +101,19 @@ async def show(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     days = _days(form, await _today(request, site))
-    if form.faults:
-        return await _page(request, site, added=form, status=422)
     new = {day.isoformat(): form.get("name") for day in days}
     # A day that is there already gets the new name; If-Match sees to it that the others are those that were shown.
     kept = {item["date"]: item["name"] for item in (await _list(request, site))["days"]}
-    try:
-        await site.sessions.call(request, "PUT", _API, body=_listed(kept | new), if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, _HERE, CHANGED, failed=True)
-        if problem.status not in _REFUSED:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if "/days" in problem.errors:
             form.faults[""] = "There would be too many days. Remove some of them first."
         parts = {pointer: pointer.rpartition("/")[2] for pointer in problem.errors}
         form.absorb(problem, {pointer: _AT[part] for pointer, part in parts.items() if part in _AT})
-        return await _page(request, site, added=form, status=problem.status)
+
+    body = _listed(kept | new)
+    if not await sent(request, site, form, "PUT", _API, body=body, changing=_HERE, absorb=absorb):
+        return await _page(request, site, added=form, status=form.status)
     return site.pages.redirect(request, _HERE, f"Saved: {times.days_in_words(days[0], days[-1])}.")
 
 
@@ -158,7 +154,7 @@ async def remove(request: Request, site: Site, first: dt.date, last: dt.date) ->
         _API,
         back=_HERE,
         done=f"Removed: {times.days_in_words(first, last)}.",
-        refused={*_REFUSED, 412},
+        refused={*REFUSED, 412},
         said={412: CHANGED},
         body=_listed(kept),
         if_match=form.if_match(),
@@ -174,20 +170,21 @@ async def take(request: Request, site: Site) -> Response:
     form = await read_form(request, files={"calendar": MOST_BYTES})
     if "calendar" not in form.files:
         form.faults.setdefault("calendar", "Choose a file that is not empty.")
-        return await _page(request, site, file=form, status=422)
-    before = (await _list(request, site))["days"]
-    calendar = Document("text/calendar", form.files["calendar"])
-    try:
-        answer = await site.sessions.call(request, "POST", f"{_API}/import", body=calendar)
-    except ApiProblem as problem:
-        if problem.status not in {*_REFUSED, 413}:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if "/" in problem.errors:
             form.faults["calendar"] = _why_not(problem.errors["/"])
         elif problem.status == 413:
             form.faults["calendar"] = problem.detail
         form.absorb(problem, {"/": "calendar"})
-        return await _page(request, site, file=form, status=problem.status)
+
+    before = (await _list(request, site))["days"]
+    path, calendar = f"{_API}/import", Document("text/calendar", form.files.get("calendar", b""))
+    answer = await sent(
+        request, site, form, "POST", path, body=calendar, absorb=absorb, refused={*REFUSED, 413}
+    )
+    if answer is None:
+        return await _page(request, site, file=form, status=form.status)
     return site.pages.redirect(request, _HERE, _found(before, answer.data["days"]))
 
 

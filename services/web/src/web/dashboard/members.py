@@ -12,6 +12,7 @@ from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
+from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -33,7 +34,7 @@ async def listing(request: Request, site: Site) -> Response:
     return await _page(request, site, Form())
 
 
-async def _page(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+async def _page(request: Request, site: Web, form: Form) -> Response:
     business = (await site.sessions.call(request, "GET", "/v1/business")).data
     members = await everything(request, site, "/v1/members")
     invitations = await everything(request, site, "/v1/invitations", pages=_LOOKED_THROUGH)
@@ -41,7 +42,7 @@ async def _page(request: Request, site: Web, form: Form, status: int = 200) -> R
     return site.pages.render(
         request,
         "dashboard/members.html",
-        status=status,
+        status=form.status,
         members=sorted(members, key=lambda item: (item["role"], item["name"].casefold())),
         owners=sum(item["role"] == "owner" for item in members),
         invitations=[(item, standing(item, now)) for item in _last_of_each(invitations)],
@@ -75,18 +76,18 @@ async def invite(request: Request, site: Site) -> Response:
     """Asks somebody in; again, where the address is asked in already."""
     form = await read_form(request)
     form.require("name", "email")
-    if form.faults:
-        return await _page(request, site, form, 422)
     body = {name: form.get(name) for name in ("name", "email", "role") if form.get(name)}
-    try:
-        await site.sessions.call(request, "POST", "/v1/invitations", body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED and problem.slug != "too-many-attempts":
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         if problem.status == 409 and "/email" in problem.errors:
             form.faults["email"] = "Somebody with this address works here already."
         form.absorb(problem, _FIELDS)
-        return await _page(request, site, form, problem.status)
+
+    path, key, refused = "/v1/invitations", form.key(), {*_REFUSED, 429}
+    if not await sent(
+        request, site, form, "POST", path, body=body, idempotency_key=key, absorb=absorb, refused=refused
+    ):
+        return await _page(request, site, form)
     return site.pages.redirect(request, _HERE, f"{form.get('name')} is asked in by e-mail.")
 
 

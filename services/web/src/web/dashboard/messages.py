@@ -5,14 +5,13 @@ Somebody asks whether a customer was reminded; this is where that is seen.
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web.dashboard.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
-from web.dashboard.reading import names
+from web.dashboard.reading import names, next_page
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -42,7 +41,6 @@ async def listing(
     if cursor:
         query["cursor"] = cursor
     answer = (await site.sessions.call(request, "GET", "/v1/messages", query=query)).data
-    following = answer.get("next_cursor")
     return site.pages.render(
         request,
         "dashboard/messages.html",
@@ -52,7 +50,7 @@ async def listing(
         kinds=KINDS,
         channels=CHANNELS,
         statuses=STATUSES,
-        more=f"{_HERE}?{urlencode(chosen | {'cursor': following})}" if following else None,
+        more=next_page(_HERE, chosen, answer),
     )
 
 

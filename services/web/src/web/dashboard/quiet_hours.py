@@ -1,12 +1,13 @@
 """Quiet hours: from when until when customers are not written to, and what waits for their end."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from web.forms import CHANGED, Form, read_form
-from web.gateway_client import ApiProblem
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages/quiet-hours", include_in_schema=False)
@@ -16,7 +17,7 @@ _API = "/v1/quiet-hours"
 _CHANNELS = ("sms", "email")
 
 
-async def _page(request: Request, site: Web, form: Form | None = None, status: int = 200) -> Response:
+async def _page(request: Request, site: Web, form: Form | None = None) -> Response:
     quiet: dict[str, Any] = (await site.sessions.call(request, "GET", _API)).data
     begins, ends = quiet["from"][:5], quiet["to"][:5]
     if form is None:
@@ -26,7 +27,7 @@ async def _page(request: Request, site: Web, form: Form | None = None, status: i
     return site.pages.render(
         request,
         "dashboard/quiet_hours.html",
-        status=status,
+        status=form.status,
         form=form,
         waiting=quiet["channels"],
         notices=quiet["notices"],
@@ -46,22 +47,14 @@ async def replace(request: Request, site: Site) -> Response:
     form.require("from", "to")
     if form.get("from") == form.get("to"):
         form.faults.setdefault("to", "This must be another time than that at which they begin.")
-    if form.faults:
-        return await _page(request, site, form, 422)
     body = {
         "from": form.get("from"),
         "to": form.get("to"),
         "channels": [channel for channel in _CHANNELS if form.checked(channel)],
         "notices": form.checked("notices"),
     }
-    try:
-        await site.sessions.call(request, "PUT", _API, body=body, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, _HERE, CHANGED, failed=True)
-        if problem.status not in {403, 409, 422}:
-            raise
-        form.absorb(problem, {"/from": "from", "/to": "to"})
-        return await _page(request, site, form, problem.status)
+    absorb = partial(form.absorb, fields={"/from": "from", "/to": "to"})
+    if not await sent(request, site, form, "PUT", _API, body=body, changing=_HERE, absorb=absorb):
+        return await _page(request, site, form)
     done = "The quiet hours are saved." if body["channels"] else "There are no quiet hours now."
     return site.pages.redirect(request, _HERE, done)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 
@@ -50,3 +51,9 @@ async def everything(
         if cursor is None:
             break
     return items
+
+
+def next_page(page: str, chosen: Mapping[str, str], answer: Mapping[str, Any]) -> str | None:
+    """Where a list goes on that is shown at `page` as `chosen`, by the API's answer; None at its end."""
+    cursor = answer.get("next_cursor")
+    return f"{page}?{urlencode({**chosen, 'cursor': cursor})}" if cursor else None

@@ -1,16 +1,19 @@
 """The reminder policy: how long before an appointment its customer is reminded, and by what."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from web.forms import CHANGED, Form, read_form
-from web.gateway_client import ApiProblem
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.service import Site, Web
 from web.times import offset_words
 
-router = APIRouter(prefix="/dashboard/reminders", include_in_schema=False)
+_HERE = "/dashboard/reminders"
+_API = "/v1/reminder-policy"
+router = APIRouter(prefix=_HERE, include_in_schema=False)
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _LIMIT = 10
@@ -30,13 +33,13 @@ def _form(policy: dict[str, Any]) -> Form:
     return form
 
 
-def _render(request: Request, site: Web, form: Form, policy: dict[str, Any], status: int = 200) -> Response:
+def _render(request: Request, site: Web, form: Form, policy: dict[str, Any]) -> Response:
     rows = min(_LIMIT, len(policy["rules"]) + _SPARE)
     offsets = sorted({rule["offset_seconds"] for rule in policy["rules"]}, reverse=True)
     return site.pages.render(
         request,
         "dashboard/reminders.html",
-        status=status,
+        status=form.status,
         form=form,
         rows=range(max(rows, 1 + max((_row(name) for name in form.values), default=0))),
         units=UNITS,
@@ -50,7 +53,7 @@ def _row(name: str) -> int:
 
 
 async def _policy(request: Request, site: Web) -> dict[str, Any]:
-    policy: dict[str, Any] = (await site.sessions.call(request, "GET", "/v1/reminder-policy")).data
+    policy: dict[str, Any] = (await site.sessions.call(request, "GET", _API)).data
     return policy
 
 
@@ -63,21 +66,10 @@ async def show(request: Request, site: Site) -> Response:
 @router.post("")
 async def replace(request: Request, site: Site) -> Response:
     form = await read_form(request)
-    rules = _rules(form)
-    if not form.faults:
-        version = form.if_match()
-        body = {"rules": rules}
-        try:
-            await site.sessions.call(request, "PUT", "/v1/reminder-policy", body=body, if_match=version)
-        except ApiProblem as problem:
-            if problem.status == 412:
-                return site.pages.redirect(request, "/dashboard/reminders", CHANGED, failed=True)
-            if problem.status not in {403, 409, 422}:
-                raise
-            form.absorb(problem, {})
-    if form.faults:
-        return _render(request, site, form, await _policy(request, site), 422)
-    return site.pages.redirect(request, "/dashboard/reminders", "The reminders are saved.")
+    body, absorb = {"rules": _rules(form)}, partial(form.absorb, fields={})
+    if not await sent(request, site, form, "PUT", _API, body=body, changing=_HERE, absorb=absorb):
+        return _render(request, site, form, await _policy(request, site))
+    return site.pages.redirect(request, _HERE, "The reminders are saved.")
 
 
 def _rules(form: Form) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Rooms, chairs and equipment, which services need beside staff: a list, and a page of each with its hours."""
 
 import datetime as dt
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from servicekit.ids import new_id
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
-from web.forms import CHANGED, Form, read_form
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -23,10 +25,10 @@ _FIELDS = {"/name": "name", "/capacity": "capacity", "/exceptions/0/date": "date
 _NEVER_OPEN = "It is closed at all times. Saving here with all lines empty opens it at any time."
 
 
-async def _list(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+async def _list(request: Request, site: Web, form: Form) -> Response:
     rooms = await everything(request, site, "/v1/resources")
     return site.pages.render(
-        request, "dashboard/rooms.html", status=status, rooms=rooms, form=form, key=str(new_id())
+        request, "dashboard/rooms.html", status=form.status, rooms=rooms, form=form, key=str(new_id())
     )
 
 
@@ -44,16 +46,11 @@ def _details(form: Form) -> dict[str, Any]:
 @router.post("")
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
-    body = _details(form)
-    if form.faults:
-        return await _list(request, site, form, 422)
-    try:
-        await site.sessions.call(request, "POST", "/v1/resources", body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
-            raise
-        form.absorb(problem, _FIELDS)
-        return await _list(request, site, form, problem.status)
+    body, key, absorb = _details(form), form.key(), partial(form.absorb, fields=_FIELDS)
+    if not await sent(
+        request, site, form, "POST", "/v1/resources", body=body, idempotency_key=key, absorb=absorb
+    ):
+        return await _list(request, site, form)
     return site.pages.redirect(request, _HERE, f"{form.get('name')} is added. Services can need it now.")
 
 
@@ -100,20 +97,15 @@ async def _edit(
     request: Request, site: Web, room_id: UUID, form: Form, body: dict[str, Any], part: str, done: str
 ) -> Response:
     """Sends the change on; `part` names the form that is shown again where something is wrong."""
-    forms: dict[str, Any] = {part: form}
-    if form.faults:
-        return await _page(request, site, room_id, status=422, **forms)
     path, page = f"/v1/resources/{room_id}", f"{_HERE}/{room_id}"
-    try:
-        await site.sessions.call(request, "PATCH", path, body=body, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, page, CHANGED, failed=True)
-        if problem.status not in {403, 409, 422}:
-            raise
+
+    def absorb(problem: ApiProblem) -> None:
         form.absorb(problem, _FIELDS | weekly.FIELDS)
         weekly.at_their_days(form)
-        return await _page(request, site, room_id, status=problem.status, **forms)
+
+    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
+        forms: dict[str, Any] = {part: form}
+        return await _page(request, site, room_id, status=form.status, **forms)
     return site.pages.redirect(request, page, done)
 
 

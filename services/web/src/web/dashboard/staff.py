@@ -1,6 +1,7 @@
 """Staff members: who they are, their weekly hours, and the dates on which those do not hold."""
 
 import datetime as dt
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from servicekit.ids import new_id
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
-from web.forms import CHANGED, Form, read_form
+from web.dashboard.sending import sent
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -19,12 +21,13 @@ router = APIRouter(prefix="/dashboard/staff", include_in_schema=False)
 
 StaffId = Annotated[UUID, Path()]
 _FIELDS = {"/name": "name", "/email": "email", "/timezone": "timezone"}
+_OF_A_DATE = {"/intervals": "opens", "path:day": "date"}
 
 
-async def _list(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+async def _list(request: Request, site: Web, form: Form) -> Response:
     people = await everything(request, site, "/v1/staff")
     return site.pages.render(
-        request, "dashboard/staff.html", status=status, people=people, form=form, key=str(new_id())
+        request, "dashboard/staff.html", status=form.status, people=people, form=form, key=str(new_id())
     )
 
 
@@ -37,18 +40,15 @@ async def listing(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     form.require("name")
-    if form.faults:
-        return await _list(request, site, form, 422)
     body: dict[str, Any] = {"name": form.get("name"), "weekly_hours": _office_hours(form)}
     if form.get("email"):
         body["email"] = form.get("email")
-    try:
-        answer = await site.sessions.call(request, "POST", "/v1/staff", body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
-            raise
-        form.absorb(problem, _FIELDS)
-        return await _list(request, site, form, problem.status)
+    key, absorb = form.key(), partial(form.absorb, fields=_FIELDS)
+    answer = await sent(
+        request, site, form, "POST", "/v1/staff", body=body, idempotency_key=key, absorb=absorb
+    )
+    if answer is None:
+        return await _list(request, site, form)
     return site.pages.redirect(
         request, f"/dashboard/staff/{answer.data['id']}", "Added. Now check the hours."
     )
@@ -99,61 +99,37 @@ async def show(request: Request, site: Site, staff_id: StaffId) -> Response:
 async def edit(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
     form.require("name")
-    if form.faults:
-        return await _page(request, site, staff_id, person=form, status=422)
     body = {"name": form.get("name"), "email": form.optional("email"), "timezone": form.get("timezone")}
-    try:
-        await site.sessions.call(
-            request, "PATCH", f"/v1/staff/{staff_id}", body=body, if_match=form.if_match()
-        )
-    except ApiProblem as problem:
-        return await _refused(request, site, staff_id, form, problem, "person")
-    return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "Saved.")
-
-
-async def _refused(
-    request: Request, site: Web, staff_id: UUID, form: Form, problem: ApiProblem, part: str
-) -> Response:
-    if problem.status == 412:
-        return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", CHANGED, failed=True)
-    if problem.status not in {403, 409, 422}:
-        raise problem
-    form.absorb(problem, _FIELDS | weekly.FIELDS | {"/intervals": "opens", "path:day": "date"})
-    weekly.at_their_days(form)
-    forms: dict[str, Any] = {part: form}
-    return await _page(request, site, staff_id, status=problem.status, **forms)
+    path, page = f"/v1/staff/{staff_id}", f"/dashboard/staff/{staff_id}"
+    absorb = partial(form.absorb, fields=_FIELDS)
+    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
+        return await _page(request, site, staff_id, person=form, status=form.status)
+    return site.pages.redirect(request, page, "Saved.")
 
 
 @router.post("/{staff_id}/hours")
 async def set_hours(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
-    hours = weekly.typed(form)
-    if form.faults:
-        return await _page(request, site, staff_id, hours=form, status=422)
-    try:
-        await site.sessions.call(
-            request,
-            "PUT",
-            f"/v1/staff/{staff_id}/hours",
-            body={"weekly_hours": hours},
-            if_match=form.if_match(),
-        )
-    except ApiProblem as problem:
-        return await _refused(request, site, staff_id, form, problem, "hours")
-    return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "The hours are saved.")
+    body = {"weekly_hours": weekly.typed(form)}
+    path, page = f"/v1/staff/{staff_id}/hours", f"/dashboard/staff/{staff_id}"
+
+    def absorb(problem: ApiProblem) -> None:
+        form.absorb(problem, weekly.FIELDS)
+        weekly.at_their_days(form)
+
+    if not await sent(request, site, form, "PUT", path, body=body, changing=page, absorb=absorb):
+        return await _page(request, site, staff_id, hours=form, status=form.status)
+    return site.pages.redirect(request, page, "The hours are saved.")
 
 
 @router.post("/{staff_id}/exceptions")
 async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
     special = weekly.special_date(form)
-    if form.faults:
-        return await _page(request, site, staff_id, exception=form, status=422)
     path = f"/v1/staff/{staff_id}/exceptions/{special['date']}"
-    try:
-        await site.sessions.call(request, "PUT", path, body={"intervals": special["intervals"]})
-    except ApiProblem as problem:
-        return await _refused(request, site, staff_id, form, problem, "exception")
+    body, absorb = {"intervals": special["intervals"]}, partial(form.absorb, fields=_OF_A_DATE)
+    if not await sent(request, site, form, "PUT", path, body=body, absorb=absorb):
+        return await _page(request, site, staff_id, exception=form, status=form.status)
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "The date is saved.")
 
 

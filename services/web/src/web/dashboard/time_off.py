@@ -18,6 +18,7 @@ from servicekit.localtime import instant_of
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import OPEN, everything
+from web.dashboard.sending import sent
 from web.dashboard.staff import StaffId
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -92,17 +93,16 @@ async def add(request: Request, site: Site, staff_id: StaffId) -> Response:
     if span is None:
         return await _page(request, site, staff_id, form, 422)
     body = {"starts_at": span[0].isoformat(), "ends_at": span[1].isoformat()}
-    path = f"/v1/staff/{staff_id}/time-off"
-    try:
-        await site.sessions.call(request, "POST", path, body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in {403, 409, 422}:
-            raise
+    path, key = f"/v1/staff/{staff_id}/time-off", form.key()
+
+    def absorb(problem: ApiProblem) -> None:
         if "/" in problem.errors:
             form.faults[""] = "There are too many already. Remove what is over, below."
         last = "last_day" if form.get("last_day") else "first_day"
         form.absorb(problem, {"/starts_at": "first_day", "/ends_at": last})
-        return await _page(request, site, staff_id, form, problem.status)
+
+    if not await sent(request, site, form, "POST", path, body=body, idempotency_key=key, absorb=absorb):
+        return await _page(request, site, staff_id, form, form.status)
     booked = await _booked(request, site, staff_id, *span)
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}/time-off", _saved(booked))
 

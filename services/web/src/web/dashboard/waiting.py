@@ -17,7 +17,8 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import everything, names
+from web.dashboard.reading import everything, names, next_page
+from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
@@ -79,8 +80,6 @@ async def listing(
     offered: list[dict[str, Any]] = []
     if not ended and not cursor:
         offered = await everything(request, site, "/v1/waitlist", {"state": "offered"} | of_service)
-    following = answer.get("next_cursor")
-    more = f"{_HERE}?{urlencode(ended | of_service | {'cursor': following})}" if following else None
     return site.pages.render(
         request,
         "dashboard/waitlist.html",
@@ -91,7 +90,7 @@ async def listing(
         ended=ENDED,
         show=ended.get("show", ""),
         service=of_service.get("service", ""),
-        more=more,
+        more=next_page(_HERE, ended | of_service, answer),
     )
 
 
@@ -119,7 +118,7 @@ async def choose(
     return await _page(request, site, entry_id, Form({"date": date, "anyone": anyone, "at": at}))
 
 
-async def _page(request: Request, site: Web, entry_id: UUID, form: Form, status: int = 200) -> Response:
+async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Response:
     """The free times of a week, that of their days first; once one is chosen, what offering it means."""
     known = await names(request, site)
     zone = known.business["timezone"]
@@ -146,7 +145,7 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form, status:
     return site.pages.render(
         request,
         "dashboard/waitlist_offer.html",
-        status=status,
+        status=form.status,
         form=form,
         known=known,
         zone=zone,
@@ -177,13 +176,9 @@ async def _free_week(
 async def offer(request: Request, site: Site, entry_id: EntryId) -> Response:
     form = await read_form(request)
     body = {"starts_at": form.get("at")} | ({"staff_id": form.get("staff")} if form.get("staff") else {})
-    try:
-        answer = await site.sessions.call(
-            request, "POST", f"/v1/waitlist/{entry_id}/offer", body=body, idempotency_key=form.key()
-        )
-    except ApiProblem as problem:
-        if problem.status not in {403, 404, 409, 422}:
-            raise
+    path, key = f"/v1/waitlist/{entry_id}/offer", form.key()
+
+    def absorb(problem: ApiProblem) -> None:
         if problem.slug == "slot-taken":
             form.faults[""] = _TAKEN
         elif "/starts_at" in problem.errors:
@@ -193,7 +188,20 @@ async def offer(request: Request, site: Site, entry_id: EntryId) -> Response:
         form.absorb(problem, {})
         if "staff" not in form.faults and problem.status != 403:
             form.values["at"] = ""  # it is for the taking no more: another one is chosen
-        return await _page(request, site, entry_id, form, problem.status)
+
+    answer = await sent(
+        request,
+        site,
+        form,
+        "POST",
+        path,
+        body=body,
+        idempotency_key=key,
+        absorb=absorb,
+        refused={404, *REFUSED},
+    )
+    if answer is None:
+        return await _page(request, site, entry_id, form)
     customer = answer.data["customer"]
     told = ", who is told by e-mail" if customer["consent"]["email"] else ". Tell them: they take no e-mails"
     return site.pages.redirect(request, _HERE, f"The time is kept for {customer['name']}{told}.")

@@ -7,8 +7,9 @@ address is kept by browsers. That page asks the API for nothing more: a secret t
 import datetime as dt
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -17,7 +18,8 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import everything
+from web.dashboard.reading import everything, next_page
+from web.dashboard.sending import sent
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -102,9 +104,9 @@ async def listing(request: Request, site: Site) -> Response:
     )
 
 
-def _new(request: Request, site: Web, form: Form, status: int = 200) -> Response:
+def _new(request: Request, site: Web, form: Form) -> Response:
     return site.pages.render(
-        request, "dashboard/webhook_new.html", status=status, form=form, events=EVENTS, key=str(new_id())
+        request, "dashboard/webhook_new.html", status=form.status, form=form, events=EVENTS, key=str(new_id())
     )
 
 
@@ -117,16 +119,10 @@ async def new(request: Request, site: Site) -> Response:
 @router.post("/new")
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
-    body = _body(form)
-    if form.faults:
-        return _new(request, site, form, 422)
-    try:
-        answer = await site.sessions.call(request, "POST", _API, body=body, idempotency_key=form.key())
-    except ApiProblem as problem:
-        if problem.status not in _REFUSED:
-            raise
-        form.absorb(problem, _FIELDS)
-        return _new(request, site, form, problem.status)
+    body, key, absorb = _body(form), form.key(), partial(form.absorb, fields=_FIELDS)
+    answer = await sent(request, site, form, "POST", _API, body=body, idempotency_key=key, absorb=absorb)
+    if answer is None:
+        return _new(request, site, form)
     return _secret(request, site, answer.data, replaced=False)
 
 
@@ -152,9 +148,7 @@ def _secret(request: Request, site: Web, endpoint: dict[str, Any], *, replaced: 
     )
 
 
-async def _page(
-    request: Request, site: Web, endpoint_id: UUID, form: Form | None = None, status: int = 200
-) -> Response:
+async def _page(request: Request, site: Web, endpoint_id: UUID, form: Form | None = None) -> Response:
     zone = await _zone(request, site)
     endpoint = await _endpoint(request, site, endpoint_id)
     path = f"{_API}/{endpoint_id}/deliveries"
@@ -163,10 +157,11 @@ async def _page(
     as_it_is = {name: str(endpoint[name]) for name in ("url", "description", "version")}
     # What a later release may add is offered too, where it is chosen already.
     others = {name: name for name in endpoint["events"] if name not in EVENTS and name != ALL}
+    form = form or Form(as_it_is, {"events": endpoint["events"]})
     return site.pages.render(
         request,
         "dashboard/webhook.html",
-        status=status,
+        status=form.status,
         zone=zone,
         endpoint=endpoint,
         title=_title(endpoint),
@@ -174,7 +169,7 @@ async def _page(
         old_secret_until=old_secrets.get(endpoint["id"]),
         told=TOLD,
         statuses=STATUSES,
-        form=form or Form(as_it_is, {"events": endpoint["events"]}),
+        form=form,
         events=EVENTS | others,
         key=str(new_id()),
     )
@@ -188,21 +183,11 @@ async def show(request: Request, site: Site, endpoint_id: EndpointId) -> Respons
 @router.post("/{endpoint_id}")
 async def edit(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
     form = await read_form(request)
-    body = _body(form)
-    if form.faults:
-        return await _page(request, site, endpoint_id, form, 422)
-    try:
-        await site.sessions.call(
-            request, "PATCH", f"{_API}/{endpoint_id}", body=body, if_match=form.if_match()
-        )
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, f"{_HERE}/{endpoint_id}", CHANGED, failed=True)
-        if problem.status not in {403, 409, 422}:
-            raise
-        form.absorb(problem, _FIELDS)
-        return await _page(request, site, endpoint_id, form, problem.status)
-    return site.pages.redirect(request, f"{_HERE}/{endpoint_id}", "Saved.")
+    body, absorb = _body(form), partial(form.absorb, fields=_FIELDS)
+    path, page = f"{_API}/{endpoint_id}", f"{_HERE}/{endpoint_id}"
+    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
+        return await _page(request, site, endpoint_id, form)
+    return site.pages.redirect(request, page, "Saved.")
 
 
 @router.post("/{endpoint_id}/secret")
@@ -285,8 +270,6 @@ async def log(
         query["cursor"] = cursor
     path = f"{_API}/{endpoint_id}/deliveries"
     answer = (await site.sessions.call(request, "GET", path, query=query)).data
-    following = answer["next_cursor"]
-    more = f"{_HERE}/{endpoint_id}/deliveries?{urlencode(chosen | {'cursor': following})}"
     return site.pages.render(
         request,
         "dashboard/webhook_log.html",
@@ -297,7 +280,7 @@ async def log(
         chosen=chosen,
         told=TOLD,
         statuses=STATUSES,
-        more=more if following else None,
+        more=next_page(f"{_HERE}/{endpoint_id}/deliveries", chosen, answer),
     )
 
 

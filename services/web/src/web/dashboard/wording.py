@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -15,6 +16,7 @@ from starlette.responses import Response
 
 from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.dashboard.pressing import press
+from web.dashboard.sending import REFUSED, sent
 from web.forms import CHANGED, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -50,7 +52,6 @@ PLACEHOLDERS = {
     "customer_zone": "the customer's time zone",
 }
 _PARTS = {"email": ("subject", "lead"), "sms": ("text",)}
-_REFUSED = frozenset({403, 409, 422})
 _LINK = re.compile(r"(https?://[^/\s]+/)\S*0{40,}\S*")
 """Of a preview: it is of no appointment, so that its key is of noughts."""
 _FAULTS = (
@@ -77,6 +78,11 @@ class Template:
     @property
     def api(self) -> str:
         return f"/v1/message-templates/{self.kind}/{self.channel}/{self.language}"
+
+    @property
+    def preview(self) -> str:
+        """Where the API shows what given words make, or, without any, those in use."""
+        return f"{self.api}/preview"
 
     @property
     def page(self) -> str:
@@ -137,7 +143,7 @@ async def show(request: Request, site: Site, template: OfTemplate) -> Response:
     preview = None
     if site.sessions.require(request).owner:  # who may write
         try:
-            preview = await _preview(request, site, template, {})
+            preview = _cut_short((await site.sessions.call(request, "POST", template.preview, body={})).data)
         except ApiProblem as problem:
             if problem.status != 422:
                 raise
@@ -150,23 +156,17 @@ async def write(request: Request, site: Site, template: OfTemplate) -> Response:
     form = await read_form(request)
     found = await _words(request, site, template)
     words = _own(form, template, found)
+    absorb = partial(_absorb, form, template)
     if not words and found["own"]:
         form.faults[""] = "Nothing of your own is left. To have the usual words again, go back to them below."
-        return _page(request, site, template, form, found, status=422)
-    try:
-        if form.checked("preview"):
-            preview = await _preview(request, site, template, words)
-            return _page(request, site, template, form, found, preview)
-        if not words:
-            return site.pages.redirect(request, template.page, "These are the usual words already.")
-        await site.sessions.call(request, "PUT", template.api, body=words, if_match=form.if_match())
-    except ApiProblem as problem:
-        if problem.status == 412:
-            return site.pages.redirect(request, template.page, CHANGED, failed=True)
-        if problem.status not in _REFUSED:
-            raise
-        _absorb(form, template, problem)
-        return _page(request, site, template, form, found, status=problem.status)
+    if form.checked("preview"):
+        answer = await sent(request, site, form, "POST", template.preview, body=words, absorb=absorb)
+        return _page(request, site, template, form, found, _cut_short(answer.data) if answer else None)
+    if not words and not found["own"]:
+        return site.pages.redirect(request, template.page, "These are the usual words already.")
+    page = template.page
+    if not await sent(request, site, form, "PUT", template.api, body=words, changing=page, absorb=absorb):
+        return _page(request, site, template, form, found)
     return site.pages.redirect(request, template.page, "Saved. This is what customers read from now on.")
 
 
@@ -180,7 +180,7 @@ async def go_back(request: Request, site: Site, template: OfTemplate) -> Respons
         template.api,
         back=template.page,
         done="These are the usual words again.",
-        refused={*_REFUSED, 412},
+        refused={*REFUSED, 412},
         said={412: CHANGED},
         if_match=form.if_match(),
     )
@@ -193,12 +193,11 @@ def _page(
     form: Form,
     found: Mapping[str, Any],
     preview: Mapping[str, Any] | None = None,
-    status: int = 200,
 ) -> Response:
     return site.pages.render(
         request,
         "dashboard/wording.html",
-        status=status,
+        status=form.status,
         message=template,
         form=form,
         own=found["own"],
@@ -213,14 +212,9 @@ async def _words(request: Request, site: Web, template: Template) -> Mapping[str
     return found
 
 
-async def _preview(
-    request: Request, site: Web, template: Template, words: Mapping[str, str]
-) -> Mapping[str, Any]:
-    """With the words given, else with those in use; links are cut short."""
-    shown: dict[str, Any] = (
-        await site.sessions.call(request, "POST", f"{template.api}/preview", body=words)
-    ).data
-    return shown | {"text": _LINK.sub(r"\1…", shown["text"])}
+def _cut_short(preview: dict[str, Any]) -> dict[str, Any]:
+    """A preview whose links do not fill it."""
+    return preview | {"text": _LINK.sub(r"\1…", preview["text"])}
 
 
 def _own(form: Form, template: Template, found: Mapping[str, Any]) -> dict[str, str]:

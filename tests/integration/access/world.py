@@ -156,6 +156,7 @@ ROUTES = {
         Route("DELETE", "/v1/public/waitlist/{token}", Who.ANYONE),
         Route("POST", "/v1/public/waitlist/{token}/accept", Who.ANYONE, new=True),
         Route("GET", "/v1/waitlist", Who.MEMBER),
+        Route("GET", "/v1/waitlist/{entry_id}", Who.MEMBER),
         Route("DELETE", "/v1/waitlist/{entry_id}", Who.MEMBER),
         Route("POST", "/v1/waitlist/{entry_id}/offer", Who.MEMBER, _MOVE, new=True),
         Route("POST", "/v1/series", Who.MEMBER, _SERIES, new=True),

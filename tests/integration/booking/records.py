@@ -13,7 +13,7 @@ ANY = {"If-Match": "*"}
 
 def booked(world: World, shop: Shop, **fields: Any) -> dict[str, Any]:
     """A new appointment at noon, as the business sees it."""
-    made = world.post(shop, wish(shop, tomorrow_noon(), **fields))
+    made = world.post(shop, wish(shop, tomorrow_noon()) | fields)
     assert made.status_code == 201, made.text
     found: dict[str, Any] = world.call("GET", f"/v1/appointments/{made.json()['id']}", shop).json()
     return found

@@ -4,12 +4,14 @@ Row level security keeps operators that are not leakproof from an index, and a s
 test of results would notice either.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from booking.records.store import LAST
 from booking.store import SQL
@@ -101,8 +103,12 @@ def database(databases: Databases) -> ServiceDatabase:
     return made
 
 
+@pytest.mark.parametrize("planned_once", [False, True])
 @pytest.mark.parametrize("statement", ["busy", "loads"])
-def test_a_look_at_an_hour_reads_few_rows(database: ServiceDatabase, statement: str) -> None:
+def test_a_look_at_an_hour_reads_few_rows(
+    database: ServiceDatabase, statement: str, *, planned_once: bool
+) -> None:
+    """By a plan for these values, and by the one for all values that a pipelined transaction keeps."""
     hour = BEGIN + timedelta(hours=4900)
     values = {
         "tenant_id": TENANT,
@@ -112,12 +118,17 @@ def test_a_look_at_an_hour_reads_few_rows(database: ServiceDatabase, statement: 
         "now": BEGIN,
         "but": None,
     }
-    count, read = looked_at(database, getattr(SQL, statement), values)
+    count, read = looked_at(database, getattr(SQL, statement), values, planned_once=planned_once)
     assert count == (2 if statement == "busy" else 1)
     # What began in the seven days before it; of other calendars, what ends after it, which is less here.
     assert read <= 7 * 24
 
 
+_EXPLAIN = b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "
+_NAMED = re.compile(rb"%\((\w+)\)s")
+_TYPES = {UUID: b"uuid", list: b"uuid[]", datetime: b"timestamptz", type(None): b"uuid"}
+_EARLIEST_FIRST = SQL.appointments_page + b" " + SQL.earliest_first
+_LATEST_FIRST = SQL.appointments_page + b" " + SQL.latest_first
 _PAGE = dict.fromkeys(
     ("end", "status", "resource_id", "customer_id", "series_id", "after_time", "after_id"), None
 )
@@ -126,7 +137,8 @@ _PAGE = dict.fromkeys(
 @pytest.mark.parametrize(
     ("statement", "values", "most"),
     [
-        (SQL.appointments_page, _PAGE | {"begin": BEGIN + timedelta(hours=4900), "limit": 50}, 50),
+        (_EARLIEST_FIRST, _PAGE | {"begin": BEGIN + timedelta(hours=4900), "limit": 50}, 50),
+        (_LATEST_FIRST, _PAGE | {"begin": None, "end": BEGIN + timedelta(hours=100), "limit": 50}, 50),
         (RECORDS.export_appointments, {"begin": BEGIN, "end": BEGIN + timedelta(hours=10)}, 10),
         (
             SQL.future_confirmed,
@@ -226,12 +238,21 @@ def test_what_a_client_has_is_found_by_an_index(databases: Databases, statement:
 
 
 def looked_at(
-    database: ServiceDatabase, statement: bytes, values: dict[str, Any], *, of: str = "", worker: bool = False
+    database: ServiceDatabase,
+    statement: bytes,
+    values: dict[str, Any],
+    *,
+    of: str = "",
+    worker: bool = False,
+    planned_once: bool = False,
 ) -> tuple[int, int]:
     """How many rows are found, and how many were read for them at most: of each table, or of one."""
     with psycopg.connect(database.settings.conninfo()) as conn:
         enter(conn, values, worker=worker)
-        plan = conn.execute(b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement, values)
+        if planned_once:
+            plan = conn.execute(_EXPLAIN + prepared(conn, statement, values))
+        else:
+            plan = conn.execute(_EXPLAIN + statement, values)
         ((found,),) = plan.fetchall()
         count = conn.execute(statement, values).rowcount
     read = [
@@ -241,6 +262,17 @@ def looked_at(
     ]
     assert read, found
     return count, int(max(read))
+
+
+def prepared(conn: psycopg.Connection[Any], statement: bytes, values: dict[str, Any]) -> bytes:
+    """The statement that runs it by its plan for all values."""
+    names = list(dict.fromkeys(_NAMED.findall(statement)))
+    types = b", ".join(_TYPES[type(values[name.decode()])] for name in names)
+    numbered = _NAMED.sub(lambda name: b"$%d" % (names.index(name[1]) + 1), statement)
+    conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    conn.execute(b"PREPARE asked (" + types + b") AS " + numbered)
+    given = sql.SQL(", ").join(sql.Literal(values[name.decode()]) for name in names)
+    return sql.SQL("EXECUTE asked({})").format(given).as_bytes(conn)
 
 
 def plan_of(

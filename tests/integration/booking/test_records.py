@@ -178,3 +178,29 @@ async def test_a_customers_appointments_can_be_listed(world: World) -> None:
     for one in (bea, bo):
         items = world.call("GET", "/v1/appointments", shop, params={"customer": one["customer"]["id"]}).json()
         assert [item["id"] for item in items["items"]] == [one["id"]]
+
+
+async def test_appointments_are_listed_from_either_end(world: World) -> None:
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    hours = [(noon + timedelta(hours=hour)).isoformat() for hour in (0, 2, 1)]
+    made = [booked(world, shop, starts_at=start)["id"] for start in hours]
+    by_start = [made[0], made[2], made[1]]
+
+    def listed(**query: Any) -> list[str]:
+        """Page by page, one appointment each."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            params = {"limit": 1, **query} | ({"cursor": cursor} if cursor else {})
+            page = world.call("GET", "/v1/appointments", shop, params=params).json()
+            found += [item["id"] for item in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    assert listed() == by_start
+    assert listed(order="desc") == by_start[::-1]
+    assert listed(order="desc", to=(noon + timedelta(hours=2)).isoformat()) == by_start[1::-1]
+    refused = world.call("GET", "/v1/appointments", shop, params={"order": "newest"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "?order")

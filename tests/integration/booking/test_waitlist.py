@@ -192,6 +192,7 @@ async def test_the_business_sees_removes_and_offers_by_hand(world: World) -> Non
     assert [item["customer"]["name"] for item in listed] == ["Ann", "Bob", "Cas"]
     assert {(item["state"], item["offers"], item["offer"]) for item in listed} == {("waiting", 0, None)}
     assert listed[0]["from"] == tomorrow_noon().isoformat().replace("+00:00", "Z")
+    assert world.call("GET", f"/v1/waitlist/{bob['id']}", shop).json() == listed[1]
     assert world.call("DELETE", f"/v1/waitlist/{ann['id']}", shop).status_code == 204
     assert seen(world, ann)["state"] == "removed"
     cancel(world, first)
@@ -211,6 +212,7 @@ async def test_the_business_sees_removes_and_offers_by_hand(world: World) -> Non
     assert accept(world, cas).status_code == 201
     assert second
     other = await world.shop()
+    assert world.call("GET", f"/v1/waitlist/{bob['id']}", other).status_code == 404
     assert world.call("DELETE", f"/v1/waitlist/{bob['id']}", other).status_code == 404
     assert world.call("POST", f"/v1/waitlist/{bob['id']}/offer", other, json=body).status_code == 404
     assert world.call("GET", "/v1/waitlist", other).json()["items"] == []

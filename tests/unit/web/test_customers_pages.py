@@ -87,8 +87,8 @@ async def test_a_customers_page_says_what_is_known(browser: Browser) -> None:
 
 
 def visits(*days: int, **changes: Any) -> dict[str, Any]:
-    """So many days from now each, the first first, as the API has them."""
-    items = [samples.appointment(NOW + dt.timedelta(days=each), **changes) for each in days]
+    """So many days from now each, the last first, as the API has them."""
+    items = [samples.appointment(NOW + dt.timedelta(days=each), **changes) for each in sorted(days)[::-1]]
     return samples.page(*items)
 
 
@@ -99,6 +99,7 @@ async def test_the_next_appointment_comes_first_and_of_those_behind_the_last(
     page = (await browser.get(PAGE)).text
     assert gateway.asked("GET /v1/appointments")[0].query == {
         "customer": str(samples.CUSTOMER),
+        "order": "desc",
         "limit": "200",
     }
     days = [(NOW + dt.timedelta(days=each)).strftime("%Y-%m-%d") for each in (2, 9, -3, -40)]
@@ -111,7 +112,7 @@ async def test_the_next_appointment_comes_first_and_of_those_behind_the_last(
 async def test_what_lasts_still_is_not_over(gateway: Script, browser: Browser) -> None:
     long = samples.appointment(NOW - dt.timedelta(hours=1), ends_at=NOW + dt.timedelta(hours=1))
     short = samples.appointment(NOW - dt.timedelta(minutes=50))
-    gateway.on("GET /v1/appointments", samples.page(long, short))
+    gateway.on("GET /v1/appointments", samples.page(short, long))
     page = (await browser.get(PAGE)).text
     begins = [page.index(f'datetime="{item["starts_at"][:16]}') for item in (long, short)]
     assert begins[0] < page.index("<h3>Before") < begins[1]

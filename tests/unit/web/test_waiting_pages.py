@@ -17,6 +17,7 @@ from web.dashboard.waiting import wish
 pytestmark = pytest.mark.usefixtures("signed_in")
 PAGE = "/dashboard/waitlist"
 LIST = "GET /v1/waitlist"
+ENTRY = f"{LIST}/{samples.APPOINTMENT}"
 CHOOSE = f"{PAGE}/{samples.APPOINTMENT}/offer"
 OFFER = f"POST /v1/waitlist/{samples.APPOINTMENT}/offer"
 REMOVE = f"DELETE /v1/waitlist/{samples.APPOINTMENT}"
@@ -40,6 +41,9 @@ def in_line(gateway: Script, *entries: dict[str, Any]) -> None:
         return 200, samples.page(*found)
 
     gateway.on(LIST, answer)
+    gateway.refuse(ENTRY, 404, "not-found", "There is no such waitlist entry.")
+    for item in entries:
+        gateway.on(f"{LIST}/{item['id']}", item)
 
 
 def offerable(gateway: Script) -> None:
@@ -181,10 +185,11 @@ async def test_who_has_gone_meanwhile_is_said_to_be(gateway: Script, browser: Br
     gateway.refuse(REMOVE, 404, "not-found", "Nobody waits under this id.")
     await browser.submit(PAGE, f"{PAGE}/{samples.APPOINTMENT}/remove")
     assert "They do not wait any more" in (await browser.get(PAGE)).text
-    in_line(gateway)
-    answer = await browser.get(CHOOSE)
-    assert answer.headers["location"] == PAGE
-    assert "They do not wait any more" in (await browser.get(PAGE)).text
+    for there in ((), (waiting.entry(MIDNIGHT, MIDNIGHT + DAY, state="offered"),)):
+        in_line(gateway, *there)
+        answer = await browser.get(CHOOSE)
+        assert answer.headers["location"] == PAGE
+        assert "They do not wait any more" in (await browser.get(PAGE)).text
 
 
 async def test_free_times_are_those_of_their_days_first(gateway: Script, browser: Browser) -> None:

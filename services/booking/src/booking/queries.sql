@@ -245,6 +245,7 @@ UPDATE appointment SET notes = %(notes)s, notes_version = notes_version + 1, upd
 WHERE tenant_id = %(tenant_id)s AND appointment_id = %(appointment_id)s
 
 -- name: appointments_page
+-- One of the next two ends it.
 SELECT appointment_id, version, status, service_id, resource_ids, customer_id, starts_at, ends_at, timezone,
     price_amount, currency, source, notes, created_at, answers, notes_version, series_id, cancelled_by
 FROM appointment
@@ -255,8 +256,14 @@ WHERE tenant_id = %(tenant_id)s
     AND (%(resource_id)s::uuid IS NULL OR %(resource_id)s = ANY(resource_ids))
     AND (%(customer_id)s::uuid IS NULL OR customer_id = %(customer_id)s)
     AND (%(series_id)s::uuid IS NULL OR series_id = %(series_id)s)
+
+-- name: earliest_first
     AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) > (%(after_time)s, %(after_id)s))
 ORDER BY starts_at, appointment_id LIMIT %(limit)s
+
+-- name: latest_first
+    AND (%(after_time)s::timestamptz IS NULL OR (starts_at, appointment_id) < (%(after_time)s, %(after_id)s))
+ORDER BY starts_at DESC, appointment_id DESC LIMIT %(limit)s
 
 -- name: lock_series
 -- Its open appointments, by id, the order in which several appointments are locked. None is moved then, so that what

@@ -277,6 +277,7 @@ class BookingService:
         staff_id: UUID | None,
         customer_id: UUID | None,
         series_id: UUID | None,
+        latest_first: bool,
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[tuple[Appointment, Customer]]:
@@ -292,6 +293,7 @@ class BookingService:
                 resource_id=staff_id,
                 customer_id=customer_id,
                 series_id=series_id,
+                latest_first=latest_first,
                 after=after,
                 limit=limit,
             )

@@ -132,10 +132,11 @@ async def appointments_page(
     resource_id: UUID | None,
     customer_id: UUID | None,
     series_id: UUID | None,
+    latest_first: bool,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Appointment]:
-    """Appointments by start; `begin` inclusive, `end` exclusive, behind `after`."""
+    """Appointments by start; `begin` inclusive, `end` exclusive, behind `after` in the order that is asked for."""
     values = {
         "tenant_id": tenant_id,
         "begin": begin,
@@ -148,7 +149,8 @@ async def appointments_page(
         "after_id": after[1] if after else None,
         "limit": limit,
     }
-    return [_appointment(row) for row in await (await conn.execute(SQL.appointments_page, values)).fetchall()]
+    statement = SQL.appointments_page + b" " + (SQL.latest_first if latest_first else SQL.earliest_first)
+    return [_appointment(row) for row in await (await conn.execute(statement, values)).fetchall()]
 
 
 async def rest_of_series(

@@ -60,8 +60,9 @@ def _entry(site: Site, **more: Any) -> Good:
     return Good({"entry_id": site.mine.place()["id"]}, person=site.mine.owner, others=others, **more)
 
 
+@good("GET", "/v1/waitlist/{entry_id}")
 @good("DELETE", "/v1/waitlist/{entry_id}")
-def _remove_entry(site: Site) -> Good:
+def _one_entry(site: Site) -> Good:
     return _entry(site)
 
 

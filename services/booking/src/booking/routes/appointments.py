@@ -1,6 +1,6 @@
 """The business's day: its appointments, and what is done with them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -43,6 +43,9 @@ async def list_appointments(
     staff: UUID | None = None,
     customer: UUID | None = None,
     series: UUID | None = None,
+    order: Annotated[
+        Literal["asc", "desc"], Query(description="The earliest start first, or the latest.")
+    ] = "asc",
 ) -> Page[AppointmentAnswer]:
     found = await booking.appointments(
         who.tenant_id,
@@ -52,6 +55,7 @@ async def list_appointments(
         staff_id=staff,
         customer_id=customer,
         series_id=series,
+        latest_first=order == "desc",
         after=paging.after_time_and_id(),
         limit=paging.limit + 1,
     )

@@ -229,6 +229,11 @@ async def list_entries(
     return Page(items=[EntryAnswer.of(item) for item in shown], next_cursor=paging.link(cursor))
 
 
+@router.get("/{entry_id}")
+async def read_entry(entry_id: UUID, who: Member, waitlist: Waitlist) -> EntryAnswer:
+    return EntryAnswer.of(await waitlist.entry(who.tenant_id, entry_id))
+
+
 @router.post("/{entry_id}/offer", status_code=201, response_model=EntryAnswer)
 async def offer(
     entry_id: UUID, body: OfferBody, who: Member, key: Idempotency, waitlist: Waitlist

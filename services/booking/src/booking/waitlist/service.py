@@ -21,7 +21,7 @@ from booking.waitlist.line import EntryCap, JoinRequest
 from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import NotFound
+from servicekit.errors import NotFound, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks, WaitlistLinks
 from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_in_scope, tenant_to_change
@@ -188,6 +188,13 @@ class WaitlistService:
                 conn, tenant_id, state=state, service_id=service_id, after=after, limit=limit
             )
             return await self._listed(conn, tenant_id, entries)
+
+    async def entry(self, tenant_id: UUID, entry_id: UUID) -> Listed:
+        """Raises NotFound."""
+        async with self._db.tenant(tenant_id) as conn:
+            await tenant_by_id(conn, tenant_id)
+            entry = found(await waitlist_store.entry(conn, tenant_id, entry_id), "waitlist entry")
+            return (await self._listed(conn, tenant_id, [entry]))[0]
 
     async def remove(self, tenant_id: UUID, entry_id: UUID) -> None:
         """Takes an entry off the list. Raises NotFound. Also while the business is suspended."""

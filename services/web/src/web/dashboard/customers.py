@@ -74,12 +74,12 @@ class Visits:
 
 
 async def _visits(request: Request, site: Web, customer_id: UUID) -> Visits:
-    # The API has the oldest first, however many there are.
-    found = await everything(request, site, "/v1/appointments", {"customer": str(customer_id)})
+    query = {"customer": str(customer_id), "order": "desc"}
+    found = await everything(request, site, "/v1/appointments", query)
     now = dt.datetime.now(dt.UTC)
     over = [times.instant(item["ends_at"]) <= now for item in found]
     coming = [item for item, past in zip(found, over, strict=True) if not past]
-    return Visits(coming, [item for item, past in zip(found, over, strict=True) if past][::-1])
+    return Visits(coming[::-1], [item for item, past in zip(found, over, strict=True) if past])
 
 
 async def _page(

@@ -21,7 +21,7 @@ from web.dashboard.reading import everything, names, next_page
 from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
-from web.picker import Week, free_week, named, why_not
+from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/waitlist", include_in_schema=False)
@@ -35,8 +35,6 @@ ENDED = {
     "over": "days have passed",
 }
 _HERE = "/dashboard/waitlist"
-_LOOKED_THROUGH = 50
-"""Pages of those who wait, at most, for one of them: the API tells of them in lists only."""
 _GONE = "They do not wait any more, or have been offered a time already."
 _TAKEN = "That time is no longer free. Please choose another."
 _NOT_OFFERED = "This service is no longer offered; they can only be taken off the list."
@@ -122,9 +120,8 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
     """The free times of a week, that of their days first; once one is chosen, what offering it means."""
     known = await names(request, site)
     zone = known.business["timezone"]
-    waiting = await everything(request, site, "/v1/waitlist", {"state": "waiting"}, pages=_LOOKED_THROUGH)
-    entry = named(waiting, str(entry_id))
-    if entry is None:
+    entry = await _entry(request, site, entry_id)
+    if entry is None or entry["state"] != "waiting":
         return site.pages.redirect(request, _HERE, _GONE, failed=True)
     wished = wish(entry, zone)
     asked = None if form.get("anyone") else entry["staff_id"]
@@ -157,6 +154,17 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
         slot=slot,
         key=str(new_id()),
     )
+
+
+async def _entry(request: Request, site: Web, entry_id: UUID) -> dict[str, Any] | None:
+    """None for one that is no more."""
+    try:
+        found: dict[str, Any] = (await site.sessions.call(request, "GET", f"/v1/waitlist/{entry_id}")).data
+    except ApiProblem as problem:
+        if problem.status != 404:
+            raise
+        return None
+    return found
 
 
 async def _free_week(

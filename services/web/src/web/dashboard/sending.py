@@ -1,0 +1,52 @@
+"""Forms that are sent on to the API; where it refuses one, its page shows it again with what is wrong.
+
+Used by the pages that have such forms, once they have read one: that is where its token is checked.
+"""
+
+from collections.abc import Callable, Container
+from typing import Any
+
+from fastapi import Request
+
+from web.forms import Form, Outdated
+from web.gateway_client import ApiAnswer, ApiProblem
+from web.service import Web
+
+REFUSED = frozenset({403, 409, 422})
+"""What the API answers to a form that somebody can mend, or learn from why it cannot be."""
+
+
+async def sent(
+    request: Request,
+    site: Web,
+    form: Form,
+    method: str,
+    path: str,
+    *,
+    absorb: Callable[[ApiProblem], None],
+    refused: Container[int] = REFUSED,
+    changing: str | None = None,
+    **options: Any,
+) -> ApiAnswer | None:
+    """The answer; None where the form has faults, and then its status is that of the page that shows them.
+
+    One with faults is not sent. `absorb` puts there what the API says of one that is `refused`. `changing` is the
+    page of the thing that is to be changed: the form goes along with the version of it that was shown. `options`
+    are as Sessions.call takes them. Raises Outdated when somebody changed the thing meanwhile, SignedOut,
+    ApiProblem or GatewayDown.
+    """
+    if form.faults:
+        form.status = 422
+        return None
+    if changing is not None:
+        options["if_match"] = form.if_match()
+    try:
+        return await site.sessions.call(request, method, path, **options)
+    except ApiProblem as problem:
+        if problem.status == 412 and changing is not None:
+            raise Outdated(changing) from problem
+        if problem.status not in refused:
+            raise
+        absorb(problem)
+        form.status = problem.status
+        return None

@@ -227,7 +227,7 @@ async def test_who_is_still_waited_for_is_not_offered_to_be_erased(
 
 
 async def test_why_somebody_is_not_erased_is_told(gateway: Script, browser: Browser) -> None:
-    detail = "1 appointments are still to take place; cancel them first."
+    detail = "One appointment is still to take place; cancel first."
     gateway.refuse(ERASE, 409, "customer-has-appointments", detail)
     sent = await browser.submit(PAGE, f"{PAGE}/erase")
     assert sent.headers["location"] == PAGE

@@ -49,6 +49,30 @@ async def test_an_appointment_is_acted_on(gateway: Script, browser: Browser, act
     assert len(gateway.asked(route)) == 1
 
 
+@pytest.mark.parametrize(
+    ("consents", "words"),
+    [
+        (True, "the customer is told by e-mail"),
+        (False, "it is for you to tell the customer, who takes no e-mails"),
+    ],
+)
+async def test_who_cancels_or_moves_is_told_whether_the_customer_hears_of_it(
+    gateway: Script, browser: Browser, words: str, *, consents: bool
+) -> None:
+    item = samples.appointment(NOON)
+    item["customer"]["consent"]["email"] = consents
+    gateway.on("GET /v1/appointments", samples.page(item))
+    gateway.on(f"GET /v1/appointments/{samples.APPOINTMENT}", item)
+    for method, address in (("POST", "/cancel"), ("PATCH", "")):
+        gateway.on(f"{method} /v1/appointments/{samples.APPOINTMENT}{address}", item)
+    page = f"/dashboard/appointments/{samples.APPOINTMENT}"
+    assert f"The time becomes free, and {words}." in (await browser.get("/dashboard")).text
+    await browser.submit("/dashboard", f"{page}/cancel")
+    assert f"The appointment is cancelled, and {words}." in (await browser.get("/dashboard")).text
+    await browser.submit(page, f"{page}/move", {"starts_at": "2030-01-01T12:00"})
+    assert f"The appointment is moved, and {words}." in (await browser.get(page)).text
+
+
 async def test_the_day_says_who_cancelled(gateway: Script, browser: Browser) -> None:
     by = {"customer": "by the customer", "system": "not confirmed in time", "staff": "", None: ""}
     for cancelled_by, words in by.items():

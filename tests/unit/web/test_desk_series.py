@@ -152,7 +152,7 @@ async def test_the_rest_of_a_series_is_cancelled_from_there_on_by_two_presses(
     assert (sent.status_code, sent.headers["location"]) == (303, PAGE)
     (asked,) = gateway.asked(CANCEL)
     assert asked.body == {"from": series[1]["starts_at"]}
-    assert "Cancelled 2 appointments; the customer is told." in (await browser.get(PAGE)).text
+    assert "Cancelled 2 appointments; the customer is told by e-mail." in (await browser.get(PAGE)).text
 
 
 async def test_of_a_series_that_has_begun_what_is_to_come_is_cancelled(
@@ -181,7 +181,7 @@ async def test_a_cancellation_that_is_repeated_says_how_it_stands(gateway: Scrip
     assert "They are cancelled already." in (await browser.get(PAGE)).text
     gateway.on(CANCEL, desk.cancelled_rest(desk.weekly(NINE, 1)))
     await browser.submit(PAGE, YES)
-    assert "Cancelled 1 appointment; the customer is told." in (await browser.get(PAGE)).text
+    assert "Cancelled 1 appointment; the customer is told by e-mail." in (await browser.get(PAGE)).text
 
 
 async def test_what_has_begun_since_the_page_was_shown_is_decided_anew(

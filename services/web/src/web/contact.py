@@ -1,9 +1,11 @@
-"""Whom an appointment is for, in a form: who was typed, and what they agreed to be told by, as the API takes them.
+"""Whom an appointment is for: in a form, as the API takes it, and for the business, whether they hear of a change.
 
-Used by the booking page, the waitlist's, and the page on which the business books for somebody.
+Used by the booking page, the waitlist's, and the pages on which the business books for somebody and changes it.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from web.forms import Form
 
@@ -45,6 +47,13 @@ def customer(form: Form) -> dict[str, str]:
     if phone := _BETWEEN_DIGITS.sub("", form.get("phone")):
         typed["phone"] = phone
     return typed
+
+
+def told(customer: Mapping[str, Any]) -> str:
+    """What becomes of a change that somebody makes to a customer's appointment: notices go out by e-mail only."""
+    if customer["consent"]["email"]:
+        return "the customer is told by e-mail"
+    return "it is for you to tell the customer, who takes no e-mails"
 
 
 def consent(form: Form) -> dict[str, bool]:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from web import times
+from web import contact, times
 from web.cookies import CookieBox
 from web.csrf import FormGuard
 from web.money import money
@@ -57,6 +57,7 @@ class Pages:
             "long_day": times.long_day,
             "short_day": times.short_day,
             "offset_words": times.offset_words,
+            "told": contact.told,
         }
         self._templates.globals |= {
             "asset": self.asset,

@@ -115,7 +115,8 @@ class RecordService:
                 return
             coming = await records.open_appointments(conn, tenant_id, customer_id, now)
             if coming:
-                detail = f"{coming} appointments are still to take place; cancel them first."
+                still = "One appointment is" if coming == 1 else f"{coming} appointments are"
+                detail = f"{still} still to take place; cancel first."
                 raise CustomerHasAppointments(detail, appointments=coming)
             erased = Customer(
                 customer_id=customer_id,

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web import times
+from web import contact, times
 from web.dashboard.pressing import press
 from web.dashboard.reading import OPEN, everything, names, next_page
 from web.forms import Form, read_form
@@ -21,7 +21,7 @@ _DONE = {
     "confirm": "The appointment is confirmed.",
     "complete": "Marked as completed.",
     "no-show": "Noted: the customer did not come.",
-    "cancel": "The appointment is cancelled and the customer is told.",
+    "cancel": "The appointment is cancelled, and {told}.",
 }
 _BACK = re.compile(r"^/dashboard(/appointments)?(\?[A-Za-z0-9_=&%:.+-]*)?$")
 
@@ -120,4 +120,8 @@ async def act(
     form = await read_form(request)
     back = form.get("back") if _BACK.fullmatch(form.get("back")) else "/dashboard"
     path, refused = f"/v1/appointments/{appointment_id}/{action}", {403, 404, 409, 412, 422}
-    return await press(request, site, "POST", path, back=back, done=_DONE[action], refused=refused)
+
+    def done(appointment: Any) -> str:
+        return _DONE[action].format(told=contact.told(appointment["customer"]))
+
+    return await press(request, site, "POST", path, back=back, done=done, refused=refused)

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web import times
+from web import contact, times
 from web.dashboard.reading import OPEN, everything, names
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
@@ -80,7 +80,10 @@ async def show(request: Request, site: Site, appointment_id: AppointmentId) -> R
 async def _edit(
     request: Request, site: Web, appointment_id: UUID, form: Form, body: dict[str, Any], part: str, done: str
 ) -> Response:
-    """Sends the change on; `part` names the form that is shown again where the API refuses it."""
+    """Sends the change on; `part` names the form that is shown again where the API refuses it.
+
+    `{told}` in `done` is whether the customer hears of it.
+    """
     path, page = f"/v1/appointments/{appointment_id}", f"/dashboard/appointments/{appointment_id}"
 
     def absorb(problem: ApiProblem) -> None:
@@ -90,10 +93,11 @@ async def _edit(
             form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
         form.absorb(problem, {"/starts_at": "starts_at", "/staff_id": "staff", "/notes": "notes"})
 
-    if not await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb):
+    answer = await sent(request, site, form, "PATCH", path, body=body, changing=page, absorb=absorb)
+    if answer is None:
         forms: dict[str, Any] = {part: form}
         return await _page(request, site, appointment_id, status=form.status, **forms)
-    return site.pages.redirect(request, page, done)
+    return site.pages.redirect(request, page, done.format(told=contact.told(answer.data["customer"])))
 
 
 @router.post("/move")
@@ -108,7 +112,7 @@ async def move(request: Request, site: Site, appointment_id: AppointmentId) -> R
     body = {"starts_at": starts_at.isoformat()} | (
         {"staff_id": form.get("staff")} if form.get("staff") else {}
     )
-    done = "The appointment is moved and the customer is told."
+    done = "The appointment is moved, and {told}."
     return await _edit(request, site, appointment_id, form, body, "move", done)
 
 
@@ -123,12 +127,10 @@ async def note(request: Request, site: Site, appointment_id: AppointmentId) -> R
 async def end_series(request: Request, site: Site, appointment_id: AppointmentId) -> Response:
     form = await read_form(request)
     page = f"/dashboard/appointments/{appointment_id}"
-    series_id = (await site.sessions.call(request, "GET", f"/v1/appointments/{appointment_id}")).data[
-        "series_id"
-    ]
-    if series_id is None:
+    item = (await site.sessions.call(request, "GET", f"/v1/appointments/{appointment_id}")).data
+    if item["series_id"] is None:
         return site.pages.redirect(request, page)
-    path, body = f"/v1/series/{series_id}/cancel", {"from": form.get("from")}
+    path, body = f"/v1/series/{item['series_id']}/cancel", {"from": form.get("from")}
     try:
         answer = await site.sessions.call(request, "POST", path, body=body)
     except ApiProblem as problem:
@@ -136,5 +138,5 @@ async def end_series(request: Request, site: Site, appointment_id: AppointmentId
             raise
         return site.pages.redirect(request, page, _BEGUN, failed=True)
     count = len(answer.data["cancelled"])
-    done = f"Cancelled {count} appointment{'' if count == 1 else 's'}; the customer is told."
+    done = f"Cancelled {count} appointment{'' if count == 1 else 's'}; {contact.told(item['customer'])}."
     return site.pages.redirect(request, page, done if count else "They are cancelled already.")

@@ -3,7 +3,7 @@
 Used by the pages that have such buttons, once they have read the form: that is where its token is checked.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +21,7 @@ async def press(
     path: str,
     *,
     back: str,
-    done: str,
+    done: str | Callable[[Any], str],
     refused: Container[int],
     then: str | None = None,
     said: Mapping[int | str, str] = MappingProxyType({}),
@@ -29,14 +29,15 @@ async def press(
 ) -> Response:
     """Leads `then`, or `back`, when it is `done`; and back when it is refused with one of the statuses `refused`.
 
-    The API's words are shown then, or those `said` by the problem's slug or its status. `options` are as
-    Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
+    What `done` says may be made of what the API answered. Of a refusal its words are shown, or those `said` by the
+    problem's slug or its status. `options` are as Sessions.call takes them. Raises SignedOut, ApiProblem or
+    GatewayDown.
     """
     try:
-        await site.sessions.call(request, method, path, **options)
+        answer = await site.sessions.call(request, method, path, **options)
     except ApiProblem as problem:
         if problem.status not in refused:
             raise
         words = said.get(problem.slug) or said.get(problem.status) or problem.detail
         return site.pages.redirect(request, back, words, failed=True)
-    return site.pages.redirect(request, then or back, done)
+    return site.pages.redirect(request, then or back, done if isinstance(done, str) else done(answer.data))

@@ -83,6 +83,10 @@ class Made:
     secret: str
 
 
+def _shown(endpoint: Endpoint, secret: str | None) -> BaseModel:
+    return _Shown(id=endpoint.endpoint_id, secret=secret)
+
+
 class Hooks:
     """One business; `jitter` is what the schedule's randomness answers, from -1 to 1."""
 
@@ -117,21 +121,24 @@ class Hooks:
         """A new one, at a path of the receiver's own unless another address is given."""
         path = f"/{new_id().hex}"
         port = self.receiver.url.rpartition(":")[2]
-
-        def shown(endpoint: Endpoint, secret: str | None) -> BaseModel:
-            return _Shown(id=endpoint.endpoint_id, secret=secret)
-
         outcome = await self.service.add(
             self.tenant.tenant_id,
             None,
             url or f"http://{NAME}:{port}{path}",
             list(events) or ["*"],
             "",
-            shown,
+            _shown,
         )
         made = _Shown.model_validate_json(outcome.body)
         assert made.secret is not None
         return Made(made.id, path, made.secret)
+
+    async def rotated(self, made: Made) -> str:
+        """The secret that has taken the place of the present one."""
+        outcome = await self.service.rotate_secret(self.tenant.tenant_id, made.endpoint_id, None, _shown)
+        secret = _Shown.model_validate_json(outcome.body).secret
+        assert secret is not None
+        return secret
 
     def booked(self, **fields: Any) -> AppointmentEvent:
         given = {

@@ -17,7 +17,7 @@ from support.receiver import Receiver, Reply, verified
 async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks) -> None:
     made = await hooks.endpoint()
     tenant_id = hooks.tenant.tenant_id
-    _, fresh = await hooks.service.rotate_secret(tenant_id, made.endpoint_id)
+    fresh = await hooks.rotated(made)
     await hooks.tell(hooks.booked())
     await hooks.send()
     (webhook,) = hooks.receiver.webhooks(made.path)
@@ -25,7 +25,7 @@ async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks
     assert verified(made.secret, webhook)
     assert verified(fresh, webhook)
     # A second rotation, whose answer was lost perhaps, takes nothing from the first.
-    _, freshest = await hooks.service.rotate_secret(tenant_id, made.endpoint_id)
+    freshest = await hooks.rotated(made)
     await hooks.tell(hooks.booked())
     await hooks.send()
     webhook = hooks.receiver.webhooks(made.path)[1]
@@ -41,9 +41,9 @@ async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks
 async def test_rotation_has_an_end(hooks: Hooks) -> None:
     made = await hooks.endpoint()
     for _ in range(4):
-        await hooks.service.rotate_secret(hooks.tenant.tenant_id, made.endpoint_id)
+        await hooks.rotated(made)
     with pytest.raises(Conflict, match="5 secrets"):
-        await hooks.service.rotate_secret(hooks.tenant.tenant_id, made.endpoint_id)
+        await hooks.rotated(made)
 
 
 async def test_a_secret_is_sealed_and_one_of_another_platform_key_signs_nothing(hooks: Hooks) -> None:
@@ -64,7 +64,7 @@ async def test_rotating_mends_an_endpoint_whose_secret_another_platform_key_has_
     made = await hooks.endpoint()
     tenant_id = hooks.tenant.tenant_id
     hooks.rows("UPDATE webhook_secret SET sealed = 'x' WHERE tenant_id = %s RETURNING 1", tenant_id)
-    _, fresh = await hooks.service.rotate_secret(tenant_id, made.endpoint_id)
+    fresh = await hooks.rotated(made)
     await hooks.tell(hooks.booked())
     await hooks.send()
     (webhook,) = hooks.receiver.webhooks(made.path)

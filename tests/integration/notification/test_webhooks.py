@@ -175,19 +175,25 @@ def test_a_secret_is_answered_once_and_kept_sealed(world: World, receiver: Recei
     read = world.hooks("GET", tenant.tenant_id, f"/{made_id}")
     listed = world.hooks("GET", tenant.tenant_id)
     assert [item["id"] for item in listed.json()["items"]] == [made_id]
-    rotated = world.hooks("POST", tenant.tenant_id, f"/{made_id}/rotate-secret")
-    assert rotated.status_code == 200
+    key = {"Idempotency-Key": new_id().hex}
+    rotated, repeated = (
+        world.hooks("POST", tenant.tenant_id, f"/{made_id}/rotate-secret", headers=key) for _ in range(2)
+    )
+    assert (rotated.status_code, repeated.status_code) == (200, 200)
     assert rotated.json()["secret"] not in {secret, None}
+    assert repeated.json() == rotated.json() | {"secret": None}
+    assert repeated.headers["Idempotent-Replayed"] == "true"
     raw = base64.b64decode(secret.removeprefix("whsec_"))
     kept = [
         *world.rows("SELECT * FROM webhook_secret WHERE tenant_id = %s", tenant.tenant_id),
         *world.rows("SELECT * FROM webhook_endpoint WHERE tenant_id = %s", tenant.tenant_id),
         *world.rows("SELECT * FROM idempotency WHERE tenant_id = %s", tenant.tenant_id),
     ]
-    assert len(kept) == 4
+    assert len(kept) == 5, "two secrets, the endpoint, two answers"
     assert world.running is not None
     for text in (read.text, listed.text, str(kept), world.running.log.read_text("utf-8")):
         assert secret not in text
+        assert rotated.json()["secret"] not in text
         assert WEBHOOK_KEY not in text
     assert all(raw not in bytes(row["sealed"]) for row in kept if "sealed" in row)
 

@@ -56,7 +56,7 @@ async def test_the_pages_receiver_takes_each_event_once_and_no_forgery(
             delivery, _ = await hooks.only(made)
             assert delivery.status is DeliveryStatus.DELIVERED
             # Again, and signed by two secrets.
-            await hooks.service.rotate_secret(hooks.tenant.tenant_id, made.endpoint_id)
+            await hooks.rotated(made)
             await hooks.service.resend(hooks.tenant.tenant_id, made.endpoint_id, delivery.delivery_id)
             await hooks.send()
             _, attempts = await hooks.only(made)

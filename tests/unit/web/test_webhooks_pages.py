@@ -251,9 +251,13 @@ async def test_a_secret_is_replaced_and_the_new_one_stands_in_the_answer_alone(
     answer = await browser.submit(ONE, f"{ONE}/secret")
     secret_stays_in_the_page(answer)
     assert "The old secret goes on signing beside it for 24 hours" in answer.text
-    assert gateway.calls[-1].path == f"{API_ONE}/rotate-secret", (
-        "whatever fails after it would lose the secret"
-    )
+    asked = gateway.calls[-1]
+    assert asked.path == f"{API_ONE}/rotate-secret", "whatever fails after it would lose the secret"
+    gateway.on(f"POST {API_ONE}/rotate-secret", hooks.with_secret(secret=None))
+    again = await browser.submit(ONE, f"{ONE}/secret")
+    assert "The secret was replaced, and the new one was shown then." in again.text
+    keys = [call.headers["idempotency-key"] for call in gateway.asked(f"POST {API_ONE}/rotate-secret")]
+    assert len(set(keys)) == 2, "each page that is shown has a key of its own"
 
 
 @pytest.mark.parametrize("action", ["secret", "off", "remove"])

@@ -230,10 +230,10 @@ async def delete_endpoint(endpoint_id: UUID, who: Owner, webhooks: Webhooks) -> 
     await webhooks.delete(who.tenant_id, endpoint_id)
 
 
-@router.post("/{endpoint_id}/rotate-secret")
-async def rotate_secret(endpoint_id: UUID, who: Owner, webhooks: Webhooks) -> EndpointWithSecret:
+@router.post("/{endpoint_id}/rotate-secret", response_model=EndpointWithSecret)
+async def rotate_secret(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
     """The old secret signs beside the new one for 24 hours."""
-    return _with_secret(*await webhooks.rotate_secret(who.tenant_id, endpoint_id))
+    return respond(await webhooks.rotate_secret(who.tenant_id, endpoint_id, key, _with_secret))
 
 
 @router.post("/{endpoint_id}/test", status_code=201, response_model=DeliveryAnswer)

@@ -3,7 +3,7 @@
 A secret leaves in the answer that makes it and never again: not even in the answer that an Idempotency-Key keeps.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,8 @@ from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.sealing import Seal
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
+Answer = Callable[[Endpoint, str | None], BaseModel]
+"""Makes the answer that shows an endpoint, with its secret or without one."""
 Logged = tuple[Delivery, list[Attempt]]
 """A delivery with its attempts, in their order."""
 
@@ -72,7 +74,7 @@ class WebhookService:
         url: str,
         events: list[str],
         description: str,
-        answer: Callable[[Endpoint, str | None], BaseModel],
+        answer: Answer,
     ) -> Outcome:
         """`answer` is given the endpoint and its secret; a replay's has None in its place.
 
@@ -81,25 +83,21 @@ class WebhookService:
         """
         seal = self._sealing()
         await self._check(url)
-        made: BaseModel | None = None
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
             _require_feature(tenant)
 
-            async def effect() -> BaseModel:
-                nonlocal made
+            async def effect() -> tuple[Endpoint, str]:
                 if await store.lock_count(conn, tenant_id) >= MAX_ENDPOINTS:
                     raise Conflict(f"There are {MAX_ENDPOINTS} webhook endpoints already; delete one first.")
                 endpoint = await store.add_endpoint(
                     conn, tenant_id, new_id(), url, events, description, self._clock()
                 )
                 await trail.endpoint(conn, tenant_id, "webhook-endpoint.added", None, endpoint)
-                made = answer(endpoint, await _new_secret(conn, seal, endpoint))
-                return answer(endpoint, None)
+                return endpoint, await _new_secret(conn, seal, endpoint)
 
-            outcome = await once(conn, tenant_id, key, effect)
-        return Outcome(outcome.status, made.model_dump_json().encode()) if made else outcome
+            return await _shown_once(conn, tenant_id, key, effect, answer, status=201)
 
     async def edit(
         self, tenant_id: UUID, endpoint_id: UUID, version: int | None, fields: dict[str, Any]
@@ -128,20 +126,29 @@ class WebhookService:
             await store.delete_endpoints(conn, tenant_id, self._clock(), endpoint_id)
             await trail.endpoint(conn, tenant_id, "webhook-endpoint.removed", removed, None)
 
-    async def rotate_secret(self, tenant_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, str]:
-        """A new secret; those before it sign beside it for a day. Raises NotFound, WebhooksOff, Conflict."""
+    async def rotate_secret(
+        self, tenant_id: UUID, endpoint_id: UUID, key: IdempotencyKey | None, answer: Answer
+    ) -> Outcome:
+        """A new secret, answered as by `add`; those before it sign beside it for a day.
+
+        Raises NotFound, WebhooksOff, Conflict.
+        """
         seal, now = self._sealing(), self._clock()
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
             endpoint = _found(await store.lock_endpoint(conn, tenant_id, endpoint_id))
-            if len(await store.secrets(conn, tenant_id, endpoint_id, now)) >= MAX_SECRETS:
-                raise Conflict(
-                    f"{MAX_SECRETS} secrets of this endpoint sign already; wait until the oldest is a day old, "
-                    "or delete the endpoint and make another."
-                )
-            await store.replace_secret(conn, tenant_id, endpoint_id, now + ROTATION)
-            await trail.secret_rotated(conn, tenant_id, endpoint_id)
-            return endpoint, await _new_secret(conn, seal, endpoint)
+
+            async def effect() -> tuple[Endpoint, str]:
+                if len(await store.secrets(conn, tenant_id, endpoint_id, now)) >= MAX_SECRETS:
+                    raise Conflict(
+                        f"{MAX_SECRETS} secrets of this endpoint sign already; wait until the oldest is a day "
+                        "old, or delete the endpoint and make another."
+                    )
+                await store.replace_secret(conn, tenant_id, endpoint_id, now + ROTATION)
+                await trail.secret_rotated(conn, tenant_id, endpoint_id)
+                return endpoint, await _new_secret(conn, seal, endpoint)
+
+            return await _shown_once(conn, tenant_id, key, effect, answer, status=200)
 
     async def send_test(
         self,
@@ -241,6 +248,28 @@ class WebhookService:
             await self._outbound.check_host(url)
         except (OutboundRefused, OutboundFailed) as error:
             raise Invalid.field("/url", str(error)) from None
+
+
+async def _shown_once(
+    conn: Connection,
+    tenant_id: UUID,
+    key: IdempotencyKey | None,
+    effect: Callable[[], Awaitable[tuple[Endpoint, str]]],
+    answer: Answer,
+    *,
+    status: int,
+) -> Outcome:
+    """As servicekit.idempotency.once, but the answer that is kept for the key does not have the secret."""
+    shown: BaseModel | None = None
+
+    async def kept() -> BaseModel:
+        nonlocal shown
+        endpoint, secret = await effect()
+        shown = answer(endpoint, secret)
+        return answer(endpoint, None)
+
+    outcome = await once(conn, tenant_id, key, kept, status=status)
+    return Outcome(outcome.status, shown.model_dump_json().encode()) if shown else outcome
 
 
 async def _new_secret(conn: Connection, seal: Seal, endpoint: Endpoint) -> str:

@@ -192,9 +192,10 @@ async def edit(request: Request, site: Site, endpoint_id: EndpointId) -> Respons
 
 @router.post("/{endpoint_id}/secret")
 async def replace_secret(request: Request, site: Site, endpoint_id: EndpointId) -> Response:
-    await read_form(request)
+    form = await read_form(request)
+    path = f"{_API}/{endpoint_id}/rotate-secret"
     try:
-        answer = await site.sessions.call(request, "POST", f"{_API}/{endpoint_id}/rotate-secret")
+        answer = await site.sessions.call(request, "POST", path, idempotency_key=form.key())
     except ApiProblem as problem:
         if problem.status not in _REFUSED:
             raise

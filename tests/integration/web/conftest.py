@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,13 @@ class Browser(httpx.Client):
         assert forms, f"no form for {action} in\n{page.text}"
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', forms[0])
         return self.post(action, data=dict(hidden) | (data or {}), files=files)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A Kafka of these tests' own: on the session's, each process would first read what all others have written."""
+    with closing(Broker()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

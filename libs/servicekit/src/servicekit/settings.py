@@ -80,7 +80,10 @@ class KafkaSettings(BaseSettings):
     )
     group_prefix: str = Field(default="", description="Put before consumer groups, so that tests run apart.")
     session_seconds: float = Field(
-        default=10, ge=1, description="So long a killed consumer keeps its partitions from the others."
+        default=10,
+        ge=1,
+        description="So long a killed consumer keeps its partitions from the others. Brokers take no less than their"
+        " `group.min.session.timeout.ms`, 6 seconds as Kafka comes.",
     )
 
     def client_config(self) -> dict[str, str | int | bool]:

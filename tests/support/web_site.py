@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from aiohttp import web as aio
+from jinja2.bccache import Bucket, BytecodeCache
 
 from servicekit.health import Health
 from servicekit.http.app import create_app
@@ -115,10 +116,28 @@ class Browser(httpx.AsyncClient):
         return await self.post(action, data=fields, files=files)
 
 
+class _Compiled(BytecodeCache):
+    """Templates compiled once for all tests of a process: it is most of what a site costs, and each makes one."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if code := self._code.get(bucket.key):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 def site(script_url: str, *, public_url: str = "http://slotwright.test") -> tuple[Any, Web]:
     settings = WebSettings(gateway_url=script_url, cookie_key=KEY, public_url=public_url, gateway_timeout=3)
     parts = build(settings)
     assert isinstance(parts.service, Web)
+    parts.service.pages._templates.bytecode_cache = _COMPILED
     app = create_app("web", settings, Health(), routers=parts.routers, service=parts.service)
     assert parts.customize is not None
     parts.customize(app)

@@ -82,8 +82,8 @@ class KafkaSettings(BaseSettings):
     session_seconds: float = Field(
         default=10,
         ge=1,
-        description="So long a killed consumer keeps its partitions from the others. Brokers take no less than their"
-        " `group.min.session.timeout.ms`, 6 seconds as Kafka comes.",
+        description="So long a killed consumer keeps its partitions from the others. Brokers take no less than"
+        " their `group.min.session.timeout.ms`, 6 seconds as Kafka comes.",
     )
 
     def client_config(self) -> dict[str, str | int | bool]:

@@ -5,13 +5,12 @@ there is one stands in the audit trail alone. The second is an address elsewhere
 """
 
 import re
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from web.dashboard.reading import everything
+from web.dashboard.reading import everything, if_there
 from web.dashboard.sending import sent
 from web.dashboard.staff import StaffId
 from web.forms import Form, in_words, read_form
@@ -52,7 +51,7 @@ async def _page(
     status: int = 200,
 ) -> Response:
     member = (await site.sessions.call(request, "GET", f"/v1/staff/{staff_id}")).data
-    busy = await _busy(request, site, staff_id)
+    busy = await if_there(request, site, f"/v1/busy-calendars/{staff_id}")
     return site.pages.render(
         request,
         "dashboard/calendars.html",
@@ -65,18 +64,6 @@ async def _page(
         why=why(busy["fault"] or "") if busy else "",
         other=other or Form({"url": busy["url"] if busy else ""}),
     )
-
-
-async def _busy(request: Request, site: Web, staff_id: UUID) -> dict[str, Any] | None:
-    """The other calendar as it stands; None without one."""
-    try:
-        answer = await site.sessions.call(request, "GET", f"/v1/busy-calendars/{staff_id}")
-    except ApiProblem as problem:
-        if problem.status != 404:
-            raise
-        return None
-    found: dict[str, Any] = answer.data
-    return found
 
 
 async def _made(request: Request, site: Web, staff_id: UUID) -> str | None:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import contact, questions, times
-from web.dashboard.reading import everything
+from web.dashboard.reading import everything, if_there
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
@@ -78,14 +78,10 @@ async def _known(request: Request, site: Web, customer: str) -> Mapping[str, Any
     """The customer with this id; None where there is none (any more)."""
     try:
         path = f"/v1/customers/{UUID(customer)}"
-        found: dict[str, Any] = (await site.sessions.call(request, "GET", path)).data
     except ValueError:
         return None
-    except ApiProblem as problem:
-        if problem.status != 404:
-            raise
-        return None
-    return None if found["erased_at"] else found
+    found = await if_there(request, site, path)
+    return None if found is None or found["erased_at"] else found
 
 
 async def _week(site: Web, desk: _Desk, staff: str, date: str | None) -> Week | None:

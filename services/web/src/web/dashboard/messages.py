@@ -11,8 +11,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web.dashboard.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
-from web.dashboard.reading import names, next_page
-from web.gateway_client import ApiProblem
+from web.dashboard.reading import if_there, names, next_page
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages", include_in_schema=False)
@@ -88,12 +87,4 @@ async def show(request: Request, site: Site, message_id: Annotated[UUID, Path()]
 
 async def _known(request: Request, site: Web, kind: str, item_id: str | None) -> dict[str, Any] | None:
     """What the message is about, where it is there: an offer to the waitlist may have come to nothing."""
-    if item_id is None:
-        return None
-    try:
-        found: dict[str, Any] = (await site.sessions.call(request, "GET", f"/v1/{kind}/{item_id}")).data
-    except ApiProblem as problem:
-        if problem.status != 404:
-            raise
-        return None
-    return found
+    return await if_there(request, site, f"/v1/{kind}/{item_id}") if item_id else None

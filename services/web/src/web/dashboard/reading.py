@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
+from web.gateway_client import ApiProblem
 from web.service import Web
 
 OPEN = frozenset({"pending", "confirmed"})
@@ -51,6 +52,17 @@ async def everything(
         if cursor is None:
             break
     return items
+
+
+async def if_there(request: Request, site: Web, path: str) -> dict[str, Any] | None:
+    """What stands there; None for what is not there, or no more."""
+    try:
+        found: dict[str, Any] = (await site.sessions.call(request, "GET", path)).data
+    except ApiProblem as problem:
+        if problem.status != 404:
+            raise
+        return None
+    return found
 
 
 def next_page(page: str, chosen: Mapping[str, str], answer: Mapping[str, Any]) -> str | None:

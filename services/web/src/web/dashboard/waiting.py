@@ -17,7 +17,7 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import everything, names, next_page
+from web.dashboard.reading import everything, if_there, names, next_page
 from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -120,7 +120,7 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
     """The free times of a week, that of their days first; once one is chosen, what offering it means."""
     known = await names(request, site)
     zone = known.business["timezone"]
-    entry = await _entry(request, site, entry_id)
+    entry = await if_there(request, site, f"/v1/waitlist/{entry_id}")
     if entry is None or entry["state"] != "waiting":
         return site.pages.redirect(request, _HERE, _GONE, failed=True)
     wished = wish(entry, zone)
@@ -154,17 +154,6 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
         slot=slot,
         key=str(new_id()),
     )
-
-
-async def _entry(request: Request, site: Web, entry_id: UUID) -> dict[str, Any] | None:
-    """None for one that is no more."""
-    try:
-        found: dict[str, Any] = (await site.sessions.call(request, "GET", f"/v1/waitlist/{entry_id}")).data
-    except ApiProblem as problem:
-        if problem.status != 404:
-            raise
-        return None
-    return found
 
 
 async def _free_week(

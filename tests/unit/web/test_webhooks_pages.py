@@ -244,6 +244,17 @@ async def test_what_somebody_else_changed_is_not_overwritten(
     assert "Somebody changed it" in (await browser.get(ONE)).text
 
 
+@pytest.mark.parametrize("status", [403, 404, 409, 422])
+async def test_a_new_one_that_is_refused_stands_in_its_form(
+    gateway: Script, browser: Browser, status: int
+) -> None:
+    gateway.refuse(f"POST {API}", status, "refused", "It cannot be added now.")
+    answer = await browser.submit(NEW, NEW, TYPED)
+    assert answer.status_code == status
+    assert "It cannot be added now." in answer.text
+    assert f'value="{TYPED["url"]}"' in answer.text
+
+
 async def test_a_secret_is_replaced_and_the_new_one_stands_in_the_answer_alone(
     gateway: Script, browser: Browser
 ) -> None:

@@ -12,13 +12,16 @@ from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
 from web.csrf import COOKIE, ForeignForm
-from web.forms import CHANGED, Outdated
+from web.forms import Outdated
 from web.gateway_client import ApiProblem, GatewayDown
 from web.headers import HEADERS
 from web.sessions import SignedOut
 
 log = structlog.get_logger(__name__)
 
+_OUTDATED = (
+    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
+)
 _NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
 _WORDS = {
     401: ("Please sign in", "You have to be signed in to see this."),
@@ -85,7 +88,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Outdated)
     async def _outdated(request: Request, error: Outdated) -> Response:
         response: Response = request.app.state.service.pages.redirect(
-            request, error.page, CHANGED, failed=True
+            request, error.page, _OUTDATED, failed=True
         )
         return response
 

@@ -16,10 +16,6 @@ from servicekit.errors import SlotwrightError
 from servicekit.ids import new_id
 from web.gateway_client import ApiProblem
 
-CHANGED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
-)
-"""Said where an entity tag did not fit any more (412), of the form with what stands now."""
 _WORDS = (
     (re.compile(r"^Value error, "), ""),
     (re.compile(r"^String should have at least 1 character$"), "must not be empty"),

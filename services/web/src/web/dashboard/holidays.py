@@ -15,7 +15,7 @@ from starlette.responses import Response
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.sending import REFUSED, sent
-from web.forms import CHANGED, Form, read_form
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem, Document
 from web.service import Site, Web
 
@@ -101,6 +101,8 @@ async def show(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     days = _days(form, await _today(request, site))
+    if form.faults:
+        return await _page(request, site, added=form, status=422)
     new = {day.isoformat(): form.get("name") for day in days}
     # A day that is there already gets the new name; If-Match sees to it that the others are those that were shown.
     kept = {item["date"]: item["name"] for item in (await _list(request, site))["days"]}
@@ -154,10 +156,9 @@ async def remove(request: Request, site: Site, first: dt.date, last: dt.date) ->
         _API,
         back=_HERE,
         done=f"Removed: {times.days_in_words(first, last)}.",
-        refused={*REFUSED, 412},
-        said={412: CHANGED},
+        refused=REFUSED,
+        changing=form,
         body=_listed(kept),
-        if_match=form.if_match(),
     )
 
 
@@ -170,6 +171,7 @@ async def take(request: Request, site: Site) -> Response:
     form = await read_form(request, files={"calendar": MOST_BYTES})
     if "calendar" not in form.files:
         form.faults.setdefault("calendar", "Choose a file that is not empty.")
+        return await _page(request, site, file=form, status=422)
 
     def absorb(problem: ApiProblem) -> None:
         if "/" in problem.errors:
@@ -179,7 +181,7 @@ async def take(request: Request, site: Site) -> Response:
         form.absorb(problem, {"/": "calendar"})
 
     before = (await _list(request, site))["days"]
-    path, calendar = f"{_API}/import", Document("text/calendar", form.files.get("calendar", b""))
+    path, calendar = f"{_API}/import", Document("text/calendar", form.files["calendar"])
     answer = await sent(
         request, site, form, "POST", path, body=calendar, absorb=absorb, refused={*REFUSED, 413}
     )

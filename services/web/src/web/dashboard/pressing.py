@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from web.dashboard.sending import as_shown
+from web.forms import Form
 from web.gateway_client import ApiProblem
 from web.service import Web
 
@@ -25,16 +27,21 @@ async def press(
     refused: Container[int],
     then: str | None = None,
     said: Mapping[int | str, str] = MappingProxyType({}),
+    changing: Form | None = None,
     **options: Any,
 ) -> Response:
     """Leads `then`, or `back`, when it is `done`; and back when it is refused with one of the statuses `refused`.
 
     What `done` says may be made of what the API answered. Of a refusal its words are shown, or those `said` by the
-    problem's slug or its status. `options` are as Sessions.call takes them. Raises SignedOut, ApiProblem or
-    GatewayDown.
+    problem's slug or its status. `changing` is the button's form where it changes a thing that `back` shows:
+    as_shown, then. `options` are as Sessions.call takes them. Raises Outdated when somebody changed that meanwhile,
+    SignedOut, ApiProblem or GatewayDown.
     """
     try:
-        answer = await site.sessions.call(request, method, path, **options)
+        if changing is None:
+            answer = await site.sessions.call(request, method, path, **options)
+        else:
+            answer = await as_shown(request, site, changing, back, method, path, **options)
     except ApiProblem as problem:
         if problem.status not in refused:
             raise

@@ -16,6 +16,21 @@ REFUSED = frozenset({403, 409, 422})
 """What the API answers to a form that somebody can mend, or learn from why it cannot be."""
 
 
+async def as_shown(
+    request: Request, site: Web, form: Form, page: str, method: str, path: str, **options: Any
+) -> ApiAnswer:
+    """Sessions.call on the version of a thing that `form` was shown with; `page` shows how the thing stands.
+
+    Raises Outdated when somebody changed it meanwhile, and what Sessions.call does.
+    """
+    try:
+        return await site.sessions.call(request, method, path, if_match=form.if_match(), **options)
+    except ApiProblem as problem:
+        if problem.status == 412:
+            raise Outdated(page) from problem
+        raise
+
+
 async def sent(
     request: Request,
     site: Web,
@@ -31,20 +46,17 @@ async def sent(
     """The answer; None where the form has faults, and then its status is that of the page that shows them.
 
     One with faults is not sent. `absorb` puts there what the API says of one that is `refused`. `changing` is the
-    page of the thing that is to be changed: the form goes along with the version of it that was shown. `options`
-    are as Sessions.call takes them. Raises Outdated when somebody changed the thing meanwhile, SignedOut,
-    ApiProblem or GatewayDown.
+    page of the thing that is to be changed: as_shown, then. `options` are as Sessions.call takes them. Raises
+    Outdated when somebody changed the thing meanwhile, SignedOut, ApiProblem or GatewayDown.
     """
     if form.faults:
         form.status = 422
         return None
-    if changing is not None:
-        options["if_match"] = form.if_match()
     try:
-        return await site.sessions.call(request, method, path, **options)
+        if changing is None:
+            return await site.sessions.call(request, method, path, **options)
+        return await as_shown(request, site, form, changing, method, path, **options)
     except ApiProblem as problem:
-        if problem.status == 412 and changing is not None:
-            raise Outdated(changing) from problem
         if problem.status not in refused:
             raise
         absorb(problem)

@@ -19,8 +19,8 @@ from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything, next_page
-from web.dashboard.sending import sent
-from web.forms import CHANGED, Form, read_form
+from web.dashboard.sending import REFUSED, sent
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -120,7 +120,9 @@ async def new(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     body, key, absorb = _body(form), form.key(), partial(form.absorb, fields=_FIELDS)
-    answer = await sent(request, site, form, "POST", _API, body=body, idempotency_key=key, absorb=absorb)
+    answer = await sent(
+        request, site, form, "POST", _API, body=body, idempotency_key=key, absorb=absorb, refused=_REFUSED
+    )
     if answer is None:
         return _new(request, site, form)
     return _secret(request, site, answer.data, replaced=False)
@@ -244,10 +246,9 @@ async def turn(
         f"{_API}/{endpoint_id}",
         back=f"{_HERE}/{endpoint_id}",
         done=f"The webhook is {state}.",
-        refused={403, 409, 412, 422},
-        said={412: CHANGED},
+        refused=REFUSED,
+        changing=form,
         body={"enabled": state == "on"},
-        if_match=form.if_match(),
     )
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.dashboard.pressing import press
 from web.dashboard.sending import REFUSED, sent
-from web.forms import CHANGED, Form, read_form
+from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -180,9 +180,8 @@ async def go_back(request: Request, site: Site, template: OfTemplate) -> Respons
         template.api,
         back=template.page,
         done="These are the usual words again.",
-        refused={*REFUSED, 412},
-        said={412: CHANGED},
-        if_match=form.if_match(),
+        refused=REFUSED,
+        changing=form,
     )
 
 

@@ -8,6 +8,9 @@ import uvicorn
 from stripe_standin.app import create_app
 from stripe_standin.settings import StandinSettings
 
+# Longer than Stripe's library keeps a connection: none may end just as a request is sent into it.
+_IDLE_SECONDS = 60
+
 
 def main() -> int:
     try:
@@ -21,7 +24,12 @@ def main() -> int:
         return 1
     server = uvicorn.Server(
         uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=3,
         )
     )
     server.run()

@@ -131,6 +131,7 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
         # uvicorn would believe X-Forwarded-For of any peer on this machine; who needs it reads it by its own rule.
         proxy_headers=False,
         date_header=True,
+        timeout_keep_alive=settings.idle_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         lifespan="on",
     )

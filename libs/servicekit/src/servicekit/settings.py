@@ -34,6 +34,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1024 * 1024, gt=0, description="The largest body of a request; a larger one is a 413."
     )
+    idle_seconds: int = Field(
+        default=620,
+        gt=0,
+        description="How long a connection on which nobody asks stays open: longer than any proxy in front keeps"
+        " its own, or that one sends a request now and then into one that was just ended, and tells a 502.",
+    )
     drain_seconds: float = Field(
         default=0,
         ge=0,

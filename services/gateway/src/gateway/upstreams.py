@@ -22,7 +22,7 @@ from servicekit.loops import pause_for
 
 log = structlog.get_logger(__name__)
 
-# Below the 5 s after which uvicorn ends an idle connection: whoever reuses one must not find it closing.
+# Short, so that new pods of a service get their share soon; below `idle_seconds`, as it must be.
 _KEEPALIVE_SECONDS = 3.0
 _DNS_SECONDS = 10
 _HEADER_BYTES = 32 * 1024

@@ -1,4 +1,4 @@
-"""A process that is told to stop, asked over a connection that its client keeps."""
+"""Connections that a client keeps: while nobody asks, and when the process is told to stop."""
 
 import http.client
 import signal
@@ -32,6 +32,16 @@ def test_a_process_that_is_told_to_stop_answers_and_asks_for_another_connection(
                 seen = answer.getheader("connection")
             assert seen == "close"
             assert web.process.wait(20) == -signal.SIGTERM
+
+
+def test_a_connection_on_which_nobody_asks_is_ended_when_the_setting_says(tmp_path: Path) -> None:
+    with served_keys(TokenMinter()) as keys:
+        env = {"jwks_url": keys, "cookie_key": "k" * 32, "idle_seconds": "1"}
+        with run_service("web", "serve", tmp_path, **env) as web:
+            kept = http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)
+            kept.request("GET", "/healthz")
+            kept.getresponse().read()
+            assert kept.sock.recv(1) == b""
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from notification.webhooks.routes import (
     EndpointAnswer,
     EndpointWithSecret,
 )
-from servicekit.http.audit import ActorAnswer, EntityAnswer, EntryAnswer
 
 ENDPOINT, DELIVERY, EVENT = (UUID(int=number) for number in (60, 61, 62))
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -30,6 +29,7 @@ def _endpoint(changes: dict[str, Any]) -> dict[str, Any]:
         "disabled_reason": None,
         "disabled_at": None,
         "failing_since": None,
+        "old_secret_until": None,
         "created_at": NOON,
     } | changes
 
@@ -45,19 +45,6 @@ def off(reason: str, **changes: Any) -> dict[str, Any]:
 
 def with_secret(secret: str | None = SECRET) -> dict[str, Any]:
     return EndpointWithSecret(**_endpoint({}), secret=secret).model_dump(mode="json")
-
-
-def entry(action: str = "webhook-endpoint.secret-rotated", *, at: dt.datetime = NOON) -> dict[str, Any]:
-    """Of the audit trail."""
-    return EntryAnswer(
-        id=EVENT,
-        at=at,
-        actor=ActorAnswer(kind="member", id=EVENT),
-        request_id=None,
-        action=action,
-        entity=EntityAnswer(kind="webhook-endpoint", id=ENDPOINT),
-        changes={},
-    ).model_dump(mode="json")
 
 
 def attempt(**changes: Any) -> dict[str, Any]:

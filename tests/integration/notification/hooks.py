@@ -27,7 +27,7 @@ from notification.webhooks import store
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
 from notification.webhooks.domain import Delivery, Endpoint
-from notification.webhooks.service import Logged, WebhookService
+from notification.webhooks.service import Logged, Shown, WebhookService
 from notification.webhooks.settings import WebhookSettings
 from servicekit.db import Database
 from servicekit.ids import new_id
@@ -83,8 +83,8 @@ class Made:
     secret: str
 
 
-def _shown(endpoint: Endpoint, secret: str | None) -> BaseModel:
-    return _Shown(id=endpoint.endpoint_id, secret=secret)
+def _shown(shown: Shown, secret: str | None) -> BaseModel:
+    return _Shown(id=shown[0].endpoint_id, secret=secret)
 
 
 class Hooks:
@@ -190,7 +190,15 @@ class Hooks:
         return len(claimed)
 
     async def read(self, made: Made) -> Endpoint:
-        return await self.service.endpoint(self.tenant.tenant_id, made.endpoint_id)
+        return (await self.service.endpoint(self.tenant.tenant_id, made.endpoint_id))[0]
+
+    async def old_secret_until(self, made: Made) -> datetime | None:
+        """As one endpoint and the list of them have it."""
+        tenant_id = self.tenant.tenant_id
+        _, until = await self.service.endpoint(tenant_id, made.endpoint_id)
+        listed = await self.service.endpoints(tenant_id, None, 100)
+        assert [ends for one, ends in listed if one.endpoint_id == made.endpoint_id] == [until]
+        return until
 
     async def log(self, made: Made) -> list[Logged]:
         """Its deliveries, the oldest first."""

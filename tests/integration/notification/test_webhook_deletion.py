@@ -105,4 +105,4 @@ async def test_it_is_told_nothing_more_and_its_place_is_free(hooks: Hooks) -> No
     assert hooks.receiver.webhooks(made[0].path) == []
     listed = await hooks.service.endpoints(hooks.tenant.tenant_id, None, 100)
     assert len(listed) == MAX_ENDPOINTS
-    assert made[0].endpoint_id not in {endpoint.endpoint_id for endpoint in listed}
+    assert made[0].endpoint_id not in {endpoint.endpoint_id for endpoint, _ in listed}

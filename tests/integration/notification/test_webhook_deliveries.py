@@ -206,7 +206,7 @@ async def test_an_endpoint_that_fails_for_five_days_is_disabled_and_can_be_enabl
     assert timedelta(days=5) <= endpoint.disabled_at - began < timedelta(days=5, hours=7)
     assert not await hooks.send()
     tenant_id = hooks.tenant.tenant_id
-    again = await hooks.service.edit(tenant_id, made.endpoint_id, endpoint.version, {"enabled": True})
+    again, _ = await hooks.service.edit(tenant_id, made.endpoint_id, endpoint.version, {"enabled": True})
     assert (again.enabled, again.failing_since) == (True, None)
     hooks.receiver.answer(made.path, 204)
     event_id = await hooks.tell(hooks.booked())

@@ -17,7 +17,9 @@ from support.receiver import Receiver, Reply, verified
 async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks) -> None:
     made = await hooks.endpoint()
     tenant_id = hooks.tenant.tenant_id
+    assert await hooks.old_secret_until(made) is None
     fresh = await hooks.rotated(made)
+    assert await hooks.old_secret_until(made) == hooks.clock() + timedelta(hours=24)
     await hooks.tell(hooks.booked())
     await hooks.send()
     (webhook,) = hooks.receiver.webhooks(made.path)
@@ -31,6 +33,7 @@ async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks
     webhook = hooks.receiver.webhooks(made.path)[1]
     assert all(verified(secret, webhook) for secret in (made.secret, fresh, freshest))
     hooks.clock.pass_by(timedelta(hours=24))
+    assert await hooks.old_secret_until(made) is None
     await hooks.tell(hooks.booked())
     await hooks.send()
     assert len(hooks.receiver.webhooks(made.path)[2].headers["webhook-signature"].split(" ")) == 1

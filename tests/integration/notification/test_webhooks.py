@@ -182,6 +182,9 @@ def test_a_secret_is_answered_once_and_kept_sealed(world: World, receiver: Recei
     assert (rotated.status_code, repeated.status_code) == (200, 200)
     assert rotated.json()["secret"] not in {secret, None}
     assert repeated.json() == rotated.json() | {"secret": None}
+    shown = world.hooks("GET", tenant.tenant_id, f"/{made_id}").json()
+    assert first.json()["old_secret_until"] is None
+    assert shown["old_secret_until"] == rotated.json()["old_secret_until"]
     assert repeated.headers["Idempotent-Replayed"] == "true"
     raw = base64.b64decode(secret.removeprefix("whsec_"))
     kept = [

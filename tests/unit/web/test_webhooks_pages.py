@@ -6,12 +6,11 @@ import re
 import httpx
 import pytest
 
-from notification.webhooks import domain
 from notification.webhooks.domain import TEST, DeliveryStatus, EventType
 from support import web_samples as samples
 from support import web_samples_webhooks as hooks
 from support.web_site import Browser, Script, hidden_fields
-from web.dashboard.webhooks import EVENTS, ROTATION, STATUSES, TOLD
+from web.dashboard.webhooks import EVENTS, STATUSES, TOLD
 
 pytestmark = pytest.mark.usefixtures("signed_in", "webhooks")
 LIST = "/dashboard/webhooks"
@@ -22,7 +21,6 @@ SENT = f"{LOG}/{hooks.DELIVERY}"
 API = "/v1/webhook-endpoints"
 API_ONE = f"{API}/{hooks.ENDPOINT}"
 API_LOG = f"{API_ONE}/deliveries"
-TRAIL = "/v1/messages/audit"
 API_SENT = f"{API_LOG}/{hooks.DELIVERY}"
 TYPED = {"url": "https://crm.example/hooks", "events": ["appointment.booked", "message.failed"]}
 
@@ -34,7 +32,6 @@ def webhooks(gateway: Script) -> None:
     gateway.on(f"GET {API_ONE}", hooks.endpoint())
     gateway.on(f"GET {API_LOG}", samples.page(hooks.delivery()))
     gateway.on(f"GET {API_SENT}", hooks.delivery_detail())
-    gateway.on(f"GET {TRAIL}", samples.page())
 
 
 def checked(page: str) -> set[str]:
@@ -55,7 +52,6 @@ def secret_stays_in_the_page(answer: httpx.Response) -> None:
 def test_the_pages_know_what_the_api_knows() -> None:
     assert list(EVENTS) == [item.value for item in EventType]
     assert set(TOLD) - set(EVENTS) == {TEST}
-    assert ROTATION == domain.ROTATION
     assert set(STATUSES) == {item.value for item in DeliveryStatus}
 
 
@@ -88,24 +84,14 @@ async def test_a_webhook_says_how_it_stands(
 async def test_a_secret_that_is_being_replaced_is_told_with_its_end(
     gateway: Script, browser: Browser
 ) -> None:
-    other = "webhook-endpoint.changed"
-    gateway.on(
-        f"GET {TRAIL}",
-        samples.page(
-            hooks.entry(other, at=hooks.NOON + dt.timedelta(hours=1)),
-            hooks.entry(),
-            hooks.entry(at=hooks.NOON - dt.timedelta(hours=1)),
-        ),
-    )
+    found = hooks.endpoint(old_secret_until=hooks.NOON + dt.timedelta(days=1))
+    gateway.on(f"GET {API}", samples.page(found))
+    gateway.on(f"GET {API_ONE}", found)
     until = "Tue 2 Jul, 13:00</time>"
     assert re.search(f"the old one holds, too, until .*{until}", (await browser.get(LIST)).text)
     assert re.search(f"the old one holds beside it until .*{until}", (await browser.get(ONE)).text)
-    of_all, of_one = gateway.asked(f"GET {TRAIL}")
-    assert "entity" not in of_all.query
-    assert of_one.query["entity"] == str(hooks.ENDPOINT)
-    day = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(of_one.query["from"])
-    assert ROTATION <= day < 2 * ROTATION
-    gateway.on(f"GET {TRAIL}", samples.page(hooks.entry(other)))
+    gateway.on(f"GET {API}", samples.page(hooks.endpoint()))
+    gateway.on(f"GET {API_ONE}", hooks.endpoint())
     for page in (LIST, ONE):
         assert "the old one holds" not in (await browser.get(page)).text
 

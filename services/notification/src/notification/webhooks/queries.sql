@@ -77,6 +77,13 @@ SELECT secret_id, sealed FROM webhook_secret
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND (ends_at IS NULL OR ends_at > %(now)s)
 ORDER BY ends_at DESC NULLS FIRST
 
+-- name: old_secrets
+-- Until when the last that was replaced signs beside the present one; of all endpoints, or of one.
+SELECT endpoint_id, max(ends_at) AS ends_at FROM webhook_secret
+WHERE tenant_id = %(tenant_id)s AND ends_at > %(now)s
+  AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s)
+GROUP BY endpoint_id
+
 -- name: interested
 -- The endpoints that an event goes to; none of their rows goes before this transaction ends.
 SELECT endpoint_id FROM webhook_endpoint

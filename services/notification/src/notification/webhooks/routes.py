@@ -14,10 +14,9 @@ from notification.webhooks.domain import (
     Delivery,
     DeliveryStatus,
     DisabledFor,
-    Endpoint,
     EventType,
 )
-from notification.webhooks.service import Logged, WebhookService
+from notification.webhooks.service import Logged, Shown, WebhookService
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body
 from servicekit.http.pages import Page, Paging, encode_cursor
@@ -97,6 +96,9 @@ class EndpointAnswer(Answer):
     )
     disabled_at: datetime | None
     failing_since: datetime | None = Field(description="The first failed attempt since one last succeeded.")
+    old_secret_until: datetime | None = Field(
+        description="Until then a secret that was replaced signs beside the present one."
+    )
     created_at: datetime
 
 
@@ -135,7 +137,8 @@ class DeliveryDetail(DeliveryAnswer):
     attempts: list[AttemptDetail]  # type: ignore[assignment]  # each tells more
 
 
-def _fields(endpoint: Endpoint) -> dict[str, Any]:
+def _fields(shown: Shown) -> dict[str, Any]:
+    endpoint, old_secret_until = shown
     return {
         "id": endpoint.endpoint_id,
         "version": endpoint.version,
@@ -146,17 +149,18 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "disabled_reason": endpoint.disabled_reason,
         "disabled_at": endpoint.disabled_at,
         "failing_since": endpoint.failing_since,
+        "old_secret_until": old_secret_until,
         "created_at": endpoint.created_at,
     }
 
 
-def _with_secret(endpoint: Endpoint, secret: str | None) -> EndpointWithSecret:
-    return EndpointWithSecret(**_fields(endpoint), secret=secret)
+def _with_secret(shown: Shown, secret: str | None) -> EndpointWithSecret:
+    return EndpointWithSecret(**_fields(shown), secret=secret)
 
 
-def _tagged(endpoint: Endpoint, response: Response) -> EndpointAnswer:
-    response.headers["ETag"] = etag(endpoint.version)
-    return EndpointAnswer(**_fields(endpoint))
+def _tagged(shown: Shown, response: Response) -> EndpointAnswer:
+    response.headers["ETag"] = etag(shown[0].version)
+    return EndpointAnswer(**_fields(shown))
 
 
 def _attempt(item: Attempt, delivery: Delivery) -> dict[str, Any]:
@@ -198,7 +202,7 @@ async def add_endpoint(body: NewEndpoint, who: Owner, key: Idempotency, webhooks
 async def list_endpoints(who: Owner, paging: Paging, webhooks: Webhooks) -> Page[EndpointAnswer]:
     found = await webhooks.endpoints(who.tenant_id, paging.after_id(), paging.limit + 1)
     shown = found[: paging.limit]
-    cursor = encode_cursor(str(shown[-1].endpoint_id)) if len(found) > paging.limit else None
+    cursor = encode_cursor(str(shown[-1][0].endpoint_id)) if len(found) > paging.limit else None
     return Page(items=[EndpointAnswer(**_fields(item)) for item in shown], next_cursor=paging.link(cursor))
 
 

@@ -5,6 +5,7 @@ A secret leaves in the answer that makes it and never again: not even in the ans
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,9 @@ from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.sealing import Seal
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
-Answer = Callable[[Endpoint, str | None], BaseModel]
+Shown = tuple[Endpoint, datetime | None]
+"""An endpoint, and until when a secret that was replaced signs beside its own."""
+Answer = Callable[[Shown, str | None], BaseModel]
 """Makes the answer that shows an endpoint, with its secret or without one."""
 Logged = tuple[Delivery, list[Attempt]]
 """A delivery with its attempts, in their order."""
@@ -55,17 +58,19 @@ class WebhookService:
         self._seal = seal
         self._clock = clock
 
-    async def endpoints(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Endpoint]:
+    async def endpoints(self, tenant_id: UUID, after: UUID | None, limit: int) -> list[Shown]:
         """By id, `limit` at most, behind `after`. Raises NotFound for a business that is not served."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            return await store.endpoints(conn, tenant_id, after, limit)
+            found = await store.endpoints(conn, tenant_id, after, limit)
+            old = await store.old_secrets(conn, tenant_id, self._clock()) if found else {}
+            return [(item, old.get(item.endpoint_id)) for item in found]
 
-    async def endpoint(self, tenant_id: UUID, endpoint_id: UUID) -> Endpoint:
+    async def endpoint(self, tenant_id: UUID, endpoint_id: UUID) -> Shown:
         """Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            return _found(await store.endpoint(conn, tenant_id, endpoint_id))
+            return await self._shown(conn, _found(await store.endpoint(conn, tenant_id, endpoint_id)))
 
     async def add(
         self,
@@ -88,20 +93,20 @@ class WebhookService:
             require_active(tenant)
             _require_feature(tenant)
 
-            async def effect() -> tuple[Endpoint, str]:
+            async def effect() -> tuple[Shown, str]:
                 if await store.lock_count(conn, tenant_id) >= MAX_ENDPOINTS:
                     raise Conflict(f"There are {MAX_ENDPOINTS} webhook endpoints already; delete one first.")
                 endpoint = await store.add_endpoint(
                     conn, tenant_id, new_id(), url, events, description, self._clock()
                 )
                 await trail.endpoint(conn, tenant_id, "webhook-endpoint.added", None, endpoint)
-                return endpoint, await _new_secret(conn, seal, endpoint)
+                return (endpoint, None), await _new_secret(conn, seal, endpoint)
 
             return await _shown_once(conn, tenant_id, key, effect, answer, status=201)
 
     async def edit(
         self, tenant_id: UUID, endpoint_id: UUID, version: int | None, fields: dict[str, Any]
-    ) -> Endpoint:
+    ) -> Shown:
         """Changes url, events, description or enabled; enabled anew or moved, it is not failing any more.
 
         Raises NotFound, PreconditionFailed, Invalid, TenantSuspended.
@@ -116,7 +121,7 @@ class WebhookService:
                 raise PreconditionFailed("The endpoint was edited in the meantime; read it again.")
             made = await self._edited(conn, present, enabled, fields)
             await trail.endpoint(conn, tenant_id, "webhook-endpoint.changed", present, made)
-            return made
+            return await self._shown(conn, made)
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
         """With what waits for it and its log, which notification.webhooks.workers removes. Raises NotFound."""
@@ -138,7 +143,7 @@ class WebhookService:
             require_active(await tenant_to_change(conn, tenant_id))
             endpoint = _found(await store.lock_endpoint(conn, tenant_id, endpoint_id))
 
-            async def effect() -> tuple[Endpoint, str]:
+            async def effect() -> tuple[Shown, str]:
                 if len(await store.secrets(conn, tenant_id, endpoint_id, now)) >= MAX_SECRETS:
                     raise Conflict(
                         f"{MAX_SECRETS} secrets of this endpoint sign already; wait until the oldest is a day "
@@ -146,7 +151,7 @@ class WebhookService:
                     )
                 await store.replace_secret(conn, tenant_id, endpoint_id, now + ROTATION)
                 await trail.secret_rotated(conn, tenant_id, endpoint_id)
-                return endpoint, await _new_secret(conn, seal, endpoint)
+                return (endpoint, now + ROTATION), await _new_secret(conn, seal, endpoint)
 
             return await _shown_once(conn, tenant_id, key, effect, answer, status=200)
 
@@ -237,6 +242,11 @@ class WebhookService:
             changed = replace(changed, failing_since=None)
         return await store.update_endpoint(conn, changed)
 
+    async def _shown(self, conn: Connection, endpoint: Endpoint) -> Shown:
+        of = endpoint.endpoint_id
+        old = await store.old_secrets(conn, endpoint.tenant_id, self._clock(), of)
+        return endpoint, old.get(of)
+
     def _sealing(self) -> Seal:
         if self._seal is None:
             raise WebhooksOff("This platform keeps no webhook endpoints; turn to its team.")
@@ -254,7 +264,7 @@ async def _shown_once(
     conn: Connection,
     tenant_id: UUID,
     key: IdempotencyKey | None,
-    effect: Callable[[], Awaitable[tuple[Endpoint, str]]],
+    effect: Callable[[], Awaitable[tuple[Shown, str]]],
     answer: Answer,
     *,
     status: int,
@@ -264,9 +274,9 @@ async def _shown_once(
 
     async def kept() -> BaseModel:
         nonlocal shown
-        endpoint, secret = await effect()
-        shown = answer(endpoint, secret)
-        return answer(endpoint, None)
+        made, secret = await effect()
+        shown = answer(made, secret)
+        return answer(made, None)
 
     outcome = await once(conn, tenant_id, key, kept, status=status)
     return Outcome(outcome.status, shown.model_dump_json().encode()) if shown else outcome

@@ -173,6 +173,15 @@ async def secrets(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: dat
     return [SealedSecret(row["secret_id"], bytes(row["sealed"])) for row in rows]
 
 
+async def old_secrets(
+    conn: Connection, tenant_id: UUID, now: datetime, endpoint_id: UUID | None = None
+) -> dict[UUID, datetime]:
+    """Until when a secret that was replaced signs, by endpoint; there are only those that have one now."""
+    values = {"tenant_id": tenant_id, "now": now, "endpoint_id": endpoint_id}
+    rows = await (await conn.execute(_SQL.old_secrets, values)).fetchall()
+    return {row["endpoint_id"]: row["ends_at"] for row in rows}
+
+
 # deliveries
 
 

@@ -53,10 +53,6 @@ STATUSES = {
 _FIELDS = {"/url": "url", "/events": "events", "/description": "description"}
 _REFUSED = frozenset({403, 404, 409, 422})
 _OFF = "This webhook is turned off. Turn it on first."
-_TRAIL = "/v1/messages/audit"
-_REPLACED = "webhook-endpoint.secret-rotated"
-ROTATION = dt.timedelta(hours=24)
-"""How long a secret that was replaced goes on signing, as the API has it."""
 _LATEST = "5"
 _PAGE = "50"
 _MOMENT = dt.timedelta(seconds=10)
@@ -76,31 +72,15 @@ async def _endpoint(request: Request, site: Web, endpoint_id: UUID) -> dict[str,
     return found
 
 
-async def _old_secrets(
-    request: Request, site: Web, endpoint_id: UUID | None = None
-) -> dict[str, dt.datetime]:
-    """Until when a secret that was replaced signs beside the present one, by endpoint; the audit trail tells it."""
-    query = {"from": (dt.datetime.now(dt.UTC) - ROTATION).isoformat()}
-    if endpoint_id is not None:
-        query["entity"] = str(endpoint_id)
-    ends: dict[str, dt.datetime] = {}
-    for entry in await everything(request, site, _TRAIL, query):  # the newest first
-        if entry["action"] == _REPLACED:
-            ends.setdefault(entry["entity"]["id"], times.instant(entry["at"]) + ROTATION)
-    return ends
-
-
 @router.get("")
 async def listing(request: Request, site: Site) -> Response:
     zone = await _zone(request, site)
     endpoints = await everything(request, site, _API)
-    old_secrets = await _old_secrets(request, site) if endpoints else {}
     return site.pages.render(
         request,
         "dashboard/webhooks.html",
         zone=zone,
         endpoints=[item | {"title": _title(item)} for item in endpoints],
-        old_secrets=old_secrets,
     )
 
 
@@ -155,7 +135,6 @@ async def _page(request: Request, site: Web, endpoint_id: UUID, form: Form | Non
     endpoint = await _endpoint(request, site, endpoint_id)
     path = f"{_API}/{endpoint_id}/deliveries"
     latest = (await site.sessions.call(request, "GET", path, query={"limit": _LATEST})).data["items"]
-    old_secrets = await _old_secrets(request, site, endpoint_id)
     as_it_is = {name: str(endpoint[name]) for name in ("url", "description", "version")}
     # What a later release may add is offered too, where it is chosen already.
     others = {name: name for name in endpoint["events"] if name not in EVENTS and name != ALL}
@@ -168,7 +147,6 @@ async def _page(request: Request, site: Web, endpoint_id: UUID, form: Form | Non
         endpoint=endpoint,
         title=_title(endpoint),
         latest=latest,
-        old_secret_until=old_secrets.get(endpoint["id"]),
         told=TOLD,
         statuses=STATUSES,
         form=form,

@@ -53,7 +53,7 @@ def set_paused(session: Session, name: str, *, paused: bool, seconds: float | No
         raise PluginError(f"{name} has been told, but whether it is {word} cannot be read. {unread.message}")
     raise PluginError(
         f"{name} has been told, but within {seconds:.0f} s the operator has not said that it is {word}; see"
-        f" `kubectl --namespace {session.kubectl.namespace} logs {OPERATOR}`."
+        f" `kubectl --namespace {session.kubectl.namespace} logs --selector {OPERATOR}`."
     )
 
 

@@ -17,7 +17,8 @@ TENANTS = "tenants.slotwright.io"
 PLANS = "plans.slotwright.io"
 EVENTS = "events.events.k8s.io"
 NAMESPACE = "slotwright"
-OPERATOR = "deployment/slotwright-operator"
+OPERATOR = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/name=operator"
+"""The labels of its Deployment and pods, whose names are the release's and the values' to choose."""
 _EVENTS_NAMESPACE = "default"
 """Where Events about cluster-scoped objects stand."""
 
@@ -109,7 +110,18 @@ class Kubectl:
 
     def in_operator(self, *command: str) -> str:
         """Runs a command in the operator's pod; answers what it prints."""
-        return self.run("exec", OPERATOR, "--namespace", self.namespace, "--", *command)
+        where = ("--namespace", self.namespace)
+        found = self.run("get", "deployments", *where, f"--selector={OPERATOR}", "--output=name").split()
+        if len(found) != 1:
+            there = (
+                f"are {len(found)} operators ({', '.join(found)})"
+                if found
+                else "is no operator of slotwright"
+            )
+            raise PluginError(
+                f"There {there} in the namespace {self.namespace}; name one's with --namespace."
+            )
+        return self.run("exec", found[0], *where, "--", *command)
 
     def json(self, *arguments: str) -> Body:
         text = self.run(*arguments, "--output=json")
@@ -183,8 +195,6 @@ def _not_found(text: str) -> str:
     match found.groupdict() if found else {}:
         case {"resource": "tenants.slotwright.io", "name": name}:
             return f"There is no tenant named {name}; `kubectl slotwright status` lists them."
-        case {"resource": "deployments.apps", "name": name}:
-            return f"There is no Deployment {name} in that namespace; name the operator's with --namespace."
         case {"resource": "namespaces", "name": name}:
             return f"There is no namespace {name}; name the operator's with --namespace."
     return f"It is not there: {text}."

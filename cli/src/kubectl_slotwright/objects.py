@@ -26,9 +26,7 @@ class Condition:
     since: str | None = None
 
 
-NOT_SEEN = Condition(
-    READY, "Unknown", "NotSeen", "The operator has not looked at it yet; is slotwright-operator running?"
-)
+NOT_SEEN = Condition(READY, "Unknown", "NotSeen", "The operator has not looked at it yet; is it running?")
 
 
 @dataclass(frozen=True, slots=True)

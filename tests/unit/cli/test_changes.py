@@ -117,7 +117,7 @@ def test_an_operator_that_does_not_say_paused_is_named_with_where_to_look(run: R
     result = run(cluster, "pause", "riverside", "--timeout", "5s", "-n", "apart")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "within 5 s the operator has not said that it is paused" in result.stderr
-    assert "kubectl --namespace apart logs deployment/slotwright-operator" in result.stderr
+    assert "kubectl --namespace apart logs --selector app.kubernetes.io/part-of=slotwright," in result.stderr
     assert cluster.changes == [{"metadata": {"annotations": {"slotwright.io/paused": "true"}}}]
 
 

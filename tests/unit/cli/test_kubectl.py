@@ -3,7 +3,7 @@
 import pytest
 
 from kubectl_slotwright.errors import ConflictError, NotFoundError, PluginError
-from kubectl_slotwright.kubectl import failure
+from kubectl_slotwright.kubectl import Kubectl, failure
 
 MEMCACHE = (
     'E1127 10:49:51.738926   30776 memcache.go:381] "Couldn\'t get current server API group list" err="Get'
@@ -69,10 +69,6 @@ CASES = {
         'The API server refuses it: The Tenant "a" is invalid: spec.plan: Invalid value: "": should be at least 1'
         " chars long.",
     ),
-    "no operator": (
-        'Error from server (NotFound): deployments.apps "slotwright-operator" not found\n',
-        "There is no Deployment slotwright-operator in that namespace; name the operator's with --namespace.",
-    ),
     "nothing said": ("", "kubectl get failed: it gave no reason."),
     "something new": ("error: the moon is full.\n", "kubectl get failed: the moon is full."),
 }
@@ -94,3 +90,23 @@ def test_kinds() -> None:
 def test_what_a_command_in_the_pod_said_is_passed_on() -> None:
     said = "There is no dead letter analytics/0/7.\ncommand terminated with exit code 1\n"
     assert failure("exec", said).message == "There is no dead letter analytics/0/7."
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("", "There is no operator of slotwright in the namespace apart; name one's with --namespace."),
+        (
+            "deployment.apps/a-operator\ndeployment.apps/b-operator\n",
+            "There are 2 operators (deployment.apps/a-operator, deployment.apps/b-operator) in the namespace apart;"
+            " name one's with --namespace.",
+        ),
+    ],
+)
+def test_a_namespace_without_one_operator_is_told(
+    monkeypatch: pytest.MonkeyPatch, names: str, sentence: str
+) -> None:
+    monkeypatch.setattr(Kubectl, "run", lambda *_: names)
+    with pytest.raises(PluginError) as refused:
+        Kubectl(namespace="apart").in_operator("true")
+    assert refused.value.message == sentence

@@ -51,7 +51,7 @@ def test_a_tenant_that_nobody_has_looked_at_says_so_and_lists_what_is_missing() 
     fresh = tenant(status={})
     lines = status.one_text(fresh, [], PLAIN)
     assert "? Ready" in lines[1]
-    assert "is slotwright-operator running?" in lines[1]
+    assert "is it running?" in lines[1]
     assert lines[2].endswith("2, which the operator has not seen yet")
     assert sum("NotSeen" in line for line in lines) == 8
     assert lines[-1] == "└─ Events: none within the last hour"

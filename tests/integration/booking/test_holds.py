@@ -8,16 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from booking.holds import HoldCap
 from booking.service import BookingService
 from booking.waitlist.line import EntryCap
 from booking.waitlist.service import WaitlistService
+from contracts.business import ResourceNeed
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
 from integration.booking.waiting import accept, full_shop, join, seen
-from integration.booking.world import OFFER_SECONDS, Shop, World, service, together, tomorrow_noon, wish
+from integration.booking.world import OFFER_SECONDS, Shop, World, room, service, together, tomorrow_noon, wish
 from servicekit.ids import new_id
 from servicekit.links import AppointmentLinks, WaitlistLinks
 from support.tenants import know
@@ -67,6 +69,72 @@ async def test_a_hold_is_for_its_own_service_time_and_person(world: World) -> No
         assert [error["pointer"] for error in refused.json()["errors"]] == ["/hold_id"]
     assert [row["state"] for row in world.taken(shop)] == ["held"]
     assert world.post(shop, wanted | {"staff_id": held["staff_id"]}).status_code == 201
+
+
+async def _changed(world: World, shop: Shop, **fields: Any) -> None:
+    """The shop's one service, as its second version."""
+    await world.tell(shop, service(shop, version=2, **fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"duration_minutes": 60},
+        {"duration_minutes": 15},
+        {"buffer_before_minutes": 5},
+        {"buffer_after_minutes": 5},
+        {"capacity": 2},
+    ],
+)
+async def test_a_hold_is_no_way_to_take_more_than_it_keeps(world: World, fields: dict[str, Any]) -> None:
+    """The service was changed meanwhile: the appointment would run into time that is free for others."""
+    shop = await world.shop()
+    noon = tomorrow_noon()
+    hold_id = kept(world, shop, noon)
+    await _changed(world, shop, **fields)
+    problem(world.post(shop, wish(shop, noon, hold_id=hold_id)), 409, "hold-expired")
+    assert [row["state"] for row in world.taken(shop)] == ["held"]
+    assert give_back(world, shop, hold_id).status_code == 204
+    assert world.post(shop, wish(shop, noon)).status_code == 201
+
+
+async def test_a_hold_of_a_class_is_good_for_its_place_only_while_it_is_that_class(world: World) -> None:
+    shop = await world.shop(capacity=2)
+    noon = tomorrow_noon()
+    first, second = kept(world, shop, noon), kept(world, shop, noon)
+    assert world.post(shop, wish(shop, noon, hold_id=first)).status_code == 201
+    await _changed(world, shop, capacity=1)
+    problem(world.post(shop, wish(shop, noon, hold_id=second)), 409, "hold-expired")
+
+
+async def test_a_hold_does_not_do_for_whom_or_what_the_service_needs_beside_by_now(world: World) -> None:
+    shop = await world.shop(staff=2)
+    noon = tomorrow_noon()
+    held = keep(world, shop, noon).json()
+    wanted = wish(shop, noon, hold_id=held["id"])
+    chair = room(shop)
+    await world.tell(shop, chair)
+    changes: list[dict[str, Any]] = [
+        {"staff_count": 2},
+        {"needs": [ResourceNeed(resource_ids=[chair.resource_id])]},
+        {"staff_ids": [each for each in shop.staff if str(each) != held["staff_id"]]},
+    ]
+    for version, change in enumerate(changes, 2):
+        await world.tell(shop, service(shop, version=version, **change))
+        problem(world.post(shop, wanted), 409, "hold-expired")
+    await world.tell(shop, service(shop, version=5, name="Cut and wash"))
+    assert world.post(shop, wanted).status_code == 201, "what takes nothing else does no harm"
+
+
+async def test_a_room_that_is_held_does_not_do_for_another(world: World) -> None:
+    shop = await world.shop()
+    chair, booth = room(shop), room(shop)
+    need = ResourceNeed(resource_ids=[chair.resource_id])
+    await world.tell(shop, chair, booth, service(shop, version=2, needs=[need]))
+    hold_id = kept(world, shop, tomorrow_noon())
+    other = ResourceNeed(resource_ids=[booth.resource_id])
+    await world.tell(shop, service(shop, version=3, needs=[other]))
+    problem(world.post(shop, wish(shop, tomorrow_noon(), hold_id=hold_id)), 409, "hold-expired")
 
 
 async def test_a_team_and_its_rooms_are_given_back_whole(world: World) -> None:

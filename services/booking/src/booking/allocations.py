@@ -239,12 +239,28 @@ async def held_by(
 
 
 async def take_over(
-    conn: Connection, tenant_id: UUID, hold_id: UUID, appointment_id: UUID, now: datetime
+    conn: Connection, tenant_id: UUID, held: Hold, offer: Offer, appointment_id: UUID, now: datetime
 ) -> bool:
-    """Turns all that a hold keeps into the appointment's; False when it has run out or was used: give up then."""
-    values = {"tenant_id": tenant_id, "hold_id": hold_id, "appointment_id": appointment_id, "now": now}
+    """Turns all that a hold keeps into the appointment's; False when it may not: give up then.
+
+    It has run out, was used, or keeps other than what the offer takes by now: an appointment must not promise more
+    time, or other people, than the constraint has seen.
+    """
+    team = [each for each in held.resource_ids if each in offer.resource_ids]
+    if len(team) != offer.staff_count or not set(held.resource_ids) <= set(offer.all_ids):
+        return False
+    begin, end = offer.taken(held.starts_at)
+    values = {
+        "tenant_id": tenant_id,
+        "hold_id": held.hold_id,
+        "appointment_id": appointment_id,
+        "session_id": offer.session_id(min(team), held.starts_at, held.hold_id),
+        "begin": begin,
+        "end": end,
+        "now": now,
+    }
     row = await (await conn.execute(SQL.take_over_hold, values)).fetchone()
-    if row is None or not 0 < row["taken"] == row["kept"]:
+    if row is None or not row["taken"] == row["kept"] == offer.places:
         return False
     await conn.execute(SQL.delete_hold, values)
     return True

@@ -100,6 +100,11 @@ class Offer:
         """Whatever an appointment may take: staff, then what it needs beside."""
         return (*self.resource_ids, *(each for need in self.needs for each in need.resource_ids))
 
+    @property
+    def places(self) -> int:
+        """How many lanes an appointment takes, of whomever and whatever."""
+        return self.staff_count + sum(need.count for need in self.needs)
+
     def taken(self, starts_at: datetime) -> tuple[datetime, datetime]:
         """What an appointment at `starts_at` takes of its resource, buffers included."""
         return starts_at - self.buffer_before, starts_at + self.duration + self.buffer_after

@@ -236,7 +236,7 @@ async def _begin_taking(
     Raises Invalid, HoldExpired, SlotTaken.
     """
     if wanted.hold_id is not None:
-        return await _take_over(conn, tenant_id, wanted, wanted.hold_id, holder.owner_id, now)
+        return await _take_over(conn, tenant_id, offer, wanted, wanted.hold_id, holder.owner_id, now)
     require_bookable(offer, wanted.starts_at, now, by_staff=wanted.source == "staff")
     if at_once:
         return await Choosing.begin(conn, tenant_id, offer, wanted.staff_id, wanted.starts_at, now)
@@ -280,13 +280,14 @@ async def offered(
 
 
 def _no_hold() -> HoldExpired:
-    detail = "The hold has run out. Choose a time again."
+    detail = "The hold has run out, or the service was changed meanwhile. Choose a time again."
     return HoldExpired(detail, errors=(FieldError("/hold_id", "is no hold that lasts"),))
 
 
 async def _take_over(
     conn: Connection,
     tenant_id: UUID,
+    offer: Offer,
     wanted: BookingRequest,
     hold_id: UUID,
     appointment_id: UUID,
@@ -301,6 +302,6 @@ async def _take_over(
     if wanted.staff_id is not None and wanted.staff_id not in held.resource_ids:
         raise Invalid.field("/hold_id", "is a hold of another staff member")
     await allocations.lock(conn, tenant_id, held.resource_ids)
-    if not await allocations.take_over(conn, tenant_id, hold_id, appointment_id, now):
+    if not await allocations.take_over(conn, tenant_id, held, offer, appointment_id, now):
         raise _no_hold()
     return held.resource_ids

@@ -130,11 +130,13 @@ UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held'
 
 -- name: take_over_hold
--- What is held becomes the appointment's. The hold has run out or was used when these are not all of its rows.
+-- What is held becomes the appointment's. The hold has run out or was used when these are not all of its rows; or it
+-- keeps what the service took before it was changed.
 WITH taken AS (
     UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
         held_until = NULL
     WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held' AND held_until > %(now)s
+        AND during = tstzrange(%(begin)s, %(end)s) AND session_id = %(session_id)s
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM taken) AS taken,

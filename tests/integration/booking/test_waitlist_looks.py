@@ -56,6 +56,25 @@ async def test_a_turn_goes_on_behind_the_business_at_which_the_one_before_ended(
     assert [len({*order[begin : begin + 3]}) for begin in range(0, 12, 3)] == [3] * 4
 
 
+async def test_no_time_is_kept_for_who_can_no_longer_be_told(world: World) -> None:
+    """Her consent was withdrawn while she waited: the next in line gets it, and she when she may be written to."""
+    shop, (first, second) = await full_shop(world)
+    ann = join(world, shop, "Ann")
+    await world.turn()
+    bob = join(world, shop, "Bob")
+    listed = world.call("GET", f"/v1/waitlist/{ann['id']}", shop).json()
+    who = f"/v1/customers/{listed['customer']['id']}"
+    for consent, token, states in (
+        (False, first, ["waiting", "offered"]),
+        (True, second, ["offered", "offered"]),
+    ):
+        body = {"consent": {"email": consent}}
+        assert world.call("PATCH", who, shop, json=body, headers={"If-Match": "*"}).is_success
+        cancel(world, token)
+        await world.turn()
+        assert [seen(world, entry)["state"] for entry in (ann, bob)] == states
+
+
 async def served(world: World, shops: list[Shop]) -> list[UUID]:
     """Four wait at each for an hour that is free; answers the businesses in the order in which they offer it."""
     for shop in shops:

@@ -157,6 +157,11 @@ class Customer:
     notes: str = ""
     erased_at: datetime | None = None
 
+    @property
+    def reads_mail(self) -> bool:
+        """Whether a mail may be sent, and where to is known."""
+        return self.email is not None and self.consent.email
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

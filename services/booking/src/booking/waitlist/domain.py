@@ -77,6 +77,11 @@ def standing(offers: Sequence[SlotOffer]) -> SlotOffer | None:
     return next((item for item in offers if item.outcome is None), None)
 
 
+def taken(offers: Sequence[SlotOffer]) -> SlotOffer:
+    """The one that a booked entry has; it need not be the last where clocks differ."""
+    return next(item for item in offers if item.outcome == "taken")
+
+
 def search_window(entry: Entry, service: Offer, freed: Span | None, now: datetime) -> Span | None:
     """The starts to look at: in the entry's window, and such that they touch what was freed; None for none."""
     begin, end = max(entry.earliest, now), entry.latest

@@ -38,6 +38,7 @@ from booking.waitlist.domain import (
     new_to,
     search_window,
     standing,
+    taken,
 )
 from contracts.booking import WaitlistOffered
 from contracts.platform import TenantChanged
@@ -126,6 +127,7 @@ async def look(
 ) -> SlotOffer | None:
     """Offers the locked entry the first free time that suits it and that it has not let pass; None when none does.
 
+    Nothing is kept for who cannot be told: an offer is a mail, and its address or consent may be gone since.
     `freed` narrows the search to what has become free; the next full look is not put off then. The service's
     notice and booking window hold.
     """
@@ -133,7 +135,8 @@ async def look(
         await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
         return None
     service = await catalog.offer(conn, entry.service_id)
-    if service is not None:
+    customer = await store.customer(conn, tenant.tenant_id, entry.customer_id)
+    if service is not None and customer is not None and customer.reads_mail:
         for slot in await _suitable(conn, tenant.tenant_id, entry, service, freed, now):
             try:
                 async with conn.transaction():
@@ -216,7 +219,7 @@ async def accept(
     entry = await locked(conn, tenant_id, entry_id)
     offers = await waitlist_store.offers(conn, tenant_id, [entry_id])
     if entry.state is EntryState.BOOKED:
-        booked = await store.appointment(conn, tenant_id, offers[-1].offer_id)
+        booked = await store.appointment(conn, tenant_id, taken(offers).offer_id)
         assert booked is not None  # noqa: S101 - appointments are not deleted before their business
         return booked
     slot = standing(offers)

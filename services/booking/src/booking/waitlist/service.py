@@ -16,7 +16,7 @@ from booking.managing import Booked
 from booking.questions import Given
 from booking.waitlist import line
 from booking.waitlist import store as waitlist_store
-from booking.waitlist.domain import Entry, EntryState, SlotOffer, standing
+from booking.waitlist.domain import Entry, EntryState, SlotOffer, standing, taken
 from booking.waitlist.line import EntryCap, JoinRequest
 from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
@@ -163,7 +163,7 @@ class WaitlistService:
         people = await allocations.resources(conn, tenant_id, [one for one in named if one is not None])
         booked = None
         if entry.state is EntryState.BOOKED:
-            appointment = await store.appointment(conn, tenant_id, offers[-1].offer_id)
+            appointment = await store.appointment(conn, tenant_id, taken(offers).offer_id)
             assert appointment is not None  # noqa: S101 - made with this state
             booked = Booked.of(tenant_id, appointment, self._appointments, self._public_url)
         token = self._links.token(tenant_id, entry.entry_id)

@@ -8,6 +8,7 @@ import psycopg
 
 from contracts.platform import TenantState
 from integration.booking.records import ANY, booked, trail
+from integration.booking.waiting import join
 from integration.booking.world import World, tomorrow_noon, wish
 from servicekit.ids import new_id
 from support.tenants import new_tenant
@@ -79,6 +80,23 @@ async def test_the_trail_holds_nothing_personal(world: World) -> None:
     }
     for personal in ("eatrix", "351912345678", "b@customer"):
         assert world.rows("SELECT 1 FROM audit_entry t WHERE t::text LIKE %s", f"%{personal}%") == []
+
+
+async def test_what_somebody_says_anew_as_they_book_is_a_change_of_the_customer(world: World) -> None:
+    shop = await world.shop(capacity=5)
+    customer = booked(world, shop)["customer"]
+    booked(world, shop)
+    assert trail(world, shop, entity=customer["id"]) == [], "nothing new"
+    booked(world, shop, consent={"email": False})
+    who = {name: customer[name] for name in ("name", "email")}
+    join(world, shop, customer=who)
+    allowed, withdrawn = trail(world, shop, entity=customer["id"])
+    yes, no = {"email": True, "sms": False}, {"email": False, "sms": False}
+    assert withdrawn["changes"] == {"consent": {"old": yes, "new": no}}
+    assert allowed["changes"] == {"consent": {"old": no, "new": yes}}
+    for entry in (allowed, withdrawn):
+        assert entry["action"] == "customer.changed"
+        assert entry["actor"] == {"kind": "customer", "id": customer["id"]}
 
 
 async def test_a_refused_change_leaves_no_entry(world: World) -> None:

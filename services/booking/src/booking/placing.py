@@ -115,10 +115,20 @@ async def book(
 
 async def add_customer(conn: Connection, tenant: TenantChanged, person: Person, now: datetime) -> Customer:
     """Adds the customer, or renews what is known of the same person; tells what is new."""
-    kept, changed = await store.customer_added(await store.begin_adding_customer(conn, tenant, person))
-    if changed:
-        await outbox.publish(conn, "booking", events.customer_changed(tenant.tenant_id, kept), time=now)
+    kept, news = await _added(conn, tenant.tenant_id, await store.begin_adding_customer(conn, tenant, person))
+    if news:
+        await outbox.publish(conn, "booking", *news, time=now)
     return kept
+
+
+async def _added(conn: Connection, tenant_id: UUID, adding: Cursor) -> tuple[Customer, list[Event]]:
+    """Who was added, with what is to be told of it; writes down what a customer who was known has changed."""
+    kept, before = await store.customer_added(adding)
+    if before == kept:
+        return kept, []
+    if before is not None:
+        await trail.customer(conn, tenant_id, "customer.changed", before, kept)
+    return kept, [events.customer_changed(tenant_id, kept)]
 
 
 async def place(
@@ -152,9 +162,7 @@ async def place(
     resource_ids = await _require(taken, holder) if isinstance(taken, Choosing) else taken
     news: list[Event] = []
     if adding is not None:
-        whom, changed = await store.customer_added(adding)
-        if changed:
-            news.append(events.customer_changed(tenant_id, whom))
+        whom, news = await _added(conn, tenant_id, adding)
     assert isinstance(whom, Customer)  # noqa: S101 - known, or added
     pending = offer.requires_confirmation and wanted.source != "staff"
     appointment = Appointment(

@@ -191,8 +191,8 @@ DELETE FROM allocation WHERE (tenant_id, allocation_id) IN (
 -- name: add_customer
 -- The same person (address, number and name alike) keeps its row and gives its consent anew; its language, which the
 -- business may have put right, changes only where one was named. The row is written, and so locked, where nothing is
--- new, too: `changed` says whether anything is. It compares with what the statement's snapshot has, so that of two who
--- write one row at once the second may tell of the first's change again, and neither of less.
+-- new, too: `before` says whether anything is. It is what the statement's snapshot has, so that of two who write one row
+-- at once the second may tell of the first's change again, and neither of less.
 INSERT INTO customer (tenant_id, customer_id, name, email, phone, locale, consent_email, consent_sms)
 VALUES (%(tenant_id)s, %(customer_id)s, %(name)s, %(email)s, %(phone)s, %(locale)s, %(consent_email)s,
     %(consent_sms)s)
@@ -204,10 +204,11 @@ SET locale = CASE WHEN %(locale_named)s THEN excluded.locale ELSE customer.local
         OR customer.consent_email <> excluded.consent_email OR customer.consent_sms <> excluded.consent_sms
     )::int
 RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at,
-    version IS DISTINCT FROM (
-        SELECT before.version FROM customer before
+    (
+        SELECT jsonb_build_array(before.version, before.locale, before.consent_email, before.consent_sms)
+        FROM customer before
         WHERE before.tenant_id = customer.tenant_id AND before.customer_id = customer.customer_id
-    ) AS changed
+    ) AS before
 
 -- name: customer
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at

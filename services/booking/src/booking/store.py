@@ -4,7 +4,7 @@ Called by the service layer. What takes a resource's time is in booking.allocati
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -56,12 +56,16 @@ async def begin_adding_customer(conn: Connection, tenant: TenantChanged, person:
     return await conn.execute(SQL.add_customer, values)
 
 
-async def customer_added(adding: Cursor) -> tuple[Customer, bool]:
-    """The customer as it is now, and whether that is news: a person who is known may have said nothing new."""
+async def customer_added(adding: Cursor) -> tuple[Customer, Customer | None]:
+    """The customer as it is now, and as it was: None before it was known, the same where nothing new was said."""
     row = await adding.fetchone()
     assert row is not None  # noqa: S101 - the statement inserts or updates
-    changed: bool = row.pop("changed")
-    return customer_of(row), changed
+    before = row.pop("before")
+    kept = customer_of(row)
+    if before is None:
+        return kept, None
+    version, locale, email, sms = before
+    return kept, replace(kept, version=version, locale=locale, consent=Consent(email=email, sms=sms))
 
 
 async def customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:

@@ -103,6 +103,24 @@ async def test_our_own_feed_does_not_block_its_own_appointments(
     assert world.post(shop, wish(shop, noon + timedelta(hours=3))).status_code == 409
 
 
+async def test_who_is_a_colleagues_customer_is_busy_then(
+    world: World, server: Server, importer: Importer
+) -> None:
+    """The appointment's own mail put it into her calendar; what it takes is his time, not hers."""
+    shop = await world.shop(staff=2)
+    she, he = (str(each) for each in shop.staff)
+    noon = tomorrow_noon()
+    visit = world.post(shop, wish(shop, noon, staff_id=he)).json()["id"]
+    server.body = (
+        f"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:{visit}@slotwright\r\nDTSTART:{noon:%Y%m%dT%H%M%SZ}\r\n"
+        "DURATION:PT30M\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    ).encode()
+    put(world, shop, server.url)
+    await importer.turn(shop)
+    assert seen(world, shop)["busy_times"] == 1
+    assert world.post(shop, wish(shop, noon, staff_id=she)).status_code == 409
+
+
 async def test_another_address_forgets_the_first_ones_times_and_the_same_one_does_not(
     world: World, server: Server, importer: Importer
 ) -> None:

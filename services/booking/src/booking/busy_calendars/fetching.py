@@ -142,7 +142,7 @@ class BusyImport:
                 return
             # As whoever takes the resource's time: nobody decides on half of it.
             await allocations.lock(conn, due.tenant_id, [due.resource_id])
-            times = merged(await _of_others(conn, due.tenant_id, taken))
+            times = merged(await _of_others(conn, due, taken))
             await busy_calendars.replace_times(conn, due, times, now)
         log.info("a busy calendar was read", resource_id=str(due.resource_id), times=len(times))
 
@@ -219,10 +219,13 @@ def _parsed(told: bytes) -> list[Taken]:
     ]
 
 
-async def _of_others(conn: Connection, tenant_id: UUID, taken: Sequence[Taken]) -> list[Span]:
-    """Without our own appointments: their time is taken already, and stays so no longer than they do."""
+async def _of_others(conn: Connection, due: Due, taken: Sequence[Taken]) -> list[Span]:
+    """Without the resource's own appointments: their time is taken already, and stays so no longer than they do.
+
+    Another's may stand there, too: somebody who works here is a colleague's customer, and busy then.
+    """
     ids = {appointment_id for appointment_id, _, _ in taken if appointment_id is not None}
-    own = await busy_calendars.own_appointments(conn, tenant_id, list(ids)) if ids else set()
+    own = await busy_calendars.own_appointments(conn, due, list(ids)) if ids else set()
     return [(start, end) for appointment_id, start, end in taken if appointment_id not in own]
 
 

@@ -75,6 +75,6 @@ FROM (
 ) AS added
 
 -- name: own_appointments
--- Which of these are appointments of this business.
-SELECT appointment_id FROM appointment
-WHERE tenant_id = %(tenant_id)s AND appointment_id = ANY(%(appointment_ids)s)
+-- Which of these are appointments that take this resource, or took it.
+SELECT DISTINCT appointment_id FROM allocation
+WHERE tenant_id = %(tenant_id)s AND appointment_id = ANY(%(appointment_ids)s) AND resource_id = %(resource_id)s

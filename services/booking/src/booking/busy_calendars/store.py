@@ -102,8 +102,8 @@ def _columns(times: Sequence[Span]) -> dict[str, list[datetime]]:
     return {"starts": [start for start, _ in times], "ends": [end for _, end in times]}
 
 
-async def own_appointments(conn: Connection, tenant_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the ids are appointments of this business."""
-    values = {"tenant_id": tenant_id, "appointment_ids": list(ids)}
+async def own_appointments(conn: Connection, due: Due, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the ids are appointments that take the calendar's resource, or took it."""
+    values = {"tenant_id": due.tenant_id, "resource_id": due.resource_id, "appointment_ids": list(ids)}
     rows = await (await conn.execute(_SQL.own_appointments, values)).fetchall()
     return {row["appointment_id"] for row in rows}

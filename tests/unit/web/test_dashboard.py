@@ -176,7 +176,7 @@ async def test_a_new_service_says_what_is_wrong_with_it(gateway: Script, browser
     ("price", "words"),
     [
         ("1e5000", "This must be at most 1,000,000.00."),
-        ("9e999999", "This must be an amount such as 25.00."),
+        ("9e999999", "This must be at most 1,000,000.00."),
         ("1000000,01", "This must be at most 1,000,000.00."),
         ("sNaN", "This must be an amount such as 25.00."),
     ],
@@ -188,6 +188,37 @@ async def test_a_price_beyond_all_bounds_is_said_at_its_field(
     answer = await browser.submit(page, page, {"name": "Cut", "price": price})
     assert answer.status_code == 422
     assert f'id="price-fault">{words}' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "amount"),
+    [
+        ("1,000", "EUR", None),
+        ("1.000", "EUR", None),
+        ("1,000.00", "EUR", None),
+        ("27,500", "EUR", None),
+        ("1,000", "JPY", None),
+        ("25", "EUR", 2500),
+        ("27.5", "EUR", 2750),
+        ("60.00", "EUR", 6000),
+        ("1000", "JPY", 1000),
+        ("1,000", "KWD", 1000),
+        ("-1", "EUR", None),
+        ("NaN", "EUR", None),
+        ("-Infinity", "EUR", None),
+    ],
+)
+async def test_a_price_whose_thousands_are_parted_is_not_taken_for_a_thousandth(
+    gateway: Script, browser: Browser, price: str, currency: str, amount: int | None
+) -> None:
+    gateway.on("GET /v1/business", samples.profile(currency=currency))
+    gateway.on("POST /v1/services", samples.service(), 201)
+    page = "/dashboard/services/new"
+    numbers = {name: str(value) for name, value in samples.service().items() if type(value) is int}
+    answer = await browser.submit(page, page, numbers | {"name": "Cut", "price": price})
+    assert ("This must be an amount such as" in answer.text) is (amount is None)
+    asked = [call.body["price_amount"] for call in gateway.asked("POST /v1/services")]
+    assert asked == ([] if amount is None else [amount])
 
 
 async def test_a_version_that_no_page_gave_is_none(gateway: Script, browser: Browser) -> None:

@@ -142,14 +142,17 @@ async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:
 
 def _minor_units(form: Form, currency: str) -> int | None:
     places = decimals(currency)
+    dearest = Decimal(_DEAREST).scaleb(-places)
     try:
-        amount = Decimal(form.get("price").replace(",", ".")).scaleb(places)
+        amount = Decimal(form.get("price").replace(",", "."))
     except ArithmeticError:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
+    exponent = amount.as_tuple().exponent
+    # With more digits behind it than the currency has, what stands there parts thousands: 1,000 is not 1.
+    if not isinstance(exponent, int) or exponent < -places or amount < 0:
         form.faults["price"] = f"This must be an amount such as {Decimal(25):.{places}f}."
-    elif amount > _DEAREST:
-        form.faults["price"] = f"This must be at most {Decimal(_DEAREST).scaleb(-places):,.{places}f}."
+    elif amount > dearest:
+        form.faults["price"] = f"This must be at most {dearest:,.{places}f}."
     else:
-        return int(amount)
+        return int(amount.scaleb(places))
     return None

@@ -70,6 +70,22 @@ async def test_wrong_passwords_are_told_without_telling_which(gateway: Script, b
     assert "horse" not in answer.text, "a password is never sent back"
 
 
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("too-many-attempts", "There were too many attempts. Try again in 15 minutes."),
+        ("too-many-requests", "There were too many tries. Wait a minute, then try again."),
+    ],
+)
+async def test_who_tried_too_often_reads_how_long_to_wait(
+    gateway: Script, browser: Browser, slug: str, words: str
+) -> None:
+    gateway.refuse("POST /v1/sessions", 429, slug, "There were too many attempts. Try again in 15 minutes.")
+    answer = await browser.submit("/login", "/login", LOGIN)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
 async def test_after_signing_in_one_comes_back_to_ones_page_only_if_it_is_ours(
     gateway: Script, browser: Browser
 ) -> None:

@@ -50,10 +50,11 @@ async def sign_in(request: Request, site: Site) -> Response:
 
 
 def _refusal(problem: ApiProblem) -> str:
+    # auth's own, which says for how long; the other 429 is the gateway's, of a minute.
+    if problem.status == 403 or problem.slug == "too-many-attempts":
+        return problem.detail
     if problem.status == 429:
         return "There were too many tries. Wait a minute, then try again."
-    if problem.status == 403:
-        return problem.detail
     return "The e-mail or the password is not right."
 
 

@@ -265,6 +265,28 @@ async def test_a_password_is_set_with_the_links_token(gateway: Script, browser: 
     }
 
 
+async def test_after_setting_a_password_one_signs_in_whoever_was_signed_in_before(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on("POST /v1/passwords/reset", None, 204)
+    gateway.on(f"DELETE /v1/sessions/{samples.SESSION}", None, 204)
+    give_session(browser)
+    fields = {"token": "t0ken", "password": "a long sentence", "password_again": "a long sentence"}
+    await browser.submit("/set-password", "/set-password", fields)
+    assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
+    page = await browser.get("/login")
+    assert page.status_code == 200
+    assert "Your password is set. Sign in with it." in page.text
+
+
+async def test_a_password_that_is_refused_signs_nobody_out(gateway: Script, browser: Browser) -> None:
+    gateway.refuse("POST /v1/passwords/reset", 422, "link-invalid", "This link is not valid any more.")
+    give_session(browser)
+    fields = {"token": "t0ken", "password": "a long sentence", "password_again": "a long sentence"}
+    await browser.submit("/set-password", "/set-password", fields)
+    assert (await browser.get("/login")).headers["location"] == "/dashboard"
+
+
 async def test_two_passwords_that_differ_are_not_sent(gateway: Script, browser: Browser) -> None:
     fields = {"token": "t0ken", "password": "a long sentence", "password_again": "another"}
     answer = await browser.submit("/set-password", "/set-password", fields)

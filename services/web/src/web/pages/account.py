@@ -109,4 +109,8 @@ async def set_password(request: Request, site: Site) -> Response:
             form.absorb(problem, _PASSWORD_FIELDS)
     if form.faults:
         return site.pages.render(request, "account/set_password.html", status=422, form=form)
-    return site.pages.redirect(request, "/login", "Your password is set. Sign in with it.")
+    # Whoever was signed in here: the link's holder may be somebody else, and /login leads past its form.
+    await site.sessions.end(request)
+    response = site.pages.redirect(request, "/login", "Your password is set. Sign in with it.")
+    site.sessions.forget(response)
+    return response

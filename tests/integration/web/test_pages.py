@@ -141,8 +141,13 @@ def test_a_form_sent_twice_books_once(site: Site) -> None:
     with site.browser() as customer:
         picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
         details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
-        answers = [customer.submit(details, f"/b/{tenant.slug}/appointments", CUSTOMER) for _ in range(2)]
-    assert answers[0].url.path == answers[1].url.path
+        action = f"/b/{tenant.slug}/appointments"
+        answers = [customer.submit(details, action, CUSTOMER) for _ in range(2)]
+        # Going back loads the page anew.
+        answers.append(customer.submit(customer.get(details.url), action, CUSTOMER))
+        other = customer.submit(customer.get(details.url), action, CUSTOMER | {"name": "Lin C."})
+    assert len({answer.url.path for answer in answers}) == 1
+    assert "You have booked this time already." in other.text
     assert site.appointments(tenant) == ["confirmed"]
 
 

@@ -3,11 +3,12 @@
 import datetime as dt
 import re
 from html.parser import HTMLParser
+from uuid import UUID
 
 import pytest
 
 from support import web_samples as samples
-from support.web_site import Browser, Script
+from support.web_site import Browser, Script, hidden_fields
 from unit.web.open_business import (
     BOOK,
     BUSINESS,
@@ -71,19 +72,45 @@ async def test_a_time_is_held_and_then_booked_with_it(gateway: Script, browser: 
     assert f"http://slotwright.test/appointments/{samples.TOKEN}" in page.text
 
 
-async def test_a_form_sent_twice_has_one_key_and_a_new_form_another(
-    gateway: Script, browser: Browser
+async def test_a_form_has_one_key_for_as_long_as_its_time_is_held(gateway: Script, browser: Browser) -> None:
+    """Whoever's answer was lost goes back, which loads the page anew, and sends it again."""
+    open_for_booking(gateway)
+    for held in (samples.HOLD, samples.HOLD, DOG):
+        await browser.submit(details_page(hold=str(held)), "/b/riverside/appointments", DETAILS)
+    assert [call.headers["idempotency-key"] for call in gateway.asked(BOOK)] == [
+        str(samples.HOLD),
+        str(samples.HOLD),
+        str(DOG),
+    ]
+
+
+@pytest.mark.parametrize("hold", ["", "nothing", "a%0D%0AX-Role:+owner", "%C3%A9"])
+async def test_a_form_without_a_hold_has_a_key_of_its_own(
+    gateway: Script, browser: Browser, hold: str
 ) -> None:
     open_for_booking(gateway)
-    page = (await browser.get(details_page())).text
-
+    page = (await browser.get(details_page(hold=hold))).text
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)) | DETAILS
-    await browser.post("/b/riverside/appointments", data=fields)
-    await browser.post("/b/riverside/appointments", data=fields)
-    await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    for _ in range(2):
+        await browser.post("/b/riverside/appointments", data=fields)
+    await browser.submit(details_page(hold=hold), "/b/riverside/appointments", DETAILS)
     first, second, third = (call.headers["idempotency-key"] for call in gateway.asked(BOOK))
     assert first == second
     assert third != first
+    assert UUID(first)
+
+
+async def test_who_has_booked_already_and_sends_something_else_is_told_so(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 422, "idempotency-key-reused", "This Idempotency-Key was used before.")
+    answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
+    assert answer.status_code == 422
+    assert "You have booked this time already." in answer.text
+    assert "Idempotency-Key" not in answer.text
+    assert "This time is kept for you" not in answer.text
+    assert hidden_fields(answer.text, "/b/riverside/appointments")["key"] == str(samples.HOLD)
 
 
 @pytest.mark.parametrize("key", ["a\r\nX-Role: owner", "é", "k" * 101, ""])

@@ -9,6 +9,7 @@ import re
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
@@ -29,6 +30,10 @@ _OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
 """What the form has no field for: sending it again says the same again."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
+_BOOKED_BEFORE = (
+    "You have booked this time already. If you agreed to mails, one has the link with which you can change or "
+    "cancel it."
+)
 
 
 async def _business(site: Web, slug: str) -> dict[str, Any]:
@@ -191,8 +196,19 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
         minutes_left=_minutes_left(form.get("until")),
         form=form,
         question_field=questions.field,
-        key=str(new_id()),
+        key=_key(form),
     )
+
+
+def _key(form: Form) -> str:
+    """The hold's id while there is one, so that a page that is loaded anew, as the answer was lost, books no more.
+
+    It comes with the address, and so may be anything.
+    """
+    try:
+        return str(UUID(form.get("hold")))
+    except ValueError:
+        return str(new_id())
 
 
 def _minutes_left(until: str) -> int | None:
@@ -241,6 +257,9 @@ async def _refused(
         return await _details(request, slug, site, form, 409)
     if problem.status not in {403, 409, 422}:
         raise problem
+    if problem.slug == "idempotency-key-reused":
+        form.values["until"] = ""
+        form.faults[""] = _BOOKED_BEFORE
     if _OF_THE_TIME & problem.errors.keys():
         form.faults[""] = why_not(problem)
     form.absorb(problem, contact.FIELDS | places)

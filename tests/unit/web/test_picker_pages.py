@@ -15,6 +15,7 @@ from unit.web.open_business import (
     PICKER,
     open_for_booking,
 )
+from web.rendering import STATIC
 
 
 async def test_services_are_offered_before_times(gateway: Script, browser: Browser) -> None:
@@ -93,6 +94,21 @@ async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
         assert [link for link, found in zip(links, ids, strict=True) if not found] == []
         assert {"with-anyone", f"service-{samples.SERVICE}", "week-after", "zone-link"} <= {i for (i,) in ids}
         assert len({i for (i,) in ids}) == len(ids)
+
+
+def test_what_the_script_expects_of_htmx_and_of_the_pages_is_so() -> None:
+    """By it the browser goes to what answers without a picker: htmx alone would empty the page, or do nothing."""
+    script, htmx = ((STATIC / name).read_text(encoding="utf-8") for name in ("app.js", "htmx.min.js"))
+    events = set(re.findall(r'"(htmx:\w+)"', script))
+    assert {"htmx:beforeSwap", "htmx:sendError"} <= events
+    assert [event for event in events if f'"{event}"' not in htmx] == []
+    assert [name for name in ("finalRequestPath", "serverResponse", "isError") if name not in script] == []
+    assert [name for name in ("finalRequestPath:", "serverResponse:", "isError:") if name not in htmx] == []
+    pages = [path.read_text(encoding="utf-8") for path in (STATIC.parent / "templates").rglob("*.html")]
+    exchanged = [page for page in pages if "#picker" in page]
+    assert exchanged
+    for page in exchanged:
+        assert '<div id="picker" hx-boost="true" hx-target="#picker" hx-select="#picker"' in page
 
 
 async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:

@@ -313,6 +313,24 @@ def test_an_owner_signs_in_works_and_signs_out(platform: Platform) -> None:
         assert browser.get("/dashboard").url.path == "/login"
 
 
+def test_who_works_at_two_businesses_goes_from_one_to_the_other(platform: Platform) -> None:
+    email, page = new_email(), "/dashboard/businesses"
+    first, _owner = platform.business(email=email)
+    second, other_owner = platform.business()
+    platform.auth.colleague(other_owner, email=email)  # and was signed in there last
+    with Browser(platform.url) as browser:
+        chosen = browser.submit(browser.get("/login"), "/login", {"email": email, "password": PASSWORD})
+        assert chosen.url.path == page, chosen.text
+        there = browser.submit(chosen, page)
+        assert there.url.path == "/dashboard", there.text
+        assert f"You are at {first.display_name} now." in there.text
+        assert f'href="/b/{first.slug}"' in there.text
+        back = browser.submit(browser.get(page), page)
+        assert f"You are at {second.display_name} now." in back.text
+        assert f'href="/b/{second.slug}"' in back.text
+        assert "This form has expired" in browser.submit(chosen, page).text, "of a session that one has left"
+
+
 def test_a_forgotten_password_is_set_anew(platform: Platform) -> None:
     email = new_email()
     platform.business(email=email)

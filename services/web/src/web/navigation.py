@@ -39,6 +39,7 @@ BEHIND_SETTINGS = (
         "Messages",
         "What customers were sent, and what became of it; wording, quiet hours.",
     ),
+    Place("/dashboard/businesses", "Businesses", "Where you work, and going from one to another."),
     Place("/dashboard/members", "Members", "Who can sign in, and as what.", for_owners=True),
     Place("/dashboard/history", "History", "Who changed what, and when.", for_owners=True),
     Place("/dashboard/billing", "Billing", "Plan, payments and invoices.", for_owners=True),

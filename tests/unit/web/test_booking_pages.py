@@ -192,6 +192,8 @@ async def test_an_expired_hold_keeps_what_was_typed(gateway: Script, browser: Br
     assert answer.status_code == 409
     assert 'value="Lin Chen"' in answer.text
     assert str(samples.HOLD) not in answer.text
+    given_back = f"DELETE /v1/public/riverside/holds/{samples.HOLD}"
+    assert len(gateway.asked(given_back)) == 1, "it may stand yet, and be in the way of the next try"
 
 
 async def test_what_is_missing_is_said_at_its_field(gateway: Script, browser: Browser) -> None:

@@ -148,12 +148,15 @@ async def _hold(site: Web, slug: str, body: dict[str, str], key: str) -> dict[st
 @router.post("/another-time")
 async def give_back(request: Request, slug: Slug, site: Site) -> Response:
     form = await read_form(request)
-    if form.get("hold"):
-        # A courtesy: what is not given back runs out.
-        with suppress(ApiProblem):
-            path = f"/v1/public/{slug}/holds/{quote(form.get('hold'), safe='')}"
-            await site.gateway.call("DELETE", path)
+    await _let_go(site, slug, form.get("hold"))
     return site.pages.redirect(request, _picker(slug, form, form.optional("date")))
+
+
+async def _let_go(site: Web, slug: str, hold: str) -> None:
+    """A courtesy: what is not given back runs out."""
+    if hold:
+        with suppress(ApiProblem):
+            await site.gateway.call("DELETE", f"/v1/public/{slug}/holds/{quote(hold, safe='')}")
 
 
 @router.get("/details")
@@ -252,6 +255,8 @@ async def _refused(
     if problem.slug == "slot-taken":
         return site.pages.redirect(request, _picker(slug, form, _day(form)), _TAKEN, failed=True)
     if problem.slug == "hold-expired":
+        # It may stand yet, where the service was changed, and would be in the way of the next try.
+        await _let_go(site, slug, form.get("hold"))
         form.values |= {"hold": "", "until": ""}
         form.faults[""] = _EXPIRED
         return await _details(request, slug, site, form, 409)

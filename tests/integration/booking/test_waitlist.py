@@ -112,6 +112,16 @@ async def test_time_that_is_free_when_somebody_joins_is_offered_at_once(world: W
     assert seen(world, entry)["state"] == "offered"
 
 
+async def test_an_offer_tells_which_version_of_the_customer_it_is_for(world: World) -> None:
+    """Who writes to them hears of both by different topics, and must not go by what was said before."""
+    shop = await world.shop()
+    body = wish(shop, tomorrow_noon() + LATER, consent={"email": False})
+    assert world.post(shop, body).status_code == 201
+    join(world, shop, customer=body["customer"])
+    await world.turn()
+    assert [told["customer_version"] for told in offers(world, shop)] == [2]
+
+
 async def test_each_gets_what_fits_and_the_first_in_line_is_first(world: World) -> None:
     shop, tokens = await full_shop(world)
     noon = tomorrow_noon()

@@ -1,6 +1,7 @@
 """What reaches a customer's mailbox, and what does not, and what is told about it."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +14,11 @@ from contracts.booking import (
     Channel,
     Consent,
 )
+from contracts.model import TenantEvent
 from contracts.notification import MessageFailed, MessageSent, MessageSuppressed
 from contracts.platform import Limits, TenantState
 from contracts.topics import dead_letter_topic
-from integration.notification.world import World, in_a
+from integration.notification.world import Salon, World, in_a
 from servicekit.ids import new_id
 from support.events import until
 
@@ -141,13 +143,14 @@ def test_a_reminder_waits_for_what_other_topics_have_still_to_tell(world: World)
     assert subjects == {"Booked", "Reminder"}
 
 
+@pytest.mark.parametrize("asked", [Salon.booked, Salon.offered])
 @pytest.mark.parametrize("agreed", [True, False])
-def test_what_a_customer_says_with_a_booking_counts_whichever_is_heard_first(
-    world: World, *, agreed: bool
+def test_what_a_customer_says_with_a_booking_or_place_counts_whichever_is_heard_first(
+    world: World, asked: Callable[..., TenantEvent], *, agreed: bool
 ) -> None:
-    """Somebody who was there before books again, and says otherwise about mails than the last time."""
+    """Somebody who was there before books or waits again, and says otherwise about mails than the last time."""
     salon = world.salon(consent=Consent(email=not agreed, sms=False))
-    world.consumed(world.topics.publish(salon.booked(customer_version=2)))
+    world.consumed(world.topics.publish(asked(salon, customer_version=2)))
 
     def looked_at() -> bool:
         (row,) = world.messages(salon)

@@ -126,6 +126,10 @@ class WaitlistOffered(TenantEvent):
     timezone: str = Field(description="IANA zone in which the customer reads the time.")
     expires_at: Timestamp
     occurred_at: Timestamp
+    customer_version: int | None = Field(
+        default=None,
+        description="The customer's at the time of the offer; who writes to them needs it or a later one.",
+    )
 
     @property
     def aggregate_id(self) -> str:

@@ -77,7 +77,8 @@ class Appointment:
     timezone: str
     cancelled_by: str | None = None
     customer_version: int | None = None
-    """The customer as they were when they booked; what they said then, consent too, may be heard of later."""
+    """The customer as they were when they booked, or were offered it; what they said by then, consent too, may be
+    heard of later."""
 
     @property
     def ran_out(self) -> bool:

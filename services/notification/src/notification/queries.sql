@@ -3,7 +3,7 @@
 
 -- name: put_appointment
 -- Whether it is confirmed stays as it was when an event does not tell; a booking unheard of counts as confirmed. Which
--- version of the customer has booked is told by the booking alone.
+-- version of the customer it is by is told by the booking alone, and of an offer by that.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, service_id, staff_ids, customer_id,
     starts_at, ends_at, timezone, cancelled_by, customer_version)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(version)s, coalesce(%(status)s::text, 'confirmed'), %(service_id)s,

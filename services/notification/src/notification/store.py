@@ -99,7 +99,7 @@ async def put_offered(conn: Connection, event: WaitlistOffered) -> None:
         "ends_at": event.ends_at,
         "timezone": event.timezone,
         "cancelled_by": None,
-        "customer_version": None,
+        "customer_version": event.customer_version,
     }
     await conn.execute(_SQL.put_appointment, values)
 

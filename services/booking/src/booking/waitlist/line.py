@@ -188,7 +188,7 @@ async def offer(
         offered_at=now,
         expires_at=kept.expires_at,
     )
-    await waitlist_store.add_offer(conn, tenant.tenant_id, made)
+    customer_version = await waitlist_store.add_offer(conn, tenant.tenant_id, made)
     await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OFFERED)
     told = WaitlistOffered(
         tenant_id=tenant.tenant_id,
@@ -202,6 +202,7 @@ async def offer(
         timezone=entry.timezone,
         expires_at=made.expires_at,
         occurred_at=now,
+        customer_version=customer_version,
     )
     await outbox.publish(conn, "booking", told, time=now, copy_to=tenant)
     reached("booking.waitlist.offered")

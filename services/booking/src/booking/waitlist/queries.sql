@@ -45,10 +45,15 @@ ORDER BY entry_id LIMIT %(limit)s
 UPDATE waitlist_entry SET state = %(state)s WHERE tenant_id = %(tenant_id)s AND entry_id = %(entry_id)s
 
 -- name: add_offer
+-- Answers the version of the customer whom it is for.
 INSERT INTO waitlist_offer (tenant_id, offer_id, entry_id, hold_id, staff_ids, starts_at, ends_at, offered_at,
     expires_at)
 VALUES (%(tenant_id)s, %(offer_id)s, %(entry_id)s, %(hold_id)s, %(staff_ids)s, %(starts_at)s, %(ends_at)s,
     %(offered_at)s, %(expires_at)s)
+RETURNING (
+    SELECT c.version FROM waitlist_entry e JOIN customer c USING (tenant_id, customer_id)
+    WHERE e.tenant_id = waitlist_offer.tenant_id AND e.entry_id = waitlist_offer.entry_id
+) AS customer_version
 
 -- name: offers
 -- All that the entries were offered; the one without an outcome stands.

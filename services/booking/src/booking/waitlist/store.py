@@ -81,9 +81,13 @@ async def set_state(conn: Connection, tenant_id: UUID, entry_id: UUID, state: En
     await conn.execute(SQL.set_state, values)
 
 
-async def add_offer(conn: Connection, tenant_id: UUID, offer: SlotOffer) -> None:
+async def add_offer(conn: Connection, tenant_id: UUID, offer: SlotOffer) -> int:
+    """Answers the version of the customer whom it is for."""
     values = asdict(offer) | {"tenant_id": tenant_id, "staff_ids": list(offer.staff_ids)}
-    await conn.execute(SQL.add_offer, values)
+    row = await (await conn.execute(SQL.add_offer, values)).fetchone()
+    assert row is not None  # noqa: S101 - the statement inserts
+    version: int = row["customer_version"]
+    return version
 
 
 async def offers(conn: Connection, tenant_id: UUID, entry_ids: Sequence[UUID]) -> list[SlotOffer]:

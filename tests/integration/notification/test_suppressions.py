@@ -5,10 +5,14 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from contracts.booking import AppointmentCancelled, Channel, Consent
 from contracts.notification import MessageSuppressed
-from integration.notification.world import Salon, World
+from integration.notification.world import LINK_KEY, Salon, World
+from notification.suppression import digests_of
+from servicekit.ids import new_id
+from servicekit.links import Subscription, UnsubscribeLinks
 from support.events import until
 
 
@@ -172,6 +176,43 @@ def test_the_business_keeps_a_list_of_its_own(world: World) -> None:
     assert world.ask(tenant, "DELETE", path).status_code == 404
     world.topics.publish(salon.booked())
     assert [row["status"] for row in world.settled(salon, 3)] == ["suppressed", "suppressed", "sent"]
+
+
+def test_a_bounce_counts_that_names_the_domain_as_mail_goes_to_it(world: World) -> None:
+    salon = world.salon(email=f"c{new_id().hex[-12:]}@münchen.example")
+    reported = salon.email.replace("münchen", "xn--mnchen-3ya")
+    bounced = {"channel": "email", "address": reported, "reason": "bounced"}
+    world.ask(salon.tenant.tenant_id, "POST", "/v1/suppressions", json=bounced).raise_for_status()
+    world.topics.publish(salon.booked())
+    assert [row["reason"] for row in world.settled(salon, 1)] == ["bounced"]
+
+
+def test_what_was_said_of_such_an_address_as_it_is_written_holds_on(world: World) -> None:
+    """As entries, and links in mails, from before it counted as mail goes to it."""
+    salon = world.salon(email=f"c{new_id().hex[-12:]}@münchen.example")
+    tenant_id, customer_id = salon.tenant.tenant_id, salon.customer.customer_id
+    of_links = UnsubscribeLinks(SecretStr(LINK_KEY))
+    new, old = (
+        "/v1/unsubscriptions/" + of_links.token(Subscription(tenant_id, customer_id, Channel.EMAIL, digest))
+        for digest in digests_of(tenant_id, Channel.EMAIL, salon.email)
+    )
+    world.rows(
+        "INSERT INTO suppression (tenant_id, suppression_id, channel, digest, reason, scope, created_at)"
+        " VALUES (%s, %s, 'email', %s, 'unsubscribed', 'all', now()) RETURNING 1",
+        tenant_id,
+        new_id(),
+        digests_of(tenant_id, Channel.EMAIL, salon.email)[1],
+    )
+    world.topics.publish(salon.booked())
+    assert [row["reason"] for row in world.settled(salon, 1)] == ["unsubscribed"]
+    assert world.ask(None, "GET", new).json()["unsubscribed"] == "all"
+    # Said anew, it is the same entry; and taken back it is gone.
+    for path in (new, old):
+        world.ask(None, "PUT", path, json={"unsubscribed": "reminders"}).raise_for_status()
+        (entry,) = world.ask(tenant_id, "GET", "/v1/suppressions").json()["items"]
+        assert (entry["scope"], entry["address"]) == ("reminders", "c***@münchen.example")
+        world.ask(None, "DELETE", new).raise_for_status()
+        assert world.ask(tenant_id, "GET", "/v1/suppressions").json()["items"] == []
 
 
 def test_an_erased_person_leaves_a_list_that_tells_nothing_of_them(world: World) -> None:

@@ -21,7 +21,7 @@ from integration.notification.world import MailServer, World
 from notification import rules_store
 from notification.consumers import NotificationHooks
 from notification.quiet import QuietHours
-from notification.suppression import Reason, digest_of
+from notification.suppression import Reason, digests_of
 from servicekit.ids import new_id
 from support.bad_servers import BadSmtpServer, SmtpFault
 from support.events import until
@@ -207,13 +207,13 @@ async def test_the_owner_is_told_whatever_is_laid_down_about_customers(
 
 async def suppress(hooks: Hooks, reason: Reason) -> None:
     tenant = hooks.tenant
-    digest = digest_of(tenant.tenant_id, Channel.EMAIL, tenant.owner.email)
+    digests = digests_of(tenant.tenant_id, Channel.EMAIL, tenant.owner.email)
     async with hooks.db.tenant(tenant.tenant_id) as conn:
         await rules_store.put_suppression(
             conn,
             tenant.tenant_id,
             Channel.EMAIL,
-            digest,
+            digests,
             reason,
             "all",
             hooks.clock(),

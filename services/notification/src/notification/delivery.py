@@ -44,7 +44,7 @@ from notification.providers import Provider, Refused, TryLater
 from notification.segments import size
 from notification.settings import NotificationSettings
 from notification.store import Claimed
-from notification.suppression import Reason, digest_of
+from notification.suppression import Reason, digests_of
 from notification.webhooks.store import endpoint as endpoint_of
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
@@ -292,7 +292,7 @@ class Delivery:
             conn,
             message.tenant_id,
             message.channel,
-            digest_of(message.tenant_id, message.channel, address),
+            digests_of(message.tenant_id, message.channel, address),
             "bounced",
             "all",
             self._clock(),
@@ -336,9 +336,9 @@ async def _give_back(conn: Connection, message: Message) -> None:
 async def _unwanted(conn: Connection, message: Message, address: str | None) -> Reason | None:
     if not address:
         return None
-    digest = digest_of(message.tenant_id, message.channel, address)
+    digests = digests_of(message.tenant_id, message.channel, address)
     reminder = message.kind == "reminder"
-    return await rules_store.unwanted(conn, message.tenant_id, message.channel, digest, reminder=reminder)
+    return await rules_store.unwanted(conn, message.tenant_id, message.channel, digests, reminder=reminder)
 
 
 async def _tell(

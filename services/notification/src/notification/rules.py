@@ -17,7 +17,7 @@ from notification import rules_store, store, trail
 from notification.domain import Appointment, AppointmentStatus, masked
 from notification.letters import Facts, Letter, Letters
 from notification.quiet import UNSET, QuietHours
-from notification.suppression import Reason, Scope, Suppression, digest_of
+from notification.suppression import Reason, Scope, Suppression, digests_of
 from notification.wording import TemplateKind, Wording, WordingFault
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -237,7 +237,7 @@ class Rules:
                     conn,
                     tenant_id,
                     channel,
-                    digest_of(tenant_id, channel, address),
+                    digests_of(tenant_id, channel, address),
                     reason,
                     scope,
                     self._clock(),
@@ -262,10 +262,11 @@ class Rules:
 
     async def subscription(self, token: str) -> tuple[TenantChanged, Subscription, Scope | None]:
         """Whose link it is, and how far it was unsubscribed; None when it was not. Raises NotFound."""
-        subscription = self._of_link(token)
-        async with self._db.tenant(subscription.tenant_id) as conn:
-            tenant = await tenant_by_id(conn, subscription.tenant_id)
-            return tenant, subscription, await _scope(conn, subscription)
+        of = self._of_link(token)
+        async with self._db.tenant(of.tenant_id) as conn:
+            tenant = await tenant_by_id(conn, of.tenant_id)
+            _, digests = await _lock_address(conn, of)
+            return tenant, of, await _scope(conn, of, digests)
 
     async def unsubscribe(
         self, token: str, scope: Scope | None
@@ -277,22 +278,20 @@ class Rules:
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_to_change(conn, of.tenant_id)
-            customer = await store.lock_customer(conn, of.tenant_id, of.customer_id)
+            address, digests = await _lock_address(conn, of)
             if scope is None:
                 await rules_store.lock(conn, of.tenant_id)
-                scope = await _scope(conn, of) or "reminders"
-            address = customer.address(of.channel) if customer else None
-            known = address is not None and digest_of(of.tenant_id, of.channel, address) == of.digest
+                scope = await _scope(conn, of, digests) or "reminders"
             before, added = await rules_store.put_suppression(
                 conn,
                 of.tenant_id,
                 of.channel,
-                of.digest,
+                digests,
                 "unsubscribed",
                 scope,
                 self._clock(),
-                customer_id=of.customer_id if known else None,
-                hint=masked(address, of.channel) if known and address else None,
+                customer_id=of.customer_id if address else None,
+                hint=masked(address, of.channel) if address else None,
             )
             await trail.suppressed(conn, of.tenant_id, before, added, customer_id=of.customer_id)
             return tenant, of, scope
@@ -302,8 +301,8 @@ class Rules:
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_to_change(conn, of.tenant_id)
-            removed = await rules_store.resubscribe(conn, of.tenant_id, of.channel, of.digest)
-            if removed is not None:
+            _, digests = await _lock_address(conn, of)
+            for removed in await rules_store.resubscribe(conn, of.tenant_id, of.channel, digests):
                 await trail.unsuppressed(conn, of.tenant_id, removed, customer_id=of.customer_id)
             return tenant, of, None
 
@@ -314,8 +313,19 @@ class Rules:
         return found
 
 
-async def _scope(conn: Connection, of: Subscription) -> Scope | None:
-    stands = await rules_store.stands(conn, of.tenant_id, of.channel, of.digest)
+async def _lock_address(conn: Connection, of: Subscription) -> tuple[str | None, list[bytes]]:
+    """A link's address, None when it is not the customer's any more, and how it may stand in the list.
+
+    The customer's row is locked, and so comes before the list's.
+    """
+    customer = await store.lock_customer(conn, of.tenant_id, of.customer_id)
+    address = customer.address(of.channel) if customer else None
+    digests = digests_of(of.tenant_id, of.channel, address) if address else []
+    return (address, digests) if of.digest in digests else (None, [of.digest])
+
+
+async def _scope(conn: Connection, of: Subscription, digests: list[bytes]) -> Scope | None:
+    stands = await rules_store.stands(conn, of.tenant_id, of.channel, digests)
     return next((scope for reason, scope in stands if reason == "unsubscribed"), None)
 
 

@@ -38,12 +38,13 @@ WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending') AND held_unt
 -- name: against
 -- The weightiest reason first: nobody is there, then what somebody has said.
 SELECT reason, scope FROM suppression
-WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
+WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = ANY(%(digests)s)
 ORDER BY array_position(ARRAY['bounced', 'complaint', 'unsubscribed', 'by-hand'], reason)
 
 -- name: lock_scope
-SELECT scope FROM suppression
-WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s AND reason = %(reason)s FOR UPDATE
+SELECT digest, scope FROM suppression
+WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = ANY(%(digests)s) AND reason = %(reason)s
+ORDER BY array_position(%(digests)s::bytea[], digest) LIMIT 1 FOR UPDATE
 
 -- name: put_suppression
 -- Once for each reason; said again, it holds as far as it was said last, and a hint that went with its person is back.
@@ -68,7 +69,7 @@ DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND suppression_id = %(s
 RETURNING suppression_id, channel, reason, scope, hint, created_at
 
 -- name: resubscribe
-DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = %(digest)s
+DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = ANY(%(digests)s)
   AND reason = 'unsubscribed'
 RETURNING suppression_id, channel, reason, scope, hint, created_at
 

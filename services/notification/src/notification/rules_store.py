@@ -93,18 +93,18 @@ async def release_held(conn: Connection, tenant_id: UUID, now: datetime) -> None
 
 
 async def unwanted(
-    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes, *, reminder: bool
+    conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes], *, reminder: bool
 ) -> Reason | None:
     """Why no such message goes to the address any more; None when it may."""
-    rows = await stands(conn, tenant_id, channel, digest)
+    rows = await stands(conn, tenant_id, channel, digests)
     return next((reason for reason, scope in rows if against(scope, reminder=reminder)), None)
 
 
 async def stands(
-    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes
+    conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes]
 ) -> list[tuple[Reason, Scope]]:
     """What is on the list about an address, the weightiest first."""
-    values = {"tenant_id": tenant_id, "channel": channel.value, "digest": digest}
+    values = {"tenant_id": tenant_id, "channel": channel.value, "digests": list(digests)}
     rows = await (await conn.execute(_SQL.against, values)).fetchall()
     return [(row["reason"], row["scope"]) for row in rows]
 
@@ -113,7 +113,7 @@ async def put_suppression(
     conn: Connection,
     tenant_id: UUID,
     channel: Channel,
-    digest: bytes,
+    digests: Sequence[bytes],
     reason: Reason,
     scope: Scope,
     now: datetime,
@@ -121,10 +121,18 @@ async def put_suppression(
     customer_id: UUID | None,
     hint: str | None,
 ) -> tuple[Scope | None, Suppression]:
-    """Puts an address on the list, or says anew how far a reason holds: (how far it did, what stands now)."""
+    """Puts an address on the list, or says anew how far a reason holds: (how far it did, what stands now).
+
+    Under the first of its digests, unless the reason stands under another.
+    """
     await lock(conn, tenant_id)
     before = await _one(
-        conn, _SQL.lock_scope, tenant_id=tenant_id, channel=channel.value, digest=digest, reason=reason
+        conn,
+        _SQL.lock_scope,
+        tenant_id=tenant_id,
+        channel=channel.value,
+        digests=list(digests),
+        reason=reason,
     )
     row = await _one(
         conn,
@@ -132,7 +140,7 @@ async def put_suppression(
         tenant_id=tenant_id,
         suppression_id=new_id(),
         channel=channel.value,
-        digest=digest,
+        digest=before["digest"] if before else digests[0],
         reason=reason,
         scope=scope,
         customer_id=customer_id,
@@ -170,11 +178,11 @@ async def delete_suppression(conn: Connection, tenant_id: UUID, suppression_id: 
 
 
 async def resubscribe(
-    conn: Connection, tenant_id: UUID, channel: Channel, digest: bytes
-) -> Suppression | None:
+    conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes]
+) -> list[Suppression]:
     """Takes back what the address's holder has said, and answers it; what others know of it stays."""
-    row = await _one(conn, _SQL.resubscribe, tenant_id=tenant_id, channel=channel.value, digest=digest)
-    return _suppression(row) if row else None
+    values = {"tenant_id": tenant_id, "channel": channel.value, "digests": list(digests)}
+    return [_suppression(row) for row in await (await conn.execute(_SQL.resubscribe, values)).fetchall()]
 
 
 async def erase_hints(conn: Connection, tenant_id: UUID, customer_id: UUID, digests: Sequence[bytes]) -> None:

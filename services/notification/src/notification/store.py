@@ -30,7 +30,7 @@ from notification.domain import (
     Status,
     Wanted,
 )
-from notification.suppression import digest_of
+from notification.suppression import digests_of
 from servicekit.db import Connection, affected
 from servicekit.ids import new_id
 from servicekit.queries import Queries
@@ -138,7 +138,8 @@ async def erase_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -
     for statement in (_SQL.erase_customer, _SQL.erase_recipients, _SQL.erase_texts):
         await conn.execute(statement, values)
     addresses = {Channel.EMAIL: known["email"], Channel.SMS: known["phone"]} if known else {}
-    digests = [digest_of(tenant_id, channel, text) for channel, text in addresses.items() if text]
+    known_as = (digests_of(tenant_id, channel, text) for channel, text in addresses.items() if text)
+    digests = [digest for both in known_as for digest in both]
     await rules_store.erase_hints(conn, tenant_id, customer_id, digests)
 
 

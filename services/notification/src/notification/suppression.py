@@ -1,12 +1,14 @@
 """Who is not written to any more, and why. Pure; notification.rules keeps the list, delivery asks it."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from contracts.booking import Channel
+from servicekit.mail import as_sent
 
 Reason = Literal["unsubscribed", "bounced", "complaint", "by-hand"]
 Scope = Literal["reminders", "all"]
@@ -32,7 +34,25 @@ def against(scope: Scope, *, reminder: bool) -> bool:
 def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:
     """How an address stands in the list (16 bytes): upper and lower case are one, as nobody has two such mailboxes.
 
+    Mail's is of what mail goes to, as that is what a bounce names: `münchen.example` is `xn--mnchen-3ya.example`.
     Who holds the database can still try addresses that they think of; it is not for keeping them from that.
     """
-    written = address.strip().lower().encode()
-    return hashlib.sha256(tenant_id.bytes + channel.value.encode() + b":" + written).digest()[:16]
+    address = address.strip()
+    if channel is Channel.EMAIL:
+        with suppress(ValueError):
+            address = as_sent(address)
+    return _digest(tenant_id, channel, address)
+
+
+def digests_of(tenant_id: UUID, channel: Channel, address: str) -> list[bytes]:
+    """What to look for: the digest, and where it is another one that of the address as it is written.
+
+    Entries of the list and links in mails were made with the latter before.
+    """
+    written = _digest(tenant_id, channel, address.strip())
+    return list(dict.fromkeys((digest_of(tenant_id, channel, address), written)))
+
+
+def _digest(tenant_id: UUID, channel: Channel, address: str) -> bytes:
+    of = tenant_id.bytes + channel.value.encode() + b":" + address.lower().encode()
+    return hashlib.sha256(of).digest()[:16]

@@ -49,7 +49,9 @@ async def test_rotation_has_an_end(hooks: Hooks) -> None:
         await hooks.rotated(made)
 
 
-async def test_a_secret_is_sealed_and_one_of_another_platform_key_signs_nothing(hooks: Hooks) -> None:
+async def test_a_secret_of_another_platform_key_signs_nothing_and_what_waits_stays_queued(
+    hooks: Hooks,
+) -> None:
     made = await hooks.endpoint()
     await hooks.tell(hooks.booked())
     hooks.rows(
@@ -60,7 +62,14 @@ async def test_a_secret_is_sealed_and_one_of_another_platform_key_signs_nothing(
         await hooks.deliveries.deliver(claimed)
     assert hooks.receiver.webhooks(made.path) == []
     delivery, attempts = await hooks.only(made)
-    assert (delivery.status, attempts) == (DeliveryStatus.SENDING, [])
+    assert (delivery.status, attempts) == (DeliveryStatus.QUEUED, [])
+    assert delivery.next_attempt_at == hooks.clock() + timedelta(minutes=1)
+    # Whoever has mended it need not wait.
+    await hooks.rotated(made)
+    await hooks.service.resend(hooks.tenant.tenant_id, made.endpoint_id, delivery.delivery_id)
+    await hooks.send()
+    delivery, attempts = await hooks.only(made)
+    assert (delivery.status, len(attempts)) == (DeliveryStatus.DELIVERED, 1)
 
 
 async def test_rotating_mends_an_endpoint_whose_secret_another_platform_key_has_sealed(hooks: Hooks) -> None:

@@ -81,6 +81,8 @@ _SHARE = 16
 """Under way to all endpoints of one business; more only as the first of an endpoint (domain.MAX_ENDPOINTS)."""
 _TRANSACTIONS = 3
 """At once; few of the pool's connections, as the consumers need some."""
+_UNSIGNED_PAUSE = timedelta(minutes=1)
+"""So long is a delivery left alone that nothing signs."""
 
 
 def _jitter() -> float:
@@ -141,9 +143,17 @@ class WebhookDeliveries:
         OVERDUE.set(max(0.0, (self._clock() - since).total_seconds()) if since else 0)
 
     async def deliver(self, claimed: Claimed) -> None:
-        """Makes one attempt, unless it is not ours any more or its endpoint is disabled."""
-        async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
-            ready = await self._prepare(conn, claimed)
+        """Makes one attempt, unless it is not ours any more or its endpoint is disabled.
+
+        Raises WrongSeal when nothing can sign it, which is no attempt: it stays queued.
+        """
+        try:
+            async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
+                ready = await self._prepare(conn, claimed)
+        except WrongSeal:
+            async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
+                await self._put_back(conn, claimed)
+            raise
         if ready is None:
             return
         reached("webhook.sending")
@@ -186,6 +196,14 @@ class WebhookDeliveries:
             with suppress(WrongSeal):
                 keys.append(self._seal.open(str(item.secret_id), item.sealed))
         return tuple(keys)
+
+    async def _put_back(self, conn: Connection, claimed: Claimed) -> None:
+        """Until the platform's key is right again, or the endpoint has another secret."""
+        if not await takes_events(conn, claimed.tenant_id):
+            return
+        delivery = await store.lock_claimed(conn, claimed)
+        if delivery is not None:
+            await store.postpone(conn, delivery, delivery.attempts, self._clock() + _UNSIGNED_PAUSE)
 
     async def _send(self, ready: Ready) -> Reply:
         """Whatever happens is an outcome: one that is never concluded would be sent again for ever."""

@@ -41,12 +41,15 @@ async def test_a_replaced_secret_signs_for_a_day_beside_the_new_one(hooks: Hooks
     assert len(hooks.rows("SELECT 1 FROM webhook_secret WHERE tenant_id = %s", tenant_id)) == 1
 
 
-async def test_rotation_has_an_end(hooks: Hooks) -> None:
+async def test_rotation_has_an_end_until_a_day_after_the_first_was_replaced(hooks: Hooks) -> None:
     made = await hooks.endpoint()
+    hooks.clock.pass_by(timedelta(days=2))  # however old they are
     for _ in range(4):
         await hooks.rotated(made)
-    with pytest.raises(Conflict, match="5 secrets"):
+    with pytest.raises(Conflict, match=r"5 secrets .* a day has passed since the first of them was replaced"):
         await hooks.rotated(made)
+    hooks.clock.pass_by(timedelta(days=1))
+    await hooks.rotated(made)
 
 
 async def test_a_secret_of_another_platform_key_signs_nothing_and_what_waits_stays_queued(

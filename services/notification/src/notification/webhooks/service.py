@@ -146,8 +146,8 @@ class WebhookService:
             async def effect() -> tuple[Shown, str]:
                 if len(await store.secrets(conn, tenant_id, endpoint_id, now)) >= MAX_SECRETS:
                     raise Conflict(
-                        f"{MAX_SECRETS} secrets of this endpoint sign already; wait until the oldest is a day "
-                        "old, or delete the endpoint and make another."
+                        f"{MAX_SECRETS} secrets of this endpoint sign already; wait until a day has passed since "
+                        "the first of them was replaced, or delete the endpoint and make another."
                     )
                 await store.replace_secret(conn, tenant_id, endpoint_id, now + ROTATION)
                 await trail.secret_rotated(conn, tenant_id, endpoint_id)

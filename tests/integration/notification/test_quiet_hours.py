@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 
 from contracts.booking import AppointmentCancelled
@@ -131,3 +132,26 @@ def test_hours_that_are_none_are_refused(world: World, change: dict[str, Any], p
     answer = world.ask(world.tenant().tenant_id, "PUT", PATH, json=body)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_what_is_decided_while_they_change_is_decided_by_the_new_ones(world: World) -> None:
+    """The change has released what was held, and is not committed yet: the message must not be held behind it."""
+    salon = icelandic(world)
+    tenant = salon.tenant.tenant_id
+    world.ask(tenant, "PUT", PATH, json=quiet_now(notices=True)).raise_for_status()
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute("UPDATE quiet_hours SET channels = '{}' WHERE tenant_id = %s", (tenant,))
+        world.topics.publish(salon.booked())
+        until(lambda: held_or_waiting(world, salon), "it is held, or waits for the change")
+        conn.commit()
+    (row,) = world.settled(salon, 1)
+    assert row["status"] == "sent"
+
+
+def held_or_waiting(world: World, salon: Salon) -> bool:
+    waiting = world.rows(
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return any("quiet_hours" in row["query"] for row in waiting) or any(
+        row["held_until"] for row in world.messages(salon)
+    )

@@ -41,6 +41,7 @@ from notification.domain import (
 from notification.drafts import Draft, Drafts
 from notification.letters import Letters
 from notification.providers import Provider, Refused, TryLater
+from notification.quiet import QuietHours
 from notification.segments import size
 from notification.settings import NotificationSettings
 from notification.store import Claimed
@@ -128,9 +129,10 @@ class Delivery:
         now = self._clock()
         if not await takes_events(conn, claimed.tenant_id):
             return None  # an erasure has settled it
-        customer = None
+        customer = quiet = None
         if claimed.customer_id is not None:
             customer = await store.lock_customer(conn, claimed.tenant_id, claimed.customer_id)
+            quiet = await rules_store.quiet_hours(conn, claimed.tenant_id, lock=True)
         message = await store.lock_claimed(conn, claimed)
         if message is None:
             return None
@@ -139,7 +141,7 @@ class Delivery:
         if isinstance(message, OwnerMessage):
             decision = await self._for_owner(conn, message, tenant)
         else:
-            decision = await self._for_customer(conn, message, tenant, customer, patient=patient)
+            decision = await self._for_customer(conn, message, tenant, customer, quiet, patient=patient)
         if isinstance(decision, Draft):
             assert tenant is not None  # noqa: S101 - or it would not be sent
             return await self._begin(conn, message, tenant, decision)
@@ -163,6 +165,7 @@ class Delivery:
         message: CustomerMessage,
         tenant: TenantChanged | None,
         customer: Customer | None,
+        quiet: QuietHours | None,
         *,
         patient: bool,
     ) -> Draft | NotSent:
@@ -175,7 +178,7 @@ class Delivery:
             customer,
             self._clock(),
             unwanted=await _unwanted(conn, message, address),
-            quiet=await rules_store.quiet_hours(conn, message.tenant_id),
+            quiet=quiet,
         )
         if not isinstance(decision, Send):
             return decision

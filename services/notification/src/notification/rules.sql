@@ -21,6 +21,11 @@ RETURNING version
 -- name: quiet_hours
 SELECT version, begins, ends, channels, notices FROM quiet_hours WHERE tenant_id = %(tenant_id)s
 
+-- name: lock_quiet_hours
+-- Shared, before any message, as who changes them: what is held by the old ones is there to be released. While there
+-- are none, nothing is held.
+SELECT version, begins, ends, channels, notices FROM quiet_hours WHERE tenant_id = %(tenant_id)s FOR SHARE
+
 -- name: put_quiet_hours
 -- As put_wording.
 INSERT INTO quiet_hours AS q (tenant_id, version, begins, ends, channels, notices)

@@ -63,8 +63,9 @@ async def put_wording(
     return row["version"] if row else None
 
 
-async def quiet_hours(conn: Connection, tenant_id: UUID) -> QuietHours | None:
-    row = await _one(conn, _SQL.quiet_hours, tenant_id=tenant_id)
+async def quiet_hours(conn: Connection, tenant_id: UUID, *, lock: bool = False) -> QuietHours | None:
+    """With `lock` they stay as they are until the transaction's end; it comes before any message's."""
+    row = await _one(conn, _SQL.lock_quiet_hours if lock else _SQL.quiet_hours, tenant_id=tenant_id)
     if row is None:
         return None
     return QuietHours(**row | {"channels": frozenset(Channel(name) for name in row["channels"])})

@@ -31,6 +31,8 @@ Slug = Annotated[
 ]
 RESERVED_SLUGS = frozenset({"appointments", "feeds", "waitlist"})
 """No tenant's: the gateway has paths of its own below `/v1/public/` at these. The Tenant's CRD refuses them too."""
+TENANT_TIMEZONE = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){1,2})$"
+"""Which of the IANA's names a tenant's zone may have, as its CRD says it: no abbreviation (`WET`), no `Japan`."""
 
 
 class Record(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import Field
 from auth.domain import Signup
 from auth.routes.deps import Auth, ClientAddress
 from auth.signups import Wanted
-from contracts.model import CurrencyCode, Slug
+from contracts.model import TENANT_TIMEZONE, CurrencyCode, Slug
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress, Locale, Name, TimeZone
 
@@ -23,7 +23,7 @@ class NewSignup(Body):
     business_name: Name
     slug: Slug
     plan: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-    timezone: TimeZone
+    timezone: Annotated[TimeZone, Field(pattern=TENANT_TIMEZONE)]
     locale: Locale
     currency: CurrencyCode
 

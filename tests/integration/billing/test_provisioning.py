@@ -43,6 +43,17 @@ def test_tenants_of_one_plan_share_its_price(world: World) -> None:
     assert len(world.objects("price", lookup_key="slotwright:pro:2900:eur:month")) == 1
 
 
+def test_a_plan_that_is_renamed_and_gets_its_name_back_is_called_so_at_stripe(world: World) -> None:
+    tenant = new_tenant(plan=PRO.model_copy(update={"name": "renamed"}))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    for name in ("Pro Plus", "Pro"):
+        tenant = again(tenant, plan=tenant.plan.model_copy(update={"display_name": name}))
+        world.provision(tenant)
+        (product,) = world.objects("product", id=details.product_id)
+        assert product["name"] == name
+
+
 def test_manual_is_ready_without_stripe(world: World) -> None:
     tenant = new_tenant(billing=BillingSpec(mode="Manual"))
     details = world.provision(tenant).details.billing

@@ -48,6 +48,7 @@ class Reconciler:
         self._return_url = return_url
         self._clock = clock
         self._customers = Customers(db, api)
+        # By the plan's name: what it was before, it is no more at Stripe.
         self._prices: dict[str, _Wanted] = {}
 
     async def reconcile(self, tenant: TenantChanged) -> None:
@@ -162,15 +163,14 @@ class Reconciler:
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
         plan = tenant.plan
-        key = plan.model_dump_json()
-        known = self._prices.get(key)
-        if known is not None:
+        known = self._prices.get(plan.name)
+        if known is not None and known.plan == plan:
             return known
         try:
             product_id, price_id = await self._api.product_and_price(plan)
         except StripeRefused as error:
             raise CannotProvision("PriceRefused", f"The plan {plan.name}: {error}") from error
-        wanted = self._prices[key] = _Wanted(product_id, price_id, plan)
+        wanted = self._prices[plan.name] = _Wanted(product_id, price_id, plan)
         return wanted
 
     def forget_prices(self) -> None:

@@ -1,9 +1,13 @@
 """A tenant's Stripe side comes to be once, whatever happens between the steps."""
 
+from importlib.resources import files
+
+import psycopg
 import pytest
 
 from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantChanged, TenantState
 from integration.billing.world import PRO, TEAM, World, again, new_tenant
+from support.databases import Databases
 from support.events import until
 
 FAULTS = [
@@ -260,6 +264,60 @@ def test_an_adopted_customer_is_let_go_with_its_tenant(world: World, policy: Del
     assert subscription["status"] == "trialing"
 
 
+def test_a_customer_that_was_made_can_be_adopted_once_its_tenant_is_archived(world: World) -> None:
+    first = new_tenant()
+    details = world.provision(first).details.billing
+    assert details is not None
+    going = again(first, state=TenantState.DELETING, deletion_policy=DeletionPolicy.RETAIN)
+    world.publish(going)
+    world.status(going, "deleted")
+    billing = BillingSpec(mode="Stripe", customer_id=details.customer_id, trial_days=7)
+    second = new_tenant(billing=billing)
+    world.provision(second)
+    # Told to erase by now, the first takes nothing from the second.
+    going = again(going, deletion_policy=DeletionPolicy.DELETE)
+    world.publish(going)
+    world.status(going, "deleted")
+    assert [item["id"] for item in world.customers(second)] == [details.customer_id]
+    (subscription,) = world.subscriptions(second)
+    assert subscription["status"] == "trialing"
+
+
+def test_a_customer_that_was_let_go_is_erased_where_that_is_asked_for_after_all(world: World) -> None:
+    tenant = new_tenant()
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    for policy in (DeletionPolicy.RETAIN, DeletionPolicy.DELETE):
+        tenant = again(tenant, state=TenantState.DELETING, deletion_policy=policy)
+        world.publish(tenant)
+        world.status(tenant, "deleted")
+        kept = world.objects("customer", id=details.customer_id)
+        assert bool(kept) is (policy is DeletionPolicy.RETAIN)
+        assert all("tenant_id" not in item["metadata"] for item in kept)
+
+
+def test_what_was_archived_before_keeps_no_customer_from_being_adopted(databases: Databases) -> None:
+    """By the migration, which row level security would show nothing."""
+    database = databases.for_service("billing")
+    script = files("billing.migrations").joinpath("versions/billing_0006.sql").read_text("utf-8")
+    states = ("active", "deleting", "deleted")
+    with psycopg.connect(database.admin_url) as conn:
+        for state in states:
+            tenant = new_tenant()
+            conn.execute(
+                b"INSERT INTO tenants VALUES (%s, %s, 1, %s, '{}')", (tenant.tenant_id, tenant.slug, state)
+            )
+            conn.execute(
+                b"INSERT INTO account (tenant_id, customer_id, customer_adopted) VALUES (%s, %s, false)",
+                (tenant.tenant_id, f"cus_{state}"),
+            )
+    with psycopg.connect(database.settings.migration_conninfo()) as conn:
+        conn.execute(script.encode())
+    with psycopg.connect(database.admin_url) as conn:
+        found = conn.execute(b"SELECT customer_id FROM account WHERE released").fetchall()
+    assert found == [("cus_deleted",)]
+
+
 def test_an_unknown_customer_or_price_fails_with_a_reason_and_recovers(world: World) -> None:
     tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id="cus_doesnotexist"))
     world.publish(tenant)
@@ -387,7 +445,8 @@ def test_without_a_trial_the_subscription_waits_for_its_first_payment(world: Wor
 @pytest.mark.parametrize("policy", list(DeletionPolicy))
 def test_deletion_ends_the_subscription(world: World, policy: DeletionPolicy) -> None:
     tenant = new_tenant()
-    world.provision(tenant)
+    details = world.provision(tenant).details.billing
+    assert details is not None
     status = world.delete(tenant, policy)
     (subscription,) = world.subscriptions(tenant)
     assert subscription["status"] == "canceled"
@@ -398,7 +457,8 @@ def test_deletion_ends_the_subscription(world: World, policy: DeletionPolicy) ->
     rows = world.rows("SELECT 1 AS x FROM account WHERE tenant_id = %s", tenant.tenant_id)
     erased = policy is DeletionPolicy.DELETE
     assert bool(rows) is not erased
-    assert bool(world.customers(tenant)) is not erased
+    assert bool(world.objects("customer", id=details.customer_id)) is not erased
+    assert world.customers(tenant) == []
     counts = status.details.erased if erased else status.details.archived
     assert counts is not None
     assert counts["account"] == counts["subscription"] == 1

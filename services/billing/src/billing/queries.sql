@@ -11,7 +11,7 @@ INSERT INTO account (tenant_id, customer_id, customer_adopted) VALUES (%(tenant_
 ON CONFLICT (tenant_id) DO NOTHING
 
 -- name: release_customer
-UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s AND customer_adopted
+UPDATE account SET released = true WHERE tenant_id = %(tenant_id)s
 
 -- name: replace_customer
 UPDATE account SET customer_id = %(customer_id)s, customer_name = '', customer_email = '', has_payment_method = false,

@@ -96,17 +96,18 @@ class Reconciler:
     async def remove(self, tenant: TenantChanged, task: Task) -> None:
         """Ends the subscription; has the rows erased or kept, which answers `deleted`. Raises as `reconcile`.
 
+        The customer is let go, for another tenant to adopt, or erased where billing made it and nothing is kept.
         The task is done with that, once: what was asked for meanwhile is a task of its own.
         """
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
         if account is not None and self._api.configured:
             await self._end(tenant, account, copy=False)
-            if account.customer_adopted:
+            if tenant.deletion_policy is DeletionPolicy.DELETE and not account.customer_adopted:
+                await self._api.delete_customer(tenant.tenant_id, account.customer_id)
+            else:
                 await self._api.release_customer(tenant.tenant_id, account.customer_id)
                 reached("billing.customer-released")
-            elif tenant.deletion_policy is DeletionPolicy.DELETE:
-                await self._api.delete_customer(account.customer_id)
         async with self._db.tenant(tenant.tenant_id) as conn:
             await store.release_customer(conn, tenant.tenant_id)
             if await store.finish_task(conn, task):

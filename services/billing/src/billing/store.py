@@ -54,7 +54,7 @@ async def add_account(conn: Connection, tenant_id: UUID, customer_id: str, *, ad
 
 
 async def release_customer(conn: Connection, tenant_id: UUID) -> None:
-    """Lets another tenant adopt the customer that this one had adopted."""
+    """Lets another tenant adopt the customer that this one had."""
     await conn.execute(_SQL.release_customer, {"tenant_id": tenant_id})
 
 

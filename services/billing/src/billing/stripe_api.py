@@ -148,31 +148,37 @@ class StripeApi:
             await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: str(tenant_id)}})
 
     async def release_customer(self, tenant_id: UUID, customer_id: str) -> None:
-        """Takes the mark of `adopt_customer` away; fine when it is another's by now, or the customer is gone."""
+        """Takes the tenant's mark away; fine when it is another's by now, or the customer is gone."""
         async with translated():
-            try:
-                customer = await self._client.v1.customers.retrieve_async(customer_id)
-            except stripe.InvalidRequestError as error:
-                if error.code != "resource_missing":
-                    raise
-                return
-            if not getattr(customer, "deleted", False) and metadata_of(customer).get(TENANT) == str(
-                tenant_id
-            ):
+            if await self._owner(customer_id) == str(tenant_id):
                 await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: ""}})
 
     async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
         async with translated():
             await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})
 
-    async def delete_customer(self, customer_id: str) -> None:
-        """Erases the customer at Stripe; one that is gone already is fine."""
+    async def delete_customer(self, tenant_id: UUID, customer_id: str) -> None:
+        """Erases the customer at Stripe; fine when it is gone, or another tenant's.
+
+        The tenant may have let it go before, as its data was to be kept until somebody thought otherwise.
+        """
         async with translated():
-            try:
-                await self._client.v1.customers.delete_async(customer_id)
-            except stripe.InvalidRequestError as error:
-                if error.code != "resource_missing":
-                    raise
+            if await self._owner(customer_id) in {str(tenant_id), None}:
+                try:
+                    await self._client.v1.customers.delete_async(customer_id)
+                except stripe.InvalidRequestError as error:
+                    if error.code != "resource_missing":
+                        raise
+
+    async def _owner(self, customer_id: str) -> str | None:
+        """The tenant that a customer is marked as; None for nobody's, and for one that is gone."""
+        try:
+            customer = await self._client.v1.customers.retrieve_async(customer_id)
+        except stripe.InvalidRequestError as error:
+            if error.code != "resource_missing":
+                raise
+            return None
+        return None if getattr(customer, "deleted", False) else metadata_of(customer).get(TENANT)
 
     # subscriptions
 

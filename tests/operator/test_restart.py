@@ -1,11 +1,13 @@
 """Restarts: over settled tenants nothing is written, what came meanwhile is caught up, a kill is mended."""
 
 import re
+from functools import partial
 
 import httpx
 import pytest
 
 from contracts.platform import TenantChanged, TenantStatusReported
+from contracts.topics import tenant_topic
 from support.operator_world import OperatorWorld, condition, eventually, write_unreadable
 
 _A_WRITE = re.compile(
@@ -89,6 +91,32 @@ def test_killed_in_the_midst_of_provisioning_it_goes_on(still_world: OperatorWor
         for name in names:
             body = world.await_condition(name, "Ready", "True")
             assert condition(body, "TopicsReady")[0] == "True"
+
+
+@pytest.mark.slow
+def test_another_authority_of_the_brokers_comes_into_a_businesss_secret(still_world: OperatorWorld) -> None:
+    """Takes two starts, the first without one, and a resync of 2 s. No Event: nobody changed the Secret."""
+    world = still_world
+    with world.operator():
+        name = world.provisioned(world.new_plan())
+    before = world.secret(name)
+    assert "ssl.ca.pem" not in before
+    file = world.folder / "ca.crt"
+    file.write_text("the first")
+    with world.operator(KAFKA_CA_LOCATION=str(file)):
+        for authority in ("the first", "the second"):
+            file.write_text(authority)
+            eventually(partial(_has, world, name, before | {"ssl.ca.pem": authority}), authority)
+        assert (
+            world.read_topic(tenant_topic(name), world.client_of(before), f"{before['group.id.prefix']}x")
+            == []
+        )
+    assert condition(world.api.get("Tenant", name), "Ready")[:2] == ("True", "Provisioned")
+    assert world.event(name, "DriftRepaired") is None
+
+
+def _has(world: OperatorWorld, name: str, secret: dict[str, str]) -> bool:
+    return world.secret(name) == secret
 
 
 def _passes(url: str) -> float:

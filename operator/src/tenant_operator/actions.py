@@ -1,9 +1,12 @@
 """Does what `reconcile` decides: at the API server, in Kafka, on the operator's topics. Called by `controller`."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -12,9 +15,9 @@ from servicekit.settings import KafkaSettings
 from tenant_operator import manifests
 from tenant_operator.cluster import Cluster
 from tenant_operator.domain import FINALIZER, StreamState, TenantObject, WantedStream, micro_time
-from tenant_operator.errors import ConflictError
+from tenant_operator.errors import ConflictError, KafkaFailedError
 from tenant_operator.last_seen import LastSeen
-from tenant_operator.manifests import Regarding
+from tenant_operator.manifests import Credentials, Regarding
 from tenant_operator.metrics import ACTIONS
 from tenant_operator.objects import Objects
 from tenant_operator.reconcile import (
@@ -53,18 +56,24 @@ class Actions:
         self._streams = streams
         self._records = records
         self._objects = objects
-        # Name to the tenant that it was made for.
-        self._secrets = LastSeen[str | None]()
+        self._secrets = LastSeen[Credentials]()
+        self._authority: str | None = None
 
     async def refresh(self) -> None:
-        """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are."""
+        """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are.
+
+        At the brokers' authority too, as its file is written anew while we run.
+        """
         await self._streams.refresh()
-        await self._secrets.look(self._cluster.credentials)
+        self._authority = await asyncio.to_thread(_authority, self._kafka)
+        await self._secrets.look(partial(self._cluster.credentials, self._authority))
 
     def stream(self, tenant: TenantObject) -> StreamState:
         """What there is of a tenant's stream, as of the last look and what was done since."""
-        mine = self._secrets.get(manifests.secret_name(tenant.name)) == str(tenant.uid)
-        return replace(self._streams.state(tenant.name), secret=mine)
+        found = self._secrets.get(manifests.secret_name(tenant.name))
+        mine = found is not None and found.tenant_id == str(tenant.uid)
+        outdated = found is not None and not found.current
+        return replace(self._streams.state(tenant.name), secret=mine, outdated=outdated)
 
     async def do(self, tenant: TenantObject, action: Action) -> None:
         key = Key("Tenant", tenant.name)
@@ -113,8 +122,9 @@ class Actions:
             # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
             await self._streams.drop(stream.slug)
             password = None
-        if password is None:
-            password = secrets.token_urlsafe(32)
+        known = self._secrets.get(name)
+        if password is None or known is None or not known.current:
+            password = password or secrets.token_urlsafe(32)
             secret = manifests.credentials_secret(
                 stream.slug,
                 tenant_id,
@@ -122,11 +132,12 @@ class Actions:
                 password,
                 bootstrap=self._settings.tenant_kafka_bootstrap or self._kafka.bootstrap,
                 protocol=self._kafka.security_protocol,
+                authority=self._authority,
             )
             with self._secrets.changing(name):
                 await self._cluster.put_secret(secret)
                 reached("operator.secret-made")
-                self._secrets.put(name, tenant_id)
+                self._secrets.put(name, Credentials(tenant_id, current=True))
         await self._streams.put(stream, password)
 
     async def announce(self, about: Regarding, event: Announce) -> None:
@@ -146,3 +157,13 @@ class Actions:
             await self._cluster.create_event(body)
         except ConflictError:
             log.debug("told before", name=body["metadata"]["name"])
+
+
+def _authority(kafka: KafkaSettings) -> str | None:
+    """The certificates by which the brokers are known; None where the system's own do. Raises KafkaFailedError."""
+    if not kafka.ca_location:
+        return None
+    try:
+        return Path(kafka.ca_location).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KafkaFailedError(f"The file of Kafka's authority cannot be read: {error}") from error

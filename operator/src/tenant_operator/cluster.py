@@ -20,7 +20,7 @@ from tenant_operator.errors import (
     NotFoundError,
     RefusedError,
 )
-from tenant_operator.manifests import MANAGED_BY, OPERATOR, tenant_id_in
+from tenant_operator.manifests import MANAGED_BY, OPERATOR, Credentials, credentials_in
 from tenant_operator.metrics import WRITES
 
 Body = dict[str, Any]
@@ -116,12 +116,12 @@ class Cluster:
             ),
         )
 
-    async def credentials(self) -> dict[str, str | None]:
-        """The credentials Secrets that the operator made: name to the id of the tenant that it was made for."""
+    async def credentials(self, authority: str | None) -> dict[str, Credentials]:
+        """The credentials Secrets that the operator made, by name; `authority` is the brokers' today."""
         found = await self._do(
             self._core().list_namespaced_secret(self._tenants, label_selector=f"{MANAGED_BY}={OPERATOR}")
         )
-        return {item.metadata.name: tenant_id_in(self._plain(item)) for item in found.items}
+        return {item.metadata.name: credentials_in(self._plain(item), authority) for item in found.items}
 
     async def read_secret(self, name: str) -> Body | None:
         found = await self._maybe(self._core().read_namespaced_secret(name, self._tenants))

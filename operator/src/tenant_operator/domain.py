@@ -207,13 +207,15 @@ class WantedStream:
 class StreamState:
     """What exists of a tenant's own topics and of the access to them; `topics` by name.
 
-    `access` says that the user's rules in Kafka are exactly those it should have.
+    `access` says that the user's rules in Kafka are exactly those it should have; `outdated` that the Secret has
+    another authority of the brokers than today's, which nobody changed in the Secret.
     """
 
     topics: Mapping[str, TopicState] = field(default_factory=dict)
     user: bool = False
     access: bool = False
     secret: bool = False
+    outdated: bool = False
 
     @property
     def empty(self) -> bool:
@@ -226,7 +228,7 @@ class StreamState:
 
     def fits(self, wanted: WantedStream) -> bool:
         """Everything is there, as it should be. More partitions than wanted fit: Kafka cannot take any away."""
-        return not self.lacks(wanted)
+        return not self.lacks(wanted) and not self.outdated
 
     def lacks(self, wanted: WantedStream) -> list[str]:
         """What is missing or other than it should be, in words."""

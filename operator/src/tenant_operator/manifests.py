@@ -6,6 +6,7 @@ Called by `controller` and `signups`; nothing here talks to anything.
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
@@ -18,6 +19,7 @@ OPERATOR = "slotwright-operator"
 TENANT_LABEL = f"{GROUP}/tenant"
 TENANT_ID = f"{GROUP}/tenant-id"
 MECHANISM = "SCRAM-SHA-512"
+_AUTHORITY = "ssl.ca.pem"
 _NOTE_BYTES = 1024
 """The API server refuses a longer one, and counts bytes."""
 
@@ -35,10 +37,28 @@ def group_prefix(slug: str) -> str:
     return f"tenant.{slug}."
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Whom a credentials Secret was made for, and whether it has the brokers' authority of today."""
+
+    tenant_id: str | None
+    current: bool
+
+
 def credentials_secret(
-    slug: str, tenant_id: str, namespace: str, password: str, *, bootstrap: str, protocol: str
+    slug: str,
+    tenant_id: str,
+    namespace: str,
+    password: str,
+    *,
+    bootstrap: str,
+    protocol: str,
+    authority: str | None = None,
 ) -> dict[str, Any]:
-    """The Secret with which a business reads its own events."""
+    """The Secret with which a business reads its own events. Keys are librdkafka's properties where it has one.
+
+    `authority`: the certificates (PEM) by which a client knows the brokers; None where the public ones do.
+    """
     values = {
         "bootstrap.servers": bootstrap,
         "security.protocol": protocol,
@@ -48,6 +68,7 @@ def credentials_secret(
         "group.id.prefix": group_prefix(slug),
         "topic": tenant_topic(slug),
         "dead-letter-topic": tenant_dead_letter_topic(slug),
+        **({_AUTHORITY: authority} if authority is not None else {}),
     }
     return {
         "apiVersion": "v1",
@@ -71,8 +92,17 @@ def tenant_id_in(secret: Mapping[str, Any]) -> str | None:
 
 def password_in(secret: Mapping[str, Any]) -> str | None:
     """The password that a credentials Secret holds; None when somebody took it out."""
-    value = (secret.get("data") or {}).get("sasl.password")
-    return base64.b64decode(value).decode() if value else None
+    return _value_in(secret, "sasl.password") or None
+
+
+def credentials_in(secret: Mapping[str, Any], authority: str | None) -> Credentials:
+    """What a credentials Secret is, where `authority` is today's."""
+    return Credentials(tenant_id_in(secret), _value_in(secret, _AUTHORITY) == authority)
+
+
+def _value_in(secret: Mapping[str, Any], name: str) -> str | None:
+    value = (secret.get("data") or {}).get(name)
+    return None if value is None else base64.b64decode(value).decode()
 
 
 def tenant_of_signup(signup: SignupRequested) -> dict[str, Any]:

@@ -164,10 +164,10 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     if FINALIZER not in tenant.finalizers:
         actions.append(AddFinalizer())
     # Before the record that tells the services to write there.
-    lacking = observed.stream.lacks(stream) if stream is not None else []
-    if stream is not None and lacking:
+    if stream is not None and not observed.stream.fits(stream):
         actions.append(PutStream(stream, first=not _was_told(tenant, observed)))
-        if _was_made(tenant, stream):
+        lacking = observed.stream.lacks(stream)
+        if lacking and _was_made(tenant, stream):
             found = "; ".join(lacking)
             actions.append(
                 Announce("Warning", "DriftRepaired", f"Changed by somebody else, and mended: {found}.")

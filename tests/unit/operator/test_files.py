@@ -3,6 +3,7 @@
 Each folder under `cases` holds `tenant.yaml`, `plan.yaml` and the `expected.yaml` to compare with.
 """
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from tenant_operator.domain import parse_plan, parse_tenant
-from tenant_operator.manifests import about, credentials_secret, event
+from tenant_operator.manifests import about, credentials_in, credentials_secret, event
 from unit.operator.surroundings import NEW_STATUS, PLAN_UID, UID, Surroundings
 
 CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if path.is_dir())
@@ -44,6 +45,26 @@ def test_the_secret_of_a_business() -> None:
     )
     expected = yaml.safe_load(Path(__file__).with_name("cases").joinpath("secret.yaml").read_text("utf-8"))
     assert made == expected
+
+
+def test_the_secret_of_a_business_has_the_authority_by_which_a_client_knows_the_brokers() -> None:
+    certificate = "-----BEGIN CERTIFICATE-----\n"
+
+    def made(authority: str | None) -> dict[str, Any]:
+        return credentials_secret(
+            "riverside",
+            str(UID),
+            "slotwright-tenants",
+            "hunter2",
+            bootstrap="kafka:9092",
+            protocol="SASL_SSL",
+            authority=authority,
+        )
+
+    assert base64.b64decode(made(certificate)["data"]["ssl.ca.pem"]).decode() == certificate
+    for before, now in [(None, certificate), (certificate, None), ("another", certificate)]:
+        assert not credentials_in(made(before), now).current
+        assert credentials_in(made(now), now).current
 
 
 @pytest.mark.parametrize("message", ["ß" * 600, "x" + "é" * 600, "short"])

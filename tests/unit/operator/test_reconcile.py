@@ -190,6 +190,17 @@ def test_what_somebody_changed_in_kafka_is_mended_and_told() -> None:
     assert world.writes == before
 
 
+def test_a_secret_with_an_authority_of_the_brokers_that_is_no_more_is_mended_silently() -> None:
+    world = settled()
+    world.done.clear()
+    world.stream = replace(world.stream, outdated=True)
+    before = world.writes
+    world.settle()
+    (put,) = world.done
+    assert isinstance(put, PutStream)
+    assert world.writes == before
+
+
 def _put(world: Surroundings) -> PutStream:
     world.done.clear()
     world.stream = replace(world.stream, secret=False)

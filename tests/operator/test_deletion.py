@@ -206,11 +206,19 @@ def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_one
         apart.api.remove(f"/api/v1/namespaces/slotwright-tenants/secrets/tenant-{name}-kafka")
     assert apart.api.create(tenant(name, plan)).status_code == 201
     with apart.operator() as running:
-        apart.answer_all(apart.await_record(apart.tenant_id(name)))
+        known = apart.await_record(apart.tenant_id(name))
+        assert not known.event_stream.enabled, "the topic is still where the old one's events go"
+        apart.answer_all(known)
+        apart.answer_all(eventually(lambda: _told_of_its_stream(apart, name), "a stream of its own"))
         apart.await_condition(name, "Ready", "True", "Provisioned")
         _is_another(apart, name, before)
         metrics = httpx.get(f"{running.url}/metrics").text
         assert "slotwright_operator_orphan_records 0.0" not in metrics
+
+
+def _told_of_its_stream(world: OperatorWorld, name: str) -> TenantChanged | None:
+    record = world.record(world.tenant_id(name))
+    return record if record is not None and record.event_stream.enabled else None
 
 
 def _is_another(world: OperatorWorld, name: str, before: dict[str, str]) -> None:

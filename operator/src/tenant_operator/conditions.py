@@ -73,7 +73,7 @@ def parts(observed: Observed, record: TenantChanged, stream: WantedStream | None
     return [
         _registered(observed, record),
         _invited(observed, record),
-        _topics(observed, stream),
+        _topics(observed, record, stream),
         _billing(observed, record),
         _quota(observed, record),
     ]
@@ -132,9 +132,14 @@ def _invited(observed: Observed, record: TenantChanged) -> Condition:
     return _answered(observed, record, OWNER_INVITED, (Component.AUTH,), reason, message)
 
 
-def _topics(observed: Observed, stream: WantedStream | None) -> Condition:
+def _topics(observed: Observed, record: TenantChanged, stream: WantedStream | None) -> Condition:
     if stream is None:
         return Condition(TOPICS_READY, "True", "Disabled", "The business has no event stream.")
+    if not record.event_stream.enabled:
+        message = (
+            "Topics are made once the services know who has the name of a business that was let go by hand."
+        )
+        return Condition(TOPICS_READY, "False", "Creating", message)
     state = observed.stream
     wide = [name for name in stream.topics if state.partitions(name) > stream.partitions]
     if wide:

@@ -256,6 +256,7 @@ class Observed:
     """Everything around one tenant: its record on the topic, the components' answers, its stream, the time.
 
     `published` is the record sent last. Without `acknowledged` services may have it or not: Kafka has not answered.
+    `namesake`: there is a record of another tenant of this name, whose object was let go by hand.
     """
 
     now: datetime
@@ -265,6 +266,7 @@ class Observed:
     acknowledged: bool = True
     answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
     stream: StreamState = StreamState()
+    namesake: bool = False
 
     def told(self, record: TenantChanged) -> bool:
         """Whether exactly this record is the last one that services were told."""

@@ -242,6 +242,7 @@ class Passes:
             acknowledged=self._records.acknowledged(tenant.uid),
             answers=self._records.answers(tenant.uid),
             stream=self._actions.stream(tenant),
+            namesake=self._records.namesake(tenant.uid, tenant.name),
         )
 
     async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:

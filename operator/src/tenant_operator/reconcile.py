@@ -159,12 +159,14 @@ def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) 
 
 def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> Decision:
     stream = entitlements.wanted_stream(tenant, plan.spec)
-    record = numbered(desired_record(tenant, plan, observed, stream), tenant, observed)
+    record = _unknown_bearer(tenant, plan, observed) if stream is not None else None
+    if record is None:
+        record = numbered(desired_record(tenant, plan, observed, stream), tenant, observed)
     actions: list[Action] = []
     if FINALIZER not in tenant.finalizers:
         actions.append(AddFinalizer())
     # Before the record that tells the services to write there.
-    if stream is not None and not observed.stream.fits(stream):
+    if stream is not None and record.event_stream.enabled and not observed.stream.fits(stream):
         actions.append(PutStream(stream, first=not _was_told(tenant, observed)))
         lacking = observed.stream.lacks(stream)
         if lacking and _was_made(tenant, stream):
@@ -183,6 +185,19 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     ):
         actions.append(DropStream(tenant.name))
     return Decision(tuple(actions), status.progress(tenant, observed, record, stream))
+
+
+def _unknown_bearer(tenant: TenantObject, plan: PlanObject, observed: Observed) -> TenantChanged | None:
+    """The record without a stream, while the services that write there may not know that the name is this tenant's.
+
+    They still serve one of the same name that was let go by hand, and write to the topic until they have heard of
+    another that has it (servicekit.relay). None once they know, as of any name that nobody had.
+    """
+    if not observed.namesake or _was_told(tenant, observed):
+        return None
+    record = numbered(desired_record(tenant, plan, observed, None), tenant, observed)
+    known = observed.told(record) and not waiting_for(observed, record, _RELAYING)
+    return None if known else record
 
 
 def _was_told(tenant: TenantObject, observed: Observed) -> bool:

@@ -5,6 +5,7 @@ followed, because the operator is the one writer of records and knows what it wr
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Records:
         self._leader = leader
         self._on_answer = on_answer
         self._published: dict[UUID, TenantChanged] = {}
+        self._bearers = defaultdict[str, set[UUID]](set)
         self._unacknowledged: set[UUID] = set()
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
         self._producer: Producer | None = None
@@ -70,6 +72,10 @@ class Records:
     def tenants(self) -> set[UUID]:
         """Every tenant that has a record."""
         return set(self._published)
+
+    def namesake(self, tenant_id: UUID, slug: str) -> bool:
+        """Whether a tenant beside this one has a record with that name."""
+        return bool(self._bearers.get(slug, set()) - {tenant_id})
 
     async def ready(self) -> str | None:
         return (
@@ -109,7 +115,7 @@ class Records:
 
         What was sent without an answer may have arrived: its number is used, whatever comes of it.
         """
-        self._published[record.tenant_id] = record
+        self._know(record)
         self._unacknowledged.add(record.tenant_id)
         await self._send(TenantChanged, record.tenant_id, {record.key: record.model_dump_json().encode()})
         self._unacknowledged.discard(record.tenant_id)
@@ -122,7 +128,7 @@ class Records:
         """
         answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
         await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
-        self._published.pop(tenant_id, None)
+        self._unknow(tenant_id)
         self._unacknowledged.discard(tenant_id)
         reached("operator.record-forgotten")
         await self._send(TenantStatusReported, tenant_id, answers)
@@ -176,11 +182,22 @@ class Records:
             return
         if message.topic == TenantChanged.TOPIC and not self.caught_up.is_set():
             if isinstance(event, TenantChanged):
-                self._published[tenant_id] = event
+                self._know(event)
             else:
-                self._published.pop(tenant_id, None)
+                self._unknow(tenant_id)
         elif message.topic == TenantStatusReported.TOPIC:
             self._answered(tenant_id, key, event)
+
+    def _know(self, record: TenantChanged) -> None:
+        self._published[record.tenant_id] = record
+        self._bearers[record.slug].add(record.tenant_id)
+
+    def _unknow(self, tenant_id: UUID) -> None:
+        record = self._published.pop(tenant_id, None)
+        if record is not None:
+            self._bearers[record.slug].discard(tenant_id)
+            if not self._bearers[record.slug]:
+                del self._bearers[record.slug]
 
     def _answered(self, tenant_id: UUID, key: str, event: Event | None) -> None:
         answers = self._answers.setdefault(tenant_id, {})

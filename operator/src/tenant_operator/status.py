@@ -57,7 +57,7 @@ def progress(
         tenant,
         observed.now,
         [*overall(tenant, observed, record, each), *each],
-        figures(tenant, observed, record, stream),
+        figures(tenant, observed, record, stream if record.event_stream.enabled else None),
     )
 
 

@@ -113,6 +113,7 @@ class Surroundings:
         self.acknowledged = True
         self.answers: dict[Component, TenantStatusReported] = {}
         self.stream = StreamState()
+        self.namesake = False
         self.now = NOW
         self.done: list[Action] = []
         self.writes = 0
@@ -126,6 +127,7 @@ class Surroundings:
             acknowledged=self.acknowledged,
             answers=dict(self.answers),
             stream=self.stream,
+            namesake=self.namesake,
         )
 
     def settle(self) -> Mapping[str, Any]:

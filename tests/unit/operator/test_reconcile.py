@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from contracts.platform import BillingDetails, Component, ComponentState, TenantState
 from tenant_operator.domain import PAUSED, StreamState, TopicState
 from tenant_operator.reconcile import (
+    Action,
     AddFinalizer,
     Announce,
     Publish,
@@ -221,6 +222,42 @@ def test_topics_are_its_own_once_services_were_told_of_them() -> None:
     without.settle()
     without.tenant = replace(without.tenant, spec=tenant().spec)
     assert _put(without).first
+
+
+def test_a_name_that_another_had_gets_its_stream_once_the_services_that_write_there_know_whose_it_is() -> (
+    None
+):
+    world = Surroundings()
+    world.namesake = True
+    world.settle()
+    assert [type(action) for action in world.done] == [AddFinalizer, Publish]
+    assert world.published is not None
+    assert not world.published.event_stream.enabled
+    assert world.condition("TopicsReady")[:2] == ("False", "Creating")
+    assert "eventStream" not in world.tenant.status
+    world.done.clear()
+    for component in (Component.BOOKING, Component.NOTIFICATION):
+        world.answer(component)
+        world.settle()
+        assert world.done == []
+    world.answer(Component.BILLING, ComponentState.FAILED)
+    world.settle()
+    put, publish = world.done
+    assert isinstance(put, PutStream)
+    assert put.first
+    assert isinstance(publish, Publish)
+    assert publish.record.event_stream.enabled
+    world.answer_all()
+    world.settle()
+    assert world.condition("Ready")[:2] == ("True", "Provisioned")
+    world.stream = StreamState()
+    assert [type(action) for action in _doing(world)] == [PutStream, Announce]
+
+
+def _doing(world: Surroundings) -> list[Action]:
+    world.done.clear()
+    world.settle()
+    return world.done
 
 
 def test_a_stream_that_is_to_be_another_is_no_drift() -> None:

@@ -32,12 +32,15 @@ _BUSY_SECONDS = 0.01
 _IDLE_SECONDS = 0.05
 
 _LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
-# By the row's tenant as well: its name, and the topic with it, may have been given again.
+# By the row's tenant as well: its name, and the topic with it, may have been given again. Whoever had it before is
+# gone or, where that was never told (docs/tenants.md, Deleting), the one not heard of last, as in servicekit.db.
 _TAKE = b"""
 SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - created_at) AS age,
     NOT starts_with(topic, %(prefix)s) OR EXISTS (SELECT FROM tenants t
         WHERE t.tenant_id = (headers->>'ce_tenantid')::uuid AND t.state <> 'deleted'
-            AND (t.record->'event_stream'->>'enabled')::boolean AND t.record->'event_stream'->>'topic' = topic)
+            AND (t.record->'event_stream'->>'enabled')::boolean AND t.record->'event_stream'->>'topic' = topic
+            AND NOT EXISTS (SELECT FROM tenants o
+                WHERE o.slug = t.slug AND o.state <> 'deleted' AND o.updated_at > t.updated_at))
     AS wanted
 FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(closed)s) ORDER BY id LIMIT %(most)s
 """

@@ -28,6 +28,8 @@ ORDER = (
     QUOTA_PUBLISHED,
 )
 PARTITIONS_CANNOT_SHRINK = "PartitionsCannotShrink"
+_MOST_PARTITIONS = 16
+"""That the CRDs take."""
 _REGISTERING = tuple(part for part in Component if part not in {Component.AUTH, Component.BILLING})
 
 
@@ -151,9 +153,15 @@ def _topics(observed: Observed, record: TenantChanged, stream: WantedStream | No
 
 def _too_wide(stream: WantedStream, observed: Observed, wide: list[str]) -> str:
     present = max(observed.stream.partitions(name) for name in wide)
+    remedy = (
+        f"Set spec.eventStream.partitions to {present}."
+        if present <= _MOST_PARTITIONS
+        else f"A stream has {_MOST_PARTITIONS} at most: turn it off (spec.eventStream.enabled), wait for Ready, and"
+        " on again, which loses what is in it."
+    )
     return (
         f"Kafka cannot take partitions away: {' and '.join(wide)} should have {stream.partitions} and have"
-        f" {present}. Set spec.eventStream.partitions to {present}."
+        f" {present}. {remedy}"
     )
 
 

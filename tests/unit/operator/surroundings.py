@@ -39,7 +39,8 @@ from tenant_operator.reconcile import (
 )
 
 _CRD = yaml.safe_load((Path(__file__).parents[3] / "crds" / "tenants.yaml").read_text("utf-8"))
-NEW_STATUS = _CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"]
+SCHEMA = _CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+NEW_STATUS = SCHEMA["status"]["default"]
 """What the API server gives a new Tenant."""
 NOW = datetime(2026, 3, 9, 10, 0, tzinfo=UTC)
 UID = UUID("0195b3a0-0000-7000-8000-000000000001")

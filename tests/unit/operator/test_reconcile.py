@@ -20,7 +20,7 @@ from tenant_operator.reconcile import (
 )
 from tenant_operator.transitions import Haste, haste, transition
 from unit.operator.settling import settled
-from unit.operator.surroundings import NOW, Surroundings, answer, plan, tenant
+from unit.operator.surroundings import NOW, SCHEMA, Surroundings, answer, plan, tenant
 
 
 def test_a_new_tenant_gets_finalizer_stream_and_record_in_this_order() -> None:
@@ -286,6 +286,20 @@ def test_partitions_are_never_taken_away() -> None:
     world.tenant = replace(world.tenant, spec=tenant(eventStream={"partitions": 4}).spec, generation=2)
     world.settle()
     assert world.condition("Ready")[0] == "True"
+
+
+def test_who_has_more_partitions_than_can_be_asked_for_is_told_the_other_way_out() -> None:
+    most = SCHEMA["spec"]["properties"]["eventStream"]["properties"]["partitions"]["maximum"]
+    for present, remedy in {
+        most: f"Set spec.eventStream.partitions to {most}.",
+        most
+        + 1: f"A stream has {most} at most: turn it off (spec.eventStream.enabled), wait for Ready, and on again,"
+        " which loses what is in it.",
+    }.items():
+        world = settled()
+        _with_topics(world, present, 168)
+        world.settle()
+        assert world.condition("TopicsReady")[2].endswith(f" and have {present}. {remedy}")
 
 
 def test_a_plan_that_is_going_takes_no_new_tenant_and_keeps_its_own() -> None:

@@ -26,7 +26,8 @@ RULES: tuple[Rule, ...] = (
 )
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,
-    rules_events.changes_are_what_was_asked_for,
+    rules_events.versions_are_what_was_asked_for,
+    rules_events.answers_are_what_was_told,
     rules_events.unconfirmed_runs_out_at_its_start,
     rules_events.nothing_is_read_that_was_overtaken,
     rules_events.reminders_are_asked_for_once,

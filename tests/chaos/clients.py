@@ -180,7 +180,7 @@ class Client:
             args["starts_at"] = start.isoformat()
             body = {"starts_at": args["starts_at"]}
             if chance.random() < 0.5:
-                body["staff_id"] = str(chance.choice(known.shop.staff).staff_id)
+                args["staff_id"] = body["staff_id"] = str(chance.choice(known.shop.staff).staff_id)
             method, headers = "PATCH", {} if by_link else {"If-Match": "*"}
         elif kind == "read":
             method = "GET"

@@ -45,6 +45,12 @@ class Operation:
     problem: str | None = None
     answer: Any = None
 
+    def asks_for(self, told: Row) -> bool:
+        """Whether an answer or an event is of the start that was asked for, and the person, if one was named."""
+        starts_at, staff_id = self.args.get("starts_at"), self.args.get("staff_id")
+        at_its_start = starts_at is None or seconds(starts_at) == seconds(told["starts_at"])
+        return at_its_start and (staff_id is None or staff_id in told["staff_ids"])
+
     def __str__(self) -> str:
         return f"#{self.number} {self.kind} {self.args} -> {self.outcome} {self.problem or ''}"
 

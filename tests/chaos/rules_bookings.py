@@ -29,6 +29,9 @@ def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violatio
             yield Violation(rule, f"acknowledged and not there: {operations[0]}")
         if there and all(operation.outcome == "refused" for operation in operations):
             yield Violation(rule, f"refused and there as {there}: {operations[0]}")
+        for row in (run.appointments[appointment_id] for appointment_id in there):
+            if row["service_id"] != operations[0].args["service_id"]:
+                yield Violation(rule, f"{row} is of another service: {operations[0]}")
     for operation in run.operations:
         if operation.kind in CHANGES | {"book"} and operation.outcome == "ok":
             yield from _stands(run, operation)
@@ -41,9 +44,11 @@ def _stands(run: Evidence, operation: Operation) -> Iterator[Violation]:
     if row is None or row["version"] < answer["version"]:
         yield Violation(rule, f"acknowledged and lost: {operation}, the row is {row}")
     elif row["version"] == answer["version"]:
-        said = (answer["status"], seconds(answer["starts_at"]))
-        if said != (row["status"], row["starts_at"]):
+        said = (answer["status"], seconds(answer["starts_at"]), answer["staff_ids"])
+        if said != (row["status"], row["starts_at"], row["resource_ids"]):
             yield Violation(rule, f"acknowledged as {said}, the row is {row}")
+    if not operation.asks_for(answer):
+        yield Violation(rule, f"acknowledged as {answer}, and asked for otherwise: {operation}")
 
 
 def nobody_is_booked_twice(run: Evidence) -> Iterator[Violation]:

@@ -50,6 +50,8 @@ def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
             yield Violation("tenants are apart", f"events of {row} under another key or tenant: {events}")
         if len({event.partition for event in events}) > 1:
             yield Violation(rule, f"{appointment_id} is in several partitions")
+        if {event.data["service_id"] for event in events} != {row["service_id"]}:
+            yield Violation(rule, f"{row} was told of as of another service: {events}")
         status = None
         for event in events:
             status = status_after(status, event)
@@ -58,30 +60,28 @@ def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
             yield Violation(rule, f"told of last as {last}, the row is {row}")
 
 
-def changes_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
-    """Each version behind the first is of an operation that was acknowledged with it, or whose fate is unknown.
+def versions_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
+    """The first is what the wish was about; each other is of a change that was acknowledged with it, or is unknown.
 
-    One unknown operation explains one version at most. An acknowledged answer is what its version was. What the
-    system does is asked for by nobody: `unconfirmed_runs_out_at_its_start` is about that.
+    One unknown operation explains one version at most. What the system does is asked for by nobody:
+    `unconfirmed_runs_out_at_its_start` is about that.
     """
     rule = "refused is not, unknown is once at most"
+    wishes = {item.args["email"]: item for item in run.operations if item.kind == "book"}
     asked: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
         if operation.kind in _KINDS and operation.outcome != "refused":
             asked[operation.args["id"]].append(operation)
     for appointment_id, events in run.appointment_events().items():
+        wish = wishes.get(run.email_of(appointment_id)) if appointment_id in run.appointments else None
         unknown = [item for item in asked[appointment_id] if item.outcome == "unknown"]
-        answers = {item.answer["version"]: item for item in asked[appointment_id] if item.outcome == "ok"}
-        status = None
+        unknown.sort(
+            key=lambda item: "staff_id" not in item.args
+        )  # who names nobody may explain more of them
         for event in events:
-            status = status_after(status, event)
             version = event.data["version"]
-            answered = answers.get(version)
-            if answered is not None:
-                was = (status, seconds(event.data["starts_at"]), event.data["staff_ids"])
-                said = answered.answer
-                if was != (said["status"], seconds(said["starts_at"]), said["staff_ids"]):
-                    yield Violation(rule, f"{answered} was answered {said}, and it was {was}")
+            if version == 1 and wish is not None and not wish.asks_for(event.data):
+                yield Violation(rule, f"{wish} has become {event}")
             acknowledged = any(
                 _is(item, event) and item.answer["version"] == version
                 for item in asked[appointment_id]
@@ -97,10 +97,28 @@ def changes_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
 
 
 def _is(operation: Operation, event: Event) -> bool:
-    if _KINDS[operation.kind] != event.kind:
-        return False
-    wanted = operation.args.get("starts_at")
-    return wanted is None or seconds(wanted) == seconds(event.data["starts_at"])
+    return _KINDS[operation.kind] == event.kind and operation.asks_for(event.data)
+
+
+def answers_are_what_was_told(run: Evidence) -> Iterator[Violation]:
+    """Whoever was answered a version, also when it was made or read, was answered what its event says."""
+    events = run.appointment_events()
+    answered: dict[str, list[Operation]] = defaultdict(list)
+    for operation in run.operations:
+        if operation.outcome == "ok" and operation.kind in {*_KINDS, "book", "read"}:
+            answered[operation.answer["id"]].append(operation)
+    for appointment_id, operations in answered.items():
+        was: dict[int, tuple[str, float, list[str]]] = {}
+        status = None
+        for event in events.get(appointment_id, []):
+            status = status_after(status, event)
+            was[event.data["version"]] = status, seconds(event.data["starts_at"]), event.data["staff_ids"]
+        for operation in operations:
+            answer = operation.answer
+            said = answer["status"], seconds(answer["starts_at"]), answer["staff_ids"]
+            if was.get(answer["version"], said) != said:
+                says = f"{operation} was answered {answer}, and it was {was[answer['version']]}"
+                yield Violation("refused is not, unknown is once at most", says)
 
 
 def unconfirmed_runs_out_at_its_start(run: Evidence) -> Iterator[Violation]:

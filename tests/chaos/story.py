@@ -22,6 +22,12 @@ def answer(key: str, version: int, status: str = "confirmed", starts_at: str = I
     return {"id": key, "version": version, "status": status, "starts_at": starts_at, "staff_ids": [ADA]}
 
 
+def wish(email: str, starts_at: str = ISO, **args: Any) -> dict[str, Any]:
+    """What a booking asks for; of a cut by nobody in particular, unless `args` says otherwise."""
+    given = {"service_id": CUT, "starts_at": starts_at, "staff_id": None, "hold_id": None}
+    return {"email": email, "consent": False} | given | args
+
+
 class Story:
     """A run in which Bea booked A and moved it, and Cem's booking was refused; `evidence` is what is judged."""
 
@@ -44,9 +50,9 @@ class Story:
         }
         self.records: list[dict[str, Any]] = []
         self.numbers = 0
-        self.op("book", 1, {"email": "bea@x", "starts_at": ISO, "consent": True}, "ok", answer(A, 1))
+        self.op("book", 1, wish("bea@x", consent=True), "ok", answer(A, 1))
         self.op("reschedule", 2, {"id": A, "starts_at": LATER}, "ok", answer(A, 2, starts_at=LATER))
-        self.op("book", 3, {"email": "cem@x", "starts_at": LATER, "consent": True}, "refused")
+        self.op("book", 3, wish("cem@x", LATER, consent=True), "refused")
         self.mark("healed", START - 7000)
         self.mark("quiet", START + 3000)
         self.final: dict[str, Any] = {
@@ -128,7 +134,7 @@ class Story:
         self, offset: int, kind: str, key: str, version: int, starts_at: str, **data: Any
     ) -> dict[str, Any]:
         given = {"appointment_id": key, "version": version, "starts_at": starts_at, "staff_ids": [ADA]}
-        given |= {"tenant_id": T, "occurred_at": NOW} | data
+        given |= {"tenant_id": T, "service_id": CUT, "occurred_at": NOW} | data
         envelope = {"id": f"e{offset}-{kind}", "type": kind, "tenant": T, "key": f"{T}/{key}"}
         return envelope | {"partition": 0, "offset": offset, "data": given}
 
@@ -177,6 +183,20 @@ class Story:
         return {item["rule"] for item in found["violations"]}
 
 
+def asked_for(story: Story, email: str = "bea@x", **args: Any) -> None:
+    """Changes what somebody wished for."""
+    for record in story.records:
+        if record.get("args", {}).get("email") == email:
+            record["args"] |= args
+
+
+def unheard(story: Story) -> None:
+    """Nobody was answered anything."""
+    for record in story.records:
+        if record["type"] == "outcome":
+            record |= {"outcome": "unknown", "answer": None}
+
+
 def requested(
     story: Story,
     key: str = B,
@@ -188,8 +208,7 @@ def requested(
     """Somebody booked, was not confirmed, and the system cancelled it at `ran_out`; None: it did not."""
     version, status = (1, "pending") if ran_out is None else (2, "cancelled")
     email, first = f"{key}@x", "confirmed" if confirmed else "pending"
-    wish = {"email": email, "starts_at": ISO, "consent": False}
-    story.op("book", at, wish, "ok", answer(key, 1, first))
+    story.op("book", at, wish(email), "ok", answer(key, 1, first))
     booking, events = story.final["booking"], story.final["topics"]["booking.appointment.v1"]
     booking["customers"].append({"id": key, "email": email})
     booking["appointments"].append(story.row(key, version, status, START, key))

@@ -21,7 +21,9 @@ from chaos.story import (
     B,
     Story,
     answer,
+    asked_for,
     requested,
+    wish,
 )
 
 
@@ -72,7 +74,7 @@ def meanwhile(story: Story) -> None:
     story.op(
         "book",
         2.6,
-        {"email": "dan@x", "starts_at": LATER, "consent": True},
+        wish("dan@x", LATER),
         "ok",
         answer(B, 1, starts_at=LATER),
     )
@@ -93,8 +95,7 @@ def given_back(story: Story) -> None:
     told = {"id": "h", "service_id": CUT, "staff_id": ADA, "starts_at": ISO, "expires_at": LATER}
     story.op("hold", 3.2, {}, "ok", told, lasts=0.1)
     story.op("give-back", 3.5, {"hold_id": "h"}, "ok", [], lasts=0.1)
-    wish = {"email": "dan@x", "starts_at": ISO, "consent": False, "hold_id": "h"}
-    story.op("book", 4, wish, "ok", answer(B, 1))
+    story.op("book", 4, wish("dan@x", hold_id="h"), "ok", answer(B, 1))
 
 
 def in_order(story: Story) -> None:
@@ -334,8 +335,7 @@ def test_what_runs_out_at_its_start_is_no_fault_and_its_time_is_free() -> None:
 def test_news_need_not_be_sent_once_the_appointment_has_begun() -> None:
     story = Story()
     requested(story, ran_out=None)
-    (wish,) = (item for item in story.records if item.get("args", {}).get("email") == f"{B}@x")
-    wish["args"]["consent"] = True
+    asked_for(story, f"{B}@x", consent=True)
     assert "nothing is lost" in story.broken()
     story.final["topics"]["booking.appointment.v1"][-1]["data"]["occurred_at"] = ISO  # its start
     assert "nothing is lost" not in story.broken()

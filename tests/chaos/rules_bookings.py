@@ -2,10 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Row, Violation, seconds
 
 CHANGES = frozenset({"reschedule", "cancel", "confirm", "complete", "no-show"})
+_QUARTER = 900.0
+Session = tuple[str, float] | str
+"""(service, start) of a class's places, which may overlap; for anything else a name that is its own."""
 
 
 def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violation]:
@@ -72,14 +76,17 @@ def nobody_is_booked_twice(run: Evidence) -> Iterator[Violation]:
                 reach = row
 
 
-def _class_of(run: Evidence, row: Row) -> tuple[str, float] | str:
-    """(service, start) of a class's place; for anything else a name that is its own."""
+def _class_of(run: Evidence, row: Row) -> Session:
     owner = run.appointments.get(row["appointment_id"] or "") or run.final["booking"]["holds"].get(
         row["hold_id"]
     )
-    if owner is None or run.services[owner["service_id"]]["capacity"] == 1:
-        return str(row["id"])
-    return owner["service_id"], owner["starts_at"]
+    session = _session(run, owner["service_id"], owner["starts_at"]) if owner is not None else None
+    return session or str(row["id"])
+
+
+def _session(run: Evidence, service_id: str, starts_at: float) -> tuple[str, float] | None:
+    """What places of one class with one person share; None for what is no class."""
+    return (service_id, starts_at) if run.services[service_id]["capacity"] > 1 else None
 
 
 def appointments_and_allocations_agree(run: Evidence) -> Iterator[Violation]:
@@ -101,26 +108,55 @@ def appointments_and_allocations_agree(run: Evidence) -> Iterator[Violation]:
             yield Violation(rule, f"{row} takes {found}")
 
 
+class Stay(NamedTuple):
+    """What an appointment took of somebody's time, in a session of its own or a class's, and when it surely did."""
+
+    since: float
+    until: float
+    begin: float
+    end: float
+    session: Session
+    appointment_id: str
+    version: int
+
+    @property
+    def quarters(self) -> range:
+        """The quarters of an hour that it touches."""
+        return range(int(self.begin // _QUARTER), int(self.end // _QUARTER) + 1)
+
+
 def nobody_was_booked_twice_meanwhile(run: Evidence) -> Iterator[Violation]:
-    """While the run went on: from an acknowledgement until the next change was asked for, the time was theirs."""
+    """While the run went on: from an acknowledgement until the next change was asked for, the time was theirs.
+
+    A sweep over the run; of each quarter it has at hand who has it just then, who are few.
+    """
     for found in _stays(run).values():
-        open_stays: list[Stay] = []
+        there: dict[int, list[Stay]] = defaultdict(list)
         for stay in sorted(found):
-            open_stays = [other for other in open_stays if other[1] > stay[0]]
-            for other in open_stays:
-                at_once = max(other[2], stay[2]) < min(other[3], stay[3])
-                if at_once and other[4] != stay[4]:
-                    says = f"at one moment of the run: {other} and {stay}"
-                    yield Violation("no overlap beyond capacity", says)
-            open_stays.append(stay)
+            beside: set[Stay] = set()
+            for quarter in stay.quarters:
+                there[quarter] = [other for other in there[quarter] if other.until > stay.since]
+                beside.update(there[quarter])
+                there[quarter].append(stay)
+            yield from _found_beside(run, stay, beside)
 
 
-Stay = tuple[float, float, float, float, str, int]
-"""Begin and end of the time that is taken; since when and until when it surely was; appointment, version."""
+def _found_beside(run: Evidence, stay: Stay, beside: set[Stay]) -> Iterator[Violation]:
+    rule = "no overlap beyond capacity"
+    places = {stay.appointment_id}
+    for other in sorted(beside):
+        if other.session == stay.session:
+            places.add(other.appointment_id)
+        elif (
+            other.begin < stay.end and stay.begin < other.end and other.appointment_id != stay.appointment_id
+        ):
+            yield Violation(rule, f"at one moment of the run: {other} and {stay}")
+    if isinstance(stay.session, tuple) and len(places) > run.services[stay.session[0]]["capacity"]:
+        yield Violation(rule, f"at one moment of the run {len(places)} places of the class {stay}: {places}")
 
 
 def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
-    """By resource, of services with one place.
+    """By resource.
 
     What the system cancelled was surely there until all was healed: up to then every start was hours ahead.
     """
@@ -134,23 +170,22 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
         if operation.outcome != "ok" or operation.kind not in {"book", "reschedule"}:
             continue
         answer = operation.answer
-        service_id = (
-            run.appointments[answer["id"]]["service_id"] if answer["id"] in run.appointments else None
-        )
-        if service_id is None or run.services[service_id]["capacity"] > 1 or answer["status"] not in OPEN:
+        appointment_id, version = answer["id"], answer["version"]
+        if appointment_id not in run.appointments or answer["status"] not in OPEN:
             continue
         later = [
             other.began
-            for other in asked[answer["id"]]
+            for other in asked[appointment_id]
             if other is not operation and other.ended > operation.began
         ]
-        if answer["id"] in ran_out:
+        if appointment_id in ran_out:
             later.append(run.marks["healed"]["at"] if "healed" in run.marks else 0.0)
-        begin, end = run.taken(service_id, seconds(answer["starts_at"]))
-        for resource in answer["staff_ids"]:
-            stays[operation.tenant, resource].append(
-                (begin, end, operation.ended, min(later, default=FOREVER), answer["id"], answer["version"])
-            )
+        since, until = operation.ended, min(later, default=FOREVER)
+        service_id, starts_at = run.appointments[appointment_id]["service_id"], seconds(answer["starts_at"])
+        session = _session(run, service_id, starts_at) or appointment_id
+        stay = Stay(since, until, *run.taken(service_id, starts_at), session, appointment_id, version)
+        for resource in answer["staff_ids"] if since < until else ():
+            stays[operation.tenant, resource].append(stay)
     return stays
 
 

@@ -204,21 +204,22 @@ def requested(
     at: float = 5,
     confirmed: bool = False,
     ran_out: str | None = ISO,
+    service_id: str = CUT,
 ) -> None:
     """Somebody booked, was not confirmed, and the system cancelled it at `ran_out`; None: it did not."""
     version, status = (1, "pending") if ran_out is None else (2, "cancelled")
     email, first = f"{key}@x", "confirmed" if confirmed else "pending"
-    story.op("book", at, wish(email), "ok", answer(key, 1, first))
+    story.op("book", at, wish(email, service_id=service_id), "ok", answer(key, 1, first))
     booking, events = story.final["booking"], story.final["topics"]["booking.appointment.v1"]
     booking["customers"].append({"id": key, "email": email})
-    booking["appointments"].append(story.row(key, version, status, START, key))
+    booking["appointments"].append(story.row(key, version, status, START, key) | {"service_id": service_id})
     told: list[tuple[str, dict[str, Any]]] = [("booked", {"confirmed": confirmed})]
     if ran_out is None:
         booking["allocations"].append(story.allocation(key, START))
     else:
         told.append(("cancelled", {"cancelled_by": "system", "occurred_at": ran_out}))
     for number, (kind, data) in enumerate(told, 1):
-        offset = len(events) + 1
+        offset, data["service_id"] = len(events) + 1, service_id
         events.append(story.event(offset, f"booking.appointment.{kind}.v1", key, number, ISO, **data))
         message = story.message(kind, number, "suppressed")
         story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})

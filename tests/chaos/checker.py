@@ -31,6 +31,7 @@ WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.unconfirmed_runs_out_at_its_start,
     rules_events.nothing_is_read_that_was_overtaken,
     rules_events.reminders_are_asked_for_once,
+    rules_events.reminders_come_due_at_their_time,
 )
 WITH_MESSAGES: tuple[Rule, ...] = (
     rules_messages.one_message_a_cause,

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from chaos.evidence import Event, Evidence, Operation, Violation, seconds
+from chaos.evidence import FOREVER, Event, Evidence, Operation, Violation, seconds
 
 _KINDS = {
     "reschedule": "rescheduled",
@@ -15,6 +15,8 @@ _KINDS = {
 }
 _NOTICED_SECONDS = 30.0
 """So long behind a start it has been noticed that nobody has confirmed."""
+_OF_A_REQUEST = ("appointment_id", "appointment_version", "rule_id", "due_at", "starts_at")
+"""What a reminder that comes due repeats."""
 ASKS = frozenset({"booked", "confirmed", "rescheduled"})
 """Events behind which a confirmed appointment wants its reminders."""
 
@@ -167,18 +169,19 @@ def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:
 
 
 def reminders_are_asked_for_once(run: Evidence) -> Iterator[Violation]:
-    """Of each confirmed version and each rule, unless it was late already; withdrawn by the version behind it."""
+    """Of each confirmed version and rule, for its time; withdrawn by the next version, unless that was over."""
     rule = "a reminder is asked for once"
     requested: dict[tuple[str, int, str], set[str]] = defaultdict(set)
     withdrawn: set[str] = set()
+    times: dict[tuple[str, int, str], float] = {}
     for event in run.events("booking.reminder.v1"):
         if event.kind == "withdrawn":
             withdrawn.add(event.data["reminder_id"])
             continue
         data = event.data
-        requested[data["appointment_id"], data["appointment_version"], data["rule_id"]].add(
-            data["reminder_id"]
-        )
+        key = data["appointment_id"], data["appointment_version"], data["rule_id"]
+        requested[key].add(data["reminder_id"])
+        times[key] = seconds(data["due_at"])
     for key, count in Counter({key: len(ids) for key, ids in requested.items()}).items():
         if count > 1:
             yield Violation(rule, f"{count} times for {key}")
@@ -187,8 +190,42 @@ def reminders_are_asked_for_once(run: Evidence) -> Iterator[Violation]:
         yield Violation(rule, f"{key} was {'wanted and not asked for' if key in wanted else 'not wanted'}")
     for key in wanted.keys() & requested.keys():
         due, ends = wanted[key]
-        if ends is not None and due > ends and not requested[key] <= withdrawn:
+        if times[key] != due:
+            yield Violation(rule, f"{key}, due at {due}, was asked for at {times[key]}")
+        over = ends is not None and due > ends
+        if over and not requested[key] <= withdrawn:
             yield Violation(rule, f"{key}, due at {due}, was not withdrawn at {ends}")
+        if not over and requested[key] & withdrawn:
+            yield Violation(rule, f"{key}, due at {due}, was withdrawn; the next version came at {ends}")
+    for reminder_id in withdrawn.difference(*requested.values()):
+        yield Violation(rule, f"{reminder_id} was withdrawn and never asked for")
+
+
+def reminders_come_due_at_their_time(run: Evidence) -> Iterator[Violation]:
+    """Not before it, nor once the appointment has begun, and as what was asked for.
+
+    The scheduler says by its own clock when it was. However that jumps, it decides by it, too; and it was never
+    further ahead than at the end.
+    """
+    rule = "a reminder comes due at its time"
+    asked = {
+        event.data["reminder_id"]: event.data
+        for event in run.events("booking.reminder.v1")
+        if event.kind == "requested"
+    }
+    last = run.marks["quiet"]["clock"] if "quiet" in run.marks else FOREVER
+    for event in run.events("scheduler.reminder.v1"):
+        request = asked.get(event.data["reminder_id"])
+        if request is None:
+            yield Violation(rule, f"nobody has asked for {event}")
+        elif any(event.data[name] != request[name] for name in _OF_A_REQUEST):
+            yield Violation(rule, f"{event} was asked for as {request}")
+        else:
+            due, fired, starts = (seconds(event.data[name]) for name in ("due_at", "fired_at", "starts_at"))
+            if not due <= fired < starts or fired > last:
+                yield Violation(
+                    rule, f"{event} came {fired - due} s behind its time, by {last} at the latest"
+                )
 
 
 def reminders_wanted(run: Evidence) -> Iterator[tuple[str, int, str, tuple[float, float | None]]]:

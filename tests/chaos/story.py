@@ -139,16 +139,22 @@ class Story:
         return envelope | {"partition": 0, "offset": offset, "data": given}
 
     def asked(self, offset: int, version: int) -> dict[str, Any]:
-        data = {"reminder_id": f"r{version}", "appointment_version": version, "rule_id": "rule"}
-        return self.event(offset, "booking.reminder.requested.v1", A, version, ISO, **data)
+        return self._reminder("booking.reminder.requested.v1", offset, version)
 
     def withdrawn(self, version: int) -> dict[str, Any]:
         kind = "booking.reminder.withdrawn.v1"
         return self.event(10 + version, kind, A, version, ISO, reminder_id=f"r{version}")
 
     def due(self, version: int, offset: int = 1) -> dict[str, Any]:
-        kind = "scheduler.reminder.due.v1"
-        return self.event(offset, kind, A, version, ISO, reminder_id=f"r{version}")
+        """In the second in which it was to."""
+        fired_at = "2027-01-15T07:00:00.5+00:00" if version == 1 else "2027-01-15T08:00:00.5+00:00"
+        return self._reminder("scheduler.reminder.due.v1", offset, version, fired_at=fired_at)
+
+    def _reminder(self, kind: str, offset: int, version: int, **data: Any) -> dict[str, Any]:
+        """An hour before the start that A has in that version."""
+        starts_at, due_at = (ISO, "2027-01-15T07:00:00+00:00") if version == 1 else (LATER, ISO)
+        data |= {"reminder_id": f"r{version}", "rule_id": "rule", "due_at": due_at}
+        return self.event(offset, kind, A, version, starts_at, appointment_version=version, **data)
 
     def message(self, kind: str, version: int, status: str, reminder: str | None = None) -> dict[str, Any]:
         return {

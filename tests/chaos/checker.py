@@ -18,6 +18,7 @@ Rule = Callable[[Evidence], Iterator[Violation]]
 
 RULES: tuple[Rule, ...] = (
     rules_bookings.acknowledged_is_there_and_refused_is_not,
+    rules_bookings.acknowledged_is_found,
     rules_bookings.nobody_is_booked_twice,
     rules_bookings.appointments_and_allocations_agree,
     rules_bookings.nobody_was_booked_twice_meanwhile,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
 )
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,
+    rules_events.events_are_of_their_tenant,
     rules_events.versions_are_what_was_asked_for,
     rules_events.answers_are_what_was_told,
     rules_events.unconfirmed_runs_out_at_its_start,

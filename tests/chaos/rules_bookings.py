@@ -41,6 +41,21 @@ def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violatio
             yield from _stands(run, operation)
 
 
+def acknowledged_is_found(run: Evidence) -> Iterator[Violation]:
+    """By its business and its customer: "not found" is a refusal, while what a fault breaks is unknown."""
+    rule = "acknowledged is there, refused is not"
+    since: dict[str, float] = {}
+    for operation in run.operations:
+        if operation.kind == "book" and operation.outcome == "ok":
+            appointment_id = operation.answer["id"]
+            since[appointment_id] = min(operation.ended, since.get(appointment_id, FOREVER))
+    for operation in run.operations:
+        if operation.kind not in CHANGES | {"read"} or operation.problem != "not-found":
+            continue
+        if since.get(operation.args["id"], FOREVER) < operation.began:
+            yield Violation(rule, f"acknowledged and not found: {operation}")
+
+
 def _stands(run: Evidence, operation: Operation) -> Iterator[Violation]:
     """What was answered is what the row says, unless a later version does."""
     rule = "acknowledged is there, refused is not"

@@ -96,12 +96,13 @@ class Story:
         *,
         tenant: str = T,
         lasts: float = 0.5,
+        problem: str | None = None,
     ) -> None:
         number, self.numbers = self.numbers, self.numbers + 1
         self.records.append(
             {"type": "invoke", "op": number, "kind": kind, "tenant": tenant, "args": args, "at": at}
         )
-        end = {"type": "outcome", "op": number, "outcome": outcome, "status": None, "problem": None}
+        end = {"type": "outcome", "op": number, "outcome": outcome, "status": None, "problem": problem}
         self.records.append(end | {"answer": told, "at": at + lasts})
 
     def mark(self, what: str, clock: float) -> None:
@@ -171,9 +172,9 @@ class Story:
             "reason": None,
         }
 
-    def became(self, offset: int, message: str, status: str) -> dict[str, Any]:
+    def became(self, offset: int, message: str, status: str, key: str = A) -> dict[str, Any]:
         kind = f"notification.message.{status}.v1"
-        return self.event(offset, kind, A, 2, ISO, message_id=message)
+        return self.event(offset, kind, key, 2, ISO, message_id=message)
 
     def strikes(self, what: str) -> None:
         """At the news of the move, which is sent again four seconds later."""
@@ -230,4 +231,4 @@ def requested(
         message = story.message(kind, number, "suppressed")
         story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})
         became = story.final["topics"]["notification.message.v1"]
-        became.append(story.became(len(became) + 1, f"{kind} {key}", "suppressed"))
+        became.append(story.became(len(became) + 1, f"{kind} {key}", "suppressed", key))

@@ -35,6 +35,12 @@ _POINTS = {
 _BACKENDS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename LIKE %s"
 
 
+def target_of(proxy: str) -> str:
+    """Whom a fault of a proxy is about: what cuts one service off from the database, that service alone."""
+    whose, _, server = proxy.partition(">")
+    return whose if server == "postgres" else server
+
+
 class Nemesis:
     """`run` goes through everything that it knows, and then again, until it is told that it is enough."""
 
@@ -72,7 +78,7 @@ class Nemesis:
             for point in points
         ]
         for name, proxy in world.proxies.items():
-            target = name.rpartition(">")[2]
+            target = target_of(name)
             steps.append((f"connections cut: {name}", target, proxy.cut))
             steps.append((f"delayed: {name}", target, self._for(1.0, partial(proxy.delay, 0.02), proxy.heal)))
         steps.append(("cut again and again: notification>smtp", "smtp", self._alone("smtp", self._flicker)))
@@ -81,7 +87,13 @@ class Nemesis:
             arm = partial(world.mails.arm, strike, mails=mails, share=share)
             steps.append((f"next mails: {strike}", "gate", arm))
         silent = world.proxies["booking>postgres"]
-        steps.append(("silent: booking>postgres", "postgres", self._for(1.5, silent.silence, silent.heal)))
+        steps.append(
+            (
+                "silent: booking>postgres",
+                target_of("booking>postgres"),
+                self._for(1.5, silent.silence, silent.heal),
+            )
+        )
         for name, clock in world.clocks.items():
             steps.append((f"clock of {name}", name, partial(clock.set, self._chance.uniform(-JUMP, JUMP))))
         steps += [

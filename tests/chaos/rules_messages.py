@@ -101,7 +101,10 @@ def _without(copies: list[Row], taken: list[Fault], epoch: float) -> list[Row]:
 
 
 def _in_doubt(run: Evidence, at: float) -> bool:
-    """Whether a fault may have kept the sender from hearing what became of a mail, or from writing it down."""
+    """Whether a fault may have kept the sender from hearing what became of a mail, or from writing it down.
+
+    Another service's connections to the database have to do with neither.
+    """
     return any(
         fault.target in {"notification", "postgres", "smtp"} and abs(fault.at - at) < _DOUBT_SECONDS
         for fault in run.faults

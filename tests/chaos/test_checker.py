@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.nemesis import target_of
 from chaos.story import (
     ADA,
     BEHIND,
@@ -348,6 +349,25 @@ def test_a_second_mail_is_forgiven_where_a_crash_left_the_first_in_doubt_and_tha
     assert story.broken() == {"one mail a message"}
     story.records.append({"type": "fault", "what": "ended", "target": "notification", "at": 10.2})
     assert story.broken() == set()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "forgiven"),
+    [
+        ("notification>postgres", True),
+        ("notification>smtp", True),
+        ("booking>postgres", False),
+        ("scheduler>postgres", False),
+        ("notification>kafka", False),
+    ],
+)
+def test_only_what_its_sender_was_cut_off_from_leaves_a_mail_in_doubt(proxy: str, forgiven: bool) -> None:
+    story = Story()
+    story.final["messages"][1] |= {"repeated": True, "attempts": 2}
+    story.final["mails"].append(story.final["mails"][0] | {"created": START - 7186})
+    fault = {"what": f"connections cut: {proxy}", "target": target_of(proxy), "at": 10.2}
+    story.records.append({"type": "fault"} | fault)
+    assert story.broken() == (set() if forgiven else {"one mail a message"})
 
 
 @pytest.mark.parametrize("what", [WITHIN, BEHIND, HELD])

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -264,5 +265,7 @@ def together(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Respon
         return [asked.result() for asked in [pool.submit(call) for call in calls]]
 
 
+@cache
 def tomorrow_noon() -> datetime:
+    """One for the whole run, still half a day ahead: a midnight that falls into a test does not move it."""
     return datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)

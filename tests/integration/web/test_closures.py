@@ -12,32 +12,28 @@ import pytest
 
 from contracts.platform import TenantChanged
 from integration.web.conftest import Browser, Site
-from integration.web.test_pages import LISBON, book, set_up
+from integration.web.test_pages import book, day, set_up
 from support.events import until
 
 HOLIDAYS = "/dashboard/holidays"
 
 
-def day(ahead: int) -> dt.date:
-    return dt.datetime.now(LISBON).date() + dt.timedelta(days=ahead)
-
-
-def calendar(*days: dt.date) -> bytes:
+def calendar(*dates: dt.date) -> bytes:
     events = [
-        f"BEGIN:VEVENT\r\nUID:{day}\r\nDTSTART;VALUE=DATE:{day:%Y%m%d}\r\nEND:VEVENT\r\n" for day in days
+        f"BEGIN:VEVENT\r\nUID:{date}\r\nDTSTART;VALUE=DATE:{date:%Y%m%d}\r\nEND:VEVENT\r\n" for date in dates
     ]
     return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{''.join(events)}END:VCALENDAR\r\n".encode()
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    """The address of a calendar that takes the day after tomorrow; there is nothing else at its server."""
+    """The address of a calendar that takes the day after `day()`; there is nothing else at its server."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/ada.ics" else 404)
             self.end_headers()
-            self.wfile.write(calendar(day(2)))
+            self.wfile.write(calendar(day(1)))
 
         def log_message(self, *_args: Any) -> None:
             """Quiet."""
@@ -74,31 +70,31 @@ def test_days_are_closed_for_one_and_for_all_and_what_is_booked_stays(site: Site
         page = followed(owner, owner.get(member), f"{member}/time-off")
         refused = owner.submit(page, f"{member}/time-off", {"first_day": "2020-01-01"})
         assert 'id="first_day-fault">This lies more than 31 days in the past.' in refused.text, refused.text
-        added = owner.submit(refused, f"{member}/time-off", {"first_day": day(1).isoformat()})
+        added = owner.submit(refused, f"{member}/time-off", {"first_day": day().isoformat()})
         assert "One appointment is booked in this time and will stay" in added.text, added.text
-        until_offered(site, tenant, service_id, day(1), offered=False)
+        until_offered(site, tenant, service_id, day(), offered=False)
         assert site.appointments(tenant) == ["confirmed"]
         action = re.search(rf'action="({member}/time-off/[0-9a-f-]+/remove)"', added.text)
         assert action
         assert "Removed." in owner.submit(added, action[1]).text
-        until_offered(site, tenant, service_id, day(1), offered=True)
+        until_offered(site, tenant, service_id, day(), offered=True)
 
         page = followed(owner, owner.get("/dashboard/settings"), HOLIDAYS)
-        fair = {"name": "Fair <3", "first_day": day(1).isoformat(), "last_day": day(2).isoformat()}
+        fair = {"name": "Fair <3", "first_day": day().isoformat(), "last_day": day(1).isoformat()}
         added = owner.submit(page, HOLIDAYS, fair)
         assert "Fair &lt;3" in added.text, added.text
-        until_offered(site, tenant, service_id, day(2), offered=False)
+        until_offered(site, tenant, service_id, day(1), offered=False)
         wrong = owner.submit(added, f"{HOLIDAYS}/import", files={"calendar": ("a.ics", b"no calendar")})
         assert 'id="calendar-fault">This is not a calendar file. Nothing was added.' in wrong.text, wrong.text
-        file = {"calendar": ("holidays.ics", calendar(day(2), day(9), day(10)))}
+        file = {"calendar": ("holidays.ics", calendar(day(1), day(8), day(9)))}
         taken = owner.submit(wrong, f"{HOLIDAYS}/import", files=file)
         assert "2 days added" in taken.text, taken.text
         assert "1 renamed as the file has it" in taken.text
-        late = owner.submit(added, HOLIDAYS, {"name": "Late", "first_day": day(20).isoformat()})
+        late = owner.submit(added, HOLIDAYS, {"name": "Late", "first_day": day(19).isoformat()})
         assert "Somebody changed it" in late.text, late.text
-        only = f"{HOLIDAYS}/{day(1).isoformat()}/{day(1).isoformat()}/remove"
+        only = f"{HOLIDAYS}/{day().isoformat()}/{day().isoformat()}/remove"
         assert "Removed" in owner.submit(taken, only).text
-        until_offered(site, tenant, service_id, day(1), offered=True)
+        until_offered(site, tenant, service_id, day(), offered=True)
     assert site.appointments(tenant) == ["confirmed"]
 
 
@@ -131,7 +127,7 @@ def test_a_member_of_staff_has_two_calendars(site: Site, elsewhere: str) -> None
         until(lambda: "it is not at this address" in owner.get(calendars).text, "why it cannot be read")
         owner.submit(owner.get(calendars), f"{calendars}/busy", {"url": elsewhere})
         until(lambda: "One time is kept free." in owner.get(calendars).text, "it is read")
-        until_offered(site, tenant, service_id, day(2), offered=False)
+        until_offered(site, tenant, service_id, day(1), offered=False)
         gone = owner.submit(owner.get(calendars), f"{calendars}/busy/remove")
         assert f'action="{calendars}/busy/remove"' not in gone.text, gone.text
-        until_offered(site, tenant, service_id, day(2), offered=True)
+        until_offered(site, tenant, service_id, day(1), offered=True)

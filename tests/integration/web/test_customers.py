@@ -1,14 +1,13 @@
 """A customer from their first booking to their erasure, files of both, and what the history says of it all."""
 
 import csv
-import datetime as dt
 import io
 import re
 
 import httpx
 
 from integration.web.conftest import Browser, Site
-from integration.web.test_pages import LISBON, book, set_up
+from integration.web.test_pages import book, day, set_up
 
 CUSTOMERS = "/dashboard/customers"
 
@@ -27,8 +26,7 @@ def rows(answer: httpx.Response) -> list[dict[str, str]]:
 
 def files(owner: Browser) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """The business's customers, and its appointments of these days."""
-    today = dt.datetime.now(LISBON).date()
-    days = {"first": today.isoformat(), "last": (today + dt.timedelta(days=1)).isoformat()}
+    days = {"first": day(-1).isoformat(), "last": day().isoformat()}
     appointments = owner.get("/dashboard/appointments/export.csv", params=days)
     return rows(owner.get(f"{CUSTOMERS}/export.csv")), rows(appointments)
 
@@ -68,10 +66,9 @@ def test_a_customer_is_found_corrected_taken_out_as_a_file_and_erased(site: Site
     _staff, service_id = set_up(site, tenant)
     with site.browser() as customer:
         book(customer, tenant, service_id)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser(owner_of=tenant) as owner:
-        day = owner.get(f"/dashboard?date={tomorrow.isoformat()}")
-        lead = re.search(rf'<a href="({CUSTOMERS}/[0-9a-f-]{{36}})">Bea &lt;Bond&gt;</a>', day.text)
+        shown = owner.get(f"/dashboard?date={day()}")
+        lead = re.search(rf'<a href="({CUSTOMERS}/[0-9a-f-]{{36}})">Bea &lt;Bond&gt;</a>', shown.text)
         assert lead
         address = lead[1]
         assert "Nobody’s name or e-mail begins so." in owner.get(f"{CUSTOMERS}?q=ond").text
@@ -85,7 +82,7 @@ def test_a_customer_is_found_corrected_taken_out_as_a_file_and_erased(site: Site
         ]
         booked = [(item["customer"], item["service"], item["status"]) for item in appointments]
         assert booked == [("Bea Bond", "Haircut", "confirmed")]
-        assert appointments[0]["starts_at"].startswith(tomorrow.isoformat())
+        assert appointments[0]["starts_at"].startswith(day().isoformat())
 
         erased(owner, address)
         customers, appointments = files(owner)

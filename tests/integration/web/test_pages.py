@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,17 @@ SERVICE = {
 CUSTOMER = {"name": "Bea <Bond>", "email": "bea@customer.example", "consent_email": "yes"}
 
 
+@cache
+def _begun() -> dt.date:
+    """Today, as it is for the whole run: a midnight that falls into a test leaves its days as they were."""
+    return dt.datetime.now(LISBON).date()
+
+
+def day(later: int = 0) -> dt.date:
+    """The one that is booked on, or so many after it. Its first time is to come, whatever midnight passes."""
+    return _begun() + dt.timedelta(days=2 + later)
+
+
 def set_up(site: Site, tenant: TenantChanged) -> tuple[str, str]:
     """Adds Ada, who works on every day, and a haircut; (staff id, service id) once they can be booked."""
     with site.browser(owner_of=tenant) as owner:
@@ -44,8 +56,7 @@ def set_up(site: Site, tenant: TenantChanged) -> tuple[str, str]:
         service = re.search(r"/dashboard/services/([0-9a-f-]{36})", done.text)
         assert service
         service_id = service[1]
-        tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
-        address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
+        address = f"/b/{tenant.slug}?service={service_id}&date={day()}"
 
         def offered() -> bool:
             page = owner.get(address)
@@ -60,9 +71,8 @@ def slots(page: httpx.Response) -> list[str]:
 
 
 def book(browser: Browser, tenant: TenantChanged, service_id: str, number: int = 0) -> httpx.Response:
-    """Books the nth time of tomorrow; answers the confirmation page."""
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
-    picker = browser.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+    """Books the nth time of the day; answers the confirmation page."""
+    picker = browser.get(f"/b/{tenant.slug}?service={service_id}&date={day()}")
     starts_at = slots(picker)[number]
     details = browser.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": starts_at})
     assert "This time is kept for you" in details.text, details.text
@@ -91,8 +101,7 @@ def test_a_business_is_set_up_and_a_customer_books_moves_and_cancels(site: Site)
 def test_of_two_who_want_the_same_time_one_is_shown_what_is_left(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
-    address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
+    address = f"/b/{tenant.slug}?service={service_id}&date={day()}"
     with site.browser() as first, site.browser() as second:
         pages = first.get(address), second.get(address)
         wanted = slots(pages[0])[0]
@@ -137,9 +146,8 @@ def test_who_was_booked_with_somebody_who_does_it_no_longer_moves_to_another_or_
 def test_a_form_sent_twice_books_once(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser() as customer:
-        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={day()}")
         details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
         action = f"/b/{tenant.slug}/appointments"
         answers = [customer.submit(details, action, CUSTOMER) for _ in range(2)]
@@ -154,9 +162,8 @@ def test_a_form_sent_twice_books_once(site: Site) -> None:
 def test_what_the_api_refuses_stands_at_its_field(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser() as customer:
-        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}")
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={day()}")
         details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
         wrong = CUSTOMER | {"email": "not an address", "phone": "12"}
         answer = customer.submit(details, f"/b/{tenant.slug}/appointments", wrong)
@@ -172,13 +179,12 @@ def test_the_owner_sees_the_day_and_cancels(site: Site) -> None:
     _staff, service_id = set_up(site, tenant)
     with site.browser() as customer:
         book(customer, tenant, service_id)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser(owner_of=tenant) as owner:
-        day = owner.get(f"/dashboard?date={tomorrow.isoformat()}")
-        assert "Bea &lt;Bond&gt;" in day.text
-        action = re.search(r'action="(/dashboard/appointments/[0-9a-f-]+/cancel)"', day.text)
+        shown = owner.get(f"/dashboard?date={day()}")
+        assert "Bea &lt;Bond&gt;" in shown.text
+        action = re.search(r'action="(/dashboard/appointments/[0-9a-f-]+/cancel)"', shown.text)
         assert action
-        done = owner.submit(day, action[1])
+        done = owner.submit(shown, action[1])
         assert "The appointment is cancelled" in done.text
         listed = owner.get("/dashboard/appointments?status=cancelled")
         assert "Bea &lt;Bond&gt;" in listed.text
@@ -187,16 +193,15 @@ def test_the_owner_sees_the_day_and_cancels(site: Site) -> None:
 def test_reminders_and_dates_are_kept(site: Site) -> None:
     tenant = site.open_business()
     staff_id, service_id = set_up(site, tenant)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser(owner_of=tenant) as owner:
         page = owner.get("/dashboard/reminders")
         rows = {"amount-0": "1", "unit-0": "days", "amount-1": "90", "unit-1": "minutes"}
         assert "1 day, 90 minutes ahead" in owner.submit(page, "/dashboard/reminders", rows).text
         member = f"/dashboard/staff/{staff_id}"
-        off = owner.submit(owner.get(member), f"{member}/exceptions", {"date": tomorrow.isoformat()})
+        off = owner.submit(owner.get(member), f"{member}/exceptions", {"date": day().isoformat()})
         assert "day off" in off.text
-        address = f"/b/{tenant.slug}?service={service_id}&date={tomorrow.isoformat()}"
-        heading = f'id="day-{tomorrow.isoformat()}"'
+        address = f"/b/{tenant.slug}?service={service_id}&date={day()}"
+        heading = f'id="day-{day()}"'
         until(lambda: heading not in owner.get(address).text, "no times on the day off")
 
 
@@ -213,9 +218,8 @@ def test_who_finds_nothing_free_joins_the_waitlist_and_leaves_it(site: Site) -> 
     """In a week behind the booking window, which is 60 days."""
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
-    later = dt.datetime.now(LISBON).date() + dt.timedelta(days=90)
     with site.browser() as customer:
-        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={later.isoformat()}")
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={day(90)}")
         assert slots(picker) == []
         joined = customer.submit(picker, f"/b/{tenant.slug}/waitlist", CUSTOMER)
         assert "You are on the waitlist" in joined.text, joined.text
@@ -227,7 +231,7 @@ def test_who_finds_nothing_free_joins_the_waitlist_and_leaves_it(site: Site) -> 
 
 
 def test_who_is_offered_a_time_answers_what_the_service_asks(site: Site) -> None:
-    """The offer is made by hand, for tomorrow, to somebody who waits behind the booking window."""
+    """The offer is made by hand, for a day soon, to somebody who waits behind the booking window."""
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
     questions = [
@@ -239,8 +243,7 @@ def test_who_is_offered_a_time_answers_what_the_service_asks(site: Site) -> None
     body = {name: kept[name] for name in (*SERVICE.keys() - {"price"}, "staff_ids")}
     body |= {"price_amount": kept["price"]["amount"], "questions": questions}
     told = site.call(tenant, "PUT", path, json=body)["questions"]
-    days = [dt.datetime.now(LISBON).date() + dt.timedelta(days=days) for days in (1, 90)]
-    pages = [f"/b/{tenant.slug}?service={service_id}&date={day.isoformat()}" for day in days]
+    pages = [f"/b/{tenant.slug}?service={service_id}&date={day(later)}" for later in (0, 90)]
     with site.browser() as customer:
         joined = customer.submit(customer.get(pages[1]), f"/b/{tenant.slug}/waitlist", CUSTOMER)
         link = joined.url.path

@@ -1,22 +1,15 @@
 """An owner says what a haircut needs and asks whoever books, through the pages alone; a customer meets both."""
 
-import datetime as dt
 import re
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from contracts.platform import TenantChanged
 from integration.web.conftest import Browser, Site
-from integration.web.test_pages import CUSTOMER, book, set_up, slots
+from integration.web.test_pages import CUSTOMER, book, day, set_up, slots
 from support.events import until
 from support.web_forms import as_it_stands
 
-LISBON = ZoneInfo("Europe/Lisbon")
 ROOMS = "/dashboard/rooms"
-
-
-def tomorrow() -> dt.date:
-    return dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
 
 
 def add_grace(owner: Browser) -> str:
@@ -40,8 +33,8 @@ def add_chair(owner: Browser) -> str:
 
 
 def free(site: Site, tenant: TenantChanged, service_id: str) -> list[dict[str, Any]]:
-    """What booking offers for tomorrow."""
-    query = f"service={service_id}&from={tomorrow()}&to={tomorrow()}"
+    """What booking offers for the day."""
+    query = f"service={service_id}&from={day()}&to={day()}"
     found: dict[str, Any] = site.call(tenant, "GET", f"/v1/public/{tenant.slug}/availability?{query}")
     slots: list[dict[str, Any]] = found["slots"]
     return slots
@@ -51,7 +44,7 @@ def test_a_chair_that_a_haircut_needs_decides_when_it_can_be_booked(site: Site) 
     tenant = site.open_business()
     ada, service_id = set_up(site, tenant)
     offer = f"/dashboard/services/{service_id}"
-    picker = f"/b/{tenant.slug}?service={service_id}&date={tomorrow().isoformat()}"
+    picker = f"/b/{tenant.slug}?service={service_id}&date={day()}"
     with site.browser(owner_of=tenant) as owner, site.browser() as customer:
         grace, chair_id = add_grace(owner), add_chair(owner)
         chair = f"{ROOMS}/{chair_id}"
@@ -70,18 +63,18 @@ def test_a_chair_that_a_haircut_needs_decides_when_it_can_be_booked(site: Site) 
         assert "Saved." in more.text, more.text
         until(lambda: first in slots(customer.get(picker)), "a second chair")
 
-        evening = {"date": tomorrow().isoformat(), "opens": "22:00", "closes": "23:00"}
+        evening = {"date": day().isoformat(), "opens": "22:00", "closes": "23:00"}
         assert "The date is saved." in owner.submit(owner.get(chair), f"{chair}/exceptions", evening).text
         until(lambda: len(free(site, tenant, service_id)) == 2, "the chairs' hours on one date")
-        for day in (tomorrow() + dt.timedelta(days=365), tomorrow()):
-            off = owner.submit(owner.get(chair), f"{chair}/exceptions", {"date": day.isoformat()})
-            assert f"<td>{day.isoformat()}</td><td>closed</td>" in off.text, off.text
-        back = owner.submit(owner.get(chair), f"{chair}/exceptions/{tomorrow().isoformat()}/remove")
+        for date in (day(365), day()):
+            off = owner.submit(owner.get(chair), f"{chair}/exceptions", {"date": date.isoformat()})
+            assert f"<td>{date.isoformat()}</td><td>closed</td>" in off.text, off.text
+        back = owner.submit(owner.get(chair), f"{chair}/exceptions/{day()}/remove")
         assert back.text.count("<td>closed</td>") == 1
         until(lambda: first in slots(customer.get(picker)), "the date is as any other")
 
         hours = {
-            f"{end}-{tomorrow().weekday()}-0": time for end, time in (("opens", "23:00"), ("closes", "23:30"))
+            f"{end}-{day().weekday()}-0": time for end, time in (("opens", "23:00"), ("closes", "23:30"))
         }
         assert "The hours are saved." in owner.submit(owner.get(chair), f"{chair}/hours", hours).text
         until(lambda: len(free(site, tenant, service_id)) == 1, "the chairs' hours")
@@ -101,7 +94,7 @@ def test_what_a_service_asks_is_answered_by_whoever_books(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
     offer = f"/dashboard/services/{service_id}"
-    picker = f"/b/{tenant.slug}?service={service_id}&date={tomorrow().isoformat()}"
+    picker = f"/b/{tenant.slug}?service={service_id}&date={day()}"
     with site.browser(owner_of=tenant) as owner, site.browser() as customer:
         form: dict[str, Any] = as_it_stands(owner.get(offer).text, offer)
         form |= {"question-0": "Which dog?", "required-0": "yes"}
@@ -122,7 +115,7 @@ def test_what_a_service_asks_is_answered_by_whoever_books(site: Site) -> None:
         answered = CUSTOMER | {dog: "Rex", length: "long"}
         booked = customer.submit(missing, path, answered)
         assert "You are booked" in booked.text, booked.text
-        assert "Which dog?: Rex" in owner.get(f"/dashboard?date={tomorrow().isoformat()}").text
+        assert "Which dog?: Rex" in owner.get(f"/dashboard?date={day()}").text
 
         form = as_it_stands(owner.get(offer).text, offer)
         asked = form["question_id-1"]

@@ -1,21 +1,19 @@
 """Customers wait for a time; the business sees them, offers one by hand and takes another off the list."""
 
-import datetime as dt
 import re
 
 import httpx
 
 from contracts.platform import TenantChanged
 from integration.web.conftest import Browser, Site
-from integration.web.test_pages import CUSTOMER, LISBON, set_up
+from integration.web.test_pages import CUSTOMER, day, set_up
 
 HERE = "/dashboard/waitlist"
 
 
 def join(customer: Browser, tenant: TenantChanged, service_id: str, **changes: str) -> str:
     """Waits for a week behind the booking window, which is 60 days; answers the link."""
-    later = dt.datetime.now(LISBON).date() + dt.timedelta(days=90)
-    picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={later.isoformat()}")
+    picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={day(90)}")
     joined = customer.submit(picker, f"/b/{tenant.slug}/waitlist", CUSTOMER | changes)
     assert "You are on the waitlist" in joined.text, joined.text
     return joined.url.path
@@ -41,7 +39,6 @@ def way_to(page: httpx.Response, who: str) -> str:
 def test_a_time_is_offered_to_one_who_waits_and_another_is_taken_off(site: Site) -> None:
     tenant = site.open_business()
     _staff, service_id = set_up(site, tenant)
-    tomorrow = dt.datetime.now(LISBON).date() + dt.timedelta(days=1)
     with site.browser(owner_of=tenant) as owner, site.browser() as customer:
         assert "Nobody waits." in owner.get(HERE).text
         link = join(customer, tenant, service_id)
@@ -54,13 +51,13 @@ def test_a_time_is_offered_to_one_who_waits_and_another_is_taken_off(site: Site)
 
         way = way_to(listed, "Bea &lt;Bond&gt;")
         assert "No free times in these days." in owner.get(way).text
-        free = owner.get(f"{way}?date={tomorrow.isoformat()}")
+        free = owner.get(f"{way}?date={day()}")
         assert "not asked for" in free.text
-        chosen = owner.get(way, params={"date": tomorrow.isoformat(), "at": times_of(free)[0]})
+        chosen = owner.get(way, params={"date": day().isoformat(), "at": times_of(free)[0]})
         offered = owner.submit(chosen, way)
         assert "The time is kept for Bea &lt;Bond&gt;" in offered.text, offered.text
         assert "; kept until" in part_of(offered, "Bea &lt;Bond&gt;")
-        assert times_of(free)[0] not in times_of(owner.get(f"{way_to(offered, 'Cy')}?date={tomorrow}"))
+        assert times_of(free)[0] not in times_of(owner.get(f"{way_to(offered, 'Cy')}?date={day()}"))
         assert "A time is free for you" in customer.get(link).text
 
         taken_off = owner.submit(offered, way_to(offered, "Cy").replace("/offer", "/remove"))

@@ -2,12 +2,8 @@
 
 import http.client
 import signal
-import time
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import pytest
 
 from servicekit.testing.tokens import TokenMinter
 from support.processes import run_service, served_keys
@@ -42,24 +38,3 @@ def test_a_connection_on_which_nobody_asks_is_ended_when_the_setting_says(tmp_pa
             kept.request("GET", "/healthz")
             kept.getresponse().read()
             assert kept.sock.recv(1) == b""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("path", "least", "most"), [("/no-such-page", 3.5, 30), ("/healthz", 0, 3)])
-def test_it_stays_as_long_as_clients_come_and_not_for_ever(
-    tmp_path: Path, path: str, least: float, most: float
-) -> None:
-    """A load balancer may hear late that it goes; who only looks after it keeps it not. Slow: it drains for 4 s."""
-    with served_keys(TokenMinter()) as keys:
-        env = {"jwks_url": keys, "cookie_key": "k" * 32, "drain_seconds": "1"}
-        with run_service("web", "serve", tmp_path, **env) as web:
-            web.process.send_signal(signal.SIGTERM)
-            begun = time.monotonic()
-            while web.process.poll() is None:
-                with suppress(OSError):  # it has gone just now
-                    asked = http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)
-                    asked.request("GET", path)
-                    assert asked.getresponse().status < 500
-                    asked.close()
-                time.sleep(0.05)
-            assert least < time.monotonic() - begun < most

@@ -1,6 +1,6 @@
 """A mail server on a bad day: nothing is called refused that is not, nor missed that was taken."""
 
-import time
+import asyncio
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
@@ -18,12 +18,14 @@ def server() -> Iterator[BadSmtpServer]:
     made.close()
 
 
-def mailer(server: BadSmtpServer) -> Mailer:
-    return Mailer(SmtpSettings(smtp_port=server.port, smtp_timeout=1))
+def mailer(server: BadSmtpServer, *, seconds: float = 10) -> Mailer:
+    return Mailer(SmtpSettings(smtp_port=server.port, smtp_timeout=seconds))
 
 
-async def send(server: BadSmtpServer) -> str:
-    return await mailer(server).send("ana@riverside.example", "Hello", "text", message_id="1")
+async def send(server: BadSmtpServer, *, seconds: float = 10) -> str:
+    return await mailer(server, seconds=seconds).send(
+        "ana@riverside.example", "Hello", "text", message_id="1"
+    )
 
 
 @pytest.mark.parametrize("fault", [fault for fault in SmtpFault if fault is not SmtpFault.NO_GOODBYE])
@@ -32,7 +34,7 @@ async def test_what_says_nothing_about_the_mail_is_tried_again(
 ) -> None:
     server.faults.append(fault)
     with pytest.raises(MailUnavailable) as unavailable:
-        await send(server)
+        await send(server, seconds=1 if fault is SmtpFault.SILENT else 10)
     assert unavailable.value.in_doubt is (fault in IN_DOUBT)
     assert server.taken == []
     assert server.seen == (["<1@slotwright.example>"] if fault in HAS_CONTENT else [])
@@ -42,9 +44,8 @@ async def test_what_says_nothing_about_the_mail_is_tried_again(
 
 async def test_a_mail_that_was_taken_is_so_whatever_the_goodbye(server: BadSmtpServer) -> None:
     server.faults.append(SmtpFault.NO_GOODBYE)
-    began = time.monotonic()
     assert await send(server) == "<1@slotwright.example>"
-    assert time.monotonic() - began < 0.9
+    assert asyncio.all_tasks() != {asyncio.current_task()}, "the goodbye is still being said"
     assert server.taken == ["<1@slotwright.example>"]
 
 

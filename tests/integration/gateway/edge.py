@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from contracts.platform import TenantChanged
+from gateway.ratelimits import WINDOW_SECONDS
 from integration.gateway.upstream import Upstream
 from servicekit.testing.tokens import TokenMinter
 from support.events import Topics, until
@@ -17,6 +19,8 @@ from support.tenants import new_tenant
 
 ORIGIN = "https://dashboard.example"
 """The one other site whose pages may use tokens."""
+_ROOM = 20
+"""Seconds, of which a test's requests need a few where the machine is busy."""
 
 
 @dataclass
@@ -59,6 +63,11 @@ class Edge:
             while chunk := connection.recv(65536):
                 answer += chunk
             return answer
+
+
+def in_one_window() -> None:
+    """What is asked next is counted in one of the limits' minutes, which this machine's clock begins and ends."""
+    until(lambda: time.monotonic() % WINDOW_SECONDS < WINDOW_SECONDS - _ROOM, "the limits' next minute")
 
 
 def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:

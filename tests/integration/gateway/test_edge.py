@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from contracts.platform import DeletionPolicy, Limits, TenantState
-from integration.gateway.edge import Edge, problem
+from integration.gateway.edge import Edge, in_one_window, problem
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.events import until
@@ -164,6 +164,7 @@ def test_a_business_is_limited_by_its_entitlement(edge: Edge) -> None:
 
 def test_sign_ins_are_limited_by_address(edge: Edge) -> None:
     at, other = {"X-Forwarded-For": "203.0.113.77"}, {"X-Forwarded-For": "203.0.113.78"}
+    in_one_window()
     answers = [edge.call("POST", "/v1/sessions", headers=at, json={}) for _ in range(6)]
     assert [answer.status_code for answer in answers][:3] == [200] * 3
     problem(answers[-1], 429, "too-many-requests")
@@ -174,6 +175,7 @@ def test_sign_ins_are_limited_by_address(edge: Edge) -> None:
 def test_a_token_that_opens_nothing_counts_for_its_address(edge: Edge, kind: str) -> None:
     """The limit that is the same for all addresses, which an address of its own has not used up."""
     tenant = edge.open_business()
+    in_one_window()
     for number in range(3):
         token = TokenMinter(kid=f"invented-{new_id()}").token(tenant.tenant_id)
         headers = {"Authorization": f"Bearer {token if kind == 'of an invented key' else 'x'}"}

@@ -19,7 +19,7 @@ from support.events import until
 def smtp(world: World) -> Iterator[BadSmtpServer]:
     made = BadSmtpServer()
     world.stop()
-    world.start(smtp_port=str(made.port))
+    world.start(smtp_port=str(made.port), smtp_timeout="5")
     yield made
     world.stop()
     made.close()
@@ -30,7 +30,7 @@ def smtp(world: World) -> Iterator[BadSmtpServer]:
 def carrier(world: World) -> Iterator[BadHttpServer]:
     made = BadHttpServer()
     world.stop()
-    world.start(sms_provider="http", sms_url=made.url, sms_token="s3cret")
+    world.start(sms_provider="http", sms_url=made.url, sms_token="s3cret", send_timeout="5")
     yield made
     world.stop()
     made.close()

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from contracts.notification import MessageSent
-from integration.notification.world import World
+from integration.notification.world import SOON_LEFT, World
 from support.events import until
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def test_a_message_in_the_window_goes_out_again_under_the_same_id(
     salon = world.salon()
     world.consumed(*[world.topics.publish(event) for event in (salon.service, salon.staff, salon.customer)])
     world.stop()
-    running = world.start(fault=fault)
+    running = world.start(fault=fault, **SOON_LEFT)
     world.topics.publish(salon.booked())
     assert running.process.wait(60) == -signal.SIGKILL
     (row,) = world.messages(salon)

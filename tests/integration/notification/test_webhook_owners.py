@@ -17,7 +17,7 @@ from contracts.booking import Channel
 from contracts.notification import MessageEvent
 from contracts.platform import Component, Limits, Owner, TenantState
 from integration.notification.hooks import NAME, Hooks, Made, send, sender
-from integration.notification.world import MailServer, World
+from integration.notification.world import SOON_LEFT, MailServer, World
 from notification import rules_store
 from notification.consumers import NotificationHooks
 from notification.quiet import QuietHours
@@ -287,7 +287,7 @@ def test_a_crash_on_the_way_loses_no_word_and_makes_no_second_one(
     body = {"url": f"{receiver.url}{path}", "events": ["*"]}
     endpoint = world.hooks("POST", tenant.tenant_id, json=body).json()
     world.stop()
-    running = world.start(fault=fault)
+    running = world.start(fault=fault, **SOON_LEFT)
     world.hooks("POST", tenant.tenant_id, f"/{endpoint['id']}/test")
     assert running.process.wait(60) == -signal.SIGKILL
     world.stop()

@@ -47,6 +47,11 @@ _OWN_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+SOON_LEFT = {"send_timeout": "2", "lease_seconds": "3"}
+"""For a process whose attempts are to end without an answer. Others have the usual times: none of theirs may do so
+where the machine is busy."""
+
+
 class MailServer(Mailpit):
     """Takes mail to `.example` only, and can go away and come back under the same address."""
 
@@ -197,8 +202,6 @@ class World:
             "public_url": minter.issuer,
             "smtp_port": str(self.post.smtp_port),
             "link_key": LINK_KEY,
-            "send_timeout": "2",
-            "lease_seconds": "3",
             "webhook_key": WEBHOOK_KEY,
             "webhook_timeout": "2",
             "webhook_lease_seconds": "3",

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import time
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, ResourcePatternType, ResourceType
@@ -18,7 +17,7 @@ from servicekit.kafka import Received, consumer, readable, waiting
 from servicekit.kafka_access import rule
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
-from support.events import Topics, end_of
+from support.events import Topics, end_of, until
 from support.tenants import new_tenant
 
 
@@ -126,9 +125,12 @@ def test_a_consumer_that_lags_far_behind_holds_some_megabytes_of_it(broker: Brok
     client = consumer(kafka, group=f"t{new_id()}", client_id="test", **watched)
     try:
         client.subscribe([topic])
-        while not came[-1] or came[-1] > came[-2]:
+
+        def has_enough() -> bool:
             client.poll(0)  # takes one at most
-            time.sleep(0.1)
-        assert 1_000_000 < came[-1] < 16_000_000
+            return came[-1] > 1_000_000 and came[-1] == came[-2]
+
+        until(has_enough, "it reads no further")
+        assert came[-1] < 16_000_000
     finally:
         client.close()

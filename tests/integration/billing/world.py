@@ -250,15 +250,18 @@ class World:
 
     def idle(self, tenant: TenantChanged) -> None:
         """Waits until nothing is left to do for a tenant: its webhooks are in and what they say is fetched."""
-        until(lambda: self.control("GET", "/webhooks")["waiting"] == 0, "webhooks are delivered")
-        until(
-            lambda: not self.rows("SELECT 1 AS x FROM stripe_event WHERE handled_at IS NULL"),
-            "events are handled",
-        )
-        until(
-            lambda: not self.rows("SELECT 1 AS x FROM task WHERE tenant_id = %s", tenant.tenant_id),
-            "the task is done",
-        )
+
+        def at_rest() -> bool:
+            """Looks in the order that work goes in, and at the end whether a task has led to more webhooks."""
+            webhooks = self.control("GET", "/webhooks")
+            return (
+                webhooks["waiting"] == 0
+                and not self.rows("SELECT 1 AS x FROM stripe_event WHERE handled_at IS NULL")
+                and not self.rows("SELECT 1 AS x FROM task WHERE tenant_id = %s", tenant.tenant_id)
+                and self.control("GET", "/webhooks") == webhooks
+            )
+
+        until(at_rest, "webhooks are delivered, events handled and the task is done")
 
     def delete(self, tenant: TenantChanged, policy: DeletionPolicy) -> TenantStatusReported:
         going = again(tenant, state=TenantState.DELETING, deletion_policy=policy)

@@ -22,9 +22,10 @@ SECRET = "whsec_unit"
 
 @dataclass
 class Endpoint:
-    """Takes webhooks; refuses the next `refuse`."""
+    """Takes webhooks; refuses the next `refuse`, and says nothing to those it has while `answers` is not set."""
 
     refuse: int = 0
+    answers: threading.Event = field(default_factory=threading.Event)
     bodies: list[tuple[bytes, str]] = field(default_factory=list)
 
     def ids(self) -> list[str]:
@@ -34,6 +35,7 @@ class Endpoint:
 @pytest.fixture
 def endpoint() -> Iterator[tuple[Endpoint, str]]:
     made = Endpoint()
+    made.answers.set()
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -41,6 +43,7 @@ def endpoint() -> Iterator[tuple[Endpoint, str]]:
             refused, made.refuse = made.refuse > 0, max(0, made.refuse - 1)
             if not refused:
                 made.bodies.append((body, self.headers["Stripe-Signature"]))
+            made.answers.wait(10)
             self.send_response(500 if refused else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -85,9 +88,23 @@ def test_a_refused_delivery_comes_again(hooked: tuple[Api, Endpoint]) -> None:
     api, made = hooked
     made.refuse = 1
     api.post("/v1/customers")
-    _until(lambda: len(made.bodies) == 1)
+    _until(lambda: _waiting(api) == 0)
     records = api.control("GET", "/webhooks")["records"]
     assert [record["outcome"] for record in records] == ["failed", "delivered"]
+
+
+def _waiting(api: Api) -> int:
+    return int(api.control("GET", "/webhooks")["waiting"])
+
+
+def test_one_that_is_under_way_counts_as_waiting(hooked: tuple[Api, Endpoint]) -> None:
+    api, made = hooked
+    made.answers.clear()
+    api.post("/v1/customers")
+    _until(lambda: len(made.bodies) == 1)
+    assert _waiting(api) == 1
+    made.answers.set()
+    _until(lambda: _waiting(api) == 0)
 
 
 def test_duplicates_and_disorder(hooked: tuple[Api, Endpoint]) -> None:

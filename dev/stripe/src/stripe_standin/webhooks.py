@@ -66,6 +66,7 @@ class Webhooks:
     mischief: Mischief = field(default_factory=Mischief)
     records: list[Record] = field(default_factory=list)
     _waiting: list[Delivery] = field(default_factory=list)
+    _under_way: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, event: Object) -> None:
@@ -96,7 +97,8 @@ class Webhooks:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """With the one that is under way: who sees none may go on as if all were in."""
+        return len(self._waiting) + self._under_way
 
     async def run(self) -> None:
         async with httpx.AsyncClient(timeout=10) as client:
@@ -105,7 +107,11 @@ class Webhooks:
                 if delivery is None:
                     await self._pause()
                     continue
-                await self._deliver(client, delivery)
+                self._under_way = True
+                try:
+                    await self._deliver(client, delivery)
+                finally:
+                    self._under_way = False
 
     def _take(self) -> Delivery | None:
         if self.mischief.hold:

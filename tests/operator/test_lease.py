@@ -1,6 +1,8 @@
 """One operator at a time: who may go on, who waits, and what that looks like from outside."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -9,11 +11,14 @@ from support.operator_world import OperatorWorld, eventually
 from support.processes import Running
 from tenant_operator.leader import LEASE_SECONDS
 
+_PATIENCE = 30
+"""How many seconds a busy machine has for an answer."""
+
 
 @pytest.mark.slow
 def test_cut_off_from_the_api_server_it_ends_before_its_lease_does(still_world: OperatorWorld) -> None:
     """Takes the time that the Lease lasts. Requests hang, as on a line whose packets are dropped."""
-    with still_world.operator() as running, still_world.operator() as second:
+    with _leading(still_world) as running, still_world.operator() as second:
         before = time.monotonic()
         with still_world.api.silent():
             assert running.process.wait(60) == 1
@@ -27,7 +32,7 @@ def test_cut_off_from_the_api_server_it_ends_before_its_lease_does(still_world: 
 @pytest.mark.slow
 def test_a_second_one_is_ready_while_it_waits_and_takes_over(still_world: OperatorWorld) -> None:
     """Takes two starts of the operator."""
-    with still_world.operator() as first, still_world.operator() as second:
+    with _leading(still_world) as first, still_world.operator() as second:
         assert [_leads(running) for running in (first, second)] == [True, False]
         assert _is_ready(second)
         first.process.terminate()
@@ -35,9 +40,17 @@ def test_a_second_one_is_ready_while_it_waits_and_takes_over(still_world: Operat
         assert still_world.provisioned(still_world.new_plan())
 
 
+@contextmanager
+def _leading(world: OperatorWorld) -> Iterator[Running]:
+    """One that leads: ready it is before, where an operator that is gone has not given its Lease back."""
+    with world.operator() as running:
+        eventually(lambda: _leads(running), "the first one to lead")
+        yield running
+
+
 def _is_ready(running: Running) -> bool:
-    return httpx.get(f"{running.url}/readyz").status_code == 200
+    return httpx.get(f"{running.url}/readyz", timeout=_PATIENCE).status_code == 200
 
 
 def _leads(running: Running) -> bool:
-    return "slotwright_operator_leading 1.0" in httpx.get(f"{running.url}/metrics").text
+    return "slotwright_operator_leading 1.0" in httpx.get(f"{running.url}/metrics", timeout=_PATIENCE).text

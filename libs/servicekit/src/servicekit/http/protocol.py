@@ -112,6 +112,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._head_came()
+        if not self.flow.write_paused:
+            self._taken()  # the next answer's bytes would look like ones that were left
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -130,16 +132,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         if not self.transport.is_closing():
             self._taken()
+            self._await_rest()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.is_closing():
-            self._await_taking()
+        # uvloop offers the kernel nothing before this turn of the loop is over; mostly it takes all, and no timer
+        # is needed.
+        self.loop.call_soon(self._await_rest)
 
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._await_taking()
+    def _await_rest(self) -> None:
+        """Unless a request is being answered: pause_writing tells of its bytes, and all others may be taken."""
+        if self.transport.is_closing() or self.cycle.response_complete:
+            self._await_taking()
 
     def _await_taking(self) -> None:
         waits = self.transport.get_write_buffer_size()

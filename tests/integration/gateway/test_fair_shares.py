@@ -2,13 +2,14 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
-from contracts.platform import Limits
+from contracts.platform import Limits, TenantChanged
 from integration.gateway.edge import Edge, problem
 
 CONNECTIONS = 8
@@ -16,14 +17,14 @@ CONNECTIONS = 8
 
 
 @contextmanager
-def dribbling(edge: Edge, head: bytes, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections on which a chunked body comes a byte every now and then."""
+def dribbling(edge: Edge, heads: list[bytes]) -> Iterator[list[socket.socket]]:
+    """A connection for each head, on which a chunked body comes a byte every now and then."""
     parts = urlsplit(edge.url)
     stop = threading.Event()
     with ExitStack() as stack:
         connections = [
             stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=30))
-            for _ in range(count)
+            for _ in heads
         ]
 
         def dribble() -> None:
@@ -35,7 +36,7 @@ def dribbling(edge: Edge, head: bytes, count: int) -> Iterator[list[socket.socke
                     except OSError:
                         open_ones.remove(connection)
 
-        for connection in connections:
+        for connection, head in zip(connections, heads, strict=True):
             connection.sendall(head)
         thread = threading.Thread(target=dribble)
         thread.start()
@@ -46,21 +47,36 @@ def dribbling(edge: Edge, head: bytes, count: int) -> Iterator[list[socket.socke
             thread.join()
 
 
+def begun(tenant: TenantChanged, address: str, length: int) -> bytes:
+    """A booking from there of whose chunked body so much came."""
+    head = f"POST /v1/public/{tenant.slug}/appointments HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {address}\r\n"
+    return head.encode() + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (length, b"x" * length)
+
+
 @pytest.mark.parametrize("before", [1, 100_000])
 def test_slow_bodies_take_no_connection_to_a_service(edge: Edge, before: int) -> None:
     """Small ones and large ones; each is answered once its time is over."""
     tenant = edge.open_business()
     seen = len(edge.upstream.seen)
-    head = (
-        b"POST /v1/public/%s/appointments HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
-        % (tenant.slug.encode(), before, b"x" * before)
-    )
-    with dribbling(edge, head, 2 * CONNECTIONS) as connections:
+    heads = [begun(tenant, f"203.0.113.{client}", before) for client in range(2 * CONNECTIONS)]
+    with dribbling(edge, heads) as connections:
         for _ in range(3):
             assert edge.call("GET", f"/v1/public/{tenant.slug}").status_code == 200
         for connection in connections:
             assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
     assert {item.method for item in edge.upstream.seen[seen:]} == {"GET"}
+
+
+def test_one_stranger_leaves_the_others_their_turns_at_large_bodies(edge: Edge) -> None:
+    tenant = edge.open_business()
+    path = f"/v1/public/{tenant.slug}/appointments"
+    with dribbling(edge, [begun(tenant, "203.0.113.7", 100_000)] * 70) as connections:
+        for _ in range(3):
+            assert edge.call("POST", path, content=b"x" * 100_000).status_code == 200
+        answers = [connection.recv(65536) for connection in connections]
+    statuses = Counter(answer.split(b" ", 2)[1] for answer in answers)
+    assert statuses == {b"408": 8, b"503": 62}
+    assert all(b"retry-after: " in answer.lower() for answer in answers if b" 503 " in answer[:20])
 
 
 def test_one_stranger_leaves_the_others_their_part_of_a_businesss_limit(edge: Edge) -> None:

@@ -2,19 +2,25 @@
 
 Used by gateway.proxy. A service never gets half of one, and who sends slowly keeps a connection from nobody: there
 are `upstream_connections` for all clients. What that takes is memory, 1 MiB a request at most (the edge of
-servicekit.http refuses more); so large ones take turns.
+servicekit.http refuses more); so large ones take turns, of which one client's address has a part.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from weakref import WeakValueDictionary
 
 from starlette.types import Receive
 
 from gateway.errors import BodyTooSlow, ClientGone, MalformedRequest
+from servicekit.addresses import counted_as
+from servicekit.errors import Unavailable
 
 _SMALL = 64 * 1024
 _LARGE_AT_ONCE = 64
+_LARGE_OF_ONE = 8
+"""Of one address, as the limits count it: who sends slowly keeps a turn for minutes."""
+_TURN_SECONDS = 5.0
 _SLOWEST = 16 * 1024
 """Bytes a second that a body must come at, on average and beside its first `seconds`."""
 
@@ -25,27 +31,31 @@ class Bodies:
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._of_one = WeakValueDictionary[str, asyncio.Semaphore]()
+        """By address, for as long as it has or awaits a turn."""
 
     @asynccontextmanager
-    async def whole(self, receive: Receive, headers: Mapping[bytes, bytes]) -> AsyncIterator[bytes | None]:
-        """The body, for the block; None where the request has none.
+    async def whole(
+        self, receive: Receive, headers: Mapping[bytes, bytes], address: str
+    ) -> AsyncIterator[bytes | None]:
+        """The body, for the block; None where the request has none. `address` is its client's.
 
-        Raises ClientGone, BodyTooSlow, MalformedRequest, or what `receive` raises.
+        Raises ClientGone, BodyTooSlow, MalformedRequest, Unavailable, or what `receive` raises.
         """
         if not _expected(headers):
             yield None
             return
         async with AsyncExitStack() as turns:
             try:
-                body = await self._read(receive, turns)
+                body = await self._read(receive, address, turns)
             except TimeoutError:
                 raise BodyTooSlow(
                     f"The body did not come within {self._seconds:g} s and at {_SLOWEST // 1024} KiB a second."
                 ) from None
             yield body
 
-    async def _read(self, receive: Receive, turns: AsyncExitStack) -> bytes:
-        body = bytearray()
+    async def _read(self, receive: Receive, address: str, turns: AsyncExitStack) -> bytes:
+        body, now = bytearray(), asyncio.get_running_loop().time
         async with asyncio.timeout(self._seconds) as limit:
             latest = limit.when()
             assert latest is not None  # noqa: S101 - it has seconds
@@ -58,9 +68,28 @@ class Bodies:
                 small = len(body) <= _SMALL
                 body += message.get("body", b"")
                 if small and len(body) > _SMALL:
-                    await turns.enter_async_context(self._large)
+                    # What others keep it waiting for is not the sender's time.
+                    limit.reschedule(None)
+                    began = now()
+                    await turns.enter_async_context(self._turn(address))
+                    latest += now() - began
                 limit.reschedule(latest + len(body) / _SLOWEST)
         return bytes(body)
+
+    @asynccontextmanager
+    async def _turn(self, address: str) -> AsyncIterator[None]:
+        """Raises Unavailable where none is free in a few seconds."""
+        own = self._of_one.setdefault(counted_as(address), asyncio.Semaphore(_LARGE_OF_ONE))
+        async with AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(_TURN_SECONDS):
+                    await turn.enter_async_context(own)
+                    await turn.enter_async_context(self._large)
+            except TimeoutError:
+                raise Unavailable(
+                    f"Too many requests of more than {_SMALL // 1024} KiB are being read at the moment."
+                ) from None
+            yield
 
 
 def _expected(headers: Mapping[bytes, bytes]) -> bool:

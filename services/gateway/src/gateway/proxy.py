@@ -72,7 +72,7 @@ class Proxy:
             added["traceparent"] = traceparent
         # The services' routers answer GET alone; a HEAD is a GET whose body stays here (RFC 9110 §9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        async with self._bodies.whole(receive, incoming(scope).headers) as body:
+        async with self._bodies.whole(receive, incoming(scope).headers, address) as body:
             if body:
                 added["Content-Length"] = str(len(body))
             headers = onward(scope["headers"], added, cookies=page, token=not page)

@@ -266,6 +266,13 @@ async def test_a_redirect_to_a_forbidden_address_is_refused(site: Site, target: 
     assert len(site.seen) == 1
 
 
+async def test_a_name_is_asked_for_as_it_was_typed() -> None:
+    """Decoded, this one is straße.de, which IDNA 2003, Python's, encodes as strasse.de: a stranger's."""
+    names = Names([["127.0.0.1"]])
+    await client(names).check_host("https://xn--strae-oqa.de/")
+    assert names.asked == ["xn--strae-oqa.de"]
+
+
 async def test_a_redirect_to_a_name_is_resolved_and_checked(site: Site) -> None:
     names = Names([["127.0.0.1"], ["192.168.0.1"]])
     there = site.url("/redirect?to=http://inside.example/")

@@ -154,7 +154,7 @@ class OutboundClient:
             raise OutboundRefused(f"must be a URL of visible ASCII, {MAX_URL} characters at most")
         try:
             url = URL(text)
-            host, port = url.host, url.port
+            host, port = url.raw_host, url.port
         except ValueError:
             raise OutboundRefused("must be a URL") from None
         if url.scheme != "https" and not (url.scheme == "http" and self._settings.allow_http):
@@ -262,7 +262,7 @@ class OutboundClient:
 
     async def _addresses(self, url: URL) -> list[tuple[str, Address]]:
         """The host's addresses, all of them allowed. Raises OutboundRefused, OutboundFailed."""
-        host = url.host or ""
+        host = url.raw_host or ""  # url.host is decoded: encoded anew, by other rules, it is another's name
         try:
             found = [ip_address(item) for item in await self._resolve(host, url.port or 0)]
         except (OSError, ValueError):

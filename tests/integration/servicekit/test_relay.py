@@ -27,6 +27,7 @@ from servicekit.db import Database
 from servicekit.errors import PayloadTooLarge
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
+from servicekit.metrics import OUTBOX_RELAYED
 from servicekit.outgoing import Outgoing, sending
 from servicekit.relay import Relay
 from servicekit.settings import KafkaSettings
@@ -230,6 +231,18 @@ async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
     assert [arrived(_STATUS, tenant) for tenant in (gone, let_go, heir, unwilling)] == [[1]] * 4
 
 
+async def test_tenants_own_topics_are_one_label_of_the_metric(box: Outbox, broker: Broker) -> None:
+    for tenant in (streaming(), streaming()):
+        make(broker, tenant.event_stream.topic)
+        await know(box.db, tenant)
+        await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
+    before = _relayed().get("tenant.*.events.v1", 0)
+    async with box.relayed():
+        await box.until(lambda: not box.left(), "nothing is left", seconds=15)
+    assert _relayed()["tenant.*.events.v1"] == before + 2
+    assert [topic for topic in _relayed() if topic.startswith("tenant.")] == ["tenant.*.events.v1"]
+
+
 async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor() -> None:
     """No Kafka is there: the client would go on trying for 30 s by itself."""
     kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
@@ -245,6 +258,16 @@ async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor(
     assert not outgoing.waiting
     assert outgoing.send([row]) == []
     assert not outgoing.waiting
+
+
+def _relayed() -> dict[str, float]:
+    """Events that Kafka acknowledged, by the metric's topic."""
+    return {
+        sample.labels["topic"]: sample.value
+        for metric in OUTBOX_RELAYED.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
 
 
 def _gauges() -> tuple[float, float]:

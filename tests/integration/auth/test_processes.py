@@ -114,6 +114,24 @@ def test_mail_waits_for_a_server_that_is_away(world: World) -> None:
         assert len(world.mails(tenant.owner.email)) == 1
 
 
+def test_mail_that_was_given_up_says_so_and_a_change_of_the_tenant_sends_it_again(world: World) -> None:
+    tenant, away = _owned(), str(free_port())
+    with world.running(smtp_port=away):
+        world.announce(tenant)
+        world.status(tenant, "MailUnavailable")
+        world.rows("UPDATE mail SET created_at = now() - interval '6 days', due_at = now() RETURNING 1")
+        status = world.status(tenant, "OwnerMailGivenUp")
+        assert status["state"] == "failed"
+        assert "spec.owner.email" not in status["message"]
+        (refused,) = world.rows("SELECT refused FROM invitation")
+        assert refused["refused"] == "the mail server could not take it for five days"
+        changed = world.change(tenant, owner=Owner(email=tenant.owner.email, name="Ada L."))
+        world.status(changed, "MailUnavailable")
+    with world.running():
+        world.status(changed, "OwnerInvited")
+        assert len(world.mails(tenant.owner.email)) == 1
+
+
 def test_keys_outlive_a_restart_and_two_processes_share_them(world: World) -> None:
     with world.running():
         _, owner = world.business()

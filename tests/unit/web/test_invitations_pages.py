@@ -103,7 +103,7 @@ async def test_why_nobody_is_asked_in_is_said_and_what_was_typed_is_kept(
         (
             {"sent_at": None, "refused": "550 <unknown> user"},
             ">not mailed</span>",
-            "The mail server says: 550 &lt;unknown&gt; user",
+            "Why: 550 &lt;unknown&gt; user",
         ),
         ({"status": "accepted"}, ">accepted</span>", "Asked in Mon 7 Jan, 09:00"),
         ({"status": "withdrawn", "refused": "550"}, ">withdrawn</span>", "Asked in Mon 7 Jan, 09:00"),

@@ -91,9 +91,16 @@ class Member:
     signed_in_at: datetime | None
 
 
+MAIL_GIVEN_UP = "the mail server could not take it for five days"
+"""Why an invitation was not mailed that nobody refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`invited_by` is None for the owner that the Tenant object names; `refused` is what the mail server said."""
+    """`invited_by` is None for the owner that the Tenant object names.
+
+    `refused` is why it was not mailed: what the mail server said, or MAIL_GIVEN_UP.
+    """
 
     tenant_id: UUID
     invitation_id: UUID

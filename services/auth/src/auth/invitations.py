@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from auth import queue_store, store
 from auth.attempts import Attempts, Limit
-from auth.domain import Invitation, InvitationState, Role
+from auth.domain import MAIL_GIVEN_UP, Invitation, InvitationState, Role
 from auth.members import require_going
 from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged
 from servicekit.clock import Clock
@@ -120,8 +120,8 @@ async def _void(conn: Connection, tenant_id: UUID, invitation_id: UUID) -> None:
 async def invite_owner(conn: Connection, tenant: TenantChanged, clock: Clock) -> Invitation:
     """The invitation of the owner that the record names: the one there is, or a new one.
 
-    An address that was corrected before anyone accepted gets its own; one that the mail server refused is tried
-    again when the record changes. Once accepted, the record's owner has no effect any more.
+    An address that was corrected before anyone accepted gets its own; one that the mail server refused, or could
+    not take, is tried again when the record changes. Once accepted, the record's owner has no effect any more.
     """
     tenant_id, owner = tenant.tenant_id, tenant.owner
     last = await store.lock_owner_invitation(conn, tenant_id)
@@ -154,12 +154,17 @@ async def report_owner(
         reason, message = "OwnerAccepted", "The owner has set a password."
     elif invitation.sent_at is not None:
         reason, message = "OwnerInvited", "The owner's invitation was mailed."
-    elif invitation.refused is not None:
-        state, reason = ComponentState.FAILED, "OwnerMailRefused"
-        message = f"The owner's invitation cannot be mailed ({invitation.refused}). Correct spec.owner.email."
     elif delayed:
         state, reason = ComponentState.FAILED, "MailUnavailable"
         message = "The mail server cannot take the owner's invitation at the moment; auth goes on trying."
+    elif invitation.refused == MAIL_GIVEN_UP:
+        state, reason = ComponentState.FAILED, "OwnerMailGivenUp"
+        message = (
+            f"The owner's invitation was given up: {MAIL_GIVEN_UP}. A change of the spec sends it again."
+        )
+    elif invitation.refused is not None:
+        state, reason = ComponentState.FAILED, "OwnerMailRefused"
+        message = f"The owner's invitation cannot be mailed ({invitation.refused}). Correct spec.owner.email."
     else:
         return
     await report(

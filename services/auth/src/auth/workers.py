@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 
 from auth import queue_store, store
-from auth.domain import InvitationState, Mail
+from auth.domain import MAIL_GIVEN_UP, InvitationState, Mail
 from auth.invitations import report_owner
 from auth.mails import Letter, invitation_letter, reset_letter
 from auth.opaque import OpaqueToken, TokenKind
@@ -135,7 +135,8 @@ class MailSender(Periodic):
     async def _later(self, mail: Mail, reason: str) -> None:
         now = self._clock()
         if now - mail.created_at > _GIVE_UP_AFTER:
-            await self._refused(mail, reason)
+            log.warning("mail given up", mail_id=str(mail.mail_id), reason=reason)
+            await self._refused(mail, MAIL_GIVEN_UP)
             return
         pause = min(_MAX_BACKOFF, timedelta(seconds=2 ** min(mail.attempts, 12)))
         log.warning(

@@ -32,7 +32,9 @@ class InvitationAnswer(Answer):
     created_at: datetime
     sent_at: datetime | None
     expires_at: datetime | None = Field(description="When the last link that was mailed ends.")
-    refused: str | None = Field(description="What the mail server said, if it refused the mail.")
+    refused: str | None = Field(
+        description="Why it was not mailed: what the mail server said, or that it was away for too long."
+    )
 
 
 def _answer(invitation: Invitation) -> InvitationAnswer:

@@ -61,7 +61,7 @@ def _last_of_each(invitations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def standing(invitation: Mapping[str, Any], now: dt.datetime) -> str:
-    """accepted or withdrawn; of one that waits: refused by the mail server, unsent, expired or mailed."""
+    """accepted or withdrawn; of one that waits: refused (its mail was given up), unsent, expired or mailed."""
     if invitation["status"] != "pending":
         return str(invitation["status"])
     if invitation["refused"] is not None:

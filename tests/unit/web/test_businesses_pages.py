@@ -113,7 +113,8 @@ async def test_who_does_not_work_there_any_more_is_told_so(gateway: Script, brow
 
 async def test_who_works_at_several_chooses_when_they_sign_in(gateway: Script, browser: Browser) -> None:
     login = {"email": "ada@riverside.example", "password": "correct horse"}
-    for next_page, lead in (("", PAGE), ("?next=/dashboard/staff", "/dashboard/staff")):
+    leads = {"": PAGE, "?next=/dashboard": PAGE, "?next=/dashboard/staff": "/dashboard/staff"}
+    for next_page, lead in leads.items():
         browser.cookies.delete(COOKIE)
         answer = await browser.submit(f"/login{next_page}", "/login", login)
         assert answer.headers["location"] == lead

@@ -97,7 +97,7 @@ async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
 
 
 def test_what_the_script_expects_of_htmx_and_of_the_pages_is_so() -> None:
-    """By it the browser goes to what answers without a picker: htmx alone would empty the page, or do nothing."""
+    """By it the browser goes to what answers without the part asked for: htmx alone would empty the page."""
     script, htmx = ((STATIC / name).read_text(encoding="utf-8") for name in ("app.js", "htmx.min.js"))
     events = set(re.findall(r'"(htmx:\w+)"', script))
     assert {"htmx:beforeSwap", "htmx:sendError"} <= events
@@ -109,6 +109,11 @@ def test_what_the_script_expects_of_htmx_and_of_the_pages_is_so() -> None:
     assert exchanged
     for page in exchanged:
         assert '<div id="picker" hx-boost="true" hx-target="#picker" hx-select="#picker"' in page
+    polled = [found for page in pages for found in re.findall(r"<div [^>]*hx-get[^>]*>", page)]
+    assert polled
+    for part in polled:
+        (name,) = re.findall(r' id="(\w+)"', part)
+        assert f'hx-select="#{name}" hx-swap="outerHTML"' in part
 
 
 async def test_a_zone_that_is_none_means_the_businesss(gateway: Script, browser: Browser) -> None:

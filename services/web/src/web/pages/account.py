@@ -43,9 +43,10 @@ async def sign_in(request: Request, site: Site) -> Response:
             form.faults[""] = "This account belongs to no business yet."
     if form.faults:
         return site.pages.render(request, "account/login.html", status=422, form=form)
-    # Who works at several businesses is where they were last, which need not be where they want to be.
-    home = "/dashboard/businesses" if len(answer.data["businesses"]) > 1 else "/dashboard"
-    target = form.get("next") if _NEXT.fullmatch(form.get("next")) else home
+    target = form.get("next") if _NEXT.fullmatch(form.get("next")) else "/dashboard"
+    if target == "/dashboard" and len(answer.data["businesses"]) > 1:
+        # They are where they were last, which need not be where they want to be.
+        target = "/dashboard/businesses"
     response = site.pages.redirect(request, target)
     site.sessions.start(response, session)
     return response

@@ -43,19 +43,19 @@ document.addEventListener("change", (event) => {
   field.setCustomValidity(large ? `This file is too large: it may have ${most / 1024} KB.` : "");
   field.reportValidity();
 });
-// Of an answer htmx takes the picker alone. Where one has none (another page, an error, none at all) the browser goes
-// itself to what was asked for, and not to where that led: the notice that says why went with the first answer.
+// Of an answer htmx takes the part alone that has the id of what it stands in for. Where there is none (another page:
+// signed out, say) the browser goes itself to what was asked for, and not to where that led: the notice that says why
+// went with the first answer. So it does for the picker where there is an error, or no answer; what looks by itself
+// whether it is ready yet just looks again.
 function goThere(event) {
-  const { target, pathInfo } = event.detail;
-  if (target.id !== "picker") return;
   event.preventDefault();
-  location.assign(pathInfo.finalRequestPath);
+  location.assign(event.detail.pathInfo.finalRequestPath);
 }
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const { isError, serverResponse } = event.detail;
-  if (isError || !serverResponse.includes('id="picker"')) goThere(event);
+  const { target, isError, serverResponse } = event.detail;
+  if (isError ? target.id === "picker" : !serverResponse.includes(`id="${target.id}"`)) goThere(event);
 });
-document.addEventListener("htmx:sendError", goThere);
+document.addEventListener("htmx:sendError", (event) => { if (event.detail.target.id === "picker") goThere(event); });
 document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
 // On a narrow screen the tabs scroll: one sees where one is.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -21,7 +21,7 @@ def _versions(world: OperatorWorld) -> dict[str, str]:
     paths = [
         "/apis/slotwright.io/v1alpha1/tenants",
         "/apis/slotwright.io/v1alpha1/plans",
-        "/api/v1/namespaces/slotwright/secrets",
+        "/api/v1/namespaces/slotwright-tenants/secrets",
         "/apis/events.k8s.io/v1/namespaces/default/events",
     ]
     return {
@@ -55,6 +55,7 @@ def test_a_restart_over_settled_tenants_writes_nothing(still_world: OperatorWorl
         )
     versions, writes, ends = _versions(world), _writes(world), world.end_offsets()
     assert sum(writes.values()) >= len(names), "what was provisioned was counted"
+    assert sum("/secrets/tenant-" in path for path in versions) >= len(names), "and is looked at, Secrets too"
     with world.operator() as running:
         # Ready means that everything was listed; two resyncs later every object has been looked at again.
         passes = _passes(running.url)

@@ -98,8 +98,9 @@ class Bookings:
     def __init__(self, slug: str, service_id: str, staff_id: str, *, minutes: int, patient: bool) -> None:
         self._path = f"/v1/public/{slug}/appointments"
         self._wish = {"service_id": service_id, "staff_id": staff_id, "consent": {"email": True}}
-        tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        self._first, self._step = tomorrow, timedelta(minutes=minutes)
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        # Still to come when a midnight passes.
+        self._first, self._step = today + timedelta(days=2), timedelta(minutes=minutes)
         self._patient = patient
         self.booked: dict[str, str] = {}
         """Appointment's id to its customer's address."""

@@ -47,7 +47,7 @@ async def test_a_record_is_forgotten_before_the_answers_to_it_are(own_broker: Br
     record = settled().published
     assert record is not None
     leader, stop, answered = (
-        Leader(Cluster("slotwright", "slotwright-tenants")),
+        Leader(Cluster("slotwright", "slotwright-tenants"), 15),
         asyncio.Event(),
         asyncio.Event(),
     )

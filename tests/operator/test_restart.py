@@ -83,7 +83,7 @@ def test_answers_given_while_it_was_away_are_read(still_world: OperatorWorld) ->
 def test_killed_in_the_midst_of_provisioning_it_goes_on(still_world: OperatorWorld) -> None:
     """Takes as long as the Lease lasts: a killed operator cannot give it back."""
     world = still_world
-    with world.operator() as running:
+    with world.operator(LEASE_SECONDS="15") as running:
         names = [world.new_tenant(world.new_plan()) for _ in range(3)]
         running.kill()
     with world.operator():

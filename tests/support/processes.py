@@ -17,6 +17,7 @@ import httpx
 
 from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
+from support.logs import last_lines
 from support.programs import Process, Program
 
 _READY_SECONDS = 90
@@ -86,7 +87,7 @@ def _until_ready(name: str, running: Running) -> None:
                 return
             last = answer.text
         time.sleep(0.05)
-    raise AssertionError(f"{name} did not become ready: {last}\n{running.log.read_text('utf-8')[-3000:]}")
+    raise AssertionError(f"{name} did not become ready: {last}\n{last_lines(running.log)}")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def build(settings: Settings) -> Parts:
     assert isinstance(settings, OperatorSettings)  # noqa: S101 - SERVICE says so
     kafka = KafkaSettings()
     cluster = Cluster(settings.namespace, settings.tenants_namespace)
-    leader = Leader(cluster)
+    leader = Leader(cluster, settings.lease_seconds)
     controller = Controller(settings, kafka, cluster, Streams(kafka, grants=settings.grants), leader)
     return Parts(
         loops=[

@@ -24,11 +24,9 @@ from tenant_operator.metrics import LEADING
 log = structlog.get_logger(__name__)
 
 LEASE = "slotwright-operator"
-LEASE_SECONDS = 15
-_RENEW_SECONDS = 4.0
+# Of the time that the Lease lasts.
+_RENEWED_AFTER = 4 / 15
 _TRY_SECONDS = 1.0
-# Renewed so long ago, it is given up: what is left of the Lease is for the process to end in.
-_KEEP_SECONDS = LEASE_SECONDS - _RENEW_SECONDS
 
 
 class LeaseLostError(Exception):
@@ -40,8 +38,13 @@ class Leader:
 
     name = "operator.leader"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, lease_seconds: int) -> None:
+        """A longer Lease rides out a slower API server, and keeps a successor waiting longer after a crash."""
         self._cluster = cluster
+        self._lasts = lease_seconds
+        self._renew = lease_seconds * _RENEWED_AFTER
+        # Renewed so long ago, it is given up: what is left of the Lease is for the process to end in.
+        self._keep = lease_seconds - self._renew
         self._identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
         self._seen: tuple[str, float] | None = None
         self._working = 0
@@ -80,7 +83,7 @@ class Leader:
         while not stop.is_set():
             beat.beat()
             begun = time.monotonic()
-            left = renewed + _KEEP_SECONDS - begun if self.held.is_set() else _KEEP_SECONDS
+            left = renewed + self._keep - begun if self.held.is_set() else self._keep
             try:
                 # An attempt that hangs must not outlast the Lease.
                 async with asyncio.timeout(left):
@@ -95,9 +98,9 @@ class Leader:
                     LEADING.set(1)
                     self.held.set()
                     self.standby = False
-            elif self.held.is_set() and time.monotonic() - renewed > _KEEP_SECONDS:
+            elif self.held.is_set() and time.monotonic() - renewed > self._keep:
                 raise LeaseLostError("the Lease could not be renewed in time")
-            await pause_for(_RENEW_SECONDS if mine else _TRY_SECONDS, stop)
+            await pause_for(self._renew if mine else _TRY_SECONDS, stop)
         await self._idle.wait()
         if self.held.is_set():
             await self._give_back()
@@ -113,7 +116,7 @@ class Leader:
         if holder not in {"", self._identity}:
             if self.held.is_set():
                 raise LeaseLostError(f"{holder} holds the Lease")
-            if not self._expired(lease, spec.get("leaseDurationSeconds") or LEASE_SECONDS):
+            if not self._expired(lease, spec.get("leaseDurationSeconds") or self._lasts):
                 self.standby = True
                 return False
         changes = (spec.get("leaseTransitions") or 0) + (holder != self._identity)
@@ -149,7 +152,7 @@ class Leader:
             "metadata": lease.get("metadata") or {"name": LEASE},
             "spec": {
                 "holderIdentity": self._identity,
-                "leaseDurationSeconds": LEASE_SECONDS,
+                "leaseDurationSeconds": self._lasts,
                 "acquireTime": before.get("acquireTime") if same else now,
                 "renewTime": now,
                 "leaseTransitions": transitions,

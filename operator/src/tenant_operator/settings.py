@@ -7,6 +7,13 @@ from servicekit.settings import Settings
 
 class OperatorSettings(Settings):
     namespace: str = Field(default="slotwright", description="Where the Lease stands.")
+    lease_seconds: int = Field(
+        default=15,
+        ge=5,
+        le=60,
+        description="How long the Lease lasts. Without an answer of the API server for some three quarters of it"
+        " the operator ends, to be started anew; after a crash, its successor waits for so long.",
+    )
     tenants_namespace: str = Field(
         default="slotwright-tenants",
         description="Where businesses' Secrets stand: they alone, as the operator may read all that are there.",

@@ -33,6 +33,7 @@ from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support import tenants
 from support.events import Topics, until
+from support.logs import last_lines
 from support.processes import SOON_GONE, served_keys
 from support.programs import Program
 
@@ -110,9 +111,6 @@ class Child:
         assert self.process is not None
         return self.process.wait(seconds)
 
-    def tail(self) -> str:
-        return self.log.read_text("utf-8", "replace")[-3000:]
-
 
 @dataclass
 class World:
@@ -176,7 +174,7 @@ class World:
                 "billing is ready",
             )
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.billing.tail()}") from None
+            raise AssertionError(f"{error}\n{last_lines(self.billing.log)}") from None
 
     def _answers(self, url: str) -> bool:
         try:
@@ -241,7 +239,7 @@ class World:
                 (item.generation, item.state, item.reason, item.details)
                 for item in self.statuses(tenant.tenant_id)
             ]
-            raise AssertionError(f"{error}\nseen: {seen}\n{self.billing.tail()}") from None
+            raise AssertionError(f"{error}\nseen: {seen}\n{last_lines(self.billing.log)}") from None
 
     def provision(self, tenant: TenantChanged) -> TenantStatusReported:
         """Announces a tenant and waits until it is linked."""

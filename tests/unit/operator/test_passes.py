@@ -61,7 +61,7 @@ class World:
     def __init__(self) -> None:
         settings, kafka = OperatorSettings(), KafkaSettings(bootstrap="nowhere:9092")
         self.cluster, self.objects = FaultyCluster(), Objects()
-        records = Records(kafka, lambda _: None, Leader(self.cluster))
+        records = Records(kafka, lambda _: None, Leader(self.cluster, 15))
         streams = Streams(kafka)
         actions = Actions(settings, kafka, self.cluster, streams, records, self.objects)
         self.later: list[Key] = []

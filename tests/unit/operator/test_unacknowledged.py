@@ -89,7 +89,7 @@ async def test_what_could_not_be_sent_is_remembered_until_it_is() -> None:
     records = Records(
         KafkaSettings(bootstrap="127.0.0.1:1"),
         lambda _: None,
-        Leader(Cluster("slotwright", "slotwright-tenants")),
+        Leader(Cluster("slotwright", "slotwright-tenants"), 15),
     )
     record = settled().published
     assert record is not None

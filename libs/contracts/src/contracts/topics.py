@@ -10,8 +10,12 @@ from contracts.model import Event
 from contracts.registry import EVENTS
 
 WEEK_HOURS = 168
-MAX_COMPACTION_LAG_MS = 24 * 3600 * 1000
+_HOUR_MS = 3600 * 1000
+MAX_COMPACTION_LAG_MS = 24 * _HOUR_MS
 """An erased person's data leaves the log within this time of its tombstone."""
+TOMBSTONE_HOURS = 4 * WEEK_HOURS
+"""So long does a tombstone stay behind what it erased. A reader that was away for longer finds neither, and keeps
+the person: Kafka's own day is shorter than an outage may be."""
 DEAD_LETTER_BYTES = 2 * 1024 * 1024
 """Room for the largest message that a broker takes by default, about 1 MiB, and the failure in its headers."""
 
@@ -42,8 +46,12 @@ class Topic:
         """Kafka's topic configuration."""
         size = {"max.message.bytes": str(self.max_message_bytes)} if self.max_message_bytes else {}
         if self.retention_hours is None:
-            return {"cleanup.policy": "compact", "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS)} | size
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * 3600 * 1000)} | size
+            kept = {
+                "max.compaction.lag.ms": str(MAX_COMPACTION_LAG_MS),
+                "delete.retention.ms": str(TOMBSTONE_HOURS * _HOUR_MS),
+            }
+            return {"cleanup.policy": "compact"} | kept | size
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_hours * _HOUR_MS)} | size
 
 
 def _topic(

@@ -10,6 +10,7 @@ import pytest
 
 from booking.catalog import CatalogFollower
 from contracts.business import Hours
+from contracts.documents import asyncapi
 from contracts.platform import Limits, TenantState
 from integration.booking.waiting import (
     EXPIRED,
@@ -60,6 +61,20 @@ async def test_a_cancellation_is_offered_kept_and_taken(world: World) -> None:
     assert (kept["source"], kept["status"], kept["customer"]["name"]) == ("waitlist", "confirmed", "Ann")
     used = world.rows("SELECT used FROM usage WHERE tenant_id = %s", shop.tenant.tenant_id)
     assert used == [{"used": 3}]
+
+
+async def test_a_business_finds_in_its_own_stream_what_the_stream_is_said_to_hold(world: World) -> None:
+    """An offer beside bookings and cancellations; reminders and customers are not for it."""
+    tenant = new_tenant()
+    stream = tenant.event_stream.model_copy(update={"enabled": True})
+    shop, (first, _second) = await full_shop(world, tenant=tenant.model_copy(update={"event_stream": stream}))
+    join(world, shop)
+    cancel(world, first)
+    await world.turn()
+    copied = world.rows("SELECT headers->>'ce_type' AS type FROM outbox WHERE topic = %s", stream.topic)
+    types = {row["type"] for row in copied}
+    assert "booking.waitlist.offered.v1" in types
+    assert types <= asyncapi()["channels"]["tenant.{slug}.events.v1"]["messages"].keys()
 
 
 async def test_an_offer_that_nobody_takes_goes_to_the_next_in_line(world: World) -> None:

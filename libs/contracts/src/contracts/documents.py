@@ -17,7 +17,12 @@ from contracts.topics import ALL_TOPICS, TOPICS, Topic
 Documents = dict[PurePosixPath, str]
 
 _TENANT_TOPIC = "tenant.{slug}.events.v1"
-_TENANT_EVENTS = ("booking.appointment.v1", "notification.message.v1", "billing.subscription.v1")
+_TENANT_EVENTS = (
+    "booking.appointment.v1",
+    "booking.waitlist.v1",
+    "notification.message.v1",
+    "billing.subscription.v1",
+)
 _TITLE = "Slotwright events"
 
 

@@ -12,7 +12,8 @@ from contracts.registry import EVENTS
 WEEK_HOURS = 168
 _HOUR_MS = 3600 * 1000
 MAX_COMPACTION_LAG_MS = 24 * _HOUR_MS
-"""An erased person's data leaves the log within this time of its tombstone."""
+"""An erased person's data leaves the log with the first record that is written to its partition so long after its
+tombstone: Kafka compacts what it has closed, and closes nothing that nobody writes to."""
 TOMBSTONE_HOURS = 4 * WEEK_HOURS
 """So long does a tombstone stay behind what it erased. A reader that was away for longer finds neither, and keeps
 the person: Kafka's own day is shorter than an outage may be."""

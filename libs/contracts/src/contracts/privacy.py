@@ -1,4 +1,8 @@
-"""Erasing a person: booking asks, every service that held something answers, booking writes the receipt."""
+"""Erasing a person, step by step; nobody publishes these yet: a tombstone on booking.customer.v1 tells of it.
+
+With more services that hold something of a person, booking would ask, each would answer, and booking would write
+the receipt.
+"""
 
 from typing import ClassVar
 from uuid import UUID

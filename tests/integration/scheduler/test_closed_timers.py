@@ -155,6 +155,21 @@ def test_a_day_that_is_being_read_is_emptied_later(world: World) -> None:
     assert forget(world) == 1
 
 
+async def test_a_day_is_emptied_however_long_it_takes_to_read(world: World, db: Database) -> None:
+    """Ended by the time that a statement has, it would be looked at each hour and never be emptied."""
+    gone = close(world, 31)
+    (day,) = world.rows(
+        "SELECT tableoid::regclass::text AS name FROM closed_timer WHERE reminder_id = %s", gone
+    )
+    world.change(
+        "CREATE FUNCTION read_slowly() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        " IF current_setting('statement_timeout') <> '0' THEN RAISE query_canceled; END IF; RETURN true; END $$"
+    )
+    world.change(f"CREATE POLICY slow ON {day['name']} AS RESTRICTIVE USING (read_slowly())")
+    await ClosedTimers(db).turn()
+    assert closed(world) == set()
+
+
 def test_only_a_worker_forgets(world: World) -> None:
     """A tenant's transaction sees no other tenant's young rows, and would take the day for an old one."""
     kept = close(world, 0)

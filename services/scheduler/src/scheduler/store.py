@@ -72,4 +72,5 @@ async def put_away(conn: Connection, limit: int) -> int:
 
 async def forget_closed(conn: Connection) -> None:
     """Removes the days of closed timers that are so long ago that nothing can ask for them any more."""
+    await conn.execute(_SQL.without_end)
     await conn.execute(_SQL.forget_closed)

@@ -67,6 +67,8 @@ def _parse(calendar: bytes) -> Component:
         raise _refused("the file is not UTF-8") from None
     except (ValueError, IndexError, KeyError) as error:
         raise _refused(f"this is not an iCalendar file: {str(error)[:200]}") from None
+    except (AttributeError, TypeError):  # of icalendar's own code, which looks at parameters no closer
+        raise _refused("a VALUE or TZID in the calendar does not suit its property") from None
     return parsed
 
 
@@ -133,6 +135,8 @@ def _span(event: Component, what: str) -> tuple[date, timedelta]:
 def _value(field: Any, name: str, what: str) -> Any:
     if isinstance(field, list):
         raise _refused(f"{what} has {name} more than once")
+    if not hasattr(field, "dt"):
+        raise _refused(f"{what}: {name} has a VALUE that is neither date nor duration")
     return field.dt
 
 

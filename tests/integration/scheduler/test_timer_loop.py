@@ -41,7 +41,7 @@ def fired(world: World, tenant_id: UUID) -> list[datetime]:
 async def test_a_flood_is_fired_batch_by_batch_each_timer_once(
     world: World, db: Database, number: int
 ) -> None:
-    """More than one turn's batches, and numbers that end with a full one."""
+    """Numbers that end with a full one among them."""
     now = utc_now()
     times = [now - timedelta(seconds=second) for second in range(1, number + 1)]
     tenant_id = await set_timers(db, times)
@@ -50,6 +50,28 @@ async def test_a_flood_is_fired_batch_by_batch_each_timer_once(
     while await loop.turn() == 0:
         turns += 1
     assert turns < number + 2
+    assert sorted(fired(world, tenant_id)) == sorted(times)
+
+
+async def test_a_flood_leaves_the_loop_its_beat_though_the_database_is_slow(
+    world: World, db: Database
+) -> None:
+    """Three seconds a batch: a turn ends after some and the next goes on, or the process would count as dead."""
+    elapsed = [0.0]
+
+    class Slow(TimerLoop):
+        async def _fire(self) -> bool:
+            elapsed[0] += 3
+            return await super()._fire()
+
+    now = utc_now()
+    times = [now - timedelta(seconds=second) for second in range(1, 90)]
+    tenant_id = await set_timers(db, times)
+    loop = Slow(db, batch_size=4, monotonic=lambda: elapsed[0])
+    assert await loop.turn() == 0
+    assert elapsed[0] < 15
+    while await loop.turn() == 0:
+        pass
     assert sorted(fired(world, tenant_id)) == sorted(times)
 
 

@@ -29,7 +29,7 @@ _FORGET_EVERY = timedelta(hours=1)
 _TIDY_SECONDS = 600.0
 _PUT_AWAY = 1000
 _LANES = 2
-_MOST_BATCHES = 10
+_TURN_SECONDS = 1.0
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _SHARE = 20
 _MOST_SECONDS = 30.0
@@ -53,11 +53,13 @@ class TimerLoop(Periodic):
         look_seconds: float = 1,
         batch_size: int = 500,
         clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("scheduler.timers", every=look_seconds)
         self._db = db
         self._batch_size = batch_size
         self._clock = clock
+        self._monotonic = monotonic
         self._since = _BEGINNING
         self._back_to: datetime | None = None
         self._upcoming: datetime | None = None
@@ -67,7 +69,10 @@ class TimerLoop(Periodic):
         if await self._fire():
             return self._until(self._upcoming)
         # Behind: while one batch waits for the database, the other is made ready.
-        ended = await asyncio.gather(*(self._fire_batches() for _ in range(_LANES)), return_exceptions=True)
+        until = self._monotonic() + _TURN_SECONDS
+        ended = await asyncio.gather(
+            *(self._fire_batches(until) for _ in range(_LANES)), return_exceptions=True
+        )
         for error in ended:
             if error is not None:
                 raise error
@@ -84,9 +89,9 @@ class TimerLoop(Periodic):
             self._back_to = taken.until
             self.nudge()
 
-    async def _fire_batches(self) -> None:
-        """Batches one after the other, until one is not full; at most so many that the loop's beat goes on."""
-        for _ in range(_MOST_BATCHES):
+    async def _fire_batches(self, until: float) -> None:
+        """Batches one after the other, until one is not full; none begins past `until`, and the beat goes on."""
+        while self._monotonic() < until:
             if await self._fire():
                 return
 

@@ -7,6 +7,7 @@ servicekit.http.app puts `refuse_undeclared` before every route that stands in t
 """
 
 import json
+from itertools import islice
 from typing import Any
 
 from fastapi import Request
@@ -64,5 +65,5 @@ def _unwanted(body: bytes) -> list[FieldError]:
     except (ValueError, RecursionError):
         fields = None
     if isinstance(fields, dict):
-        return [FieldError(pointer(name), "is not a field here") for name in fields]
+        return [FieldError(pointer(name), "is not a field here") for name in islice(fields, MAX_FIELD_ERRORS)]
     return [FieldError("/", "this request takes no body")]

@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from servicekit.localtime import zone_names
@@ -24,6 +25,7 @@ _INSTANT = re.compile(
 )
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
+_MOST_UNKNOWN = 10
 
 
 def control_character_fault(value: Any) -> str | None:
@@ -44,6 +46,18 @@ class Body(BaseModel):
     truth value is not written as a text or as each other, which Pydantic would take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_unknown(cls, value: Any) -> Any:
+        """As one fault. Pydantic has one for each unknown field, and to tell those that a MiB has room for takes
+        most of a second, in which nobody else is answered.
+        """
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + _MOST_UNKNOWN:
+            raise ValueError(
+                f"has {len(value)} fields, of which at most {len(cls.model_fields)} are known here"
+            )
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

@@ -67,8 +67,10 @@ def _parse(calendar: bytes) -> Component:
         raise _refused("the file is not UTF-8") from None
     except (ValueError, IndexError, KeyError) as error:
         raise _refused(f"this is not an iCalendar file: {str(error)[:200]}") from None
-    except (AttributeError, TypeError):  # of icalendar's own code, which looks at parameters no closer
-        raise _refused("a VALUE or TZID in the calendar does not suit its property") from None
+    except Exception:  # noqa: BLE001 - its code trips over strange parameters, in words of Python's
+        raise _refused(
+            "something in the file cannot be read, such as a VALUE or TZID that does not suit its property"
+        ) from None
     return parsed
 
 

@@ -1,10 +1,12 @@
 """When nobody works, or one does not: the business's closed days, and time off. Called by the routes."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
@@ -24,18 +26,23 @@ from contracts.business import Holiday, TimeOff
 from servicekit import outbox
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, NotFound, found
+from servicekit.errors import Invalid, NotFound, Unavailable, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
+_READ_WAIT_SECONDS = 10.0
+
 
 class Closures:
-    """One transaction a method, as in business.service."""
+    """One transaction a method, as in business.service. `read_wait` is how many seconds a file waits to be read."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, *, read_wait: float = _READ_WAIT_SECONDS) -> None:
         self._db = db
         self._clock = clock
+        self._read_wait = read_wait
+        self._reading = asyncio.Lock()
+        self._reading_of: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     # the business's closed days
 
@@ -58,14 +65,15 @@ class Closures:
     async def import_holidays(self, tenant_id: UUID, calendar: bytes) -> Holidays:
         """Adds the closed days of an iCalendar file, from today on; those that stand already stay.
 
-        Raises Invalid for what is no such calendar, and for too many days; TenantSuspended.
+        Raises Invalid for what is no such calendar, and for too many days; TenantSuspended; Unavailable for one
+        that has waited too long for others to be read.
         """
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_by_id(conn, tenant_id)
             require_active(tenant)
         today = self._clock().astimezone(ZoneInfo(tenant.timezone)).date()
-        # A large one takes a while, which must be nobody else's.
-        added = await asyncio.to_thread(closed_days, calendar, today)
+        async with self._read_by_turns(tenant_id):
+            added = await asyncio.to_thread(closed_days, calendar, today)
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
             present = found(await store.holidays(conn, tenant_id, lock=True), "profile")
@@ -75,6 +83,22 @@ class Closures:
             if len(days) > MAX_HOLIDAYS:
                 raise Invalid.field("/", f"would make {len(days)} closed days; {MAX_HOLIDAYS} are the most")
             return await _write(conn, tenant_id, present, days)
+
+    @asynccontextmanager
+    async def _read_by_turns(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """One file at a time, and of one business one behind the others': a large one keeps a thread busy for most
+        of a second, and each such thread takes its part of the interpreter from whatever else is asked of the
+        process. Raises Unavailable.
+        """
+        own = self._reading_of.setdefault(tenant_id, asyncio.Lock())
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(self._read_wait):
+                    await turns.enter_async_context(own)
+                    await turns.enter_async_context(self._reading)
+            except TimeoutError:
+                raise Unavailable("Other calendars are still being read.", retry_after=10) from None
+            yield
 
     # one staff member's time off
 

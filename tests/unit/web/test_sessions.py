@@ -52,14 +52,21 @@ async def test_the_cookie_shows_no_token_and_no_script_reads_it(gateway: Script,
 
 
 async def test_cookies_are_kept_to_tls_where_there_is_tls(gateway: Script) -> None:
-    gateway.on("POST /v1/sessions", samples.tokens())
+    a_day(gateway)
     app, service = site(gateway.url, public_url="https://slotwright.test")
     await service.gateway.open()
     async with Browser(transport=httpx.ASGITransport(app=app), base_url="https://slotwright.test") as browser:
-        answer = await browser.submit("/login", "/login", LOGIN)
-        for cookie in answer.headers.get_list("set-cookie"):
-            assert "Secure" in cookie
+        answers = [
+            await browser.get("/login"),
+            await browser.submit("/login", "/login", LOGIN),
+            await browser.submit("/dashboard", "/logout"),
+            await browser.get("/"),
+        ]
     await service.gateway.close()
+    given = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
+    assert {cookie.partition("=")[0] for cookie in given} == {COOKIE, "slotwright_form", "slotwright_notice"}
+    for cookie in given:
+        assert "Secure" in cookie
 
 
 async def test_wrong_passwords_are_told_without_telling_which(gateway: Script, browser: Browser) -> None:

@@ -22,7 +22,7 @@ def build(settings: Settings) -> Parts:
     box = CookieBox(settings.cookie_key.get_secret_value())
     sessions = Sessions(gateway, box, secure=settings.secure_cookies)
     guard = FormGuard(box, sessions, secure=settings.secure_cookies)
-    renderer = Pages(box, sessions, guard, public_url=settings.public_url)
+    renderer = Pages(box, sessions, guard, public_url=settings.public_url, secure=settings.secure_cookies)
 
     def customize(app: FastAPI) -> None:
         errors.install(app)

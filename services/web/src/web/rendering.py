@@ -38,10 +38,13 @@ def _digests() -> dict[str, str]:
 class Pages:
     """Renders pages for a request."""
 
-    def __init__(self, box: CookieBox, sessions: Sessions, guard: FormGuard, *, public_url: str) -> None:
+    def __init__(
+        self, box: CookieBox, sessions: Sessions, guard: FormGuard, *, public_url: str, secure: bool
+    ) -> None:
         self._box = box
         self._sessions = sessions
         self._guard = guard
+        self._secure = secure
         self._public_url = public_url.rstrip("/")
         self.digests = _digests()
         self._templates = Environment(
@@ -84,7 +87,9 @@ class Pages:
         text = self._templates.get_template(template).render(frame | values)
         response = self.seal(request, HTMLResponse(text, status))
         if notice is not None:
-            response.delete_cookie(_NOTICE_COOKIE, path="/", httponly=True, samesite="lax")
+            response.delete_cookie(
+                _NOTICE_COOKIE, path="/", httponly=True, secure=self._secure, samesite="lax"
+            )
         return response
 
     def redirect(
@@ -97,7 +102,15 @@ class Pages:
         response = self.seal(request, RedirectResponse(target, 303))
         if notice:
             sealed = self._box.seal(_NOTICE, {"text": notice, "failed": failed})
-            response.set_cookie(_NOTICE_COOKIE, sealed, max_age=60, path="/", httponly=True, samesite="lax")
+            response.set_cookie(
+                _NOTICE_COOKIE,
+                sealed,
+                max_age=60,
+                path="/",
+                httponly=True,
+                secure=self._secure,
+                samesite="lax",
+            )
         return response
 
     def seal(self, request: Request, response: Response) -> Response:

@@ -47,6 +47,17 @@ def dribbling(edge: Edge, heads: list[bytes]) -> Iterator[list[socket.socket]]:
             thread.join()
 
 
+@contextmanager
+def taking_little(edge: Edge) -> Iterator[socket.socket]:
+    """A connection on which little of an answer is under way that nobody reads."""
+    parts = urlsplit(edge.url)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect((parts.hostname, parts.port))
+        yield connection
+
+
 def begun(tenant: TenantChanged, address: str, length: int) -> bytes:
     """A booking from there of whose chunked body so much came."""
     head = f"POST /v1/public/{tenant.slug}/appointments HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {address}\r\n"
@@ -77,6 +88,21 @@ def test_one_stranger_leaves_the_others_their_turns_at_large_bodies(edge: Edge) 
     statuses = Counter(answer.split(b" ", 2)[1] for answer in answers)
     assert statuses == {b"408": 8, b"503": 62}
     assert all(b"retry-after: " in answer.lower() for answer in answers if b" 503 " in answer[:20])
+
+
+@pytest.mark.parametrize("kind", ["large", "whole"])
+def test_one_stranger_leaves_the_others_the_connections_that_answers_come_by(edge: Edge, kind: str) -> None:
+    """Answers whose length is known, as the API's are, and others; nobody takes more than their beginning."""
+    path = f"/v1/public/{edge.open_business().slug}"
+    asked = f"GET {path}?do={kind}&blocks=256 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n"
+    with ExitStack() as stack:
+        connections = [stack.enter_context(taking_little(edge)) for _ in range(CONNECTIONS + 2)]
+        for connection in connections:
+            connection.sendall(asked.encode())
+        statuses = Counter(connection.recv(1024).split(b" ", 2)[1] for connection in connections)
+        for _ in range(3):
+            assert edge.call("GET", path).status_code == 200
+    assert statuses == {b"200": 1, b"503": CONNECTIONS + 1}
 
 
 def test_one_stranger_leaves_the_others_their_part_of_a_businesss_limit(edge: Edge) -> None:

@@ -55,6 +55,7 @@ class Upstream:
             "slow": self._slow,
             "silent": self._silent,
             "large": self._large,
+            "whole": self._whole,
             "endless": self._endless,
             "cut": self._cut,
             "garbage": self._garbage,
@@ -79,11 +80,19 @@ class Upstream:
         return response
 
     async def _large(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        return await self._in_blocks(request, web.StreamResponse())
+
+    async def _in_blocks(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         await response.prepare(request)
         for _ in range(int(request.query["blocks"])):
             await response.write(BLOCK)
         return response
+
+    async def _whole(self, request: web.Request) -> web.StreamResponse:
+        """As large as that one, and says so."""
+        response = web.StreamResponse()
+        response.content_length = int(request.query["blocks"]) * len(BLOCK)
+        return await self._in_blocks(request, response)
 
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

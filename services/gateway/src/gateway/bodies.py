@@ -8,13 +8,11 @@ servicekit.http refuses more); so large ones take turns, of which one client's a
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from weakref import WeakValueDictionary
 
 from starlette.types import Receive
 
 from gateway.errors import BodyTooSlow, ClientGone, MalformedRequest
-from servicekit.addresses import counted_as
-from servicekit.errors import Unavailable
+from gateway.turns import Turns
 
 _SMALL = 64 * 1024
 _LARGE_AT_ONCE = 64
@@ -30,9 +28,12 @@ class Bodies:
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
-        self._of_one = WeakValueDictionary[str, asyncio.Semaphore]()
-        """By address, for as long as it has or awaits a turn."""
+        self._large = Turns(
+            _LARGE_AT_ONCE,
+            _LARGE_OF_ONE,
+            seconds=_TURN_SECONDS,
+            refusal=f"Too many requests of more than {_SMALL // 1024} KiB are being read at the moment.",
+        )
 
     @asynccontextmanager
     async def whole(
@@ -71,25 +72,10 @@ class Bodies:
                     # What others keep it waiting for is not the sender's time.
                     limit.reschedule(None)
                     began = now()
-                    await turns.enter_async_context(self._turn(address))
+                    await turns.enter_async_context(self._large.of(address))
                     latest += now() - began
                 limit.reschedule(latest + len(body) / _SLOWEST)
         return bytes(body)
-
-    @asynccontextmanager
-    async def _turn(self, address: str) -> AsyncIterator[None]:
-        """Raises Unavailable where none is free in a few seconds."""
-        own = self._of_one.setdefault(counted_as(address), asyncio.Semaphore(_LARGE_OF_ONE))
-        async with AsyncExitStack() as turn:
-            try:
-                async with asyncio.timeout(_TURN_SECONDS):
-                    await turn.enter_async_context(own)
-                    await turn.enter_async_context(self._large)
-            except TimeoutError:
-                raise Unavailable(
-                    f"Too many requests of more than {_SMALL // 1024} KiB are being read at the moment."
-                ) from None
-            yield
 
 
 def _expected(headers: Mapping[bytes, bytes]) -> bool:

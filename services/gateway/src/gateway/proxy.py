@@ -6,6 +6,7 @@ outside goes on as it is, except for the headers of gateway.headers; bodies are 
 
 import asyncio
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,8 +20,9 @@ from gateway.errors import MalformedRequest
 from gateway.frame import incoming
 from gateway.headers import back, onward
 from gateway.metrics import UPSTREAM_CUT, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
-from gateway.routing import Access, Rule
+from gateway.routing import UPSTREAMS, Access, Rule
 from gateway.settings import GatewaySettings
+from gateway.turns import Turns
 from gateway.upstreams import Upstreams
 from servicekit.errors import Problem
 from servicekit.tracing import current_traceparent
@@ -28,6 +30,13 @@ from servicekit.tracing import current_traceparent
 log = structlog.get_logger(__name__)
 
 _NO_BODY = frozenset({204, 304})
+_SMALL = 128 * 1024
+"""aiohttp reads as much ahead: the connection it came by is free, whether the client takes any of it or not."""
+_OF_ALL, _OF_ONE = 2, 16
+"""Parts of the connections to a service: a half and a sixteenth of them may be at large answers at a time, of all
+clients and of one address. Who takes such an answer slowly keeps its connection for as long."""
+_TURN_SECONDS = 1.0
+"""Short, as what waits has a connection already."""
 _OUTCOMES = {"unavailable": "unreachable", "bad-gateway": "broken", "upstream-timeout": "timeout"}
 
 
@@ -39,6 +48,17 @@ class Proxy:
         self._admission = admission
         self._upstreams = upstreams
         self._bodies = Bodies(seconds=settings.answer_timeout)
+        connections = settings.upstream_connections
+        # Of each service apart: a page's answer may wait for that of the API.
+        self._large = {
+            name: Turns(
+                max(1, connections // _OF_ALL),
+                max(1, connections // _OF_ONE),
+                seconds=_TURN_SECONDS,
+                refusal=f"Too many answers of more than {_SMALL // 1024} KiB are being taken at the moment.",
+            )
+            for name in UPSTREAMS
+        }
         self._host = public.netloc
         self._scheme = public.scheme
 
@@ -85,8 +105,16 @@ class Proxy:
                 raise
         UPSTREAM_SECONDS.labels(rule.upstream).observe(time.perf_counter() - started)
         UPSTREAM_REQUESTS.labels(rule.upstream, rule.path, str(response.status)).inc()
-        async with response:
+        async with response, self._turn(rule, response, address, scope):
             await self._answer(rule, response, scope, receive, send)
+
+    def _turn(
+        self, rule: Rule, response: aiohttp.ClientResponse, address: str, scope: Scope
+    ) -> AbstractAsyncContextManager[None]:
+        """For an answer that is large, or may be. Raises Unavailable where none is free."""
+        length = 0 if _without_body(scope, response) else response.content_length
+        small = length is not None and length <= _SMALL
+        return nullcontext() if small else self._large[rule.upstream].of(address)
 
     async def _answer(
         self,
@@ -104,7 +132,7 @@ class Proxy:
                 "headers": back(response.raw_headers, cookies=cookies, host=self._host.encode()),
             }
         )
-        if scope["method"] == "HEAD" or response.status in _NO_BODY:
+        if _without_body(scope, response):
             await send({"type": "http.response.body", "body": b""})
             return
         watch: asyncio.Task[None] | None = None
@@ -127,6 +155,10 @@ class Proxy:
         finally:
             if watch is not None:
                 watch.cancel()
+
+
+def _without_body(scope: Scope, response: aiohttp.ClientResponse) -> bool:
+    return scope["method"] == "HEAD" or response.status in _NO_BODY
 
 
 def _require_one_token(scope: Scope) -> None:

@@ -89,6 +89,29 @@ async def test_a_database_that_is_back_is_seen_at_once_however_long_it_was_away(
         await db.close()
 
 
+async def test_a_database_that_takes_no_changes_is_told_as_unavailable_and_its_connection_is_given_up(
+    server: Postgres,
+) -> None:
+    """A server that another has replaced goes on answering, and one in use would stay with it for an hour."""
+    settings = settings_of(server)
+    migrate("analytics", settings)
+    with psycopg.connect(server.url("analytics"), autocommit=True) as admin:
+        admin.execute("ALTER ROLE analytics_app SET default_transaction_read_only = on")
+    db = Database(settings, application="test")
+    await db.open()
+    try:
+        with pytest.raises(Unavailable, match="takes no changes"):
+            async with db.worker() as conn:
+                stale = conn.info.backend_pid
+                await conn.execute(b"INSERT INTO inbox (consumer, event_id) VALUES ('test', 'read-only')")
+        with psycopg.connect(server.url("analytics"), autocommit=True) as admin:
+            admin.execute("ALTER ROLE analytics_app RESET default_transaction_read_only")
+        async with db.worker() as conn:
+            assert conn.info.backend_pid != stale
+    finally:
+        await db.close()
+
+
 async def test_a_wait_for_a_lock_that_takes_too_long_is_told_as_unavailable_and_leaves_nothing(
     server: Postgres,
 ) -> None:

@@ -91,6 +91,18 @@ class Outbox:
                 await taking
                 yield
 
+    def take_changes(self, *, wanted: bool) -> None:
+        """From the next transaction on, as after a failover, or while its disk is full."""
+        with psycopg.connect(self._database.admin_url, autocommit=True) as admin:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'off' if wanted else 'on'}")
+            admin.execute("SELECT pg_reload_conf()")
+
+    def takes_changes(self) -> bool:
+        """Of whoever connects now; those who did before have been told by then."""
+        with psycopg.connect(self._database.admin_url) as admin:
+            return admin.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
+
     def left(self) -> list[str]:
         """The topics of what is still to be relayed."""
         with psycopg.connect(self._database.admin_url) as conn:
@@ -204,6 +216,26 @@ async def test_a_relay_that_went_on_well_begins_anew_with_its_pauses(box: Outbox
     assert pauses == [0.2, 0.2, 0.2]
 
 
+async def test_a_relay_whose_database_takes_no_changes_waits_for_it_and_sends_nothing_meanwhile(
+    box: Outbox, arrived: Arrived
+) -> None:
+    """It cannot delete what it has sent: once it has found out, it would send all of it again every time."""
+    tenant = new_tenant()
+    with structlog.testing.capture_logs() as lines:
+        async with box.relayed():
+            await box.until(lambda: _gauges()[0] == 1, "it holds all")
+            try:
+                async with box.db.worker() as conn:
+                    await outbox.publish(conn, "booking", status(tenant.tenant_id, 1))
+                    box.take_changes(wanted=False)
+                    await box.until(lambda: not box.takes_changes(), "the server has heard")
+                await box.until(lambda: _told(lines) >= 4, "it has tried several times")
+            finally:
+                box.take_changes(wanted=True)
+            await box.until(lambda: not box.left(), "nothing is left")
+    assert arrived(_STATUS, tenant) == [1, 1]
+
+
 async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
     box: Outbox, broker: Broker, arrived: Arrived
 ) -> None:
@@ -258,6 +290,11 @@ async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor(
     assert not outgoing.waiting
     assert outgoing.send([row]) == []
     assert not outgoing.waiting
+
+
+def _told(lines: list[structlog.typing.EventDict]) -> int:
+    """How often it was interrupted."""
+    return sum(line["event"] == "relay interrupted" for line in lines)
 
 
 def _relayed() -> dict[str, float]:

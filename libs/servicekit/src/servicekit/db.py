@@ -42,6 +42,8 @@ _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 """Another transaction was at the same rows, and this one was taken back: a repeat comes through."""
+READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
+"""The server takes no changes (any more): another has its place, or its disk is full."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
 # What transactions ask alike is planned once a connection. Left to choose, PostgreSQL plans a look at busy times
 # each time, for six times as long as the look: how many an array names it knows only in a plan for that array.
@@ -108,7 +110,7 @@ class Database:
         `sharing` says which of the tenant's locks it shares from its beginning on; see servicekit.tenants. A slug
         that is nobody's leaves nothing to be seen; servicekit.tenants.tenant_in_scope says so.
         Raises Unavailable when no connection can be had in 5 s, the one in use is lost, a statement or its wait for
-        a lock takes too long, or another transaction and this one wait for each other.
+        a lock takes too long, another transaction and this one wait for each other, or the server takes no changes.
         """
         if isinstance(tenant, UUID):
             name_tenant(tenant)
@@ -144,6 +146,8 @@ class Database:
             yield conn
         except BaseException as error:
             lost = isinstance(error, psycopg.OperationalError) and conn.broken
+            if isinstance(error, READ_ONLY):
+                await conn.close()  # a new one may come to the server that has its place
             await context.__aexit__(type(error), error, error.__traceback__)
             if lost:
                 raise Unavailable("The database was lost on the way.") from error
@@ -151,18 +155,24 @@ class Database:
                 raise Unavailable("The database has too much to do at the moment.") from error
             if isinstance(error, _CROSSED):
                 raise Unavailable("Somebody else was changing the same; nothing has come of this.") from error
+            if isinstance(error, READ_ONLY):
+                raise Unavailable("The database takes no changes at the moment.") from error
             raise
         else:
             await context.__aexit__(None, None, None)
 
     async def dedicated(self) -> Connection:
-        """A connection of its own, outside the pool, in autocommit: for session locks. The caller closes it."""
+        """A connection of its own, outside the pool, in autocommit: for session locks. The caller closes it.
+
+        Only to a server that takes changes, as what its holder does outside cannot be written down by any other.
+        """
         return await AsyncConnection.connect(
             self._conninfo,
             autocommit=True,
             row_factory=dict_row,
             options=f"-c app.worker=on {SERVER_NOTICES}",
             connect_timeout=_WAIT_SECONDS,
+            target_session_attrs="read-write",
         )
 
     async def ready(self) -> str | None:

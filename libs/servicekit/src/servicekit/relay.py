@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from contracts.topics import TENANT_TOPIC_PREFIX
-from servicekit.db import Connection, Database
+from servicekit.db import READ_ONLY, Connection, Database
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
@@ -59,14 +59,14 @@ class Relay:
         """After the last interruption, in seconds; 0 as soon as all goes well again."""
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Relays until told to stop; a lost database or broker is waited for, with the beat going on."""
+        """Relays until told to stop; a database that is lost or takes no changes, or a broker, is waited for."""
         while not stop.is_set():
             # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds
             # must not come behind its repetition.
             sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
             try:
                 await self._hold(stop, beat, Outgoing(sender))
-            except (psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as error:
+            except (psycopg.OperationalError, psycopg.InterfaceError, READ_ONLY, KafkaException) as error:
                 self._pause = min(5.0, self._pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=self._pause)
                 beat.beat()

@@ -133,6 +133,12 @@ def as_sent(address: str) -> str:
     return f"{local}@{URL.build(scheme='https', host=domain).raw_host}"
 
 
+def as_read(address: str) -> str:
+    """An address with its domain in its own script, as people write it. Raises ValueError for no domain."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{URL.build(scheme='https', host=domain).host}"
+
+
 class _Client(aiosmtplib.SMTP):
     """Knows whether the server may have the mail."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.booking import Channel
-from servicekit.mail import as_sent
+from servicekit.mail import as_read, as_sent
 
 Reason = Literal["unsubscribed", "bounced", "complaint", "by-hand"]
 Scope = Literal["reminders", "all"]
@@ -45,12 +45,16 @@ def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:
 
 
 def digests_of(tenant_id: UUID, channel: Channel, address: str) -> list[bytes]:
-    """What to look for: the digest, and where it is another one that of the address as it is written.
+    """What to look for: the digest, and where they are others those of the address as people write it.
 
-    Entries of the list and links in mails were made with the latter before.
+    Entries of the list and links in mails were made with those before, of a domain as it was written then.
     """
-    written = _digest(tenant_id, channel, address.strip())
-    return list(dict.fromkeys((digest_of(tenant_id, channel, address), written)))
+    written = [address.strip()]
+    if channel is Channel.EMAIL:
+        with suppress(ValueError):
+            written.append(as_read(written[0]))
+    before = (_digest(tenant_id, channel, text) for text in written)
+    return list(dict.fromkeys((digest_of(tenant_id, channel, address), *before)))
 
 
 def _digest(tenant_id: UUID, channel: Channel, address: str) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from integration.notification.hooks import Hooks
 from notification.webhooks.domain import DeliveryStatus
@@ -61,8 +62,10 @@ async def test_a_secret_of_another_platform_key_signs_nothing_and_what_waits_sta
         "UPDATE webhook_secret SET sealed = 'x' WHERE tenant_id = %s RETURNING 1", hooks.tenant.tenant_id
     )
     (claimed,) = await hooks.deliveries.claim(10)
+    before = _unsigned()
     with pytest.raises(WrongSeal):
         await hooks.deliveries.deliver(claimed)
+    assert _unsigned() == before + 1
     assert hooks.receiver.webhooks(made.path) == []
     delivery, attempts = await hooks.only(made)
     assert (delivery.status, attempts) == (DeliveryStatus.QUEUED, [])
@@ -122,3 +125,9 @@ async def test_a_name_that_leads_inside_later_is_refused_at_the_delivery(
                 )
     finally:
         await hooks.db.close()
+
+
+def _unsigned() -> float:
+    """How often nothing could sign a delivery."""
+    told = REGISTRY.get_sample_value("slotwright_notification_webhook_attempts_total", {"answer": "unsigned"})
+    return told or 0

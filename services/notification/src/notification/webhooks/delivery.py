@@ -57,7 +57,8 @@ DELIVERIES = Counter(
 )
 ATTEMPTS = Counter(
     "slotwright_notification_webhook_attempts_total",
-    "Attempts by the class of the answer's status (2xx), or `refused` (an address not called), or `unanswered`.",
+    "Attempts by the class of the answer's status (2xx), or `refused` (an address not called), `unanswered`, or"
+    " `unsigned` (none was made, as the endpoint's secret was sealed by another key).",
     ("answer",),
 )
 ATTEMPT_SECONDS = Histogram(
@@ -151,6 +152,7 @@ class WebhookDeliveries:
             async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
                 ready = await self._prepare(conn, claimed)
         except WrongSeal:
+            ATTEMPTS.labels("unsigned").inc()
             async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
                 await self._put_back(conn, claimed)
             raise

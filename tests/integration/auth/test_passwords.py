@@ -1,7 +1,9 @@
 """Forgotten passwords."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from integration.auth.world import PASSWORD, World, new_email
@@ -37,6 +39,21 @@ def test_a_used_link_voids_the_others(world: World) -> None:
         tokens = world.links(owner.email, count=before + n)
     assert world.set_password(tokens[-1], NEW).status_code == 200
     assert world.set_password(tokens[-2], PASSWORD).status_code == 422
+
+
+def test_of_two_links_that_are_used_at_once_one_sets_a_password_and_the_other_is_void(world: World) -> None:
+    """Neither waits for the other in a circle, which ends with a 503 for one of them."""
+    _, owner = world.business()
+    before = len(world.mails(owner.email))
+    for n in (1, 2):
+        _ask(world, owner.email)
+        tokens = world.links(owner.email, count=before + n)
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(2) as threads, psycopg.connect(world.database.admin_url) as other:
+        other.execute("SELECT FROM users WHERE email = %s FOR UPDATE", (owner.email,))
+        answers = [threads.submit(world.set_password, token, NEW) for token in tokens[-2:]]
+        until(lambda: len(world.rows(waiting)) == 2, "both wait for the user's row")
+    assert sorted(answer.result().status_code for answer in answers) == [200, 422]
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(world: World) -> None:

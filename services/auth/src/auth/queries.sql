@@ -181,9 +181,6 @@ INSERT INTO password_reset (token_hash, user_id, expires_at) VALUES (%(token_has
 -- name: password_reset
 SELECT user_id FROM password_reset WHERE token_hash = %(token_hash)s AND expires_at > %(now)s
 
--- name: lock_password_reset
-SELECT user_id FROM password_reset WHERE token_hash = %(token_hash)s AND expires_at > %(now)s FOR UPDATE
-
 -- name: delete_password_resets
 DELETE FROM password_reset WHERE user_id = %(user_id)s
 

@@ -328,12 +328,9 @@ async def add_password_reset(
     await conn.execute(SQL.insert_password_reset, values)
 
 
-async def password_reset(
-    conn: Connection, token_hash: bytes, now: datetime, *, lock: bool = False
-) -> UUID | None:
+async def password_reset(conn: Connection, token_hash: bytes, now: datetime) -> UUID | None:
     """The user whom a reset link that has not expired is for."""
-    statement = SQL.lock_password_reset if lock else SQL.password_reset
-    row = await one(conn, statement, token_hash=token_hash, now=now)
+    row = await one(conn, SQL.password_reset, token_hash=token_hash, now=now)
     return row["user_id"] if row else None
 
 

@@ -1,5 +1,6 @@
 """Quiet hours: what waits for their end, what does not, and that nothing is lost to them."""
 
+import asyncio
 from datetime import time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +14,8 @@ from integration.notification.hooks import Hooks, send, sender, to_customer
 from integration.notification.world import Salon, World, in_a
 from notification.consumers import MessageRequests
 from notification.quiet import QuietHours
-from notification.rules_store import put_quiet_hours
+from notification.rules_store import put_quiet_hours, release_held
+from notification.store import erase_customer
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from support.bad_servers import BadSmtpServer
@@ -175,3 +177,42 @@ def held_or_waiting(world: World, salon: Salon) -> bool:
     return any("quiet_hours" in row["query"] for row in waiting) or any(
         row["held_until"] for row in world.messages(salon)
     )
+
+
+@pytest.mark.parametrize("change", ["release", "erasure"])
+async def test_a_release_and_an_erasure_lock_messages_in_one_order(hooks: Hooks, change: str) -> None:
+    """Or they wait for each other in a circle, where both are about the same ones."""
+    salon, booked = await to_customer(hooks)
+    tenant_id, due = hooks.tenant.tenant_id, salon.due(booked)
+    told = Envelope(str(new_id()), "/test", due.TYPE, hooks.clock(), due.key, tenant_id, b"")
+    async with hooks.db.tenant(tenant_id) as conn:
+        await MessageRequests(timedelta(days=1), hooks.clock).reminder(conn, due, told)
+    hold = (
+        "UPDATE message SET recipient = 'x', held_until = next_attempt_at WHERE message_id = %s RETURNING 1"
+    )
+    first, second = sorted(
+        row["message_id"] for row in hooks.rows("SELECT * FROM message WHERE tenant_id = %s", tenant_id)
+    )
+    for message_id in (second, first):  # as they lie in the table, the first comes last
+        hooks.rows(hold, message_id)
+
+    async def changed() -> None:
+        async with hooks.db.tenant(tenant_id) as conn:
+            if change == "release":
+                await release_held(conn, tenant_id, hooks.clock())
+            else:
+                await erase_customer(conn, tenant_id, booked.customer_id)
+
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    free = "SELECT 1 FROM message WHERE message_id = %s FOR UPDATE SKIP LOCKED"
+    with psycopg.connect(hooks._admin_url) as other:
+        other.execute("ANALYZE message")  # so few are read in that order
+        other.execute("SELECT 1 FROM message WHERE message_id = %s FOR UPDATE", (first,))
+        task = asyncio.create_task(changed())
+        async with asyncio.timeout(30):
+            while not hooks.rows(waiting):  # noqa: ASYNC110 - the database tells
+                await asyncio.sleep(0.02)
+        assert hooks.rows(free, second), "nothing behind the first is locked"
+    await task
+    done = "SELECT 1 FROM message WHERE held_until IS NULL OR recipient IS NULL"
+    assert len(hooks.rows(done)) == 2

@@ -46,8 +46,12 @@ WHERE s.tenant_id = m.tenant_id AND s.message_id = m.message_id
   AND m.tenant_id = %(tenant_id)s AND m.customer_id = %(customer_id)s
 
 -- name: erase_recipients
+-- In the order of release_held.
 UPDATE message SET recipient = NULL
-WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND recipient IS NOT NULL
+WHERE (tenant_id, message_id) IN (
+    SELECT tenant_id, message_id FROM message
+    WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s AND recipient IS NOT NULL
+    ORDER BY message_id FOR UPDATE)
 
 -- name: lock_customer
 -- Shared: an erasure waits for a message being made up, and the next message waits for the erasure.

@@ -37,8 +37,12 @@ RETURNING version
 
 -- name: release_held
 -- What waits for quiet hours that have changed is looked at anew, what is in doubt too; not what a sender has claimed.
+-- In the order of erase_recipients, so that neither waits for the other in a circle.
 UPDATE message SET next_attempt_at = %(now)s, held_until = NULL
-WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending') AND held_until = next_attempt_at
+WHERE (tenant_id, message_id) IN (
+    SELECT tenant_id, message_id FROM message
+    WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending') AND held_until = next_attempt_at
+    ORDER BY message_id FOR UPDATE)
 
 -- name: against
 -- The weightiest reason first: nobody is there, then what somebody has said.

@@ -32,13 +32,23 @@ class Batches(Generic[Item, Result]):
             self._draining = asyncio.create_task(self._drain())
         return await future
 
+    async def ended(self) -> None:
+        """Returns once no batch is under way."""
+        if self._draining is not None:
+            await asyncio.wait([self._draining])
+
     async def _drain(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            while batch := self._next():
                 await self._answer(batch)
         finally:
             self._draining = None
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """Of what is waited for still: who was cancelled may not do it any more."""
+        waiting = [(item, future) for item, future in self._waiting if not future.done()]
+        self._waiting = waiting[self._most :]
+        return waiting[: self._most]
 
     async def _answer(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]

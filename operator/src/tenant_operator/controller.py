@@ -70,7 +70,10 @@ class Controller:
         """Works until told to stop; on objects first, as far as that goes, and on all once Kafka has been read."""
         with self._leader.working():
             await wait_until(self._leader.held, stop, beat)
-            await self._work(stop, beat)
+            try:
+                await self._work(stop, beat)
+            finally:
+                await self.records.send_no_more()
 
     async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Ends at once when told to, whatever a pass or a look waits for: the Lease may be another's soon."""

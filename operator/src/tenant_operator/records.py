@@ -134,6 +134,17 @@ class Records:
         await self._send(TenantStatusReported, tenant_id, answers)
         self._answers.pop(tenant_id, None)
 
+    async def send_no_more(self) -> None:
+        """Before the Lease is another's: what Kafka has not taken is called back, and nothing is sent after.
+
+        Behind what the next holder tells it would be the last word on a compacted topic.
+        """
+        sender, self._producer = self._producer, None
+        if sender is not None:
+            sender.purge()
+            await self._batches.ended()
+            sender.purge()  # what a batch under way has added since
+
     def _assign(self, client: Consumer) -> set[tuple[str, int]]:
         """Starts at the beginning of every partition of both topics; answers them, none if Kafka is away."""
         found: list[TopicPartition] = []

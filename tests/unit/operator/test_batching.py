@@ -64,3 +64,17 @@ async def test_one_who_no_longer_waits_holds_nobody_up() -> None:
         await first
     server.go.release()
     assert await second == 8
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    """Whoever was told to end may have lost the right to it since."""
+    server = Server()
+    batches = Batches[int, int](server.work, most=1)
+    first, second, third = (asyncio.create_task(batches.do(number)) for number in (2, 4, 6))
+    await asyncio.to_thread(server.begun.wait, 30)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    server.go.release(3)
+    assert (await first, await third) == (4, 12)
+    assert server.batches == [[2], [6]]

@@ -1,11 +1,14 @@
 """A record that Kafka was sent and has not acknowledged: services may have it, so its number is used."""
 
+import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from contracts.platform import TenantState
+from servicekit.health import Heartbeat
 from servicekit.settings import KafkaSettings
 from tenant_operator.cluster import Cluster
 from tenant_operator.errors import KafkaFailedError
@@ -83,6 +86,30 @@ def test_an_operator_that_starts_and_does_not_find_it_does_not_use_its_number(
     told = _next(world)
     assert told is not None
     assert told.record.generation == 3
+
+
+async def test_what_kafka_has_not_taken_is_called_back_before_the_lease_is_given_back() -> None:
+    """Or it comes behind what the Lease's next holder tells, and is the last word on the tenant."""
+    leader, stop = Leader(Cluster("slotwright", "slotwright-tenants"), 15), asyncio.Event()
+    record = settled().published
+    assert record is not None
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        records = Records(KafkaSettings(bootstrap=f"{host}:{port}"), lambda _: None, leader)
+        running = asyncio.create_task(records.run(stop, Heartbeat(records.name, limit=60)))
+        async with asyncio.timeout(30):
+            while records._producer is None:  # noqa: ASYNC110 - a thread makes it
+                await asyncio.sleep(0.01)
+            sender, sent = records._producer, asyncio.create_task(records.publish(record))
+            while not len(sender):  # noqa: ASYNC110 - a thread tells
+                await asyncio.sleep(0.01)
+        await records.send_no_more()
+        with pytest.raises(KafkaFailedError, match="Purged"):
+            await sent
+        with pytest.raises(KafkaFailedError, match="not been reached"):
+            await records.publish(record)
+        stop.set()
+        await running
 
 
 async def test_what_could_not_be_sent_is_remembered_until_it_is() -> None:

@@ -251,6 +251,21 @@ async def test_a_tenant_that_was_gone_before_it_was_known_is_known_as_gone(
     assert not await counts(db, tenant)
 
 
+async def test_a_stream_is_its_names_new_bearers_and_never_again_that_of_one_nobody_told_is_gone(
+    operator: Operator, database: ServiceDatabase
+) -> None:
+    """Or what that one still writes waits for ever for a topic that has gone with the new one."""
+    other = new_tenant()
+    stream = other.event_stream.model_copy(update={"enabled": True})
+    let_go = new_tenant(slug=other.slug, event_stream=stream)
+    heir = other.model_copy(update={"event_stream": stream})
+    bystander = new_tenant(event_stream=stream)
+    for tenant in (let_go, bystander, heir):
+        await operator.tell(tenant)
+    streams = [operator.row(each)[3]["event_stream"]["enabled"] for each in (let_go, bystander, heir)]
+    assert streams == [False, True, True]
+
+
 async def test_a_tombstone_whose_key_and_headers_differ_is_nobodys(operator: Operator) -> None:
     tenant, other = new_tenant(), new_tenant()
     for each in (tenant, other):

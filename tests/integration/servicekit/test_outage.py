@@ -3,6 +3,7 @@
 The PostgreSQL is one of the test's own, as it is stopped and started.
 """
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -108,6 +109,29 @@ async def test_a_database_that_takes_no_changes_is_told_as_unavailable_and_its_c
             admin.execute("ALTER ROLE analytics_app RESET default_transaction_read_only")
         async with db.worker() as conn:
             assert conn.info.backend_pid != stale
+    finally:
+        await db.close()
+
+
+async def test_a_transaction_that_the_server_has_ended_for_its_idleness_is_told_as_unavailable(
+    server: Postgres,
+) -> None:
+    """As of a process that stood still: psycopg counts this end, unlike others, as no OperationalError."""
+    settings = settings_of(server)
+    migrate("analytics", settings)
+    db = Database(settings, application="test")
+    await db.open()
+    try:
+        with pytest.raises(Unavailable, match="lost on the way"):
+            async with db.tenant(new_id()) as conn:
+                await conn.execute(b"SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+                with psycopg.connect(server.url()) as admin:
+                    there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+                    while admin.execute(there, (conn.info.backend_pid,)).fetchone():
+                        admin.rollback()
+                        await asyncio.sleep(0.01)
+                await conn.execute(b"SELECT 1")
+        assert await db.ready() is None
     finally:
         await db.close()
 

@@ -145,7 +145,7 @@ class Database:
         try:
             yield conn
         except BaseException as error:
-            lost = isinstance(error, psycopg.OperationalError) and conn.broken
+            lost = isinstance(error, psycopg.Error) and conn.broken
             if isinstance(error, READ_ONLY):
                 await conn.close()  # a new one may come to the server that has its place
             await context.__aexit__(type(error), error, error.__traceback__)

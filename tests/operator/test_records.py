@@ -24,7 +24,7 @@ _PATIENCE = 60
 
 def _settings_of_one_that_may_not_answer(broker: Broker) -> KafkaSettings:
     """Of a user with the operator's rights on its two topics, but one: to write to that of the answers."""
-    given = broker.service_env("gateway")
+    settings = _settings_of(broker, "gateway")
     literal = ResourcePatternType.LITERAL
     rules = [
         rule("gateway", ResourceType.TOPIC, TenantChanged.TOPIC, literal, AclOperation.WRITE),
@@ -36,6 +36,11 @@ def _settings_of_one_that_may_not_answer(broker: Broker) -> KafkaSettings:
     # The broker hears of them after the controller.
     held = every_rule("User:gateway")
     until(lambda: set(rules) <= set(admin.describe_acls(held).result(30)), "the rules are in force")
+    return settings
+
+
+def _settings_of(broker: Broker, user: str) -> KafkaSettings:
+    given = broker.service_env(user)
     names = {"KAFKA_BOOTSTRAP": "bootstrap", "KAFKA_USERNAME": "username", "KAFKA_PASSWORD": "password"}
     said = {name: given[key] for key, name in names.items()}
     return KafkaSettings.model_validate(said | {"security_protocol": given["KAFKA_SECURITY_PROTOCOL"]})
@@ -67,3 +72,46 @@ async def test_a_record_is_forgotten_before_the_answers_to_it_are(own_broker: Br
     finally:
         stop.set()
         await following
+
+
+async def test_one_that_gets_its_rights_late_publishes_without_a_restart(own_broker: Broker) -> None:
+    """Kafka has no idempotent producer for who may write nothing, and such a client stays refused for good."""
+    kafka, record = _settings_of(own_broker, "web"), settled().published
+    assert record is not None
+    _allow(own_broker, AclOperation.READ)
+    leader, stop = Leader(Cluster("slotwright", "slotwright-tenants"), 15), asyncio.Event()
+    records = Records(kafka, lambda _: None, leader)
+    following = asyncio.create_task(records.run(stop, Heartbeat("records", limit=_PATIENCE)))
+
+    async def published_after(*refusals: str) -> str:
+        """Tries until it is published, or refused so; answers which."""
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                try:
+                    await records.publish(record)
+                except KafkaFailedError as error:
+                    if any(refusal in str(error) for refusal in refusals):
+                        return "refused"
+                else:
+                    return "published"
+                await asyncio.sleep(0.1)  # what is created is known to the broker a moment later
+
+    try:
+        assert await published_after("Cluster authorization", "Fatal") == "refused"
+        _allow(own_broker, AclOperation.WRITE)
+        assert await published_after() == "published"
+    finally:
+        stop.set()
+        await following
+
+
+def _allow(broker: Broker, operation: AclOperation) -> None:
+    """To web, on the topic of records."""
+    literal = ResourcePatternType.LITERAL
+    given = rule("web", ResourceType.TOPIC, TenantChanged.TOPIC, literal, operation)
+    admin = AdminClient(dict(broker.super_user()))
+    for made in admin.create_acls([given]).values():
+        made.result(30)
+    # The broker hears of it after the controller.
+    held = every_rule("User:web")
+    until(lambda: given in admin.describe_acls(held).result(30), "the rule is in force")

@@ -231,7 +231,11 @@ class Records:
         sender = self._producer
         if sender is None:
             raise KafkaFailedError("Kafka has not been reached yet.")
-        return _produce(sender, batch)
+        answers, fatal = _produce(sender, batch)
+        if fatal and self._producer is sender:
+            # It stays in that state, as where the operator had no rights yet when it began.
+            self._producer = producer(self._kafka, client_id=self.name)
+        return answers
 
 
 def _read(message: Received, key: str) -> tuple[UUID, Event | None]:
@@ -272,15 +276,24 @@ class _Messages:
     envelopes: Sequence[Envelope]
 
 
-def _produce(sender: Producer, batch: Sequence[_Messages]) -> Sequence[KafkaFailedError | None]:
-    """Produces all and waits for the acknowledgements; runs in a thread. Answers for each item of the batch."""
+def _produce(sender: Producer, batch: Sequence[_Messages]) -> tuple[Sequence[KafkaFailedError | None], bool]:
+    """Produces all and waits for the acknowledgements; runs in a thread.
+
+    Answers for each item of the batch, and whether the client is good for nothing any more.
+    """
     unanswered = [len(item.envelopes) for item in batch]
     refused: dict[int, str] = {}
+    fatal = False
+
+    def refuse(number: int, error: KafkaError) -> None:
+        nonlocal fatal
+        fatal = fatal or error.fatal() or error.code() == KafkaError._FATAL
+        refused.setdefault(number, error.str())
 
     def delivered(number: int, error: KafkaError | None, _message: Message) -> None:
         unanswered[number] -= 1
         if error is not None:
-            refused.setdefault(number, error.str())
+            refuse(number, error)
 
     for number, item in enumerate(batch):
         try:
@@ -295,10 +308,17 @@ def _produce(sender: Producer, batch: Sequence[_Messages]) -> Sequence[KafkaFail
                     headers=headers,
                     on_delivery=partial(delivered, number),
                 )
-        except (BufferError, KafkaException) as error:
+        except BufferError as error:
             refused.setdefault(number, str(error))
-    sender.flush(_ACKNOWLEDGE_SECONDS)
-    return [
+        except KafkaException as error:
+            refuse(number, error.args[0])
+    try:
+        sender.flush(_ACKNOWLEDGE_SECONDS)
+    except (KafkaException, SystemError):
+        # What it makes of a fatal error (see servicekit.dead_letters): not all was called back, or not well.
+        fatal = True
+        refused = dict.fromkeys(range(len(batch)), "Fatal error") | refused
+    answers = [
         KafkaFailedError(
             f"Kafka did not take a message for {item.topic}: {refused.get(number, 'no answer')}."
         )
@@ -306,3 +326,4 @@ def _produce(sender: Producer, batch: Sequence[_Messages]) -> Sequence[KafkaFail
         else None
         for number, item in enumerate(batch)
     ]
+    return answers, fatal

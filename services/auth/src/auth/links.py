@@ -115,9 +115,8 @@ class PasswordLinks:
         password_hash = await self._passwords.hash(password)
         async with self._db.public() as conn:
             now = self._clock()
-            await store.lock_user(
-                conn, user.user_id
-            )  # another of the user's links ends this one, or this one it
+            # Another of the user's links ends this one, or this one it.
+            await store.lock_user(conn, user.user_id)
             user = await self._user(conn, await store.password_reset(conn, token.digest(), now))
             await store.set_password(conn, user.user_id, password_hash, now)
             await self._start_afresh(conn, user)

@@ -129,6 +129,40 @@ def test_what_repeats_for_years_is_followed_to_the_horizon() -> None:
     assert len(taken(event)) == 61
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Europe/Lisbon", "America/New_York"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        "DTSTART:00010101T000000\nDURATION:PT0S",
+        "DTSTART;VALUE=DATE:00010101\nRRULE:FREQ=YEARLY",
+        "DTSTART:99991231T235959\nDURATION:PT1H",
+        "DTSTART;VALUE=DATE:99991231",
+        "DTSTART:20270310T090000Z\nDURATION:PT1H\nEXDATE:00010101T000000",
+        "DTSTART:20270310T090000Z\nDURATION:PT1H\nRDATE;VALUE=PERIOD:99991231T235900/PT2M",
+    ],
+)
+def test_what_lies_at_an_end_of_the_calendar_does_not_stop_the_rest(event: str, zone: str) -> None:
+    other = "UID:b\nDTSTART:20260310T090000Z\nDURATION:PT1H"
+    assert taken(f"UID:a\n{event}", other, zone=ZoneInfo(zone)) == ["03-10T09:00/03-10T10:00"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("until", ["99991231T235959Z", "99991231T235959", "99991231"])
+def test_a_rule_until_the_last_of_all_days_has_no_end(until: str, zone: str) -> None:
+    event = f"UID:a\nDTSTART;TZID={zone}:20260310T090000\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL={until}"
+    assert len(taken(event)) == 52
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Europe/Lisbon", "America/New_York"])
+@pytest.mark.parametrize("last", ["99991231T235959Z", "99991231T235959"])
+def test_an_event_without_an_end_ends_where_it_can_be_reckoned_with(last: str, zone: str) -> None:
+    """Buffers go on behind it, as a team's starts are found."""
+    events = calendar(f"UID:a\nDTSTART:20260310T090000Z\nDTEND:{last}\nRRULE:FREQ=DAILY;COUNT=2")
+    for _, start, end in busy_times(events, ZoneInfo(zone), BEGIN, END):
+        assert start < END < end - timedelta(days=2)
+        assert end + timedelta(days=2) > end
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>Sign in</html>", b"BEGIN:VEVENT\r\nEND:VEVENT\r\n", b"\xff\xfe\x00", b"BEGIN:VCALENDAR"],

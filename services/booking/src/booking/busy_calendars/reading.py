@@ -27,6 +27,8 @@ MOST = 20_000
 _CPU_SECONDS = 5
 _MEMORY = 192 * 1024 * 1024
 _DAY = timedelta(days=1)
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Beyond the years that anything can be booked in, all times are these, so that they can be reckoned with."""
 
 Taken = tuple[UUID | None, datetime, datetime]
 Event = Mapping[str, Any]
@@ -79,7 +81,7 @@ def _of_series(
         alone = "RECURRENCE-ID" in event
         for start, until in _occurrences(event, zone, end, repeats=not alone):
             if begin < until and start < until and start < end and (alone or start not in moved):
-                yield start, until
+                yield max(start, _FIRST), min(until, _LAST)
 
 
 def _takes_time(event: Event) -> bool:
@@ -100,7 +102,7 @@ def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
         length = event["DURATION"].dt
     else:
         length = timedelta(0) if timed else _DAY
-    return start + length if timed else _instant(_wall(start, zone) + length, zone)
+    return _after(start, length) if timed else _instant(_after(_wall(start, zone), length), zone)
 
 
 def _occurrences(
@@ -118,7 +120,7 @@ def _occurrences(
     yield from ((start, until) for start, until in lasting.items() if start not in left_out)
     seen = left_out | lasting.keys()
     for local in _locals(event, _wall(first, own), own, end):
-        start = local.replace(tzinfo=own).astimezone(UTC)
+        start = _in(local.replace(tzinfo=own), UTC)
         if start not in seen:
             seen.add(start)
             yield start, _end(event, start, zone)
@@ -130,7 +132,7 @@ def _periods(event: Event, own: tzinfo) -> Iterator[tuple[datetime, datetime]]:
         if isinstance(item.dt, tuple):
             begin, last = item.dt
             start = _instant(begin, own)
-            yield start, start + last if isinstance(last, timedelta) else _instant(last, own)
+            yield start, _after(start, last) if isinstance(last, timedelta) else _instant(last, own)
 
 
 def _locals(event: Event, first: datetime, own: tzinfo, end: datetime) -> Iterator[datetime]:
@@ -172,13 +174,32 @@ def _wall(value: date, own: tzinfo) -> datetime:
     """As a clock in the zone shows it."""
     if not isinstance(value, datetime):
         return datetime.combine(value, time(0))
-    return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(own).replace(tzinfo=None)
+    return value.replace(tzinfo=None) if value.tzinfo is None else _in(value, own).replace(tzinfo=None)
 
 
 def _instant(value: date, zone: tzinfo) -> datetime:
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
-    return _wall(value, zone).replace(tzinfo=zone).astimezone(UTC)
+        return _in(value, UTC)
+    return _in(_wall(value, zone).replace(tzinfo=zone), UTC)
+
+
+def _in(value: datetime, zone: tzinfo) -> datetime:
+    """The same instant in a zone, _FIRST or _LAST where that has no such year.
+
+    Programs write the first and the last moment that they know for no time at all: 0001-01-01T00:00:00, or
+    99991231T235959Z.
+    """
+    try:
+        return value.astimezone(zone)
+    except OverflowError:
+        return (_FIRST if value.year == 1 else _LAST).astimezone(zone)
+
+
+def _after(moment: datetime, length: timedelta) -> datetime:
+    try:
+        return moment + length
+    except OverflowError:
+        return _LAST.replace(tzinfo=moment.tzinfo)
 
 
 def main() -> int:

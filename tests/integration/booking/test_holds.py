@@ -137,6 +137,37 @@ async def test_a_room_that_is_held_does_not_do_for_another(world: World) -> None
     problem(world.post(shop, wish(shop, tomorrow_noon(), hold_id=hold_id)), 409, "hold-expired")
 
 
+async def test_a_room_too_many_does_not_make_up_for_one_that_is_missing(world: World) -> None:
+    shop = await world.shop()
+    chairs, booth = room(shop, capacity=2), room(shop)
+    ids = [chairs.resource_id, booth.resource_id]
+    either = ResourceNeed(resource_ids=ids, count=2)
+    await world.tell(shop, chairs, booth, service(shop, version=2, needs=[either]))
+    hold_id = kept(world, shop, tomorrow_noon())
+    each = [ResourceNeed(resource_ids=[one]) for one in ids]
+    await world.tell(shop, service(shop, version=3, needs=each))
+    problem(world.post(shop, wish(shop, tomorrow_noon(), hold_id=hold_id)), 409, "hold-expired")
+
+
+async def test_a_session_that_has_more_than_the_class_needs_now_can_be_joined_by_a_hold(world: World) -> None:
+    """Whoever joins takes what the session has; an offer to the waitlist is such a hold too."""
+    shop = await world.shop(staff=2)
+    chairs = room(shop, capacity=2)
+    need = ResourceNeed(resource_ids=[chairs.resource_id], count=2)
+    more: dict[str, Any] = {"capacity": 3, "staff_count": 2, "needs": [need]}
+    less = more | {"staff_count": 1, "needs": [ResourceNeed(resource_ids=[chairs.resource_id])]}
+    await world.tell(shop, chairs, service(shop, version=2, **more))
+    first = world.post(shop, wish(shop, tomorrow_noon())).json()
+    await world.tell(shop, service(shop, version=3, **less))
+    hold_id = kept(world, shop, tomorrow_noon())
+    second = world.post(shop, wish(shop, tomorrow_noon(), hold_id=hold_id))
+    assert second.status_code == 201, second.text
+    assert second.json()["staff_ids"] == first["staff_ids"]
+    entry = join(world, shop)
+    await world.turn()
+    assert accept(world, entry).status_code == 201
+
+
 async def test_a_team_and_its_rooms_are_given_back_whole(world: World) -> None:
     shop = await world.shop(staff=3, staff_count=3)
     hold_id = kept(world, shop, tomorrow_noon())

@@ -247,7 +247,7 @@ async def take_over(
     time, or other people, than the constraint has seen.
     """
     team = [each for each in held.resource_ids if each in offer.resource_ids]
-    if len(team) != offer.staff_count or not set(held.resource_ids) <= set(offer.all_ids):
+    if not team or not set(held.resource_ids) <= set(offer.all_ids):
         return False
     begin, end = offer.taken(held.starts_at)
     values = {
@@ -260,7 +260,8 @@ async def take_over(
         "now": now,
     }
     row = await (await conn.execute(SQL.take_over_hold, values)).fetchone()
-    if row is None or not row["taken"] == row["kept"] == offer.places:
+    assert row is not None  # noqa: S101 - two subqueries
+    if len(row["taken"]) != row["kept"] or not offer.is_met_by(row["taken"]):
         return False
     await conn.execute(SQL.delete_hold, values)
     return True

@@ -105,6 +105,19 @@ class Offer:
         """How many lanes an appointment takes, of whomever and whatever."""
         return self.staff_count + sum(need.count for need in self.needs)
 
+    def is_met_by(self, resource_ids: Sequence[UUID]) -> bool:
+        """Whether places of these, each named as often as it has any, are what an appointment takes.
+
+        A class's may be more: all that its session took when the service still asked for it.
+        """
+        return (
+            sum(each in self.resource_ids for each in resource_ids) >= self.staff_count
+            and all(
+                sum(each in need.resource_ids for each in resource_ids) >= need.count for need in self.needs
+            )
+            and (self.capacity > 1 or len(resource_ids) == self.places)
+        )
+
     def taken(self, starts_at: datetime) -> tuple[datetime, datetime]:
         """What an appointment at `starts_at` takes of its resource, buffers included."""
         return starts_at - self.buffer_before, starts_at + self.duration + self.buffer_after

@@ -130,16 +130,16 @@ UPDATE allocation SET state = 'released'
 WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held'
 
 -- name: take_over_hold
--- What is held becomes the appointment's. The hold has run out or was used when these are not all of its rows; or it
--- keeps what the service took before it was changed.
+-- What is held becomes the appointment's; of what, once for each place. The hold has run out or was used when these are
+-- not all of its rows; or it keeps what the service took before it was changed.
 WITH taken AS (
     UPDATE allocation SET state = 'confirmed', appointment_id = %(appointment_id)s, hold_id = NULL,
         held_until = NULL
     WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s AND state = 'held' AND held_until > %(now)s
         AND during = tstzrange(%(begin)s, %(end)s) AND session_id = %(session_id)s
-    RETURNING 1
+    RETURNING resource_id
 )
-SELECT (SELECT count(*) FROM taken) AS taken,
+SELECT array(SELECT resource_id FROM taken) AS taken,
     -- As they stood before the update, which this does not see.
     (SELECT count(*) FROM allocation WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s) AS kept
 

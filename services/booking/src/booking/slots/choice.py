@@ -167,13 +167,7 @@ class Options:
 
     def _complete(self, places: Collection[Place]) -> bool:
         ids = [place.resource_id for place in places]
-        return (
-            sum(each in self._staff for each in ids) >= self._offer.staff_count
-            and any(each in self._punctual for each in ids)
-            and all(
-                sum(each in need.resource_ids for each in ids) >= need.count for need in self._offer.needs
-            )
-        )
+        return self._offer.is_met_by(ids) and any(each in self._punctual for each in ids)
 
 
 def _by_id(place: Place) -> tuple[UUID, int]:

@@ -98,7 +98,9 @@ async def test_an_offer_that_ran_out_cannot_be_taken_though_no_loop_has_seen_it(
     cancel(world, first)
     await world.turn(later=-EXPIRED)  # so that it has run out by the process's clock
     assert seen(world, entry)["state"] == "offered"
-    assert accept(world, entry).json()["type"].endswith("/problems/offer-expired")
+    problem = accept(world, entry).json()
+    assert problem["type"].endswith("/problems/offer-expired")
+    assert "when there is another one" in problem["detail"]
     assert world.post(shop, wish(shop, tomorrow_noon())).status_code == 201
 
 
@@ -117,7 +119,9 @@ async def test_who_lets_three_offers_pass_leaves_the_list(world: World) -> None:
     assert seen(world, entry)["state"] == "unanswered"
     starts = [told["starts_at"] for told in offers(world, shop)]
     assert len(set(starts)) == len(starts) == 3
-    assert accept(world, entry).status_code == 409
+    problem = accept(world, entry).json()
+    assert problem["type"].endswith("/problems/offer-expired")
+    assert "has ended" in problem["detail"], "nobody tells them of another one"
 
 
 async def test_time_that_is_free_when_somebody_joins_is_offered_at_once(world: World) -> None:

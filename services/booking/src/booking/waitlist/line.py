@@ -223,6 +223,10 @@ async def accept(
         booked = await store.appointment(conn, tenant_id, taken(offers).offer_id)
         assert booked is not None  # noqa: S101 - appointments are not deleted before their business
         return booked
+    if entry.state not in IN_LINE:
+        raise OfferExpired(
+            "This place on the waitlist has ended, and is offered nothing any more. You may join again."
+        )
     slot = standing(offers)
     if slot is None or slot.expires_at <= now:
         raise OfferExpired("There is no offer to take, or no longer. You are told when there is another one.")

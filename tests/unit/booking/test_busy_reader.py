@@ -48,6 +48,11 @@ def test_a_time_without_a_zone_and_a_date_are_where_the_staff_member_works() -> 
     ]
 
 
+@pytest.mark.parametrize("end", ["DTEND;VALUE=DATE:20260310", "DTEND;VALUE=DATE:20260309", "DURATION:P0D"])
+def test_a_whole_day_that_says_it_ends_as_it_begins_is_a_day(end: str) -> None:
+    assert taken(f"UID:a\nDTSTART;VALUE=DATE:20260310\n{end}") == ["03-10T00:00/03-11T00:00"]
+
+
 @pytest.mark.parametrize(
     "free",
     [

@@ -101,8 +101,11 @@ def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
     elif "DURATION" in event:
         length = event["DURATION"].dt
     else:
-        length = timedelta(0) if timed else _DAY
-    return _after(start, length) if timed else _instant(_after(_wall(start, zone), length), zone)
+        length = timedelta(0)
+    if timed:
+        return _after(start, length)
+    # DTEND is the day after the last (RFC 5545, 3.6.1), but some programs write the first again for one day.
+    return _instant(_after(_wall(start, zone), max(length, _DAY)), zone)
 
 
 def _occurrences(

@@ -126,24 +126,43 @@ async def loads(
     return {row["resource_id"]: row["load"] for row in rows}
 
 
-async def free_slots(
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What free slots are found in. It keeps no connection, which others need: to find them may take seconds."""
+
+    offer: Offer
+    resources: Sequence[Resource]
+    taken: Sequence[Busy]
+    window: tuple[datetime, datetime]
+    now: datetime
+    staff_id: UUID | None
+
+    async def free_slots(self) -> list[Slot]:
+        """What can be booked, with `staff_id` or anyone, with a start within the window (half open)."""
+        begin, end = self.window
+        sweep = partial(
+            slots, self.offer, self.resources, self.taken, self.window, self.now, wanted=self.staff_id
+        )
+        many = (end - begin) / self.offer.slot_step * len(self.resources) > _MANY
+        # What takes a while is done beside the others' requests, not before them.
+        return await asyncio.to_thread(sweep) if many else sweep()
+
+
+async def look(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
     staff_id: UUID | None,
     window: tuple[datetime, datetime],
     now: datetime,
-) -> list[Slot]:
-    """What can be booked of a service, with `staff_id` or anyone, with a start within the window (half open)."""
+) -> Look:
+    """Reads who there is for a service, `staff_id` or anyone, and what is taken of them."""
     asked = [staff_id] if staff_id is not None and offer.takes_one else offer.all_ids
     found = await resources(conn, tenant_id, asked)
     begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
     ids = [resource.resource_id for resource in found]
     taken = await (await ask_busy(conn, tenant_id, ids, begin, end, now)).fetchall()
-    sweep = partial(slots, offer, found, taken, window, now, wanted=staff_id)
-    many = (window[1] - window[0]) / offer.slot_step * len(found) > _MANY
-    # What takes a while is done beside the others' requests, not before them.
-    return await asyncio.to_thread(sweep) if many else sweep()
+    return Look(offer, found, taken, window, now, staff_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,8 @@ class BookingService:
                 raise Invalid.field("?staff", "does not perform this service")
             if tenant.state is not TenantState.ACTIVE:
                 return zone.key, []
-            return zone.key, await allocations.free_slots(
-                conn, tenant.tenant_id, offer, staff_id, window, now
-            )
+            look = await allocations.look(conn, tenant.tenant_id, offer, staff_id, window, now)
+        return zone.key, await look.free_slots()
 
     async def hold(
         self,

@@ -155,8 +155,8 @@ async def _suitable(
     if window is None or entry.staff_id not in {None, *service.resource_ids}:
         return []
     earlier = await waitlist_store.offers(conn, tenant_id, [entry.entry_id])
-    free = await allocations.free_slots(conn, tenant_id, service, entry.staff_id, window, now)
-    return [slot for slot in free if new_to(earlier, slot)]
+    taken = await allocations.look(conn, tenant_id, service, entry.staff_id, window, now)
+    return [slot for slot in await taken.free_slots() if new_to(earlier, slot)]
 
 
 async def offer(

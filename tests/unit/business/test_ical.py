@@ -1,6 +1,7 @@
 """Closed days out of iCalendar files: what is taken, and what is refused by name."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from icalendar.prop import vRecur
@@ -187,3 +188,15 @@ def test_a_rules_lists_are_read_as_it_is_made_and_not_for_each_year(days: str, f
     rule = _YearlyRule(given, "It", date(1900, 1, 1))
     rule._parts.clear()
     assert rule.days_of(2028) == [date(2028, 1, found)]
+
+
+def test_the_name_of_a_file_is_no_calendar_and_no_file_is_read(tmp_path: Path) -> None:
+    """Neither its days are taken, nor does the refusal quote it: it may be the process's own environment."""
+    days, secrets = tmp_path / "days.ics", tmp_path / "environ"
+    days.write_bytes(calendar(event("20261225")))
+    secrets.write_text("DATABASE_URL=postgresql://business:hunter2@db/business")
+    for path in (days, secrets, Path("/proc/self/environ")):
+        with pytest.raises(Invalid) as refused:
+            closed_days(str(path).encode(), TODAY)
+        (error,) = refused.value.errors
+        assert f"not an iCalendar file: Content line could not be parsed into parts: '{path}'" in error.detail

@@ -62,7 +62,9 @@ def _refused(detail: str) -> Invalid:
 
 def _parse(calendar: bytes) -> Component:
     try:
-        parsed: Component = Calendar.from_ical(calendar.decode("utf-8-sig"))
+        text = calendar.decode("utf-8-sig")
+        # As bytes: icalendar takes a text of one line for the name of a file, any of this machine's, and reads it.
+        parsed: Component = Calendar.from_ical(text.encode())
     except UnicodeDecodeError:
         raise _refused("the file is not UTF-8") from None
     except (ValueError, IndexError, KeyError) as error:

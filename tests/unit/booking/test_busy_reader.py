@@ -168,6 +168,12 @@ def test_an_event_without_an_end_ends_where_it_can_be_reckoned_with(last: str, z
         assert end + timedelta(days=2) > end
 
 
+def test_several_calendars_in_one_file_all_count() -> None:
+    first, second = (calendar(f"UID:a\nDTSTART:202603{day}T090000Z\nDURATION:PT1H") for day in (10, 11))
+    found = busy_times(first + second, LISBON, BEGIN, END)
+    assert [start.day for _, start, _ in found] == [10, 11]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>Sign in</html>", b"BEGIN:VEVENT\r\nEND:VEVENT\r\n", b"\xff\xfe\x00", b"BEGIN:VCALENDAR"],

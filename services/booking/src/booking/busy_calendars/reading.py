@@ -47,13 +47,13 @@ def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> 
     Raises UnreadableError.
     """
     try:
-        calendar = Calendar.from_ical(content)
+        calendars = Calendar.from_ical(content, multiple=True)  # as a file may have (RFC 5545, 3.4)
     except (ValueError, IndexError, KeyError) as error:
         raise UnreadableError("is not an iCalendar file") from error
-    if calendar.name != "VCALENDAR":
+    if {calendar.name for calendar in calendars} != {"VCALENDAR"}:
         raise UnreadableError("is not an iCalendar file")
     found: list[Taken] = []
-    for uid, events in _by_uid(calendar.walk("VEVENT")).items():
+    for uid, events in _by_uid(event for calendar in calendars for event in calendar.walk("VEVENT")).items():
         appointment_id = appointment_of(uid)
         for start, until in _of_series(events, zone, begin, end):
             found.append((appointment_id, start, until))

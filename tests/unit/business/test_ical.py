@@ -129,6 +129,8 @@ def test_days_come_in_order_once_and_with_one_line_for_a_name() -> None:
         (b"\xff\xfe", "not UTF-8"),
         (calendar(event("20261225", "FREEBUSY:20270101T000000/20270102T000000Z")), "cannot be read"),
         (calendar(event("20261225", "DTEND;VALUE=DATE,DATE:20261226")), "cannot be read"),
+        (calendar("DTSTART;TZID=Europe:20261225T090000"), "VALUE or TZID that does not suit"),
+        (calendar(f"DTSTART;TZID={'A' * 5000}:20261225T090000"), "VALUE or TZID that does not suit"),
         (calendar(event("20261225", "DTEND;VALUE=TEXT:20261226", name="Xmas")), "'Xmas': DTEND has a VALUE"),
         (calendar(), "holds no event"),
         (calendar(*[event("20261225")] * 301), "301 events"),

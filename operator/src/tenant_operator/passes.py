@@ -24,6 +24,7 @@ from tenant_operator.cluster import Cluster
 from tenant_operator.conditions import ORDER
 from tenant_operator.domain import (
     FINALIZER,
+    IN_USE,
     Observed,
     PlanObject,
     TenantObject,
@@ -223,7 +224,7 @@ class Passes:
     async def _tell_refusal(self, plan: PlanObject, decision: PlanDecision) -> None:
         """Of a deletion that has to wait, once for every set of tenants that it waits for."""
         (condition,) = decision.status["conditions"]
-        if condition["status"] == "False":
+        if condition["status"] == "False" and IN_USE in decision.finalizers:
             about = manifests.about("Plan", plan.name, plan.uid)
             await self._actions.announce(
                 about, Announce("Warning", condition["reason"], condition["message"])

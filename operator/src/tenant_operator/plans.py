@@ -33,11 +33,13 @@ def reconcile_plan(
     others = tuple(name for name in plan.finalizers if name != IN_USE)
     # The API server takes no new finalizer on an object that is being deleted.
     kept = plan.deleted_at is None or (IN_USE in plan.finalizers and bool(tenants))
-    return PlanDecision((*others, IN_USE) if kept else others, _status(plan, tenants, answers, now))
+    finalizers = (*others, IN_USE) if kept else others
+    return PlanDecision(finalizers, _status(plan, finalizers, tenants, answers, now))
 
 
 def _status(
     plan: PlanObject,
+    finalizers: Collection[str],
     tenants: Collection[str],
     answers: Iterable[Mapping[Component, TenantStatusReported]],
     now: datetime,
@@ -45,10 +47,16 @@ def _status(
     if plan.deleted_at is None:
         truth, reason = "True", "InUse" if tenants else "Unused"
         message = f"{len(tenants)} tenants are on this plan."
-    else:
+    elif IN_USE in finalizers:
         truth, reason = "False", "InUse"
         message = (
             f"It is not deleted while tenants are on it: {_names(tenants)}. Give them another spec.plan."
+        )
+    else:
+        # As for a moment after a deletion in the foreground, which is Argo CD's way.
+        truth, reason = "False", "Deleting"
+        message = (
+            f"The operator has let it go. What holds it are others' finalizers: {', '.join(finalizers)}."
         )
     condition = {
         "type": "Ready",

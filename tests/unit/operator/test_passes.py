@@ -101,6 +101,16 @@ async def test_an_event_that_could_not_be_written_is_no_fault_of_the_tenant(worl
     assert KEY not in world.later
 
 
+async def test_a_plan_that_anothers_finalizer_holds_is_no_refusal(world: World) -> None:
+    plan = Key("Plan", "old")
+    body = plan_body()
+    going = {"name": "old", "resourceVersion": "2", "deletionTimestamp": "2026-03-09T10:00:00Z"}
+    finalizers = {"finalizers": ["foregroundDeletion", IN_USE]}
+    world.objects.put(plan, {**body, "metadata": body["metadata"] | going | finalizers})
+    await world.passes.over(plan)
+    assert (world.cluster.told, world.cluster.events) == (["Deleting"], [])
+
+
 async def test_a_plan_waits_for_kafka_only_until_that_has_failed(world: World) -> None:
     plan = Key("Plan", "pro")
     body = plan_body()

@@ -39,6 +39,18 @@ def test_a_plan_that_nobody_is_on_goes() -> None:
     assert reconcile_plan(going, {}, (), NOW).finalizers == ("other/one",)
 
 
+def test_a_plan_that_nobody_is_on_says_whose_finalizers_hold_it_and_names_no_tenants() -> None:
+    """As after a deletion in the foreground, which is Argo CD's way."""
+    going = replace(plan(), finalizers=("foregroundDeletion", IN_USE), deleted_at=NOW)
+    held = reconcile_plan(going, {"riverside"}, (), NOW)
+    left = reconcile_plan(replace(going, status=held.status), {}, (), NOW)
+    (condition,) = left.status["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "Deleting")
+    assert condition["message"] == (
+        "The operator has let it go. What holds it are others' finalizers: foregroundDeletion."
+    )
+
+
 def test_a_status_is_equal_when_nothing_has_changed() -> None:
     first = reconcile_plan(plan(), {"riverside"}, (), NOW)
     again = reconcile_plan(replace(plan(), status=first.status), {"riverside"}, (), NOW + timedelta(hours=1))

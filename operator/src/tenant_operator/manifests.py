@@ -91,18 +91,22 @@ def tenant_id_in(secret: Mapping[str, Any]) -> str | None:
 
 
 def password_in(secret: Mapping[str, Any]) -> str | None:
-    """The password that a credentials Secret holds; None when somebody took it out."""
-    return _value_in(secret, "sasl.password") or None
+    """The password that a credentials Secret holds; None when somebody took it out, or put in what is no text."""
+    try:
+        return (_value_in(secret, "sasl.password") or b"").decode() or None
+    except UnicodeDecodeError:
+        return None
 
 
 def credentials_in(secret: Mapping[str, Any], authority: str | None) -> Credentials:
-    """What a credentials Secret is, where `authority` is today's."""
-    return Credentials(tenant_id_in(secret), _value_in(secret, _AUTHORITY) == authority)
+    """What a credentials Secret is, where `authority` is today's. Whatever somebody has put into it can be read."""
+    today = None if authority is None else authority.encode()
+    return Credentials(tenant_id_in(secret), _value_in(secret, _AUTHORITY) == today)
 
 
-def _value_in(secret: Mapping[str, Any], name: str) -> str | None:
+def _value_in(secret: Mapping[str, Any], name: str) -> bytes | None:
     value = (secret.get("data") or {}).get(name)
-    return None if value is None else base64.b64decode(value).decode()
+    return None if value is None else base64.b64decode(value)
 
 
 def tenant_of_signup(signup: SignupRequested) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tenant_operator.domain import parse_plan, parse_tenant
-from tenant_operator.manifests import about, credentials_in, credentials_secret, event
+from tenant_operator.manifests import about, credentials_in, credentials_secret, event, password_in
 from unit.operator.surroundings import NEW_STATUS, PLAN_UID, UID, Surroundings
 
 CASES = sorted(path for path in Path(__file__).with_name("cases").iterdir() if path.is_dir())
@@ -65,6 +65,27 @@ def test_the_secret_of_a_business_has_the_authority_by_which_a_client_knows_the_
     for before, now in [(None, certificate), (certificate, None), ("another", certificate)]:
         assert not credentials_in(made(before), now).current
         assert credentials_in(made(now), now).current
+
+
+@pytest.mark.parametrize("authority", [None, "-----BEGIN CERTIFICATE-----\n"])
+def test_a_secret_into_which_somebody_has_put_what_is_no_text_is_to_be_made_anew(
+    authority: str | None,
+) -> None:
+    """All Secrets are read in one look: one that could not be read would end the operator, for every business."""
+    made = credentials_secret(
+        "riverside",
+        str(UID),
+        "slotwright-tenants",
+        "hunter2",
+        bootstrap="kafka:9092",
+        protocol="SASL_SSL",
+        authority=authority,
+    )
+    assert password_in(made) == "hunter2"
+    der = base64.b64encode(b"\x30\x82\x03\xff").decode()
+    made["data"] |= {"ssl.ca.pem": der, "sasl.password": der}
+    assert not credentials_in(made, authority).current
+    assert password_in(made) is None
 
 
 @pytest.mark.parametrize("message", ["ß" * 600, "x" + "é" * 600, "short"])

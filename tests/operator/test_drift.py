@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -21,10 +22,13 @@ from confluent_kafka.admin import (
     UserScramCredentialDeletion,
 )
 
+from contracts.envelope import Envelope
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
+from servicekit.ids import new_id
+from support.api_server import MERGE
 from support.operator_world import OperatorWorld, condition, eventually
 from tenant_operator.kafka_admin import every_rule, exactly
-from tenant_operator.manifests import kafka_user
+from tenant_operator.manifests import kafka_user, secret_name
 from tenant_operator.stream_requests import principal, rules
 
 T = TypeVar("T")
@@ -131,6 +135,44 @@ def test_a_change_by_hand_is_mended_and_told(
     assert event["type"] == "Warning"
     assert said in event["note"]
     assert condition(world.api.get("Tenant", name), "Ready")[:2] == ("True", "Provisioned")
+
+
+def test_a_secret_without_its_annotation_is_made_anew_and_costs_none_of_the_businesss_events(
+    world: OperatorWorld,
+) -> None:
+    """As after `kubectl replace` with what somebody has written themselves."""
+    name = world.provisioned(world.new_plan())
+    event = Envelope(
+        id=str(new_id()),
+        source="/slotwright/booking",
+        type="booking.appointment.booked.v1",
+        time=datetime.now(UTC),
+        subject="x",
+        tenant_id=world.tenant_id(name),
+        data=b"{}",
+    )
+    world.send(tenant_topic(name), "x", event)
+    before = world.secret(name)
+    with world.api.admin() as client:
+        client.patch(
+            f"/api/v1/namespaces/slotwright-tenants/secrets/{secret_name(name)}",
+            json={"metadata": {"annotations": None}},
+            headers=MERGE,
+        ).raise_for_status()
+    eventually(lambda: world.event(name, "DriftRepaired"), "the Event of the repair")
+    eventually(lambda: world.secret(name) != before, "another password")
+    after = world.client_of(world.secret(name))
+    group = f"{before['group.id.prefix']}readers"
+
+    def works() -> bool:
+        try:
+            world.read_topic(tenant_topic(name), after, group)
+        except KafkaException:
+            return False
+        return True
+
+    eventually(works, "a sign-in with it")
+    assert [value for _, value, _ in world.read_topic(tenant_topic(name), after, group)] == [b"{}"]
 
 
 def test_partitions_are_never_taken_away(world: OperatorWorld) -> None:

@@ -112,16 +112,13 @@ class Actions:
         """The Secret first: a password that Kafka knows and nobody holds would be of no use."""
         name, tenant_id = manifests.secret_name(stream.slug), str(stream.tenant_id)
         present = await self._cluster.read_secret(name) if name in self._secrets else None
-        password = manifests.password_in(present) if present else None
-        if present is not None:
-            others = manifests.tenant_id_in(present) != tenant_id
-        else:
-            # Its own would have a Secret, as that is made before them.
-            others = first and not self._streams.state(stream.slug).empty
-        if others:
+        mine = present is not None and manifests.tenant_id_in(present) == tenant_id
+        password = manifests.password_in(present) if present is not None and mine else None
+        # Its own would have a Secret, as that is made before them. Once services were told of them they are its own
+        # without: somebody may have replaced the Secret by one that does not say whose it is.
+        if first and not mine and (present is not None or not self._streams.state(stream.slug).empty):
             # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
             await self._streams.drop(stream.slug)
-            password = None
         known = self._secrets.get(name)
         if password is None or known is None or not known.current:
             password = password or secrets.token_urlsafe(32)

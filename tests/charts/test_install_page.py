@@ -1,6 +1,10 @@
 """docs/install.md is true where a machine can say so: the Secrets, the files it names, and what is YAML in it."""
 
+import os
 import re
+import subprocess
+import textwrap
+from pathlib import Path
 
 import pytest
 import yaml
@@ -31,6 +35,34 @@ def test_the_commands_make_every_secret_that_is_needed() -> None:
         ), name
 
 
+def test_loops_that_are_run_again_tell_the_servers_what_the_secrets_hold(tmp_path: Path) -> None:
+    """The first time no server can be reached; each Secret has been made by then, and keeps what it has."""
+    script = _commands("Databases") + _commands("Kafka users")
+    _program(
+        tmp_path,
+        "kubectl",
+        """
+        case "$3" in
+          create) [ -e "secrets/$6" ] && exit 1; printf '%s\\n' "${@:7}" > "secrets/$6" ;;
+          get) key=${7#*.data.}; sed -n "s/--from-literal=${key%\\}}=//p" "secrets/$5" | tr -d '\\n' | base64 ;;
+        esac
+        """,
+    )
+    for program in ("psql", "kafka-configs.sh"):
+        _program(tmp_path, program, '[ -e up ] || exit 2; printf "%s\\n" "$@" >> told')
+    (tmp_path / "secrets").mkdir()
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for _ in range(2):
+        subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, check=False, capture_output=True
+        )
+        (tmp_path / "up").touch()
+    held = [file.read_text() for file in (tmp_path / "secrets").iterdir()]
+    passwords = re.findall(r"password=(\w+)", "".join(held))
+    assert len(passwords) == 2 * len(DATABASE_SERVICES) + len(PARTS)
+    assert sorted(re.findall(r"password=(\w+)", (tmp_path / "told").read_text())) == sorted(passwords)
+
+
 def test_the_page_names_files_that_there_are() -> None:
     for target in re.findall(r"\]\(([^)#]+)", PAGE):
         if "://" not in target:
@@ -50,6 +82,20 @@ def test_its_values_are_those_of_the_chart() -> None:
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_what_is_yaml_can_be_read(block: str) -> None:
     assert list(yaml.safe_load_all(block))
+
+
+def _commands(chapter: str) -> str:
+    """The chapter's first block of commands, as who reads the page copies it."""
+    text = PAGE.partition(f"### {chapter}\n")[2]
+    found = re.search(r"(?m)(?:^    .*\n)+", text)
+    assert found is not None
+    return textwrap.dedent(found[0])
+
+
+def _program(folder: Path, name: str, script: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/bash\n{textwrap.dedent(script)}\n")
+    file.chmod(0o755)
 
 
 def _told() -> list[tuple[str, str]]:

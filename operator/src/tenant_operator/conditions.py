@@ -31,6 +31,11 @@ PARTITIONS_CANNOT_SHRINK = "PartitionsCannotShrink"
 _MOST_PARTITIONS = 16
 """That the CRDs take."""
 _REGISTERING = tuple(part for part in Component if part not in {Component.AUTH, Component.BILLING})
+_ANSWERED_BY = {
+    BUSINESS_REGISTERED: _REGISTERING,
+    OWNER_INVITED: (Component.AUTH,),
+    BILLING_LINKED: (Component.BILLING,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,17 @@ def waiting_for(observed: Observed, record: TenantChanged, of: Iterable[Componen
         part
         for part in of
         if (answer := observed.answers.get(part)) is None or answer.generation != record.generation
+    ]
+
+
+def unheard(tenant: TenantObject, observed: Observed) -> list[Component]:
+    """The components that have answered once, as the status says, and whose answers Kafka has lost since."""
+    return [
+        part
+        for kind, of in _ANSWERED_BY.items()
+        if tenant.conditions.get(kind, {}).get("status") == "True"
+        for part in of
+        if part not in observed.answers
     ]
 
 

@@ -21,7 +21,14 @@ from contracts.platform import (
 )
 from servicekit.localtime import zone_names
 from tenant_operator import entitlements, status
-from tenant_operator.conditions import RECONCILING, TOPICS_READY, refusals, subscription_state, waiting_for
+from tenant_operator.conditions import (
+    RECONCILING,
+    TOPICS_READY,
+    refusals,
+    subscription_state,
+    unheard,
+    waiting_for,
+)
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
 
 DELETION_DEADLINE = timedelta(minutes=10)
@@ -162,6 +169,10 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     record = _unknown_bearer(tenant, plan, observed) if stream is not None else None
     if record is None:
         record = numbered(desired_record(tenant, plan, observed, stream), tenant, observed)
+    said = tenant.status.get("recordGeneration")
+    if observed.told(record) and said == record.generation and unheard(tenant, observed):
+        # Nobody answers twice for a number, so that the same record has to come under another.
+        record = record.model_copy(update={"generation": record.generation + 1})
     actions: list[Action] = []
     if FINALIZER not in tenant.finalizers:
         actions.append(AddFinalizer())

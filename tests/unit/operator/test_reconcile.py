@@ -325,6 +325,22 @@ def test_numbers_go_on_rising_when_kafka_has_lost_everything() -> None:
     assert world.published.generation == 3
 
 
+@pytest.mark.parametrize("lost", [set(Component), {Component.AUTH}, {Component.BILLING}, {Component.BOOKING}])
+def test_answers_that_kafka_has_lost_are_asked_for_once_under_the_next_number(lost: set[Component]) -> None:
+    """A component answers for a number once: the tenant would wait for it until somebody changed something."""
+    world = settled()
+    before, done = world.published, len(world.done)
+    assert before is not None
+    world.answers = {part: told for part, told in world.answers.items() if part not in lost}
+    world.settle()
+    world.settle()
+    assert world.done[done:] == [Publish(before.model_copy(update={"generation": before.generation + 1}))]
+    world.answer_all()
+    world.settle()
+    assert world.condition("Ready")[:2] == ("True", "Provisioned")
+    assert len(world.done) == done + 1
+
+
 def test_a_count_of_last_month_is_none_of_this_month() -> None:
     world = settled()
     used = {"bookings_per_month": 7, "staff": 3}

@@ -25,6 +25,7 @@ from confluent_kafka.admin import (
 from contracts.envelope import Envelope
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
 from servicekit.ids import new_id
+from servicekit.kafka_access import part_rules
 from support.api_server import MERGE
 from support.operator_world import OperatorWorld, condition, eventually
 from tenant_operator.kafka_admin import every_rule, exactly
@@ -135,6 +136,19 @@ def test_a_change_by_hand_is_mended_and_told(
     assert event["type"] == "Warning"
     assert said in event["note"]
     assert condition(world.api.get("Tenant", name), "Ready")[:2] == ("True", "Provisioned")
+
+
+def test_a_topic_of_the_platforms_own_and_a_parts_right_come_back(world: OperatorWorld) -> None:
+    topic, right = "booking.waitlist.v1", part_rules("analytics")[0]
+
+    def found() -> tuple[bool, bool]:
+        (given,) = _ask(world, lambda admin: {"rules": admin.describe_acls(exactly(right))})
+        return topic in world.topics(), right in given
+
+    assert found() == (True, True)
+    _ask(world, lambda admin: admin.delete_topics([topic]))
+    _ask(world, lambda admin: admin.delete_acls([exactly(right)]))
+    eventually(lambda: found() == (True, True), "both")
 
 
 def test_a_secret_without_its_annotation_is_made_anew_and_costs_none_of_the_businesss_events(

@@ -120,6 +120,7 @@ class Controller:
         while True:
             await asyncio.sleep(self._settings.resync_seconds)
             try:
+                await self._streams.prepare()
                 await self._actions.refresh()
                 found = await self._list()
                 self._count_orphans()

@@ -57,7 +57,7 @@ class Streams:
         return self._states.get(slug) or StreamState()
 
     async def prepare(self) -> None:
-        """Makes the platform's own topics that are missing, and gives its parts their rights."""
+        """Makes the platform's own topics that are missing, and gives its parts the rights that they lack."""
         await asyncio.to_thread(self._prepare)
 
     async def refresh(self) -> None:
@@ -102,6 +102,7 @@ class Streams:
         wanted = [binding for part in self._parts for binding in part_rules(part)]
         lacking = [binding for binding in wanted if binding not in present]
         if lacking:
+            log.info("giving parts their rights", rules=len(lacking))
             settle(admin.create_acls(lacking))
 
     def _look(self) -> dict[str, StreamState]:

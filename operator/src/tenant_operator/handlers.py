@@ -101,4 +101,14 @@ def _configure(settings: kopf.OperatorSettings) -> None:
 
 
 def _watch(registry: kopf.OperatorRegistry, end: threading.Event) -> None:
-    kopf.run(registry=registry, clusterwide=True, standalone=True, stop_flag=end)
+    """Runs kopf until told to stop; raises what it has ended by."""
+    asyncio.run(_operate(registry, end))
+
+
+async def _operate(registry: kopf.OperatorRegistry, end: threading.Event) -> None:
+    try:
+        await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=end)
+    finally:
+        # One of this loop's threads waits for it, and the loop for its threads, turning all the while: a watch that
+        # the API server has refused would be taken for one that lives.
+        end.set()

@@ -40,7 +40,7 @@ def day(later: int = 0) -> dt.date:
     return _begun() + dt.timedelta(days=2 + later)
 
 
-def set_up(site: Site, tenant: TenantChanged) -> tuple[str, str]:
+def set_up(site: Site, tenant: TenantChanged, service: dict[str, str] = SERVICE) -> tuple[str, str]:
     """Adds Ada, who works on every day, and a haircut; (staff id, service id) once they can be booked."""
     with site.browser(owner_of=tenant) as owner:
         added = owner.submit(owner.get("/dashboard/staff"), "/dashboard/staff", {"name": "Ada"})
@@ -51,11 +51,11 @@ def set_up(site: Site, tenant: TenantChanged) -> tuple[str, str]:
         assert "The hours are saved." in saved.text, saved.text
         staff_id = member.rsplit("/", 1)[1]
         new = "/dashboard/services/new"
-        done = owner.submit(owner.get(new), new, SERVICE | {"staff": staff_id})
+        done = owner.submit(owner.get(new), new, service | {"staff": staff_id})
         assert "Haircut can be booked now." in done.text, done.text
-        service = re.search(r"/dashboard/services/([0-9a-f-]{36})", done.text)
-        assert service
-        service_id = service[1]
+        found = re.search(r"/dashboard/services/([0-9a-f-]{36})", done.text)
+        assert found
+        service_id = found[1]
         address = f"/b/{tenant.slug}?service={service_id}&date={day()}"
 
         def offered() -> bool:
@@ -156,6 +156,25 @@ def test_a_form_sent_twice_books_once(site: Site) -> None:
         other = customer.submit(customer.get(details.url), action, CUSTOMER | {"name": "Lin C."})
     assert len({answer.url.path for answer in answers}) == 1
     assert "You have booked this time already." in other.text
+    assert site.appointments(tenant) == ["confirmed"]
+
+
+def test_a_time_that_is_kept_no_longer_is_booked_once(site: Site) -> None:
+    tenant = site.open_business()
+    _staff, service_id = set_up(site, tenant, SERVICE | {"capacity": "4"})
+    action = f"/b/{tenant.slug}/appointments"
+    with site.browser() as customer, site.browser() as same:
+        picker = customer.get(f"/b/{tenant.slug}?service={service_id}&date={day()}")
+        details = customer.submit(picker, f"/b/{tenant.slug}/hold", {"starts_at": slots(picker)[0]})
+        same.cookies = customer.cookies
+        same.submit(same.get(details.url), f"/b/{tenant.slug}/another-time")
+        expired = customer.submit(details, action, CUSTOMER)
+        assert "that has run out" in expired.text
+        assert "You are booked" in customer.submit(expired, action, CUSTOMER).text
+        # The answer to that was lost: going back sends the first form anew.
+        again = customer.submit(details, action, CUSTOMER)
+        assert "You have booked this time already." in again.text
+        customer.submit(again, action, CUSTOMER)
     assert site.appointments(tenant) == ["confirmed"]
 
 

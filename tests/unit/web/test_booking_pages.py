@@ -191,9 +191,21 @@ async def test_an_expired_hold_keeps_what_was_typed(gateway: Script, browser: Br
     answer = await browser.submit(details_page(), "/b/riverside/appointments", DETAILS)
     assert answer.status_code == 409
     assert 'value="Lin Chen"' in answer.text
-    assert str(samples.HOLD) not in answer.text
+    assert not hidden_fields(answer.text, "/b/riverside/appointments")["hold"]
     given_back = f"DELETE /v1/public/riverside/holds/{samples.HOLD}"
     assert len(gateway.asked(given_back)) == 1, "it may stand yet, and be in the way of the next try"
+
+
+async def test_a_form_keeps_its_key_when_its_hold_has_expired(gateway: Script, browser: Browser) -> None:
+    """Whoever's answer to the next try is lost has the expired form again, or the fault in it, by going back."""
+    open_for_booking(gateway)
+    gateway.refuse(BOOK, 409, "hold-expired", "The hold has expired.")
+    action = "/b/riverside/appointments"
+    expired = await browser.submit(details_page(), action, DETAILS)
+    incomplete = await browser.post(action, data=hidden_fields(expired.text, action) | {"name": ""})
+    assert incomplete.status_code == 422
+    keys = {hidden_fields(page.text, action)["key"] for page in (expired, incomplete)}
+    assert keys == {str(samples.HOLD)}
 
 
 async def test_what_is_missing_is_said_at_its_field(gateway: Script, browser: Browser) -> None:

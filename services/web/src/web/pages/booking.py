@@ -206,12 +206,13 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
 def _key(form: Form) -> str:
     """The hold's id while there is one, so that a page that is loaded anew, as the answer was lost, books no more.
 
-    It comes with the address, and so may be anything.
+    It comes with the address, and so may be anything. Of a form that was sent it is the key that it came with, also
+    once its hold is gone: what was refused has left nothing under it.
     """
     try:
         return str(UUID(form.get("hold")))
     except ValueError:
-        return str(new_id())
+        return form.key()
 
 
 def _minutes_left(until: str) -> int | None:

@@ -93,7 +93,8 @@ async def test_a_form_of_the_first_business_is_refused_at_the_second(
     await browser.submit(PAGE, PAGE)
     answer = await browser.post(page, data=fields)
     assert answer.status_code == 403
-    assert "This form has expired" in answer.text
+    assert "gone to another business: you are at hillside now." in answer.text
+    assert "open for too long" not in answer.text
     assert gateway.asked("PUT /v1/reminder-policy") == []
 
 

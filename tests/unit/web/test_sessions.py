@@ -313,3 +313,16 @@ async def test_a_weak_password_is_explained_at_its_field(gateway: Script, browse
     fields = {"token": "t0ken", "password": "short", "password_again": "short"}
     answer = await browser.submit("/set-password", "/set-password", fields)
     assert 'id="password-fault">This must have at least 10 characters.' in answer.text
+
+
+async def test_who_has_signed_out_in_another_tab_signs_in_and_comes_back_to_the_form(
+    signed_in: None, gateway: Script, browser: Browser
+) -> None:
+    page = "/dashboard/reminders"
+    fields = hidden_fields((await browser.get(page)).text, page)
+    browser.cookies.delete(COOKIE)
+    headers = {"referer": f"http://slotwright.test{page}"}
+    answer = await browser.post(page, data=fields, headers=headers)
+    assert answer.headers["location"] == f"/login?next={page}"
+    assert "so this was not saved" in (await browser.get("/login")).text
+    assert gateway.asked("PUT /v1/reminder-policy") == []

@@ -23,6 +23,11 @@ class ForeignForm(SlotwrightError):
     """The form was not sent from a page of ours, or from one that is too old."""
 
 
+class FormOfAnotherSession(ForeignForm):
+    """So it looks as well when a page of ours was opened before this browser signed in or out, or went to another
+    business."""
+
+
 class FormGuard:
     """Makes and checks form tokens."""
 
@@ -57,12 +62,14 @@ class FormGuard:
             response.set_cookie(COOKIE, value, path="/", httponly=True, secure=self._secure, samesite="lax")
 
     def check(self, request: Request, token: str) -> None:
-        """Raises ForeignForm."""
+        """Raises ForeignForm, where it came from a page of this site FormOfAnotherSession."""
         site = request.headers.get("sec-fetch-site", "same-origin")
         if site not in {"same-origin", "none"}:
             raise ForeignForm(f"sent from {site}")
         value = request.cookies.get(COOKIE, "")
         # As bytes: of text it compares ASCII alone.
         sent, made = token.encode(errors="replace"), self._digest(request, value).encode()
-        if not value or not hmac.compare_digest(sent, made):
-            raise ForeignForm("token")
+        if not value:
+            raise ForeignForm("no cookie")
+        if not hmac.compare_digest(sent, made):
+            raise FormOfAnotherSession("token")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
-from web.csrf import COOKIE, ForeignForm
+from web.csrf import COOKIE, ForeignForm, FormOfAnotherSession
 from web.forms import Outdated
 from web.gateway_client import ApiProblem, GatewayDown
 from web.headers import HEADERS
@@ -23,6 +23,7 @@ _OUTDATED = (
     "Somebody changed it while you were typing. This is how it stands now; please make your change again."
 )
 _NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
+_EXPIRED = "This form has expired"
 _WORDS = {
     401: ("Please sign in", "You have to be signed in to see this."),
     403: ("This is not for you", "Your role does not let you do this."),
@@ -83,7 +84,20 @@ def install(app: FastAPI) -> None:
             else "your browser keeps no cookies for this site"
         )
         text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
-        return _page(request, 403, "This form has expired", text)
+        return _page(request, 403, _EXPIRED, text)
+
+    @app.exception_handler(FormOfAnotherSession)
+    async def _another_session(request: Request, error: FormOfAnotherSession) -> Response:
+        session = request.app.state.service.sessions.read(request)
+        if session is None and request.url.path.startswith("/dashboard"):
+            return await _signed_out(request, SignedOut(str(error)))
+        log.warning("form refused", reason=str(error))
+        why = "It was open for too long, or you have signed out since."
+        if session is not None:
+            why = f"You have signed in since, or gone to another business: you are at {session.business_slug} now."
+        return _page(
+            request, 403, _EXPIRED, f"{why} Go back, reload the page, and look before you send it again."
+        )
 
     @app.exception_handler(Outdated)
     async def _outdated(request: Request, error: Outdated) -> Response:

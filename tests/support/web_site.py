@@ -41,10 +41,12 @@ Answer = tuple[int, Any] | Callable[[Call], tuple[int, Any]]
 class Script:
     """What the gateway answers, by `METHOD /path`; what it was asked stands in `calls`.
 
-    What is no JSON stands in `files`: each writes its answer itself, or breaks off.
+    `headers` are those that an answer has beside. What is no JSON stands in `files`: each writes its answer
+    itself, or breaks off.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
     files: dict[str, Callable[[aio.Request], Awaitable[aio.StreamResponse]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     url: str = ""
@@ -87,7 +89,8 @@ class Script:
             status=status,
             body=b"" if data is None else json.dumps(data).encode(),
             content_type=kind,
-            headers={"ETag": f'"v{data["version"]}"'} if versioned else None,
+            headers=self.headers.get(f"{call.method} {call.path}", {})
+            | ({"ETag": f'"v{data["version"]}"'} if versioned else {}),
         )
 
 

@@ -122,6 +122,36 @@ async def test_a_gateway_that_is_gone_gets_a_page() -> None:
     await service.gateway.close()
 
 
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (
+            "public",
+            "At the moment more people look at this business&#39;s pages than it can serve. Wait 42 s,",
+        ),
+        (
+            "visitor",
+            "too much was asked from your internet connection, which others may use as well. Wait 42 s,",
+        ),
+        (
+            "business",
+            "The plan Pro allows Riverside 60 requests a minute, and 60 were made. Try again in 42 s.",
+        ),
+    ],
+)
+async def test_who_is_refused_for_a_limit_reads_whose_it_is_and_for_how_long(
+    gateway: Script, browser: Browser, policy: str, words: str
+) -> None:
+    detail = "The plan Pro allows Riverside 60 requests a minute, and 60 were made. Try again in 42 s."
+    problem = {"title": "Too many requests", "detail": detail, "policy": policy}
+    gateway.on("GET /v1/public/riverside", problem, 429)
+    gateway.headers["GET /v1/public/riverside"] = {"Retry-After": "42"}
+    answer = await browser.get("/b/riverside")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "42"
+    assert words in answer.text
+
+
 async def test_what_nobody_expected_gets_a_page_with_its_id(gateway: Script, browser: Browser) -> None:
     gateway.on("GET /v1/public/riverside", {"unexpected": "shape"})
     answer = await browser.get("/b/riverside", headers={"x-request-id": "test-request-1"})

@@ -31,6 +31,16 @@ _WORDS = {
     405: ("This cannot be done here", "Go back and try it from the page."),
     429: ("Too many requests", "Wait a moment, then try again."),
 }
+_FROM_ONE_PLACE = (
+    "In the last minute too much was asked from your internet connection, which others may use as well."
+)
+_TOO_MANY = {
+    "public": "At the moment more people look at this business's pages than it can serve.",
+    "visitor": _FROM_ONE_PLACE,
+    "address": _FROM_ONE_PLACE,
+    "sign-in": _FROM_ONE_PLACE,
+}
+"""By the gateway's limits; what it says of a business's own is for who works there."""
 
 
 def _page(request: Request, status: int, title: str, text: str, request_id: str = "") -> Response:
@@ -48,6 +58,14 @@ def _page_left(request: Request) -> str:
         return f"{address.path}?{address.query}" if address.query else address.path
     except ValueError:  # no browser sends such an address
         return ""
+
+
+def _why_wait(error: ApiProblem) -> str:
+    """Whose limit is reached, and for how long; the gateway speaks of requests, which no visitor has counted."""
+    policy = error.body.get("policy")
+    if not error.retry_after or policy not in _TOO_MANY:
+        return error.detail
+    return f"{_TOO_MANY[policy]} Wait {error.retry_after} s, then try again."
 
 
 def install(app: FastAPI) -> None:
@@ -109,11 +127,16 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ApiProblem)
     async def _problem(request: Request, error: ApiProblem) -> Response:
         title, text = _WORDS.get(error.status, (error.title, error.detail))
+        if error.status == 429:
+            text = _why_wait(error) or text
         if (
             error.status == 403 and error.detail and error.slug != "forbidden"
         ):  # not for the role, then: suspended, say
             title, text = error.title, error.detail
-        return _page(request, error.status, title, text, error.request_id)
+        response = _page(request, error.status, title, text, error.request_id)
+        if error.retry_after:
+            response.headers["Retry-After"] = error.retry_after
+        return response
 
     @app.exception_handler(PayloadTooLarge)
     async def _large(request: Request, error: PayloadTooLarge) -> Response:

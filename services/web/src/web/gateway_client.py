@@ -34,10 +34,14 @@ class GatewayDown(SlotwrightError):
 
 
 class ApiProblem(SlotwrightError):
-    """An RFC 9457 problem. `errors` maps JSON pointers (`/customer/email`) to what is wrong there."""
+    """An RFC 9457 problem. `errors` maps JSON pointers (`/customer/email`) to what is wrong there.
 
-    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+    `retry_after` is the header of this name: when to come again, in seconds.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, Any], retry_after: str | None = None) -> None:
         self.status = status
+        self.retry_after = retry_after
         self.slug = str(body.get("type", "")).rsplit("/", 1)[-1]
         self.title = str(body.get("title", "Something went wrong"))
         self.detail = str(body.get("detail", ""))
@@ -215,5 +219,5 @@ async def _answer(method: str, response: aiohttp.ClientResponse) -> ApiAnswer:
     if status in _DOWN:
         raise GatewayDown(str(data.get("detail", "")) if isinstance(data, dict) else f"status {status}")
     if status >= 400:
-        raise ApiProblem(status, data if isinstance(data, dict) else {})
+        raise ApiProblem(status, data if isinstance(data, dict) else {}, response.headers.get("Retry-After"))
     return ApiAnswer(status, data, response.headers.get("ETag"))

@@ -7,7 +7,7 @@ import pytest
 from booking.routes.managed import BookedServiceAnswer
 from support import web_samples as samples
 from support.web_site import Browser, Script
-from unit.web.open_business import FREE, LISBON, NINE, TOO_SOON, open_for_booking
+from unit.web.open_business import BUSINESS, FREE, LISBON, NINE, TOO_SOON, open_for_booking
 
 
 async def test_an_appointment_is_moved_and_cancelled(gateway: Script, browser: Browser) -> None:
@@ -56,6 +56,23 @@ async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, 
     shown = (await browser.get(link)).text
     assert "no longer offered; the appointment can only be cancelled" in shown
     assert f'action="{link}/cancel"' in shown
+
+
+async def test_who_wants_to_move_it_while_the_business_is_suspended_is_not_sent_through_empty_weeks(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    gateway.on(FREE, samples.availability())
+    assert "No free times in these days." in (await browser.get(f"{link}/reschedule")).text
+    gateway.on(BUSINESS, samples.business(accepts_bookings=False))
+    answer = await browser.get(f"{link}/reschedule")
+    assert answer.headers["location"] == link
+    shown = (await browser.get(link)).text
+    assert "Riverside Barbers does not take bookings online at the moment" in shown
+    assert f'action="{link}/cancel"' in shown
+    gateway.refuse(BUSINESS, 503, "unavailable", "business does not answer")
+    assert "No free times in these days." in (await browser.get(f"{link}/reschedule")).text
 
 
 @pytest.mark.parametrize("anyone", ["", "&anyone=1"])

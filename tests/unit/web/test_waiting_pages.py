@@ -310,6 +310,16 @@ async def test_a_time_that_is_gone_when_it_is_looked_at_is_said_to_be(
         assert ">09:00</time>" in page
 
 
+async def test_a_business_that_is_suspended_offers_no_times(gateway: Script, browser: Browser) -> None:
+    offerable(gateway)
+    gateway.on("GET /v1/business", samples.profile(state="suspended"))
+    for page in (CHOOSE, CHOSEN):
+        shown = (await browser.get(page)).text
+        assert "This business is suspended: no time can be offered." in shown
+        assert 'class="slot"' not in shown
+        assert f'action="{CHOOSE}"' not in shown
+
+
 async def test_who_takes_no_mails_is_to_be_told_in_another_way(gateway: Script, browser: Browser) -> None:
     offerable(gateway)
     assert "takes no e-mails" not in (await browser.get(CHOOSE)).text

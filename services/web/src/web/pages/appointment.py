@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from web import times
 from web.forms import read_form
-from web.gateway_client import ApiProblem
+from web.gateway_client import ApiProblem, GatewayDown
 from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
 router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
 
 _NOT_OFFERED = "This service is no longer offered; the appointment can only be cancelled."
+_SUSPENDED = "{name} does not take bookings online at the moment; the appointment can only be cancelled."
 
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
@@ -68,6 +69,9 @@ async def choose(
             raise
         # Who was booked has left, or does other things now.
         member, week = None, await _free_week(site, found, zone, date, None)
+    if week.next_free is None and week.empty and not await _open(site, found["business"]["slug"]):
+        words = _SUSPENDED.format(name=found["business"]["display_name"])
+        return site.pages.redirect(request, f"/appointments/{token}", words, failed=True)
     return site.pages.render(
         request,
         "appointment/reschedule.html",
@@ -78,6 +82,14 @@ async def choose(
         member=member,
         anyone=bool(anyone),
     )
+
+
+async def _open(site: Web, slug: str) -> bool:
+    """Whether the business takes bookings: one that does not has no free times, in any week."""
+    try:
+        return bool((await site.gateway.call("GET", f"/v1/public/{slug}")).data["accepts_bookings"])
+    except GatewayDown:  # what can be said without it is said
+        return True
 
 
 async def _free_week(

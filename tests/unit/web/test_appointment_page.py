@@ -58,6 +58,19 @@ async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, 
     assert f'action="{link}/cancel"' in shown
 
 
+async def test_who_books_too_late_to_change_it_is_not_told_that_the_link_does(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    can = "With it you can move or cancel the appointment."
+    assert can in (await browser.get(f"{link}?booked=1")).text
+    gateway.on(f"GET /v1/public{link}", samples.managed(NINE, changeable_until=None))
+    shown = (await browser.get(f"{link}?booked=1")).text
+    assert can not in shown
+    assert f'href="http://slotwright.test{link}"' in shown
+
+
 async def test_who_wants_to_move_it_while_the_business_is_suspended_is_not_sent_through_empty_weeks(
     gateway: Script, browser: Browser
 ) -> None:

@@ -82,6 +82,16 @@ async def test_times_are_shown_in_the_viewers_zone_when_asked(gateway: Script, b
     assert gateway.asked(FREE)[0].query["timezone"] == "Asia/Tokyo"
 
 
+async def test_two_times_that_the_clocks_call_the_same_can_be_told_apart(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    first = dt.datetime(2027, 10, 31, 0, 30, tzinfo=dt.UTC)
+    gateway.on(FREE, samples.availability(first, first + dt.timedelta(hours=1)))
+    page = (await browser.get(f"{PICKER}&date=2027-10-31")).text
+    assert re.findall(r">(01:30[^<]*)</time>", page) == ["01:30 WEST", "01:30 WET"]
+
+
 async def test_what_is_followed_in_the_picker_has_the_same_id_in_the_next_page(
     gateway: Script, browser: Browser
 ) -> None:

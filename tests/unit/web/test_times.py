@@ -8,7 +8,7 @@ import pytest
 from support import web_samples as samples
 from support.web_site import Browser, Script
 from support.zones import later_zone
-from web.times import day_or, instant, zone_or
+from web.times import clock, day_or, instant, local, zone_or
 
 FAR = ("0001-01-01", "0999-12-31", "9000-01-01", "9999-12-31")
 
@@ -29,6 +29,20 @@ async def test_pages_are_shown_all_the_same(gateway: Script, browser: Browser, f
     assert page.status_code == 200
     details = f"/b/riverside/details?service={samples.SERVICE}&starts_at={far}T00:00:00Z"
     assert (await browser.get(details)).status_code in {200, 303}
+
+
+@pytest.mark.parametrize(
+    ("zone", "moments"),
+    [
+        ("Europe/Lisbon", {"2027-10-31T00:30Z": "01:30 WEST", "2027-10-31T01:30Z": "01:30 WET"}),
+        ("Pacific/Auckland", {"2027-04-03T13:00Z": "02:00 NZDT", "2027-04-03T14:59Z": "02:59 NZST"}),
+        ("Pacific/Auckland", {"2027-04-03T12:59Z": "01:59", "2027-04-03T15:00Z": "03:00"}),
+        ("America/Sao_Paulo", {"2018-02-18T01:30Z": "23:30 -02", "2018-02-18T02:30Z": "23:30 -03"}),
+        ("Europe/Lisbon", {"2027-03-28T00:59Z": "00:59", "2027-03-28T01:00Z": "02:00"}),
+    ],
+)
+def test_a_time_that_the_clocks_have_twice_says_which_one_it_is(zone: str, moments: dict[str, str]) -> None:
+    assert {moment: clock(local(moment, zone)) for moment in moments} == moments
 
 
 @pytest.mark.parametrize("name", ["localtime", "Factory", "Mars/Olympus", "", None])

@@ -57,6 +57,7 @@ class Pages:
         self._templates.filters |= {
             "money": money,
             "local": times.local,
+            "clock": times.clock,
             "long_day": times.long_day,
             "short_day": times.short_day,
             "offset_words": times.offset_words,

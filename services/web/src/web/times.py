@@ -34,6 +34,12 @@ def local(value: str | dt.datetime, zone: str) -> dt.datetime:
     return moment.astimezone(ZoneInfo(zone))
 
 
+def clock(value: dt.datetime) -> str:
+    """09:00; 01:30 WEST where the clocks have that time twice, as they are put back: it says which one is meant."""
+    twice = value.replace(fold=1 - value.fold).utcoffset() != value.utcoffset()
+    return f"{value:%H:%M %Z}" if twice else f"{value:%H:%M}"
+
+
 def for_field(moment: dt.datetime) -> str:
     """A local time as a field for date and time has it."""
     return f"{moment:%Y-%m-%dT%H:%M}"

@@ -233,7 +233,7 @@ async def book(request: Request, site: Site) -> Response:
         first = times.local(answer.data["appointments"][0]["starts_at"], desk.zone)
         day, words = first.date(), _booked_as_series(answer.data, form, desk.zone)
     else:
-        words = f"Booked for {form.get('name')} at {times.local(starts_at, desk.zone):%H:%M}."
+        words = f"Booked for {form.get('name')} at {times.clock(times.local(starts_at, desk.zone))}."
     return site.pages.redirect(request, f"/dashboard?{urlencode({'date': day.isoformat()})}", words)
 
 

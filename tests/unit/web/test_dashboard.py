@@ -2,12 +2,13 @@
 
 import datetime as dt
 import re
+from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from support import web_samples as samples
-from support.web_site import Browser, Script
+from support.web_site import Browser, Script, hidden_fields
 from web.dashboard.figures import bars
 
 pytestmark = pytest.mark.usefixtures("signed_in")
@@ -113,6 +114,17 @@ async def test_a_refused_action_says_why(gateway: Script, browser: Browser) -> N
     gateway.refuse(route, 409, "appointment-closed", "The appointment is over.")
     await browser.submit("/dashboard", f"/dashboard/appointments/{samples.APPOINTMENT}/cancel")
     assert "The appointment is over." in (await browser.get("/dashboard")).text
+
+
+async def test_what_is_done_on_a_later_page_of_the_list_leads_back_to_it(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on(f"POST /v1/appointments/{samples.APPOINTMENT}/cancel", samples.appointment(NOON))
+    page = "/dashboard/appointments?date=2030-01-01&status=confirmed&cursor=next%2Bpage"
+    action = f"/dashboard/appointments/{samples.APPOINTMENT}/cancel"
+    fields = hidden_fields((await browser.get(page)).text, action)
+    answer = await browser.post(action, data={name: unescape(value) for name, value in fields.items()})
+    assert answer.headers["location"] == page
 
 
 async def test_the_list_is_filtered_and_paged(gateway: Script, browser: Browser) -> None:

@@ -170,7 +170,7 @@ def test_of_days_that_had_begun_when_somebody_joined_no_hour_is_said() -> None:
 async def test_somebody_is_taken_off_by_two_presses(gateway: Script, browser: Browser) -> None:
     in_line(gateway, WAITS)
     gateway.on(REMOVE, None, 204)
-    listed = f"{PAGE}?service={samples.SERVICE}"
+    listed = f"{PAGE}?service={samples.SERVICE}&cursor=later"
     page = (await browser.get(listed)).text
     action = f"{PAGE}/{samples.APPOINTMENT}/remove"
     assert page.index("<details") < page.index(f'action="{action}"') < page.index("</details>")

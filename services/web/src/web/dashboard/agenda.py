@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -86,6 +87,7 @@ async def appointments_page(
         query["staff"] = chosen["staff"] = staff
     if cursor:
         query["cursor"] = cursor
+    here = chosen | ({"cursor": cursor} if cursor else {})
     answer = (await site.sessions.call(request, "GET", "/v1/appointments", query=query)).data
     return site.pages.render(
         request,
@@ -96,6 +98,7 @@ async def appointments_page(
         items=answer["items"],
         now=dt.datetime.now(dt.UTC),
         start=start,
+        here=f"/dashboard/appointments?{urlencode(here)}",
         wanted=wanted,
         staff=staff,
         statuses=STATUSES,

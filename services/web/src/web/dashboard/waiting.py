@@ -88,6 +88,7 @@ async def listing(
         ended=ENDED,
         show=ended.get("show", ""),
         service=of_service.get("service", ""),
+        cursor=cursor,
         more=next_page(_HERE, ended | of_service, answer),
     )
 
@@ -95,8 +96,8 @@ async def listing(
 @router.post("/{entry_id}/remove")
 async def remove(request: Request, site: Site, entry_id: EntryId) -> Response:
     form = await read_form(request)
-    service = form.get("service")
-    back = f"{_HERE}?{urlencode({'service': service})}" if service else _HERE
+    shown = {name: form.get(name) for name in ("service", "cursor") if form.get(name)}
+    back = f"{_HERE}?{urlencode(shown)}" if shown else _HERE
     return await press(
         request,
         site,

@@ -9,6 +9,8 @@ import httpx
 import pytest
 import structlog
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from servicekit.errors import Invalid
 from servicekit.health import Health
@@ -128,6 +130,30 @@ async def test_what_nobody_expected_is_a_problem_and_a_line_with_its_traceback_w
     said = next(line for line in lines if line["event"] == "unexpected error")
     assert "no luck with 7 letters" in json.dumps(said["exception"])
     assert "hunter2" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [("<p>Sorry.", "<p>Sorry."), ("", "/problems/internal-error")],
+)
+async def test_an_app_may_answer_in_its_own_way_to_what_nobody_expected(
+    health: Health, page: str, said: str
+) -> None:
+    """Inside of what adds the request's id; and where that fails as well, as a problem."""
+    app = create_app("shop", Settings(), health, routers=[ROUTER])
+
+    @app.exception_handler(Exception)
+    async def sorry(request: Request, error: Exception) -> HTMLResponse:
+        if not page:
+            raise error
+        return HTMLResponse(page, 500)
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        answer = await client.get("/v1/broken", headers={"X-Request-ID": "abc-12345"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "abc-12345"
+    assert said in answer.text
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,18 @@ async def test_what_nobody_expected_gets_a_page_with_its_id(gateway: Script, bro
     gateway.on("GET /v1/public/riverside", {"unexpected": "shape"})
     answer = await browser.get("/b/riverside", headers={"x-request-id": "test-request-1"})
     assert answer.status_code == 500
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "It is our fault, not yours." in answer.text
     assert "test-request-1" in answer.text
     assert "unexpected" not in answer.text
     assert "content-security-policy" in answer.headers
+
+
+async def test_what_is_too_large_gets_a_page(browser: Browser) -> None:
+    answer = await browser.post("/login", data={"email": "x" * 2**21})
+    assert answer.status_code == 413
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "This is too much" in answer.text
 
 
 async def test_static_files_are_kept_for_good_only_under_their_digest(browser: Browser) -> None:

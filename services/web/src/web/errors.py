@@ -1,4 +1,7 @@
-"""Every error as a page that says what happened and what to do; installed over servicekit's JSON problems."""
+"""Every error as a page that says what happened and what to do; installed over servicekit's JSON problems.
+
+The handlers for what is too large and for any other error are called by servicekit.http.edge.
+"""
 
 from urllib.parse import quote
 
@@ -14,7 +17,6 @@ from servicekit.errors import PayloadTooLarge
 from web.csrf import COOKIE, ForeignForm, FormOfAnotherSession
 from web.forms import Outdated
 from web.gateway_client import ApiProblem, GatewayDown
-from web.headers import HEADERS
 from web.sessions import SignedOut
 
 log = structlog.get_logger(__name__)
@@ -153,10 +155,5 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        # Not the path itself: a link's token may stand in it.
-        route = getattr(request.scope.get("route"), "path", "")
-        log.error("unexpected error", route=route, exc_info=error)
         text = "It is our fault, not yours. Try again, or tell us the id below."
-        response = _page(request, 500, "Something went wrong", text)
-        response.headers.update(HEADERS)  # this one leaves outside the middleware that adds them
-        return response
+        return _page(request, 500, "Something went wrong", text)

@@ -12,10 +12,12 @@ from typing import Any
 import structlog
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit import audit
-from servicekit.errors import PayloadTooLarge
+from servicekit.errors import PayloadTooLarge, Problem
 from servicekit.http.problems import problem_response, unexpected
 from servicekit.ids import new_id
 from servicekit.metrics import HTTP_REQUESTS, HTTP_SECONDS
@@ -36,6 +38,22 @@ def request_id_of(headers: Headers) -> str:
     """The client's X-Request-ID when it is well formed, else a new one."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(new_id())
+
+
+async def _answer(scope: Scope, error: Exception, kind: type[Exception]) -> Response:
+    """By the app's own handler for this kind of error, where it has one: a site answers with a page, say."""
+    instance, request_id = scope["path"], scope["slotwright.request_id"]
+    own = getattr(scope.get("app"), "exception_handlers", {}).get(kind)
+    if own is not None:
+        try:
+            answer: Response = await own(Request(scope), error)
+        except Exception as another:
+            log.error("unexpected error", exc_info=another)
+        else:
+            return answer
+    if isinstance(error, Problem):
+        return problem_response(error, instance=instance, request_id=request_id)
+    return unexpected(instance=instance, request_id=request_id)
 
 
 class EdgeMiddleware:
@@ -109,19 +127,17 @@ class EdgeMiddleware:
                 raise
             too_large = True
         except Exception as error:
-            # Here and not in an exception handler of the app: those for any error run outside of this middleware.
+            # Here and not by Starlette, which runs an app's handler for any error outside of this middleware.
             log.error("unexpected error", exc_info=error)
             if started:
                 raise
             if not too_large:
-                answer = unexpected(instance=scope["path"], request_id=scope["slotwright.request_id"])
+                answer = await _answer(scope, error, Exception)
                 await answer(scope, receive, send)
         if too_large and not started:
             problem = PayloadTooLarge(f"The body may have {limit} bytes at most.")
-            response = problem_response(
-                problem, instance=scope["path"], request_id=scope["slotwright.request_id"]
-            )
-            await response(scope, receive, send)
+            answer = await _answer(scope, problem, PayloadTooLarge)
+            await answer(scope, receive, send)
 
     def _record(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
         route: Any = scope.get("route")

@@ -211,6 +211,16 @@ async def test_signing_up_makes_an_address_of_the_name(gateway: Script, browser:
     assert "This did not work" in (await browser.get(f"/signup/{signup}")).text
 
 
+async def test_who_has_a_name_in_other_letters_is_asked_for_an_address(
+    gateway: Script, browser: Browser
+) -> None:
+    fields = {"business_name": "理发店", "name": "Li", "email": "li@example.com", "slug": ""}
+    answer = await browser.submit("/", "/signup", fields)
+    assert answer.status_code == 422
+    assert 'id="slug-fault">None can be made of this name.' in answer.text
+    assert gateway.calls == []
+
+
 async def test_a_name_that_is_taken_is_said_at_its_field(gateway: Script, browser: Browser) -> None:
     gateway.refuse("POST /v1/signups", 409, "conflict", "The name is taken.", slug="is taken")
     fields = {"business_name": "Riverside", "name": "Ada", "email": "ada@example.com"}

@@ -45,6 +45,8 @@ async def sign_up(request: Request, site: Site) -> Response:
     form = await read_form(request)
     form.require("business_name", "name", "email")
     form.values["slug"] = form.get("slug") or slug_of(form.get("business_name"))
+    if form.get("business_name") and not form.get("slug"):
+        form.faults["slug"] = "None can be made of this name. Please choose one, such as my-business."
     if form.faults:
         return _home(request, site, form, 422)
     body = {

@@ -326,3 +326,19 @@ async def test_who_has_signed_out_in_another_tab_signs_in_and_comes_back_to_the_
     assert answer.headers["location"] == f"/login?next={page}"
     assert "so this was not saved" in (await browser.get("/login")).text
     assert gateway.asked("PUT /v1/reminder-policy") == []
+
+
+async def test_who_signs_out_in_two_tabs_is_signed_out(
+    signed_in: None, gateway: Script, browser: Browser
+) -> None:
+    gateway.on(f"DELETE /v1/sessions/{samples.SESSION}", None, 204)
+    fields = hidden_fields((await browser.get("/dashboard")).text, "/logout")
+    forged = await browser.post("/logout", data={"form_token": "forged"})
+    assert forged.status_code == 403
+    for _tab in range(2):
+        answer = await browser.post("/logout", data=fields)
+        assert answer.headers["location"] == "/"
+        assert "You are signed out." in (await browser.get("/")).text
+    assert len(gateway.asked(f"DELETE /v1/sessions/{samples.SESSION}")) == 1
+    browser.cookies.clear()  # as another site's form comes without any
+    assert (await browser.post("/logout", data=fields)).status_code == 403

@@ -5,6 +5,7 @@ import re
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from web.csrf import FormOfAnotherSession
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site
@@ -63,7 +64,12 @@ def _refusal(problem: ApiProblem) -> str:
 
 @router.post("/logout")
 async def sign_out(request: Request, site: Site) -> Response:
-    await read_form(request)
+    try:
+        await read_form(request)
+    except FormOfAnotherSession:
+        if site.sessions.read(request) is not None:
+            raise
+        # Signed out already, in another tab.
     await site.sessions.end(request)
     response = site.pages.redirect(request, "/", "You are signed out.")
     site.sessions.forget(response)

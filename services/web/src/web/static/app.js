@@ -29,6 +29,8 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form[data-once]")) return;
   if (form.dataset.sent) { event.preventDefault(); return; }
   form.dataset.sent = "yes";
+  // Who stops loading stays here, which no event tells. What is sent twice takes effect once.
+  setTimeout(() => { delete form.dataset.sent; }, 5000);
 });
 // Coming back by the back button: the form may be sent again.
 addEventListener("pageshow", () => {

@@ -74,6 +74,14 @@ async def test_who_cancels_or_moves_is_told_whether_the_customer_hears_of_it(
     assert f"The appointment is moved, and {words}." in (await browser.get(page)).text
 
 
+@pytest.mark.parametrize("year", [1000, 1926, 2000, 2099, 8999])
+async def test_a_year_that_was_mistyped_shows_today(gateway: Script, browser: Browser, year: int) -> None:
+    for page in ("/dashboard", "/dashboard/appointments"):
+        assert (await browser.get(f"{page}?date={year}-12-31")).status_code == 200
+    today = dt.datetime.combine(TODAY, dt.time(), LISBON).astimezone(dt.UTC).isoformat()
+    assert [call.query["from"] for call in gateway.asked("GET /v1/appointments")] == [today, today]
+
+
 async def test_the_day_says_who_cancelled(gateway: Script, browser: Browser) -> None:
     by = {"customer": "by the customer", "system": "not confirmed in time", "staff": "", None: ""}
     for cancelled_by, words in by.items():

@@ -24,7 +24,15 @@ _DONE = {
     "no-show": "Noted: the customer did not come.",
     "cancel": "The appointment is cancelled, and {told}.",
 }
+_YEARS = range(2001, 2099)
+"""The API's are one more at either end, so that there are days before and behind, in every zone."""
 _BACK = re.compile(r"^/dashboard(/appointments)?(\?[A-Za-z0-9_=&%:.+-]*)?$")
+
+
+def _day_or(date: str | None, default: dt.date) -> dt.date:
+    """As times.day_or, and the default as well where a year was mistyped as one that the API has no days of."""
+    day = times.day_or(date, default)
+    return day if day.year in _YEARS else default
 
 
 @router.get("")
@@ -33,7 +41,7 @@ async def day(request: Request, site: Site, date: str | None = None) -> Response
     known = await names(request, site)
     zone = known.business["timezone"]
     today = times.today(zone)
-    shown = times.day_or(date, today)
+    shown = _day_or(date, today)
     begin, end = times.day_bounds(shown, zone)
     query = {"from": begin.isoformat(), "to": end.isoformat()}
     items = await everything(request, site, "/v1/appointments", query)
@@ -78,7 +86,7 @@ async def appointments_page(
     """The list, with the form that asks for it as a file as it was filled in (web.dashboard.exports)."""
     known = await names(request, site)
     zone = known.business["timezone"]
-    start = times.day_or(date, times.today(zone))
+    start = _day_or(date, times.today(zone))
     query = {"from": times.day_bounds(start, zone)[0].isoformat(), "limit": "50"}
     chosen = {"date": start.isoformat()}
     if wanted in STATUSES:

@@ -69,6 +69,31 @@ def test_a_page_that_stripe_has_no_longer_holds_nothing_up(world: World) -> None
     world.status(tenant, "ready", state="canceled")
 
 
+def test_a_price_and_a_product_that_were_archived_are_taken_up_again(world: World) -> None:
+    """By hand, at Stripe; the plan still asks for them, and nobody could subscribe to it, or again."""
+    plan = PRO.model_copy(update={"name": "archived"})
+    tenant = new_tenant(plan=plan)
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    world.call_stripe("DELETE", f"/v1/subscriptions/{details.subscription_id}")
+    world.status(tenant, "ready", state="canceled")
+    paths = [f"/v1/prices/{details.price_id}", f"/v1/products/{details.product_id}"]
+    for path in paths:
+        world.call_stripe("POST", path, active="false")
+
+    def looked_at() -> bool:
+        world.rows("UPDATE account SET synced_at = now() - interval '1 day' RETURNING 1 AS x")
+        return all(world.call_stripe("GET", path)["active"] for path in paths)
+
+    until(looked_at, "both are active again")
+    page = world.post("/v1/billing/checkout-sessions", tenant).json()
+    world.http.post(page["url"], data=CARD)
+    assert world.status(tenant, "ready", state="active").details.billing != details
+    other = world.provision(new_tenant(plan=plan)).details.billing
+    assert other is not None
+    assert other.price_id == details.price_id
+
+
 def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(world: World) -> None:
     """As another customer; not by itself, nor on the page's first sight."""
     tenant, details = _linked(world)

@@ -175,7 +175,7 @@ class Reconciler:
         return wanted
 
     def forget_prices(self) -> None:
-        """After Stripe has refused something: what was known of it may be out of date."""
+        """Now and then, and after Stripe has refused something: somebody may have archived one."""
         self._prices.clear()
 
     async def _subscriptions(

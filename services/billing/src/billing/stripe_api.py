@@ -68,8 +68,8 @@ class StripeApi:
             if error.code != "resource_missing":
                 raise
         else:
-            if product.name != plan.display_name:
-                await products.update_async(key, {"name": plan.display_name})
+            if (product.name, product.active) != (plan.display_name, True):
+                await products.update_async(key, {"name": plan.display_name, "active": True})
             return key
         try:
             await products.create_async({"id": key, "name": plan.display_name, "metadata": {PLAN: plan.name}})
@@ -81,15 +81,20 @@ class StripeApi:
     async def _price(self, plan: PlanSnapshot, product_id: str) -> str:
         """Prices cannot be changed at Stripe, so each amount is a price of its own, found by its lookup key.
 
-        Which no second one can have: its creation needs no idempotency key to be made once.
+        Which no second one can have: its creation needs no idempotency key to be made once. So one that somebody
+        has archived is taken up again.
         """
         money = plan.price
         lookup = f"slotwright:{plan.name}:{money.amount}:{money.currency.lower()}:{plan.interval}"
         prices = self._client.v1.prices
 
         async def found() -> str | None:
-            listed = await prices.list_async({"lookup_keys": [lookup], "active": True, "limit": 1})
-            return listed.data[0].id if listed.data else None
+            listed = await prices.list_async({"lookup_keys": [lookup], "limit": 1})
+            for price in listed.data:
+                if not price.active:
+                    await prices.update_async(price.id, {"active": True})
+                return price.id
+            return None
 
         if (price_id := await found()) is not None:
             return price_id

@@ -83,6 +83,7 @@ class BillingWorker:
                 await conn.execute(b"SELECT 1")  # the lock lives as long as this connection
                 if loop.time() - looked >= _STALE_SECONDS:
                     looked = loop.time()
+                    self._reconciler.forget_prices()
                     await self._look_for_stale()
                 busy = await self.turn()
                 self._failures = 0

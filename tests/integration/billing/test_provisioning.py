@@ -54,6 +54,22 @@ def test_a_plan_that_is_renamed_and_gets_its_name_back_is_called_so_at_stripe(wo
         assert product["name"] == name
 
 
+def test_a_tenant_that_is_paused_does_not_give_a_renamed_plan_its_old_name_back(world: World) -> None:
+    """Its record has the plan as it was, and its subscription is looked at all the same."""
+    plan = PRO.model_copy(update={"name": "paused"})
+    paused = new_tenant(plan=plan)
+    details = world.provision(paused).details.billing
+    assert details is not None
+    world.provision(new_tenant(plan=plan.model_copy(update={"display_name": "Pro Plus"})))
+    world.idle(paused)
+    stale = "UPDATE account SET synced_at = now() - interval '1 day' WHERE tenant_id = %s RETURNING 1 AS x"
+    fresh = "SELECT 1 AS x FROM account WHERE tenant_id = %s AND synced_at > now() - interval '1 hour'"
+    world.rows(stale, paused.tenant_id)
+    until(lambda: world.rows(fresh, paused.tenant_id), "it was looked at again")
+    (product,) = world.objects("product", id=details.product_id)
+    assert product["name"] == "Pro Plus"
+
+
 def test_manual_is_ready_without_stripe(world: World) -> None:
     tenant = new_tenant(billing=BillingSpec(mode="Manual"))
     details = world.provision(tenant).details.billing

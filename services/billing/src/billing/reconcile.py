@@ -18,7 +18,7 @@ from billing.customers import Customers
 from billing.domain import Account, FetchedSubscription, Subscription, Task, current, of_tenant, trial_left
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
-from billing.telling import report_if_new, tell
+from billing.telling import is_answered, report_if_new, tell
 from contracts.platform import BillingDetails, DeletionPolicy, PlanSnapshot, TenantChanged
 from servicekit import removal
 from servicekit.clock import Clock, utc_now
@@ -48,8 +48,8 @@ class Reconciler:
         self._return_url = return_url
         self._clock = clock
         self._customers = Customers(db, api)
-        # By the plan's name: what it was before, it is no more at Stripe.
-        self._prices: dict[str, _Wanted] = {}
+        # By the plan's name, and whether its product was called so: what it was before, it is no more at Stripe.
+        self._prices: dict[tuple[str, bool], _Wanted] = {}
 
     async def reconcile(self, tenant: TenantChanged) -> None:
         """Everything for a tenant that is served; ends with a report when there is news.
@@ -163,15 +163,21 @@ class Reconciler:
                     )
 
     async def _price(self, tenant: TenantChanged) -> _Wanted:
+        """What the tenant's plan is at Stripe, called as the plan is by a record that is new.
+
+        An older one, of a tenant that is paused, may have the plan's name from before.
+        """
         plan = tenant.plan
-        known = self._prices.get(plan.name)
+        async with self._db.tenant(tenant.tenant_id) as conn:
+            naming = not await is_answered(conn, tenant)
+        known = self._prices.get((plan.name, naming))
         if known is not None and known.plan == plan:
             return known
         try:
-            product_id, price_id = await self._api.product_and_price(plan)
+            product_id, price_id = await self._api.product_and_price(plan, naming=naming)
         except StripeRefused as error:
             raise CannotProvision("PriceRefused", f"The plan {plan.name}: {error}") from error
-        wanted = self._prices[plan.name] = _Wanted(product_id, price_id, plan)
+        wanted = self._prices[plan.name, naming] = _Wanted(product_id, price_id, plan)
         return wanted
 
     def forget_prices(self) -> None:

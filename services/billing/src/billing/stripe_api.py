@@ -49,17 +49,20 @@ class StripeApi:
 
     # plans
 
-    async def product_and_price(self, plan: PlanSnapshot) -> tuple[str, str]:
-        """The product's and the price's ids for a plan: adopted when it names a price, else found or made."""
+    async def product_and_price(self, plan: PlanSnapshot, *, naming: bool = True) -> tuple[str, str]:
+        """The product's and the price's ids for a plan: adopted when it names a price, else found or made.
+
+        `naming`: a product that is found is called as the plan is.
+        """
         async with translated():
             if plan.stripe_price_id is not None:
                 price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
                 _check_price(price, plan)
                 return str(price.product), price.id
-            product_id = await self._product(plan)
+            product_id = await self._product(plan, naming=naming)
             return product_id, await self._price(plan, product_id)
 
-    async def _product(self, plan: PlanSnapshot) -> str:
+    async def _product(self, plan: PlanSnapshot, *, naming: bool) -> str:
         key = f"slotwright_plan_{plan.name}"
         products = self._client.v1.products
         try:
@@ -68,8 +71,9 @@ class StripeApi:
             if error.code != "resource_missing":
                 raise
         else:
-            if (product.name, product.active) != (plan.display_name, True):
-                await products.update_async(key, {"name": plan.display_name, "active": True})
+            name = plan.display_name if naming else product.name
+            if (product.name, product.active) != (name, True):
+                await products.update_async(key, {"name": name, "active": True})
             return key
         try:
             await products.create_async({"id": key, "name": plan.display_name, "metadata": {PLAN: plan.name}})

@@ -40,6 +40,12 @@ async def tell(
     await outbox.publish(conn, Component.BILLING.value, told, copy_to=tenant if copy else None)
 
 
+async def is_answered(conn: Connection, tenant: TenantChanged) -> bool:
+    """Whether `ready` was answered to this very record."""
+    last = await store.last_status(conn, tenant.tenant_id)
+    return last is not None and last.generation == tenant.generation and last.state is ComponentState.READY
+
+
 async def report_if_new(
     conn: Connection, tenant: TenantChanged, billing: BillingDetails, clock: Clock
 ) -> None:

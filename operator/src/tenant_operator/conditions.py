@@ -125,8 +125,8 @@ def _goes_on(observed: Observed, part: Component) -> bool:
 def _settled(tenant: TenantObject, observed: Observed) -> tuple[str, str]:
     if tenant.spec.suspended:
         return "Suspended", "The business is suspended as asked (spec.suspended); its data stays."
-    if subscription_state(observed) in ENDED_SUBSCRIPTION:
-        return "SubscriptionEnded", "The subscription has ended, so the business takes no new bookings."
+    if (state := subscription_state(observed)) in ENDED_SUBSCRIPTION:
+        return "SubscriptionEnded", f"The subscription is {state}, so the business takes no new bookings."
     return "Provisioned", "Every component serves this business."
 
 

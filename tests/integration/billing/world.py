@@ -191,6 +191,7 @@ class World:
                 start()
         self.control("PUT", "/webhooks/mischief")
         self.control("DELETE", "/outage")
+        self.control("PUT", "/dunning")
 
     def close(self) -> None:
         self.http.close()

@@ -83,6 +83,7 @@ def test_a_subscription_that_has_ended_allows_no_new_bookings(state: str, limit:
     assert world.published is not None
     assert world.published.limits.bookings_per_month == limit
     assert world.condition("Ready")[:2] == ("True", "SubscriptionEnded" if limit == 0 else "Provisioned")
+    assert limit or f"is {state}," in world.condition("Ready")[2]
 
 
 def test_a_missing_plan_stalls_and_its_coming_mends() -> None:

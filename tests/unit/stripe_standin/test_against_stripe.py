@@ -213,8 +213,26 @@ def _other_ways(stripe: CheckedApi, price: str, card: str) -> str:
     )
     stripe.post(f"/v1/invoices/{fourth['latest_invoice']}/void")
     stripe.delete(f"/v1/subscriptions/{third['id']}")
+    _unpaid(stripe, price)
 
     return str(other["id"])
+
+
+def _unpaid(stripe: CheckedApi, price: str) -> None:
+    """One whose next invoice waits as a draft."""
+    left = stripe.post(
+        "/v1/subscriptions",
+        customer=stripe.post("/v1/customers")["id"],
+        items=[{"price": price}],
+        trial_period_days=1,
+    )
+    stripe.control("PUT", "/dunning", after_retries="unpaid")
+    stripe.control("POST", "/clock/advance", days=33)
+    found = stripe.get(f"/v1/subscriptions/{left['id']}")
+    assert found["status"] == "unpaid"
+    done = stripe.post(f"/v1/invoices/{found['latest_invoice']}/finalize", auto_advance=True)
+    assert done["status"] == "open"
+    stripe.control("PUT", "/dunning")
 
 
 def _pages_and_meters(stripe: CheckedApi, price: str, other: str) -> None:

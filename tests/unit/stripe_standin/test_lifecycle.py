@@ -54,6 +54,26 @@ def test_without_a_card_it_is_past_due_then_ends(api: Api) -> None:
     assert _totals(api, made["id"])[-1][0] == "void"
 
 
+def test_where_it_is_to_be_unpaid_it_is_billed_on_and_active_by_its_latest_invoice(api: Api) -> None:
+    made = api.subscribe(api.customer(), api.price(), trial_period_days=7)
+    api.control("PUT", "/dunning", after_retries="unpaid")
+    api.control("POST", "/clock/advance", days=20)
+    assert _status(api, made["id"]) == "unpaid"
+    api.control("POST", "/clock/advance", days=31)
+    assert _totals(api, made["id"])[1:] == [("open", 2900), ("draft", 2900)]
+    card = api.get("/v1/customers/" + api.customer(card=GOOD_CARD))["invoice_settings"][
+        "default_payment_method"
+    ]
+    latest, first, _trial = api.get("/v1/invoices", subscription=made["id"])["data"]
+    api.post(f"/v1/invoices/{first['id']}/pay", payment_method=card)
+    assert _status(api, made["id"]) == "unpaid"
+    assert api.call("POST", f"/v1/invoices/{latest['id']}/pay", {"payment_method": card}).status_code == 400
+    assert api.post(f"/v1/invoices/{latest['id']}/finalize", auto_advance=True)["auto_advance"] is True
+    assert api.call("POST", f"/v1/invoices/{latest['id']}/finalize").status_code == 400
+    api.post(f"/v1/invoices/{latest['id']}/pay", payment_method=card)
+    assert _status(api, made["id"]) == "active"
+
+
 def test_a_card_that_is_declined_fails_later(api: Api) -> None:
     customer = api.customer(card=DECLINED_CARD)
     made = api.subscribe(customer, api.price(), trial_period_days=7)

@@ -310,6 +310,20 @@ async def test_paying_leads_to_stripe_by_a_link(gateway: Script, browser: Browse
     assert asked.body == {"return_path": "/dashboard/billing"}
 
 
+@pytest.mark.parametrize("state", ["unpaid", "paused"])
+async def test_whose_card_is_charged_no_more_can_give_another(
+    gateway: Script, browser: Browser, state: str
+) -> None:
+    """By Stripe's portal alone the subscription would not go on."""
+    subscription = samples.subscription(state=state, has_payment_method=True)
+    gateway.on("GET /v1/billing/subscription", subscription)
+    gateway.on("GET /v1/usage", samples.usage())
+    gateway.on("GET /v1/billing/invoices", samples.page())
+    page = (await browser.get("/dashboard/billing")).text
+    assert "Add a way to pay" in page
+    assert "Renews" not in page
+
+
 @pytest.mark.parametrize("has_card", [False, True])
 @pytest.mark.parametrize("state", ["canceled", "incomplete_expired", "active"])
 async def test_what_has_ended_can_be_subscribed_to_again(

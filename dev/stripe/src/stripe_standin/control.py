@@ -39,6 +39,12 @@ class Release(Control):
     order: Literal["given", "reversed", "shuffled"] = "given"
 
 
+class Dunning(Control):
+    """See World.after_retries."""
+
+    after_retries: Literal["canceled", "unpaid"] = "canceled"
+
+
 class OutageBody(Control):
     """See server.Outage."""
 
@@ -93,6 +99,11 @@ def router(edge: Edge, webhooks: Webhooks) -> APIRouter:
         webhooks.add(event)
         return {"resent": event_id}
 
+    @routes.put("/dunning")
+    async def dunning(body: Dunning) -> dict[str, Any]:
+        world.after_retries = body.after_retries
+        return body.model_dump()
+
     @routes.put("/outage")
     async def outage(body: OutageBody) -> dict[str, Any]:
         edge.outage = Outage(**body.model_dump())
@@ -117,6 +128,7 @@ def router(edge: Edge, webhooks: Webhooks) -> APIRouter:
         webhooks.clear()
         edge.seen.clear()
         edge.outage = None
+        world.after_retries = "canceled"
         return {"reset": True}
 
     return routes

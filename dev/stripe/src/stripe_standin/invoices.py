@@ -19,6 +19,10 @@ class InvoiceList(ListParams):
     status: Literal["draft", "open", "paid", "uncollectible", "void"] | None = None
 
 
+class FinalizeParams(Params):
+    auto_advance: bool | None = None
+
+
 class PayParams(Params):
     payment_method: str | None = None
 
@@ -75,7 +79,9 @@ def take_pending(world: World, subscription: Object) -> list[Object]:
     return [{key: value for key, value in item.items() if key != "_subscription"} for item in held]
 
 
-def draft(world: World, subscription: Object, lines: list[Object], reason: str) -> Object:
+def draft(
+    world: World, subscription: Object, lines: list[Object], reason: str, *, auto_advance: bool = True
+) -> Object:
     """A draft invoice for the subscription; `subscription.latest_invoice` is set, not saved."""
     customer = world.store.get("customer", subscription["customer"])
     item = subscription["items"]["data"][0]
@@ -102,7 +108,7 @@ def draft(world: World, subscription: Object, lines: list[Object], reason: str) 
         "application": None,
         "attempt_count": 0,
         "attempted": False,
-        "auto_advance": True,
+        "auto_advance": auto_advance,
         "automatic_tax": {
             "enabled": False,
             "disabled_reason": None,
@@ -271,6 +277,18 @@ def list_(call: Call) -> Object:
     return listed(call.world.store.all("invoice", wanted), params, "/v1/invoices")
 
 
+def finalize_route(call: Call) -> Object:
+    """Opens a draft; the stand-in charges it only when it is asked to."""
+    params = call.read(FinalizeParams)
+    invoice = call.world.store.get("invoice", call.path["invoice"])
+    if invoice["status"] != "draft":
+        raise ApiError("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    if params.auto_advance is not None:
+        invoice["auto_advance"] = params.auto_advance
+    finalize(call.world, invoice)
+    return invoice
+
+
 def void_route(call: Call) -> Object:
     call.read(NoParams)
     invoice = _open(call, "void")
@@ -295,5 +313,6 @@ def payable(call: Call) -> Object:
 ROUTES = (
     Route("GET", "/v1/invoices", InvoiceList, list_),
     Route("GET", "/v1/invoices/{invoice}", NoParams, retrieve),
+    Route("POST", "/v1/invoices/{invoice}/finalize", FinalizeParams, finalize_route),
     Route("POST", "/v1/invoices/{invoice}/void", NoParams, void_route),
 )

@@ -105,9 +105,11 @@ def start(world: World, subscription: Object, *, wait_for_payment: bool) -> Obje
 
 
 def settled(world: World, invoice: Object) -> None:
-    """What a paid invoice does to its subscription: it is active again."""
+    """What a paid invoice does to its subscription: it is active again, by the latest one alone."""
     subscription = invoices.subscription_of(world, invoice)
-    if subscription is not None and subscription["status"] in {"incomplete", "past_due", "unpaid"}:
+    if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+        return
+    if subscription["status"] in {"incomplete", "past_due", "unpaid"}:
         world.change("customer.subscription.updated", subscription, status="active")
 
 
@@ -243,7 +245,7 @@ def _due_of(world: World, subscription: Object) -> list[Happening]:
         found.append((finish, lambda: _end_trial(world, subscription)))
         if world.store.find(_NOTED, subscription["id"]) is None:
             found.append((finish - _TRIAL_WARNING_SECONDS, lambda: _warn(world, subscription)))
-    elif status == "active":
+    elif status in {"active", "unpaid"}:
         found.append((finish, lambda: _renew(world, subscription)))
     elif status == "past_due":
         invoice = world.store.find("invoice", subscription["latest_invoice"] or "")
@@ -278,8 +280,12 @@ def _renew(world: World, subscription: Object) -> None:
     start_of_period = subscription["items"]["data"][0]["current_period_end"]
     previous: dict[str, Any] = {"status": subscription["status"]}
     _set_period(subscription, start_of_period)
-    paid = bill(world, subscription, _lines(subscription), "subscription_cycle")
-    subscription["status"] = "active" if paid else "past_due"
+    if subscription["status"] == "unpaid":  # billed still, and not charged
+        lines = [*invoices.take_pending(world, subscription), *_lines(subscription)]
+        invoices.draft(world, subscription, lines, "subscription_cycle", auto_advance=False)
+    else:
+        paid = bill(world, subscription, _lines(subscription), "subscription_cycle")
+        subscription["status"] = "active" if paid else "past_due"
     if previous["status"] == subscription["status"]:
         previous = {"latest_invoice": None}
     world.store.put(subscription)
@@ -289,7 +295,11 @@ def _renew(world: World, subscription: Object) -> None:
 def _retry(world: World, subscription: Object, invoice: Object) -> None:
     if pay(world, invoice, card_of(world, subscription)):
         return
-    if invoice["next_payment_attempt"] is None:
+    if invoice["next_payment_attempt"] is not None:
+        return
+    if world.after_retries == "unpaid":
+        world.change("customer.subscription.updated", subscription, status="unpaid")
+    else:
         end(world, subscription, "canceled", "payment_failed")
 
 

@@ -7,7 +7,7 @@ API, so that a month can pass in a test.
 import copy
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from stripe_standin.errors import ApiError
 from stripe_standin.settings import API_VERSION, StandinSettings
@@ -35,6 +35,8 @@ class World:
         self.on_event: Callable[[Object], None] = lambda _event: None
         self.request_id: str | None = None
         self.idempotency_key: str | None = None
+        self.after_retries: Literal["canceled", "unpaid"] = "canceled"
+        """What a subscription becomes that was not paid in the end: a setting of the account at Stripe."""
         self.caught_up: int | None = None
         """The second up to which all that was due has happened."""
         self._at: int | None = None

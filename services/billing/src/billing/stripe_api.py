@@ -17,6 +17,7 @@ from billing.domain import CheckoutMode, FetchedSubscription, Invoice
 from billing.errors import StripeRefused
 from billing.settings import BillingSettings
 from billing.stripe_calls import idempotency_key, translated
+from billing.stripe_cards import use_card
 from billing.stripe_objects import PLAN, TENANT, invoice_from, metadata_of, moment, subscription_from
 from contracts.platform import PlanSnapshot
 
@@ -354,28 +355,9 @@ class StripeApi:
             return True
 
     async def use_card(self, customer_id: str, card: str, subscriptions: list[FetchedSubscription]) -> None:
-        """Makes a saved card the one that is charged, and pays what is open, the oldest first.
-
-        Stripe retries a declined charge.
-        """
+        """Makes a saved card the one that is charged, and charges what is due; see billing.stripe_cards."""
         async with translated():
-            await self._client.v1.customers.update_async(
-                customer_id, {"invoice_settings": {"default_payment_method": card}}
-            )
-            for item in subscriptions:
-                if not item.stored.live:
-                    continue
-                await self._client.v1.subscriptions.update_async(
-                    item.stored.subscription_id, {"default_payment_method": card}
-                )
-                owed = await self._client.v1.invoices.list_async(
-                    {"subscription": item.stored.subscription_id, "status": "open", "limit": 100}
-                )
-                for invoice in reversed(owed.data):
-                    try:
-                        await self._client.v1.invoices.pay_async(str(invoice.id), {"payment_method": card})
-                    except (stripe.CardError, stripe.InvalidRequestError):
-                        continue
+            await use_card(self._client, customer_id, card, subscriptions)
 
     async def portal(self, customer_id: str, return_url: str) -> tuple[str, str]:
         """Opens the billing portal: id and URL."""

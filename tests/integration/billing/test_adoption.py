@@ -117,6 +117,29 @@ def test_a_customer_that_was_let_go_is_erased_where_that_is_asked_for_after_all(
         assert all("tenant_id" not in item["metadata"] for item in kept)
 
 
+@pytest.mark.parametrize("policy", list(DeletionPolicy))
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_customer_that_was_not_stored_before_a_kill_goes_with_its_tenant(
+    world: World, policy: DeletionPolicy, *, adopted: bool
+) -> None:
+    """It is at Stripe alone, and its tenant is deleted before billing has come to it again."""
+    asked = world.call_stripe("POST", "/v1/customers", name="Known already")["id"] if adopted else None
+    tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=asked))
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-made")
+    world.publish(tenant)
+    assert world.billing.wait() == -9
+    (customer,) = world.customers(tenant)
+    later = "UPDATE task SET due_at = now() + interval '1 hour' WHERE tenant_id = %s RETURNING 1 AS x"
+    assert world.rows(later, tenant.tenant_id)
+    world.start_billing()
+    world.delete(tenant, policy)
+    assert world.customers(tenant) == []
+    kept = adopted or policy is DeletionPolicy.RETAIN
+    assert bool(world.objects("customer", id=customer["id"])) is kept
+    assert world.rows("SELECT 1 AS x FROM linking WHERE tenant_id = %s", tenant.tenant_id) == []
+
+
 def test_what_was_archived_before_keeps_no_customer_from_being_adopted(databases: Databases) -> None:
     """By the migration, which row level security would show nothing."""
     database = databases.for_service("billing")

@@ -18,6 +18,15 @@ UPDATE account SET customer_id = %(customer_id)s, customer_name = '', customer_e
     payment_url = NULL
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(gone)s
 
+-- name: begin_linking
+INSERT INTO linking (tenant_id) VALUES (%(tenant_id)s) ON CONFLICT DO NOTHING
+
+-- name: end_linking
+DELETE FROM linking WHERE tenant_id = %(tenant_id)s
+
+-- name: linking
+SELECT FROM linking WHERE tenant_id = %(tenant_id)s
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 

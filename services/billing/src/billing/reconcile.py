@@ -101,17 +101,25 @@ class Reconciler:
         """
         async with self._db.tenant(tenant.tenant_id) as conn:
             account = await store.account(conn, tenant.tenant_id)
-        if account is not None and self._api.configured:
-            await self._end(tenant, account, copy=False)
-            if tenant.deletion_policy is DeletionPolicy.DELETE and not account.customer_adopted:
-                await self._api.delete_customer(tenant.tenant_id, account.customer_id)
-            else:
-                await self._api.release_customer(tenant.tenant_id, account.customer_id)
-                reached("billing.customer-released")
+        if self._api.configured:
+            left = await self._customers.not_stored(tenant, account)
+            if left is not None:
+                await self._let_go(tenant, left, adopted=tenant.billing.customer_id is not None)
+            if account is not None:
+                await self._end(tenant, account, copy=False)
+                await self._let_go(tenant, account.customer_id, adopted=account.customer_adopted)
         async with self._db.tenant(tenant.tenant_id) as conn:
+            await store.end_linking(conn, tenant.tenant_id)
             await store.release_customer(conn, tenant.tenant_id)
             if await store.finish_task(conn, task):
                 await removal.begin(conn, tenant, {"task": 1})
+
+    async def _let_go(self, tenant: TenantChanged, customer_id: str, *, adopted: bool) -> None:
+        if tenant.deletion_policy is DeletionPolicy.DELETE and not adopted:
+            await self._api.delete_customer(tenant.tenant_id, customer_id)
+        else:
+            await self._api.release_customer(tenant.tenant_id, customer_id)
+            reached("billing.customer-released")
 
     async def _leave_stripe(self, tenant: TenantChanged) -> None:
         """Manual mode: what was subscribed before ends, so that nobody is charged twice."""

@@ -64,6 +64,21 @@ async def replace_customer(conn: Connection, tenant_id: UUID, gone: str, custome
     await conn.execute(_SQL.replace_customer, values)
 
 
+async def begin_linking(conn: Connection, tenant_id: UUID) -> bool:
+    """Before Stripe is asked for a customer; False when it was asked before, and nothing stored since."""
+    return bool((await conn.execute(_SQL.begin_linking, {"tenant_id": tenant_id})).rowcount)
+
+
+async def end_linking(conn: Connection, tenant_id: UUID) -> None:
+    """The customer is stored, or surely not there."""
+    await conn.execute(_SQL.end_linking, {"tenant_id": tenant_id})
+
+
+async def is_linking(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether Stripe was asked for a customer that is not stored."""
+    return bool((await conn.execute(_SQL.linking, {"tenant_id": tenant_id})).rowcount)
+
+
 async def describe_customer(conn: Connection, tenant_id: UUID, name: str, email: str) -> None:
     await conn.execute(_SQL.describe_customer, {"tenant_id": tenant_id, "name": name, "email": email})
 

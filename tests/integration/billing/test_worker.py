@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 
 from billing import store
+from billing.consumers import BillingHooks
 from billing.domain import Task
 from billing.reconcile import Reconciler
 from billing.settings import BillingSettings
@@ -108,6 +109,27 @@ async def test_what_is_asked_for_while_a_task_is_done_is_a_task_of_its_own(datab
             await reconciler.remove(tenant, task)
             with psycopg.connect(database.admin_url) as admin:
                 assert bool(admin.execute("SELECT FROM removal").fetchall()) is removes
+    finally:
+        await db.close()
+
+
+async def test_who_leaves_stripe_while_it_is_being_linked_there_is_looked_at_again(
+    databases: Databases,
+) -> None:
+    """Else the subscription that is just being made would be charged, of a business that is billed by hand."""
+    database = databases.for_service("billing")
+    tenant, db, hooks = new_tenant(), Database(database.settings, application="test"), BillingHooks()
+    by_hand = again(tenant, billing=BillingSpec(mode="Manual"))
+    await db.open()
+    try:
+        await know(db, tenant)
+        async with db.tenant(tenant.tenant_id) as conn:
+            assert await hooks.provision(conn, tenant) is None
+        async with db.worker() as conn:
+            (task,) = await store.due_tasks(conn, 10)
+        async with db.tenant(tenant.tenant_id) as conn:
+            assert await hooks.provision(conn, by_hand) is None
+            assert not await store.finish_task(conn, task)
     finally:
         await db.close()
 

@@ -35,14 +35,14 @@ class BillingHooks(TenantHooks):
     """Called by servicekit.tenancy, in its transactions."""
 
     async def provision(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        if tenant.billing.mode == "Manual" and await store.account(conn, tenant.tenant_id) is None:
+        if tenant.billing.mode == "Manual" and not await store.is_touched(conn, tenant.tenant_id):
             return StatusDetails(billing=MANUAL)
         await store.want(conn, tenant.tenant_id, "reconcile")
         return None
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
         """What is at Stripe is ended first, by the worker."""
-        if await store.account(conn, tenant.tenant_id) is None and tenant.billing.mode == "Manual":
+        if tenant.billing.mode == "Manual" and not await store.is_touched(conn, tenant.tenant_id):
             return True
         await store.want(conn, tenant.tenant_id, "remove")
         return False

@@ -27,6 +27,12 @@ DELETE FROM linking WHERE tenant_id = %(tenant_id)s
 -- name: linking
 SELECT FROM linking WHERE tenant_id = %(tenant_id)s
 
+-- name: touched
+-- Whether Stripe has, or may have, or is just being asked for, something of the tenant's.
+SELECT EXISTS (SELECT FROM account WHERE tenant_id = %(tenant_id)s)
+    OR EXISTS (SELECT FROM linking WHERE tenant_id = %(tenant_id)s)
+    OR EXISTS (SELECT FROM task WHERE tenant_id = %(tenant_id)s) AS touched
+
 -- name: describe_customer
 UPDATE account SET customer_name = %(name)s, customer_email = %(email)s WHERE tenant_id = %(tenant_id)s
 

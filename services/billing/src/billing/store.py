@@ -79,6 +79,12 @@ async def is_linking(conn: Connection, tenant_id: UUID) -> bool:
     return bool((await conn.execute(_SQL.linking, {"tenant_id": tenant_id})).rowcount)
 
 
+async def is_touched(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether there may be something of the tenant's at Stripe, now or soon."""
+    row = await _row(conn, _SQL.touched, tenant_id=tenant_id)
+    return bool(row and row["touched"])
+
+
 async def describe_customer(conn: Connection, tenant_id: UUID, name: str, email: str) -> None:
     await conn.execute(_SQL.describe_customer, {"tenant_id": tenant_id, "name": name, "email": email})
 

@@ -78,6 +78,19 @@ def test_what_is_missing_is_none() -> None:
     assert not fetched.has_payment_method
 
 
+@pytest.mark.parametrize("of", ["subscription", "customer"])
+def test_a_card_from_before_payment_methods_is_one_too(of: str) -> None:
+    """An adopted customer may have it as a source, which Stripe charges still."""
+    customer = {"id": "cus_1", "object": "customer", "invoice_settings": {"default_payment_method": None}}
+    assert not subscription_from(_made(customer=customer)).has_payment_method
+    found = (
+        _made(customer=customer, default_source="card_1")
+        if of == "subscription"
+        else _made(customer=customer | {"default_source": "card_1"})
+    )
+    assert subscription_from(found).has_payment_method
+
+
 def test_a_deleted_customer_has_no_card() -> None:
     fetched = subscription_from(
         _made(status="canceled", customer={"id": "cus_1", "object": "customer", "deleted": True})

@@ -38,7 +38,7 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
     gone = isinstance(customer, stripe.Customer) and bool(getattr(customer, "deleted", False))
     if isinstance(customer, stripe.Customer) and not gone:
         settings = customer.invoice_settings
-        default = settings.default_payment_method if settings is not None else None
+        default = (settings.default_payment_method if settings is not None else None) or _source_of(customer)
     invoice = item.latest_invoice if isinstance(item.latest_invoice, stripe.Invoice) else None
     is_open = invoice is not None and invoice.status == "open"
     return FetchedSubscription(
@@ -54,9 +54,14 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
         tenant_id=metadata.get(TENANT),
         item_id=first.id,
         customer_gone=gone,
-        has_payment_method=bool(item.default_payment_method or default),
+        has_payment_method=bool(item.default_payment_method or _source_of(item) or default),
         payment_url=invoice.hosted_invoice_url if invoice is not None and is_open else None,
     )
+
+
+def _source_of(thing: stripe.Subscription | stripe.Customer) -> Any:
+    """The card as accounts older than payment methods have it, which is charged where there is no such method."""
+    return getattr(thing, "default_source", None)
 
 
 def _before(cancel_at: int | None, period_end: int | None) -> bool:

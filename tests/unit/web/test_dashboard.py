@@ -303,6 +303,7 @@ async def test_paying_leads_to_stripe_by_a_link(gateway: Script, browser: Browse
     gateway.on("POST /v1/billing/checkout-sessions", {"url": "https://pay.example/c/1", "id": "cs_1"}, 201)
     page = await browser.get("/dashboard/billing")
     assert "42 of 500" in page.text
+    assert "Change card or cancel" in page.text  # the plan is the Tenant's, and not to be had there
     answer = await browser.submit("/dashboard/billing", "/dashboard/billing/checkout")
     assert answer.status_code == 200
     assert 'href="https://pay.example/c/1"' in answer.text

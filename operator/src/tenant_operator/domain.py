@@ -14,7 +14,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel, to_snake
 
 from contracts.model import Money
-from contracts.platform import Component, DeletionPolicy, Limits, Owner, TenantChanged, TenantStatusReported
+from contracts.platform import (
+    Component,
+    DeletionPolicy,
+    Limits,
+    Owner,
+    PlanSnapshot,
+    TenantChanged,
+    TenantStatusReported,
+)
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
 
 GROUP = "slotwright.io"
@@ -104,6 +112,17 @@ class PlanObject:
     status: Mapping[str, Any]
     finalizers: tuple[str, ...] = ()
     deleted_at: datetime | None = None
+
+    @property
+    def snapshot(self) -> PlanSnapshot:
+        """What services are told of it."""
+        return PlanSnapshot(
+            name=self.name,
+            display_name=self.spec.display_name,
+            price=self.spec.price.money,
+            interval=self.spec.price.interval,
+            stripe_price_id=self.spec.price.stripe_price_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,8 +212,12 @@ class Passes:
             if item["spec"].get("plan") == plan.name
         }
         # Without them it keeps the ids at Stripe that its status has.
-        answers = [self._records.answers(tenant_id) for tenant_id in on_it.values() if self.kafka_read]
-        decision = reconcile_plan(plan, on_it, answers, datetime.now(UTC))
+        told = [
+            (self._records.published(tenant_id), self._records.answers(tenant_id))
+            for tenant_id in on_it.values()
+            if self.kafka_read
+        ]
+        decision = reconcile_plan(plan, on_it, told, datetime.now(UTC))
         if decision.finalizers != plan.finalizers:
             await self._actions.set_finalizers(key, decision.finalizers)
         body = self._objects.get(key)

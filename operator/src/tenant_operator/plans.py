@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.platform import Component, TenantStatusReported
+from contracts.platform import Component, ComponentState, TenantChanged, TenantStatusReported
 from tenant_operator.domain import IN_USE, PlanObject, timestamp
 
 _NAMED = 10
+
+
+Told = tuple[TenantChanged | None, Mapping[Component, TenantStatusReported]]
+"""A tenant's record, if it has one, and what the components said of it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +30,22 @@ class PlanDecision:
 def reconcile_plan(
     plan: PlanObject,
     tenants: Collection[str],
-    answers: Iterable[Mapping[Component, TenantStatusReported]],
+    told: Iterable[Told],
     now: datetime,
 ) -> PlanDecision:
-    """Decides about one plan; `tenants` are those on it, `answers` what the components said of them."""
+    """Decides about one plan; `tenants` are those on it, `told` what is known of them."""
     others = tuple(name for name in plan.finalizers if name != IN_USE)
     # The API server takes no new finalizer on an object that is being deleted.
     kept = plan.deleted_at is None or (IN_USE in plan.finalizers and bool(tenants))
     finalizers = (*others, IN_USE) if kept else others
-    return PlanDecision(finalizers, _status(plan, finalizers, tenants, answers, now))
+    return PlanDecision(finalizers, _status(plan, finalizers, tenants, told, now))
 
 
 def _status(
     plan: PlanObject,
     finalizers: Collection[str],
     tenants: Collection[str],
-    answers: Iterable[Mapping[Component, TenantStatusReported]],
+    told: Iterable[Told],
     now: datetime,
 ) -> dict[str, Any]:
     if plan.deleted_at is None:
@@ -71,7 +75,7 @@ def _status(
         "tenants": len(tenants),
         "conditions": [condition],
     }
-    stripe = _stripe(answers) or plan.status.get("stripe")
+    stripe = _stripe(plan, told) or plan.status.get("stripe")
     return written | ({"stripe": stripe} if stripe else {})
 
 
@@ -81,18 +85,24 @@ def _names(tenants: Collection[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _stripe(answers: Iterable[Mapping[Component, TenantStatusReported]]) -> dict[str, str] | None:
-    """From the tenant that billing told of last; all of a plan's tenants share the product and price."""
-    told = [
+def _stripe(plan: PlanObject, told: Iterable[Told]) -> dict[str, str] | None:
+    """From a tenant that billing has linked at the plan as it is; all of those share the product and price.
+
+    Not from one that is paused, cannot be moved from another plan, or is still on its way.
+    """
+    linked = [
         (answer.generation, str(answer.tenant_id), answer.details.billing)
-        for each in answers
-        if (answer := each.get(Component.BILLING)) is not None
+        for record, answers in told
+        if record is not None
+        and record.plan == plan.snapshot
+        and (answer := answers.get(Component.BILLING)) is not None
+        and (answer.generation, answer.state) == (record.generation, ComponentState.READY)
         and answer.details.billing is not None
         and answer.details.billing.price_id
     ]
-    if not told:
+    if not linked:
         return None
-    last = max(told, key=lambda item: item[:2])[2]
+    last = max(linked, key=lambda item: item[:2])[2]
     ids = {"productId": last.product_id, "priceId": last.price_id}
     return {name: value for name, value in ids.items() if value}
 

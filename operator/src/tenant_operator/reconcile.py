@@ -15,7 +15,6 @@ from contracts.platform import (
     Component,
     ComponentState,
     DeletionPolicy,
-    PlanSnapshot,
     TenantChanged,
     TenantState,
 )
@@ -239,13 +238,7 @@ def desired_record(
         timezone=spec.timezone,
         locale=spec.locale,
         currency=spec.currency,
-        plan=PlanSnapshot(
-            name=plan.name,
-            display_name=plan.spec.display_name,
-            price=plan.spec.price.money,
-            interval=plan.spec.price.interval,
-            stripe_price_id=plan.spec.price.stripe_price_id,
-        ),
+        plan=plan.snapshot,
         limits=entitlements.limits(tenant, plan.spec, subscription_state(observed)),
         features=plan.spec.features,
         state=TenantState.SUSPENDED if spec.suspended else TenantState.ACTIVE,

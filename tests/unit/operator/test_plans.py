@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tenant_operator.domain import IN_USE
-from tenant_operator.plans import reconcile_plan
-from unit.operator.surroundings import NOW, plan
+from contracts.platform import BillingDetails, Component, ComponentState
+from tenant_operator.domain import IN_USE, PlanObject
+from tenant_operator.plans import Told, reconcile_plan
+from unit.operator.surroundings import NOW, Surroundings, answer, plan
 
 
 def test_a_plan_is_held_from_first_sight() -> None:
@@ -49,6 +50,30 @@ def test_a_plan_that_nobody_is_on_says_whose_finalizers_hold_it_and_names_no_ten
     assert condition["message"] == (
         "The operator has let it go. What holds it are others' finalizers: foregroundDeletion."
     )
+
+
+def _told(of: PlanObject, generation: int, price: str, state: ComponentState = ComponentState.READY) -> Told:
+    """A tenant that was told of that plan, and what billing said to it."""
+    world = Surroundings(of=of)
+    world.settle()
+    assert world.published is not None
+    linked = BillingDetails(product_id=f"of_{price}", price_id=price)
+    said = answer(Component.BILLING, generation, state, billing=linked)
+    return world.published.model_copy(update={"generation": generation}), {Component.BILLING: said}
+
+
+def test_the_ids_at_stripe_are_those_of_the_plan_as_it_is() -> None:
+    """Whatever the numbers of the records of a tenant that is paused, or of one that comes from another plan."""
+    dearer = plan(price={"amount": 3900, "currency": "EUR", "interval": "month"})
+    paused = _told(plan(), 9, "price_before")
+    moved = _told(dearer, 8, "price_of_another", ComponentState.FAILED)
+    late = _told(dearer, 7, "price_before")
+    late = (late[0].model_copy(update={"generation": 8}) if late[0] else None, late[1])
+    linked = _told(dearer, 2, "price_now")
+    ids = {"productId": "of_price_now", "priceId": "price_now"}
+    for others in ([], [paused], [moved], [late], [paused, moved, late, (None, linked[1])]):
+        assert reconcile_plan(dearer, {"riverside"}, [*others, linked], NOW).status["stripe"] == ids
+        assert "stripe" not in reconcile_plan(dearer, {"riverside"}, others, NOW).status
 
 
 def test_a_status_is_equal_when_nothing_has_changed() -> None:

@@ -4,6 +4,7 @@ The loops run in the test, on analytics' database and as its user; the test play
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from contracts.platform import (
     Component,
     ComponentState,
     DeletionPolicy,
+    Limits,
     StatusDetails,
     TenantChanged,
     TenantState,
@@ -27,6 +29,7 @@ from contracts.platform import (
 from servicekit import usage
 from servicekit.clock import utc_now
 from servicekit.db import Connection, Database
+from servicekit.errors import QuotaExceeded
 from servicekit.health import Heartbeat
 from servicekit.housekeeping import Housekeeping
 from servicekit.ids import new_id
@@ -98,6 +101,26 @@ async def test_use_of_very_many_tenants_is_told_some_at_a_time(
         pauses.append(await reporter.turn())
         told.append(len(answers(database)))
     assert (pauses, told) == ([0, None], [60, 110, 120])
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (2, "The plan Pro allows 2 bookings a month; 2 are used."),
+        (0, "Corner takes no new bookings at present."),
+    ],
+)
+async def test_a_limit_of_none_is_not_said_to_be_the_plans(db: Database, limit: int, words: str) -> None:
+    """It is what a subscription that has ended leaves, of whatever plan; visitors read it, too."""
+    plan = new_tenant().plan.model_copy(update={"display_name": "Pro"})
+    limits = Limits(bookings_per_month=limit)
+    tenant, now = new_tenant(display_name="Corner", plan=plan, limits=limits), utc_now()
+    await know(db, tenant)
+    async with db.tenant(tenant.tenant_id) as conn:
+        if limit:
+            await usage.consume(conn, tenant, "bookings_per_month", now, count=limit)
+        with pytest.raises(QuotaExceeded, match=f"^{re.escape(words)}$"):
+            await usage.consume(conn, tenant, "bookings_per_month", now)
 
 
 async def test_a_new_month_is_told_before_anything_is_used_in_it(

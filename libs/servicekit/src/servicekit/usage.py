@@ -56,7 +56,7 @@ async def consume(
     used = row["used"] if row else 0
     limit = values["limit"]
     raise QuotaExceeded(
-        f"The plan {tenant.plan.display_name} allows {limit} {_words(metric)}; {used} are used.",
+        _refusal(tenant, metric, limit, used),
         metric=metric,
         limit=limit,
         used=used,
@@ -99,5 +99,9 @@ def _period(metric: str, now: datetime) -> str:
     return month_of(now) if metric.endswith("_per_month") else ""
 
 
-def _words(metric: str) -> str:
-    return metric.replace("_per_month", " a month").replace("_", " ")
+def _refusal(tenant: TenantChanged, metric: str, limit: int | None, used: int) -> str:
+    """What an owner or a visitor reads. A limit of none is seldom the plan's: the subscription has ended."""
+    if not limit:
+        return f"{tenant.display_name} takes no new {metric.removesuffix('_per_month')} at present."
+    words = metric.replace("_per_month", " a month").replace("_", " ")
+    return f"The plan {tenant.plan.display_name} allows {limit} {words}; {used} are used."

@@ -195,6 +195,27 @@ def test_a_price_is_adopted(world: World) -> None:
     assert (details.product_id, details.price_id) == (product["id"], price["id"])
 
 
+def test_who_is_on_an_adopted_price_stays_on_it_when_it_is_archived(world: World) -> None:
+    """Which is how Stripe's customers take a price off sale: nobody new gets it."""
+    product = world.call_stripe("POST", "/v1/products", name="Own product")["id"]
+    recurring = {"unit_amount": "2900", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    plan = PRO.model_copy(update={"name": "off-sale", "stripe_price_id": price})
+    tenant = new_tenant(plan=plan)
+    world.provision(tenant)
+    world.call_stripe("POST", f"/v1/prices/{price}", active="false")
+    late = new_tenant(plan=plan)
+    world.publish(late)
+
+    def refused() -> bool:
+        """At first it may be Stripe that refuses the price, which was in order a moment ago."""
+        return [item.reason for item in world.statuses(late.tenant_id)][-1:] == ["PriceRefused"]
+
+    until(refused, "the price is known to be archived")
+    world.provision(again(tenant))
+    assert not world.call_stripe("GET", f"/v1/prices/{price}")["active"]
+
+
 @pytest.mark.parametrize(
     "other",
     [

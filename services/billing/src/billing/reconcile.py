@@ -48,8 +48,9 @@ class Reconciler:
         self._return_url = return_url
         self._clock = clock
         self._customers = Customers(db, api)
-        # By the plan's name, and whether its product was called so: what it was before, it is no more at Stripe.
-        self._prices: dict[tuple[str, bool], _Wanted] = {}
+        # By the plan's name, whether its product was called so, and whether an adopted price was held already: what
+        # the plan was before, it is no more at Stripe.
+        self._prices: dict[tuple[str, bool, bool], _Wanted] = {}
 
     async def reconcile(self, tenant: TenantChanged) -> None:
         """Everything for a tenant that is served; ends with a report when there is news.
@@ -178,14 +179,16 @@ class Reconciler:
         plan = tenant.plan
         async with self._db.tenant(tenant.tenant_id) as conn:
             naming = not await is_answered(conn, tenant)
-        known = self._prices.get((plan.name, naming))
+            account = await store.account(conn, tenant.tenant_id)
+        held = account is not None and account.price_id == plan.stripe_price_id
+        known = self._prices.get((plan.name, naming, held))
         if known is not None and known.plan == plan:
             return known
         try:
-            product_id, price_id = await self._api.product_and_price(plan, naming=naming)
+            product_id, price_id = await self._api.product_and_price(plan, naming=naming, held=held)
         except StripeRefused as error:
             raise CannotProvision("PriceRefused", f"The plan {plan.name}: {error}") from error
-        wanted = self._prices[plan.name, naming] = _Wanted(product_id, price_id, plan)
+        wanted = self._prices[plan.name, naming, held] = _Wanted(product_id, price_id, plan)
         return wanted
 
     def forget_prices(self) -> None:

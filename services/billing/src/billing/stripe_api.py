@@ -50,15 +50,18 @@ class StripeApi:
 
     # plans
 
-    async def product_and_price(self, plan: PlanSnapshot, *, naming: bool = True) -> tuple[str, str]:
+    async def product_and_price(
+        self, plan: PlanSnapshot, *, naming: bool = True, held: bool = False
+    ) -> tuple[str, str]:
         """The product's and the price's ids for a plan: adopted when it names a price, else found or made.
 
-        `naming`: a product that is found is called as the plan is.
+        `naming`: a product that is found is called as the plan is. `held`: who asks is on the adopted price
+        already, and stays on it when it is archived.
         """
         async with translated():
             if plan.stripe_price_id is not None:
                 price = await self._client.v1.prices.retrieve_async(plan.stripe_price_id)
-                _check_price(price, plan)
+                _check_price(price, plan, held=held)
                 return str(price.product), price.id
             product_id = await self._product(plan, naming=naming)
             return product_id, await self._price(plan, product_id)
@@ -368,9 +371,9 @@ class StripeApi:
             return session.id, session.url
 
 
-def _check_price(price: stripe.Price, plan: PlanSnapshot) -> None:
+def _check_price(price: stripe.Price, plan: PlanSnapshot, *, held: bool) -> None:
     """Raises StripeRefused unless a price is what the plan says that its customers pay."""
-    if price.recurring is None or not price.active:
+    if price.recurring is None or not (price.active or held):
         raise StripeRefused(f"The price {price.id} is not an active recurring one.", "price_unusable")
     rhythm = (price.recurring.interval, price.recurring.interval_count)
     charged = (price.unit_amount, price.currency.upper(), *rhythm)

@@ -81,8 +81,12 @@ def test_a_price_and_a_product_that_were_archived_are_taken_up_again(world: Worl
     for path in paths:
         world.call_stripe("POST", path, active="false")
 
+    stale = "UPDATE account SET synced_at = now() - interval '1 day' WHERE tenant_id = %s"
+    once = " AND synced_at > now() - interval '1 hour' RETURNING 1 AS x"
+
     def looked_at() -> bool:
-        world.rows("UPDATE account SET synced_at = now() - interval '1 day' RETURNING 1 AS x")
+        """Each look after the last has ended: what was known of the price is forgotten between two of them."""
+        world.rows(stale + once, tenant.tenant_id)
         return all(world.call_stripe("GET", path)["active"] for path in paths)
 
     until(looked_at, "both are active again")

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chaos import rules_bookings, rules_events, rules_messages
-from chaos.evidence import Evidence, Row, Violation
+from chaos import rules_bookings, rules_catalog, rules_events, rules_messages
+from chaos.catalog import Row
+from chaos.evidence import Evidence, Violation
 
 Rule = Callable[[Evidence], Iterator[Violation]]
 
@@ -24,6 +25,8 @@ RULES: tuple[Rule, ...] = (
     rules_bookings.nobody_was_booked_twice_meanwhile,
     rules_bookings.holds_are_kept,
     rules_bookings.tenants_are_apart,
+    rules_catalog.changes_are_followed,
+    rules_catalog.taken_as_it_was_offered,
 )
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,
@@ -70,6 +73,8 @@ def verdict(evidence: Evidence) -> Row:
         "statuses": {str(key): n for key, n in Counter(item.status for item in operations).items()},
         "faults": dict(Counter(f"{fault.what} {fault.target}" for fault in evidence.faults)),
         "appointments": len(evidence.appointments),
+        "changes_heard_of": sum(len(seen) - 1 for seen in evidence.catalog.seen.values() if seen),
+        "judged": dict(rules_catalog.judged(evidence)),
         "run_out": len(evidence.run_out()),
         "mails": len(evidence.final.get("mails", ())),
         "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),

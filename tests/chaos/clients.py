@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from chaos import owners
 from chaos.history import History
 from chaos.town import STEP, Shop
 from contracts.business import ServiceChanged
@@ -39,6 +40,8 @@ EVERYTHING = {
 """What clients do, by how often."""
 AFTERWARDS = {"complete": 4, "no-show": 3, "cancel": 2, "confirm": 2, "reschedule": 1, "list": 1}
 """When the appointments have begun."""
+CHANGING = {"hold": 10, "use": 8, "book": 4, "reschedule": 2, "cancel": 6, "change-service": 6}
+"""When a business changes what is held."""
 BOOKINGS = {"book": 1}
 """And nothing of it is changed: what customers are told stays true."""
 
@@ -62,6 +65,8 @@ class Town:
     shops: Sequence[Shop]
     starts: Sequence[datetime]
     urls: Sequence[str]
+    business: str = ""
+    """The URL where what is offered can be changed."""
     appointments: list[Known] = field(default_factory=list)
     holds: list[Known] = field(default_factory=list)
 
@@ -95,6 +100,8 @@ class Client:
             await self._hold()
         elif kind == "give-back" and town.holds:
             await self._give_back(self._chance.choice(town.holds))
+        elif kind in owners.CHANGES:
+            await self._change_catalog(kind)
         elif kind in {"list", "availability"}:
             await (self._list() if kind == "list" else self._availability())
         elif kind in {"book", "use", "give-back"} or not town.appointments:
@@ -206,6 +213,22 @@ class Client:
         if known in self._town.appointments:
             self._town.appointments.remove(known)
 
+    async def _change_catalog(self, kind: str) -> None:
+        shop = self._chance.choice(self._town.shops)
+        change = owners.change(kind, shop, self._chance, self._town.starts)
+        await self._send(
+            kind,
+            shop,
+            change.args,
+            change.method,
+            change.path,
+            change.body,
+            {} if kind == "change-day" else {"If-Match": "*"},
+            as_owner=True,
+            keep=change.keep,
+            at=self._town.business,
+        )
+
     async def _list(self) -> None:
         shop = self._chance.choice(self._town.shops)
         begin = self._chance.choice(self._town.starts)
@@ -236,11 +259,15 @@ class Client:
         keep: Callable[[Any], Any],
         query: dict[str, str] | None = None,
         as_owner: bool = False,
+        at: str = "",
     ) -> tuple[str, Any]:
-        """Sends it, writes down what came of it, and answers (outcome, the answer)."""
+        """Sends it, to booking or `at` another URL, and writes down what came of it.
+
+        Answers (outcome, the answer).
+        """
         history = self._history
         headers = (headers or {}) | (self._minter.headers(shop.id) if as_owner else {})
-        url = self._chance.choice(self._town.urls) + path
+        url = (at or self._chance.choice(self._town.urls)) + path
         number = history.invoke(kind, str(shop.id), args)
         try:
             async with self._http.request(
@@ -264,12 +291,13 @@ class Client:
 
 def _appointment(answer: dict[str, Any]) -> dict[str, Any]:
     staff = answer.get("staff_ids") or [member["id"] for member in answer["staff"]]
-    kept = {name: answer[name] for name in ("id", "version", "status", "starts_at")}
+    kept = {name: answer[name] for name in ("id", "version", "status", "starts_at", "ends_at")}
     return kept | {"staff_ids": staff}
 
 
 def _hold(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: answer[name] for name in ("id", "service_id", "staff_id", "starts_at", "expires_at")}
+    names = ("id", "service_id", "staff_id", "starts_at", "ends_at", "expires_at")
+    return {name: answer[name] for name in names}
 
 
 async def busy(

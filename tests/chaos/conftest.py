@@ -59,7 +59,7 @@ def jwks_url(minter: TokenMinter) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     """A Kafka that may be killed; these services reach it through what a world puts there, see world.gates."""
-    services = ("booking", "scheduler", "notification")
+    services = ("booking", "business", "scheduler", "notification")
     doors = {name: Door(name.upper(), free_port(), free_port()) for name in services}
     with closing(Broker(doors)) as made:
         yield made

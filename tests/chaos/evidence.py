@@ -1,7 +1,7 @@
 """What a chaos run has left: its history and the state at its end, as plain values for the checker.
 
 Standard library only, like all of the checker (checker.py says why). A folder holds `history.jsonl`, one record a
-line (`setup` first, then `invoke`, `outcome`, `fault` and `mark`, with seconds since the run began), and
+line (`setup` first, then `invoke`, `outcome`, `known`, `fault` and `mark`, with seconds since the run began), and
 `final.json`, what was read when all was healed and quiet. Times are seconds since 1970 unless said otherwise.
 """
 
@@ -13,10 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]
+from chaos.catalog import Catalog, Row
 
 FOREVER = float("inf")
 OPEN = frozenset({"pending", "confirmed"})
+CATALOG = frozenset({"change-service", "change-hours", "change-day", "change-zone"})
+"""What a business changes of what it offers."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,21 @@ class Evidence:
         self.operations: list[Operation] = []
         self.faults: list[Fault] = []
         self.marks: dict[str, Row] = {}
+        self.sightings: list[Row] = []
         self.setup: Row = {}
         for record in records:
             self._take(record)
         self.final = final
-        self.services: dict[str, Row] = {}
-        self.tenants: dict[str, Row] = {}
+        self.tenants: dict[str, Row] = {tenant["id"]: tenant for tenant in self.setup["tenants"]}
+        self.tenant_of: dict[str, str] = {}
+        """By a service's id, or somebody's."""
+        first: dict[str, Row] = {}
         for tenant in self.setup["tenants"]:
-            self.tenants[tenant["id"]] = tenant
-            self.services |= {service["id"]: service for service in tenant["services"]}
+            for item in (*tenant["services"], *tenant["staff"]):
+                self.tenant_of[item["id"]] = tenant["id"]
+                first[item["id"]] = {name: value for name, value in item.items() if name != "id"}
+        answered = (item.answer for item in self.operations if item.kind in CATALOG and item.outcome == "ok")
+        self.catalog = Catalog(first, self.sightings, answered)
         booking = final["booking"]
         self.appointments: dict[str, Row] = {row["id"]: row for row in booking["appointments"]}
         self.allocations: list[Row] = booking["allocations"]
@@ -128,6 +136,8 @@ class Evidence:
                 operation.problem, operation.answer = record["problem"], record["answer"]
             case "fault":
                 self.faults.append(Fault(record["what"], record["target"], record["at"], record.get("mail")))
+            case "known":
+                self.sightings.append(record)
             case "mark":
                 self.marks[record["what"]] = record
 
@@ -153,11 +163,6 @@ class Evidence:
         """The appointments that the system cancelled; none where the topics were not read."""
         events = self.events("booking.appointment.v1") if self.has_topics else []
         return {event.data["appointment_id"] for event in events if event.by_system}
-
-    def taken(self, service_id: str, starts_at: float) -> tuple[float, float]:
-        """What an appointment of that service takes, its buffers included."""
-        service = self.services[service_id]
-        return starts_at - service["before"], starts_at + service["duration"] + service["after"]
 
     def email_of(self, appointment_id: str) -> str:
         return self.emails[self.appointments[appointment_id]["customer_id"]]

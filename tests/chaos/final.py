@@ -18,7 +18,8 @@ from support.mail import Mailpit
 
 _APPOINTMENTS = """
 SELECT tenant_id::text AS tenant, appointment_id::text AS id, version, status, service_id::text,
-    resource_ids::text[], customer_id::text, extract(epoch FROM starts_at)::float8 AS starts_at
+    resource_ids::text[], customer_id::text, extract(epoch FROM starts_at)::float8 AS starts_at,
+    extract(epoch FROM ends_at)::float8 AS ends_at
 FROM appointment"""
 _ALLOCATIONS = """
 SELECT tenant_id::text AS tenant, allocation_id::text AS id, resource_id::text, place, state,
@@ -110,13 +111,16 @@ _READS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """What each consumer group of a service reads, of what a run writes."""
+_OF_BUSINESS: dict[str, dict[str, tuple[str, ...]]] = {"booking": {"catalog": ("business.catalog.v1",)}}
+"""And where a business changes what it offers."""
 
 
 def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> dict[str, int]:
     """By consumer group: how many messages it has still to take in."""
     behind = {}
-    for service in _READS.keys() & services:
-        for name, topics in _READS[service].items():
+    reads = _READS | (_OF_BUSINESS if "business" in services else {})
+    for service in reads.keys() & services:
+        for name, topics in reads[service].items():
             group = f"{prefix}{service}.{name}"
             reader = Consumer(config | {"log_level": "0", "group.id": group, "enable.auto.commit": "false"})
             try:

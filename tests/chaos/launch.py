@@ -141,6 +141,14 @@ def _without_doubt() -> None:
     _replace(_SQL._statements, "postpone", b"SET status = %(status)s", b"SET status = 'queued'")
 
 
+def _without_take_over() -> None:
+    """A hold is booked for what its service takes by now, whatever it keeps."""
+    from booking.store import SQL
+
+    guard = b"AND during = tstzrange(%(begin)s, %(end)s) AND session_id = %(session_id)s"
+    _replace(SQL._statements, "take_over_hold", guard, b"")
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "lock": _without_lock,
     "tenant": _without_tenant,
@@ -150,4 +158,5 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "mark": _without_mark,
     "repeat": _without_repeat,
     "doubt": _without_doubt,
+    "take-over": _without_take_over,
 }

@@ -20,9 +20,16 @@ JUMP = 5.0
 _MOST_MAILS = 4
 """So many, one after the other, are struck at one of their points."""
 _POINTS = {
-    "booking-a": ("booking.taken", "booking.committed", "relay.produced"),
+    "booking-a": (
+        "booking.taken",
+        "booking.committed",
+        "relay.produced",
+        "consumer.effect",
+        "consumer.committed",
+    ),
     "booking-b": ("booking.taken", "booking.committed"),
     "booking-relay": ("relay.produced",),
+    "business": ("relay.produced",),
     "scheduler": (
         "scheduler.taken",
         "scheduler.fired",

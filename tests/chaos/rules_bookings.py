@@ -1,12 +1,13 @@
 """Rules about appointments, holds and the time that they take. Standard library only; see checker.py."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Row, Violation, seconds
+from chaos.catalog import Row
+from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Violation, seconds
+from chaos.makings import CHANGES, Making, Makings, makings_of
 
-CHANGES = frozenset({"reschedule", "cancel", "confirm", "complete", "no-show"})
 _QUARTER = 900.0
 Session = tuple[str, float] | str
 """(service, start) of a class's places, which may overlap; for anything else a name that is its own."""
@@ -63,49 +64,77 @@ def _stands(run: Evidence, operation: Operation) -> Iterator[Violation]:
     if row is None or row["version"] < answer["version"]:
         yield Violation(rule, f"acknowledged and lost: {operation}, the row is {row}")
     elif row["version"] == answer["version"]:
-        said = (answer["status"], seconds(answer["starts_at"]), answer["staff_ids"])
-        if said != (row["status"], row["starts_at"], row["resource_ids"]):
+        said = (
+            answer["status"],
+            seconds(answer["starts_at"]),
+            seconds(answer["ends_at"]),
+            answer["staff_ids"],
+        )
+        if said != (row["status"], row["starts_at"], row["ends_at"], row["resource_ids"]):
             yield Violation(rule, f"acknowledged as {said}, the row is {row}")
     if not operation.asks_for(answer):
         yield Violation(rule, f"acknowledged as {answer}, and asked for otherwise: {operation}")
 
 
+class Taken(NamedTuple):
+    """What somebody is taken for at the end: as its row says, and at least for as long as the appointment does."""
+
+    begin: float
+    end: float
+    session: Session
+    capacity: float
+    row: Row
+
+
 def nobody_is_booked_twice(run: Evidence) -> Iterator[Violation]:
-    """A sweep over what each resource is taken for at the end; only places of one class may overlap."""
-    by_resource: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    """A sweep over what each resource is taken for at the end; only places of one class may overlap.
+
+    Of those there are no more than it had when one of them was taken.
+    """
+    by_resource: dict[tuple[str, str], list[Taken]] = defaultdict(list)
     for row in run.allocations:
         if row["state"] in {"held", "confirmed"}:
-            by_resource[row["tenant"], row["resource_id"]].append(row)
-    for rows in by_resource.values():
-        classes = Counter(_class_of(run, row) for row in rows)
+            by_resource[row["tenant"], row["resource_id"]].append(_taken(run, row))
+    for there in by_resource.values():
+        classes: dict[Session, list[Taken]] = defaultdict(list)
+        for taken in there:
+            classes[taken.session].append(taken)
         for key, places in classes.items():
-            if isinstance(key, tuple) and places > run.services[key[0]]["capacity"]:
-                yield Violation("no overlap beyond capacity", f"{places} places of the class {key}")
-        rows.sort(key=lambda row: (row["begin"], row["end"]))
-        reach: Row | None = None  # of those before, the one that ends last
-        for row in rows:
-            overlap = reach is not None and row["begin"] < reach["end"]
-            if overlap and reach is not None and _class_of(run, row) != _class_of(run, reach):
-                yield Violation("no overlap beyond capacity", f"{reach} and {row}")
-            if reach is None or row["end"] > reach["end"]:
-                reach = row
+            if isinstance(key, tuple) and len(places) > max(taken.capacity for taken in places):
+                yield Violation("no overlap beyond capacity", f"{len(places)} places of the class {key}")
+        there.sort(key=lambda taken: (taken.begin, taken.end))
+        reach: Taken | None = None  # of those before, the one that ends last
+        for taken in there:
+            if reach is not None and taken.begin < reach.end and taken.session != reach.session:
+                yield Violation("no overlap beyond capacity", f"{reach} and {taken}")
+            if reach is None or taken.end > reach.end:
+                reach = taken
 
 
-def _class_of(run: Evidence, row: Row) -> Session:
-    owner = run.appointments.get(row["appointment_id"] or "") or run.final["booking"]["holds"].get(
-        row["hold_id"]
-    )
-    session = _session(run, owner["service_id"], owner["starts_at"]) if owner is not None else None
-    return session or str(row["id"])
+def _taken(run: Evidence, row: Row) -> Taken:
+    makings, appointment = makings_of(run), run.appointments.get(row["appointment_id"] or "")
+    making = makings.of_row(appointment) if appointment else makings.of_holds.get(row["hold_id"])
+    if making is None:  # of a hold that nobody was told of
+        held = run.final["booking"]["holds"].get(row["hold_id"])
+        if held is None:
+            return Taken(row["begin"], row["end"], str(row["id"]), 1, row)
+        staff = (row["resource_id"],)
+        starts, service_id = held["starts_at"], held["service_id"]
+        making = Making(row["hold_id"], 0, service_id, staff, starts, starts, 0.0, FOREVER)
+    begin, end = min(row["begin"], making.starts), max(row["end"], making.ends)
+    return Taken(begin, end, _session(makings, making) or str(row["id"]), makings.capacity(making), row)
 
 
-def _session(run: Evidence, service_id: str, starts_at: float) -> tuple[str, float] | None:
-    """What places of one class with one person share; None for what is no class."""
-    return (service_id, starts_at) if run.services[service_id]["capacity"] > 1 else None
+def _session(makings: Makings, making: Making) -> tuple[str, float] | None:
+    """What places of one class with one person share; None for what was no class then."""
+    return (making.service_id, making.starts) if makings.capacity(making) > 1 else None
 
 
 def appointments_and_allocations_agree(run: Evidence) -> Iterator[Violation]:
-    """An open appointment takes its resources for just its time; a cancelled one takes nothing."""
+    """An open appointment takes its resources for all of its time, once; a cancelled one takes nothing.
+
+    With which buffers is `rules_catalog.taken_as_it_was_offered`'s.
+    """
     rule = "allocations and appointments agree"
     taken: dict[str, list[Row]] = defaultdict(list)
     for row in run.allocations:
@@ -114,11 +143,13 @@ def appointments_and_allocations_agree(run: Evidence) -> Iterator[Violation]:
     for appointment_id in taken.keys() - run.appointments.keys():
         yield Violation(rule, f"time is taken for {appointment_id}, which is no appointment")
     for appointment_id, row in run.appointments.items():
-        found = sorted((item["resource_id"], item["begin"], item["end"]) for item in taken[appointment_id])
-        times = run.taken(row["service_id"], row["starts_at"])
-        wanted = sorted((resource, *times) for resource in row["resource_ids"])
-        if row["status"] in OPEN and found != wanted:
-            yield Violation(rule, f"{row} takes {found}, not {wanted}")
+        found = taken[appointment_id]
+        if row["status"] in OPEN:
+            starts, ends = row["starts_at"], row["ends_at"]
+            there = sorted(item["resource_id"] for item in found)
+            whole = all(item["begin"] <= starts and ends <= item["end"] for item in found)
+            if there != sorted(row["resource_ids"]) or not whole:
+                yield Violation(rule, f"{row} takes {found}")
         if row["status"] == "cancelled" and found:
             yield Violation(rule, f"{row} takes {found}")
 
@@ -133,6 +164,10 @@ class Stay(NamedTuple):
     session: Session
     appointment_id: str
     version: int
+    asked: float
+    """When its time was taken lies between this and `granted`."""
+    granted: float
+    capacity: float
 
     @property
     def quarters(self) -> range:
@@ -158,16 +193,24 @@ def nobody_was_booked_twice_meanwhile(run: Evidence) -> Iterator[Violation]:
 
 def _found_beside(run: Evidence, stay: Stay, beside: set[Stay]) -> Iterator[Violation]:
     rule = "no overlap beyond capacity"
-    places = {stay.appointment_id}
+    places = {stay.appointment_id: stay}
     for other in sorted(beside):
+        if other.appointment_id == stay.appointment_id:
+            continue
         if other.session == stay.session:
-            places.add(other.appointment_id)
-        elif (
-            other.begin < stay.end and stay.begin < other.end and other.appointment_id != stay.appointment_id
-        ):
+            places[other.appointment_id] = other
+        elif other.begin < stay.end and stay.begin < other.end:
             yield Violation(rule, f"at one moment of the run: {other} and {stay}")
-    if isinstance(stay.session, tuple) and len(places) > run.services[stay.session[0]]["capacity"]:
-        yield Violation(rule, f"at one moment of the run {len(places)} places of the class {stay}: {places}")
+    if not isinstance(stay.session, tuple):
+        return
+    already = [
+        other for other in places.values() if other.since <= stay.asked and stay.granted <= other.until
+    ]
+    most = max(other.capacity for other in places.values())
+    if len(places) > most or len(already) >= stay.capacity:
+        yield Violation(
+            rule, f"at one moment of the run {len(places)} places of the class {stay}: {sorted(places)}"
+        )
 
 
 def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
@@ -175,7 +218,7 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
 
     What the system cancelled was surely there until all was healed: up to then every start was hours ahead.
     """
-    ran_out = run.run_out()
+    makings, ran_out = makings_of(run), run.run_out()
     asked: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
         if operation.kind in CHANGES and operation.outcome != "refused":
@@ -196,10 +239,15 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
         if appointment_id in ran_out:
             later.append(run.marks["healed"]["at"] if "healed" in run.marks else 0.0)
         since, until = operation.ended, min(later, default=FOREVER)
-        service_id, starts_at = run.appointments[appointment_id]["service_id"], seconds(answer["starts_at"])
-        session = _session(run, service_id, starts_at) or appointment_id
-        stay = Stay(since, until, *run.taken(service_id, starts_at), session, appointment_id, version)
-        for resource in answer["staff_ids"] if since < until else ():
+        if since >= until:
+            continue
+        making = makings.of_version(appointment_id, version) or makings.of_answer(operation)
+        session, bounds = _session(makings, making) or appointment_id, (making.began, making.ended)
+        for resource in answer["staff_ids"]:
+            begin, end = makings.taken(making, resource)
+            times = min(begin, seconds(answer["starts_at"])), max(end, seconds(answer["ends_at"]))
+            most = makings.capacity(making)
+            stay = Stay(since, until, *times, session, appointment_id, version, *bounds, most)
             stays[operation.tenant, resource].append(stay)
     return stays
 
@@ -256,18 +304,15 @@ def _used_no_more(hold: Operation, uses: list[Operation], returns: list[Operatio
 
 def _in_the_way(run: Evidence, operation: Operation, hold: Operation) -> bool:
     """Whether what was granted overlaps what is held; places of one class do not."""
-    row = run.appointments.get(operation.answer["id"])
-    if row is None:
+    makings, answer = makings_of(run), operation.answer
+    granted, held = makings.of_version(answer["id"], answer["version"]), makings.of_holds[hold.answer["id"]]
+    if granted is None:
         return False
-    starts, held = seconds(operation.answer["starts_at"]), seconds(hold.answer["starts_at"])
-    service_id = str(row["service_id"])
-    if (
-        service_id == hold.answer["service_id"]
-        and starts == held
-        and run.services[service_id]["capacity"] > 1
-    ):
+    session = _session(makings, granted)
+    if session is not None and session == _session(makings, held):
         return False
-    (low, high), (begin, end) = run.taken(service_id, starts), run.taken(hold.answer["service_id"], held)
+    (staff_id,) = held.staff_ids
+    (low, high), (begin, end) = makings.taken(granted, staff_id), makings.taken(held, staff_id)
     return low < end and begin < high
 
 
@@ -275,14 +320,13 @@ def tenants_are_apart(run: Evidence) -> Iterator[Violation]:
     """No row of one business holds what another's has, and nobody was answered another's."""
     rule = "tenants are apart"
     for row in run.appointments.values():
-        service = run.services.get(row["service_id"])
-        if service is None or service["tenant"] != row["tenant"]:
+        if run.tenant_of.get(row["service_id"]) != row["tenant"]:
             yield Violation(rule, f"{row} is of a service of another business")
     for row in run.allocations:
         owner = run.appointments.get(row["appointment_id"] or "")
         if owner is not None and owner["tenant"] != row["tenant"]:
             yield Violation(rule, f"{row} takes time for {owner}")
-        if row["resource_id"] not in run.tenants[row["tenant"]]["staff"]:
+        if run.tenant_of.get(row["resource_id"]) != row["tenant"]:
             yield Violation(rule, f"{row} takes somebody of another business")
     for operation in run.operations:
         if operation.outcome != "ok":

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from chaos.catalog import Row
 from chaos.evidence import FOREVER, Event, Evidence, Operation, Violation, seconds
 
 _KINDS = {
@@ -52,9 +53,14 @@ def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
         status = None
         for event in events:
             status = status_after(status, event)
-        last = (status, seconds(events[-1].data["starts_at"]), events[-1].data["staff_ids"])
-        if last != (row["status"], row["starts_at"], row["resource_ids"]):
+        last = (status, *_place(events[-1].data))
+        if last != (row["status"], row["starts_at"], row["ends_at"], row["resource_ids"]):
             yield Violation(rule, f"told of last as {last}, the row is {row}")
+
+
+def _place(told: Row) -> tuple[float, float, list[str]]:
+    """When an event or an answer says that it is, and with whom."""
+    return seconds(told["starts_at"]), seconds(told["ends_at"]), told["staff_ids"]
 
 
 def events_are_of_their_tenant(run: Evidence) -> Iterator[Violation]:
@@ -120,14 +126,14 @@ def answers_are_what_was_told(run: Evidence) -> Iterator[Violation]:
         if operation.outcome == "ok" and operation.kind in {*_KINDS, "book", "read"}:
             answered[operation.answer["id"]].append(operation)
     for appointment_id, operations in answered.items():
-        was: dict[int, tuple[str, float, list[str]]] = {}
+        was: dict[int, tuple[str, float, float, list[str]]] = {}
         status = None
         for event in events.get(appointment_id, []):
             status = status_after(status, event)
-            was[event.data["version"]] = status, seconds(event.data["starts_at"]), event.data["staff_ids"]
+            was[event.data["version"]] = status, *_place(event.data)
         for operation in operations:
             answer = operation.answer
-            said = answer["status"], seconds(answer["starts_at"]), answer["staff_ids"]
+            said = answer["status"], *_place(answer)
             if was.get(answer["version"], said) != said:
                 says = f"{operation} was answered {answer}, and it was {was[answer['version']]}"
                 yield Violation("refused is not, unknown is once at most", says)

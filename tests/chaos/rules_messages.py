@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from chaos.evidence import Event, Evidence, Fault, Row, Violation, seconds
+from chaos.catalog import Row
+from chaos.evidence import Event, Evidence, Fault, Violation, seconds
 from chaos.rules_events import reminders_wanted
 
 _NOTICES = frozenset({"booked", "confirmed", "rescheduled", "cancelled"})

@@ -1,6 +1,7 @@
 """A run made by hand, for the checker's tests to break: a good one, and what else may befall in one."""
 
 import copy
+from datetime import datetime, timedelta
 from typing import Any
 
 from chaos.checker import verdict
@@ -10,16 +11,30 @@ START = 1_800_000_000.0
 ISO = "2027-01-15T08:00:00+00:00"  # START
 LATER = "2027-01-15T09:00:00+00:00"
 NOW = "2027-01-15T06:00:00+00:00"
-T, OTHER, ADA, CUT, A, B = "tenant", "other", "ada", "cut", "a", "b"
+T, OTHER, ADA, EVE, CUT, A, B = "tenant", "other", "ada", "eve", "cut", "a", "b"
 WITHIN, BEHIND, HELD = "cut within its content", "cut behind its content", "answer held back"
 
 
-def service(tenant: str, key: str, capacity: int = 1) -> dict[str, Any]:
-    return {"id": key, "tenant": tenant, "duration": 1800, "before": 0, "after": 300, "capacity": capacity}
+def service(key: str, capacity: int = 1) -> dict[str, Any]:
+    given = {"id": key, "duration": 1800, "before": 0, "after": 300, "capacity": capacity}
+    return given | {"step": 900, "staff": sorted([ADA, EVE])}
 
 
-def answer(key: str, version: int, status: str = "confirmed", starts_at: str = ISO) -> dict[str, Any]:
-    return {"id": key, "version": version, "status": status, "starts_at": starts_at, "staff_ids": [ADA]}
+def somebody(key: str) -> dict[str, Any]:
+    """Who works all day, every day."""
+    weekly = [[day, "00:00", "00:00"] for day in range(7)]
+    return {"id": key, "zone": "Europe/Lisbon", "weekly": weekly, "exceptions": {}}
+
+
+def answer(
+    key: str, version: int, status: str = "confirmed", starts_at: str = ISO, ends_at: str | None = None
+) -> dict[str, Any]:
+    times = {"starts_at": starts_at, "ends_at": ends_at or half_an_hour_later(starts_at)}
+    return {"id": key, "version": version, "status": status, "staff_ids": [ADA]} | times
+
+
+def half_an_hour_later(starts_at: str) -> str:
+    return (datetime.fromisoformat(starts_at) + timedelta(minutes=30)).isoformat()
 
 
 def wish(email: str, starts_at: str = ISO, **args: Any) -> dict[str, Any]:
@@ -41,11 +56,11 @@ class Story:
             "tenants": [
                 {
                     "id": T,
-                    "staff": [ADA],
+                    "staff": [somebody(ADA), somebody(EVE)],
                     "rules": rules,
-                    "services": [service(T, CUT), service(T, "class", 2)],
+                    "services": [service(CUT), service("class", 2)],
                 },
-                {"id": OTHER, "staff": ["bo"], "rules": [], "services": [service(OTHER, "wash")]},
+                {"id": OTHER, "staff": [somebody("bo")], "rules": [], "services": [service("wash")]},
             ],
         }
         self.records: list[dict[str, Any]] = []
@@ -58,7 +73,10 @@ class Story:
         self.final: dict[str, Any] = {
             "booking": {
                 "appointments": [self.row(A, 2, "confirmed", START + 3600, "bea")],
-                "allocations": [self.allocation(A, START + 3600)],
+                "allocations": [
+                    self.allocation(A, START + 3600),
+                    self.allocation(A, START, id="before", state="released"),
+                ],
                 "holds": {},
                 "customers": [{"id": "bea", "email": "bea@x"}, {"id": "cem", "email": "cem@x"}],
             },
@@ -105,6 +123,15 @@ class Story:
         end = {"type": "outcome", "op": number, "outcome": outcome, "status": None, "problem": problem}
         self.records.append(end | {"answer": told, "at": at + lasts})
 
+    def hold(self, key: str, at: float, starts_at: str, *, expires_at: str, service_id: str = CUT) -> None:
+        """Somebody holds half an hour of Ada's, which is no longer kept at the end."""
+        told = {"id": key, "service_id": service_id, "staff_id": ADA, "starts_at": starts_at}
+        told |= {"ends_at": half_an_hour_later(starts_at), "expires_at": expires_at}
+        self.op("hold", at, {}, "ok", told, lasts=0.1)
+        begin = datetime.fromisoformat(starts_at).timestamp()
+        row = self.allocation("", begin, id=f"of {key}", state="released", appointment_id=None, hold_id=key)
+        self.final["booking"]["allocations"].append(row)
+
     def mark(self, what: str, clock: float) -> None:
         self.records.append({"type": "mark", "what": what, "clock": clock, "at": 10.0})
 
@@ -118,6 +145,7 @@ class Story:
             "resource_ids": [ADA],
             "customer_id": customer,
             "starts_at": starts_at,
+            "ends_at": starts_at + 1800,
         }
 
     def allocation(self, key: str, begin: float, **fields: Any) -> dict[str, Any]:
@@ -135,6 +163,7 @@ class Story:
         self, offset: int, kind: str, key: str, version: int, starts_at: str, **data: Any
     ) -> dict[str, Any]:
         given = {"appointment_id": key, "version": version, "starts_at": starts_at, "staff_ids": [ADA]}
+        given |= {"ends_at": half_an_hour_later(starts_at)}
         given |= {"tenant_id": T, "service_id": CUT, "occurred_at": NOW} | data
         envelope = {"id": f"e{offset}-{kind}", "type": kind, "tenant": T, "key": f"{T}/{key}"}
         return envelope | {"partition": 0, "offset": offset, "data": given}
@@ -221,9 +250,9 @@ def requested(
     booking["customers"].append({"id": key, "email": email})
     booking["appointments"].append(story.row(key, version, status, START, key) | {"service_id": service_id})
     told: list[tuple[str, dict[str, Any]]] = [("booked", {"confirmed": confirmed})]
-    if ran_out is None:
-        booking["allocations"].append(story.allocation(key, START))
-    else:
+    state = "confirmed" if ran_out is None else "released"
+    booking["allocations"].append(story.allocation(key, START, state=state))
+    if ran_out is not None:
         told.append(("cancelled", {"cancelled_by": "system", "occurred_at": ran_out}))
     for number, (kind, data) in enumerate(told, 1):
         offset, data["service_id"] = len(events) + 1, service_id

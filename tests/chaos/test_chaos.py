@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,14 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from chaos import owners
 from chaos.checker import judge
-from chaos.clients import AFTERWARDS, Town, busy, starts_from
+from chaos.clients import AFTERWARDS, CHANGING, EVERYTHING, Town, busy, starts_from
 from chaos.final import quiet, whole_state, write
 from chaos.history import History
 from chaos.nemesis import JUMP, Nemesis
+from chaos.rules_catalog import EXCUSED, SURELY
 from chaos.smtp import Strike
 from chaos.town import first_start, shop
-from chaos.world import World, told, whole_world
+from chaos.watch import Watch
+from chaos.world import World, opened, whole_world
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
@@ -32,6 +36,8 @@ from support.mail import Mailpit
 OPERATIONS = int(os.environ.get("OPERATIONS", "500"))
 _GRANTED = 100
 """A short run on a slow machine may meet nothing but servers that are just starting: it goes on until this many."""
+_CALM = max(150, OPERATIONS // 20)
+"""So much is done when nothing breaks any more: in a short run booking hears of few changes before."""
 _AFTERWARDS = max(100, OPERATIONS // 20)
 _STARTS = max(16, OPERATIONS // 150)
 """In a long run the first days would be full, and then nothing could be booked."""
@@ -54,15 +60,18 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     with (
         History(folder) as history,
         closing(World(own_databases, history, folder, minter, jwks_url)) as world,
-        whole_world(world, mailpit, broker) as urls,
+        whole_world(world, mailpit, broker) as (urls, business),
+        closing(Watch(world)) as watch,
         closing(Nemesis(world, broker, seed, pause=0.2 if OPERATIONS < 2000 else 2.0)) as nemesis,
     ):
         first = first_start()
-        shops = [shop(first), shop(first), shop(first, reminders=False)]
-        history.setup(seed=seed, clock_slack=2 * JUMP, tenants=[item.setup() for item in shops])
         topics = Topics(broker.super_user() | {"log_level": "0"})
-        told(world, topics, shops, "booking", "notification")
-        town = Town(shops, starts_from(first, _STARTS), urls)
+        shops = [
+            opened(world, topics, item, "booking", "notification")
+            for item in (shop(first), shop(first), shop(first, reminders=False))
+        ]
+        history.setup(seed=seed, clock_slack=2 * JUMP, tenants=[item.setup() for item in shops])
+        town = Town(shops, starts_from(first, _STARTS), urls, business)
         ended = threading.Event()
 
         def enough() -> bool:
@@ -74,31 +83,23 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         with ThreadPoolExecutor(1) as thread:
             breaking = thread.submit(nemesis.run, enough, ended)
             try:
-                asyncio.run(busy(town, history, minter, seed, over))
+                asyncio.run(busy(town, history, minter, seed, over, weights=EVERYTHING | owners.CHANGES))
             finally:
                 ended.set()
             breaking.result()
         history.mark("ends", operations=history.operations)
         world.set_clocks(0)
         world.heal()
+        more(town, history, minter, f"{seed}/calm", _CALM, CHANGING)
         quiet(world, broker.super_user())
         history.mark("healed", clock=world.clocks["booking"].now())
         world.set_clocks(_ahead(first - _BEFORE_ANY))  # most reminders come due at once
         quiet(world, broker.super_user())
         world.set_clocks(_ahead(first + _AFTER_SOME))  # and then the first appointments have begun
         until(world.parts["booking-a"].ready, "booking is ready")
-        until_operations = history.operations + _AFTERWARDS
-        asyncio.run(
-            busy(
-                town,
-                history,
-                minter,
-                f"{seed}/after",
-                lambda: history.operations >= until_operations,
-                weights=AFTERWARDS,
-            )
-        )
+        more(town, history, minter, f"{seed}/after", _AFTERWARDS, AFTERWARDS)
         quiet(world, broker.super_user())
+        watch.write()
         history.mark("quiet", clock=world.clocks["scheduler"].now())
         state = whole_state(world, topics, {str(item.id) for item in shops}, mailpit)
     write(folder, state)
@@ -107,7 +108,21 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     print(f"\nseed {seed}, kept in {folder}: {json.dumps(counts, indent=1)}")  # noqa: T201 - for who runs it long
     assert verdict["violations"][:5] == []
     assert verdict["outcomes"]["ok"] > _GRANTED
+    assert verdict["changes_heard_of"] > 0
+    assert verdict["judged"].get(EXCUSED, 0) < verdict["judged"][SURELY]
     assert verdict["mails_struck"].keys() == set(Strike)
+
+
+def more(
+    town: Town, history: History, minter: TokenMinter, seed: str, operations: int, weights: Mapping[str, int]
+) -> None:
+    """So many operations, when nothing is broken any more."""
+    until_operations = history.operations + operations
+
+    def enough() -> bool:
+        return history.operations >= until_operations
+
+    asyncio.run(busy(town, history, minter, seed, enough, weights=weights))
 
 
 def _ahead(instant: datetime) -> float:

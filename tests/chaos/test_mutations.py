@@ -15,13 +15,14 @@ import httpx
 import pytest
 
 from chaos.checker import judge
-from chaos.clients import BOOKINGS, EVERYTHING, Town, busy, starts_from
+from chaos.clients import BOOKINGS, CHANGING, EVERYTHING, Town, busy, starts_from
 from chaos.final import booking_state, quiet, whole_state, write
 from chaos.history import History
 from chaos.launch import mutated
 from chaos.smtp import Strike
 from chaos.town import Shop, first_start, shop
-from chaos.world import World, know, notification_env, told
+from chaos.watch import Watch
+from chaos.world import World, know, notification_env, opened, told
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
@@ -36,12 +37,16 @@ _NO_CONSTRAINT = (
     "DROP INDEX allocation_place",
 )
 _NO_POLICY = tuple(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for table in ("appointment", "customer"))
+SEED = "mutations"
 _NO_KEY = ("ALTER TABLE message DROP CONSTRAINT message_cause",)
 
 
 @pytest.fixture
-def begin(databases: Databases, minter: TokenMinter, jwks_url: str, seed: str, kept: Path) -> Begin:
-    """Makes an empty world with two businesses, whose history is kept under a name; chance kills nothing of it."""
+def begin(databases: Databases, minter: TokenMinter, jwks_url: str, kept: Path) -> Begin:
+    """Makes an empty world, and two businesses for it, whose history is kept under a name.
+
+    Chance kills nothing of it.
+    """
 
     @contextmanager
     def made(name: str) -> Iterator[tuple[World, list[Shop]]]:
@@ -51,10 +56,14 @@ def begin(databases: Databases, minter: TokenMinter, jwks_url: str, seed: str, k
             History(folder) as history,
             closing(World(databases, history, folder, minter, jwks_url)) as world,
         ):
-            history.setup(seed=seed, clock_slack=0, tenants=[item.setup() for item in shops])
             yield world, shops
 
     return made
+
+
+def set_up(world: World, shops: list[Shop]) -> None:
+    """Writes down what the businesses offer."""
+    world.history.setup(seed=SEED, clock_slack=0, tenants=[item.setup() for item in shops])
 
 
 def clients(
@@ -65,14 +74,15 @@ def clients(
     weights: Mapping[str, int] = EVERYTHING,
     *,
     starts: int = 12,
+    business: str = "",
 ) -> None:
     """So many operations, for few starts."""
-    town, history = Town(shops, starts_from(first_start(), starts), urls), world.history
+    town, history = Town(shops, starts_from(first_start(), starts), urls, business), world.history
 
     def enough() -> bool:
         return history.operations >= operations
 
-    asyncio.run(busy(town, history, world.minter, "mutations", enough, weights=weights))
+    asyncio.run(busy(town, history, world.minter, SEED, enough, weights=weights))
 
 
 def rules_broken(world: World, state: dict[str, Any]) -> set[str]:
@@ -89,6 +99,7 @@ def booked(begin: Begin, name: str, mutation: str, *changes: str) -> set[str]:
         ]
         world.change("booking", *changes)
         world.ready()
+        set_up(world, shops)
         asyncio.run(know(world, shops))
         clients(world, shops, [part.url for part in parts], 600)
         state = booking_state(world)
@@ -106,6 +117,31 @@ def test_row_level_security(begin: Begin) -> None:
     """Takes about 10 s, likewise. Queries do not say whose rows they want."""
     assert booked(begin, "policy", "tenant") == set()
     assert "tenants are apart" in booked(begin, "no-policy", "tenant", *_NO_POLICY)
+
+
+def changed(begin: Begin, broker: Broker, mailpit: Mailpit, name: str, *mutations: str) -> set[str]:
+    """Businesses change their services while people hold times and book what they hold; the rules broken."""
+    topics = Topics(broker.super_user())
+    with begin(name) as (world, named):
+        world.gates(broker, mailpit)
+        business = world.service("business", "all", **broker.service_env("business"))
+        booking = world.service("booking", "all", **broker.service_env("booking") | mutated(*mutations))
+        world.ready()
+        shops = [opened(world, topics, item, "booking") for item in named]
+        set_up(world, shops)
+        with closing(Watch(world)) as watch:
+            clients(world, shops, [booking.url], 900, CHANGING, starts=30, business=business.url)
+            quiet(world, broker.super_user())
+            watch.write()
+        state = whole_state(world, topics, {str(item.id) for item in shops}, None)
+        return rules_broken(world, state)
+
+
+def test_what_a_hold_keeps(begin: Begin, broker: Broker, mailpit: Mailpit) -> None:
+    """Takes about 25 s: twice two services. A service is made longer while it is held."""
+    assert changed(begin, broker, mailpit, "changes") == set()
+    broken = changed(begin, broker, mailpit, "no-take-over", "take-over")
+    assert "what is taken was offered" in broken
 
 
 class Sending:
@@ -142,6 +178,7 @@ class Sending:
                 world.service("notification", "consume", called=f"sender-{n}", **env)
             world.change("notification", *changes)
             world.ready()
+            set_up(world, shops)
             asyncio.run(know(world, shops))
             told(world, topics, shops, "notification")
             if dies is not None:

@@ -46,20 +46,43 @@ class Shop:
         """As the checker knows it; lengths in seconds."""
         return {
             "id": str(self.id),
-            "staff": [str(member.staff_id) for member in self.staff],
+            "staff": [
+                {"id": str(member.staff_id)} | somebody(member.model_dump(mode="json"))
+                for member in self.staff
+            ],
             "rules": [{"id": str(rule.rule_id), "offset": rule.offset_seconds} for rule in self.policy.rules],
             "services": [
-                {
-                    "id": str(service.service_id),
-                    "tenant": str(self.id),
-                    "duration": service.duration_minutes * 60,
-                    "before": service.buffer_before_minutes * 60,
-                    "after": service.buffer_after_minutes * 60,
-                    "capacity": service.capacity,
-                }
+                {"id": str(service.service_id)} | service_of(service.model_dump(mode="json"))
                 for service in self.services
             ],
         }
+
+
+def service_of(told: dict[str, Any]) -> dict[str, Any]:
+    """What of a service the history has, of what business answers or an event says; lengths in seconds."""
+    return {
+        "duration": told["duration_minutes"] * 60,
+        "before": told["buffer_before_minutes"] * 60,
+        "after": told["buffer_after_minutes"] * 60,
+        "capacity": told["capacity"],
+        "step": told["slot_step_minutes"] * 60,
+        "staff": sorted(told["staff_ids"]),
+    }
+
+
+def somebody(told: dict[str, Any]) -> dict[str, Any]:
+    """The same of a member of staff; also from booking's own row."""
+    return {
+        "zone": told["timezone"],
+        "weekly": sorted([item["weekday"], *_span(item)] for item in told["weekly_hours"]),
+        "exceptions": {
+            item["date"]: sorted(_span(span) for span in item["intervals"]) for item in told["exceptions"]
+        },
+    }
+
+
+def _span(item: dict[str, str]) -> list[str]:
+    return [item["opens"][:5], item["closes"][:5]]
 
 
 def first_start() -> datetime:

@@ -19,6 +19,7 @@ import support.tenants
 from booking.catalog import CatalogFollower
 from chaos.history import History
 from chaos.launch import Clock, start
+from chaos.owners import enter
 from chaos.proxy import Proxy, Tap
 from chaos.smtp import MailGate
 from chaos.town import Shop
@@ -194,9 +195,13 @@ class World:
 
 
 @contextmanager
-def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[list[str]]:
-    """Booking, scheduler and notification; gives the URLs of booking's servers, through proxies."""
+def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[tuple[list[str], str]]:
+    """Business, booking, scheduler and notification; gives the URLs of booking's servers and of business.
+
+    They lead through proxies.
+    """
     world.gates(broker, mailpit)
+    business = world.service("business", "all", **broker.service_env("business"))
     booking = broker.service_env("booking") | {"hold_seconds": str(HOLD_SECONDS)}
     first = world.service("booking", "all", called="booking-a", **booking)
     second = world.service("booking", "serve", called="booking-b", **booking)
@@ -204,7 +209,7 @@ def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[list
     world.service("scheduler", "all", **broker.service_env("scheduler"))
     world.service("notification", "all", **notification_env(world, broker))
     world.ready()
-    yield [world.front(first), world.front(second)]
+    yield [world.front(first), world.front(second)], world.front(business)
 
 
 def notification_env(world: World, broker: Broker) -> dict[str, str]:
@@ -221,12 +226,12 @@ def notification_env(world: World, broker: Broker) -> dict[str, str]:
 _KNOWN = {
     "booking": """SELECT (SELECT count(*) FROM resource WHERE tenant_id = %(id)s)
         + (SELECT count(*) FROM offer WHERE tenant_id = %(id)s)
-        + (SELECT count(*) FROM reminder_policy WHERE tenant_id = %(id)s) - 1 AS n
+        + (SELECT count(*) FROM reminder_policy WHERE tenant_id = %(id)s AND version = %(policy)s) - 1 AS n
         FROM tenants WHERE tenant_id = %(id)s""",
     "notification": """SELECT (SELECT count(*) FROM catalog_name WHERE tenant_id = %(id)s) AS n
         FROM tenants WHERE tenant_id = %(id)s""",
 }
-"""How many staff and services of a business a service knows, once it knows of the business itself."""
+"""How many staff and services of a business a service knows, once it knows of the business and its policy."""
 
 
 def told(world: World, topics: Topics, shops: Iterable[Shop], *services: str) -> None:
@@ -234,13 +239,30 @@ def told(world: World, topics: Topics, shops: Iterable[Shop], *services: str) ->
     for shop in shops:
         for event in shop.events:
             topics.publish(event)
-        for service in services:
-            until(partial(_knows, world, service, shop), f"{service} knows the business")
+        wait_until_known(world, shop, *services)
+
+
+def opened(world: World, topics: Topics, shop: Shop, *services: str) -> Shop:
+    """The business as its owner enters it, with the ids that it is given; those services know of it then."""
+    topics.publish(shop.tenant)
+    headers = world.minter.headers(shop.id)
+    with httpx.Client(base_url=world.parts["business"].url, headers=headers, timeout=30) as owner:
+        until(lambda: owner.get("/v1/business").status_code == 200, "business knows the business")
+        entered = enter(shop, owner)
+    wait_until_known(world, entered, *services)
+    return entered
+
+
+def wait_until_known(world: World, shop: Shop, *services: str) -> None:
+    """Until those services know all of the business."""
+    for service in services:
+        until(partial(_knows, world, service, shop), f"{service} knows the business")
 
 
 def _knows(world: World, service: str, shop: Shop) -> bool:
     with psycopg.connect(world.database[service].admin_url, row_factory=dict_row) as conn:
-        found = conn.execute(_KNOWN[service].encode(), {"id": shop.id}).fetchall()
+        values = {"id": shop.id, "policy": shop.policy.version}
+        found = conn.execute(_KNOWN[service].encode(), values).fetchall()
     return [row["n"] for row in found] == [len(shop.staff) + len(shop.services)]
 
 

@@ -35,14 +35,17 @@ def changes_are_followed(run: Evidence) -> Iterator[Violation]:
             yield Violation(
                 _FOLLOWED, f"{told[max(told)]} was acknowledged, and the last that came is {last}"
             )
-        unknown = [item for item in asked[key] if item.outcome == "unknown"]
+        unknown = [item for item in asked[key] if item.outcome == "unknown"] + acknowledged
         yield from _explained(run, key, told, unknown)
 
 
 def _explained(
     run: Evidence, key: str, told: dict[int, Operation], unknown: list[Operation]
 ) -> Iterator[Violation]:
-    """A change that was never answered explains one version, or none."""
+    """A change that was never answered explains one version, or none.
+
+    So does one that was answered a later version: where a connection breaks, the client's library repeats a PUT.
+    """
     known = {state.version: state.values for state in run.catalog.possible(key, -FOREVER, FOREVER)}
     for sighting in run.catalog.seen[key]:
         version, values = sighting["version"], sighting["values"]
@@ -51,7 +54,8 @@ def _explained(
             if said != values:
                 yield Violation(_FOLLOWED, f"it was told as {said}, and booking goes by {sighting}")
             continue
-        explains = next((item for item in unknown if _is(item, known.get(version - 1), values)), None)
+        later = [item for item in unknown if item.outcome == "unknown" or item.answer["version"] > version]
+        explains = next((item for item in later if _is(item, known.get(version - 1), values)), None)
         if explains is None:
             yield Violation(_FOLLOWED, f"nobody has asked for {sighting}")
         else:

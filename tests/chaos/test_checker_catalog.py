@@ -261,6 +261,15 @@ def test_a_change_that_was_never_answered_may_have_come_or_not() -> None:
     assert story.broken() == set()
 
 
+def test_a_change_that_was_sent_again_may_have_come_twice() -> None:
+    story = Story()
+    changes(story, CUT, 3, 3.2, duration=2700)
+    seen(story, CUT, 1, 0, 3.2)
+    seen(story, CUT, 2, 3.3, 3.4, duration=2700)
+    seen(story, CUT, 3, 3.6, 9, duration=2700)
+    assert story.broken() == set()
+
+
 def test_places_are_as_many_as_the_class_had_when_they_were_taken() -> None:
     story = Story()
     changed(story, "class", since=5.4, until=5.2, capacity=3)

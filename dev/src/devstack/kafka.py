@@ -30,7 +30,7 @@ from devstack.processes import end, end_with_parent, free_port
 from servicekit.kafka_access import part_rules
 
 VERSION = "4.1.1"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _ADMIN = "admin"
 _HEAP = "-Xmx384m"
 _BROKER = f"org.apache.kafka:kafka_2.13:{VERSION}"

@@ -25,7 +25,7 @@ from devstack.processes import free_port
 
 ADMIN = "admin"
 OPERATOR = "slotwright-operator"
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _PROCESSES = 2
 
 

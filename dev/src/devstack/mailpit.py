@@ -19,7 +19,7 @@ from devstack.binaries import MAILPIT, program
 from devstack.errors import StackError
 from devstack.processes import free_port
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 
 
 class MailpitError(StackError):

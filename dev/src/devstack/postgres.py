@@ -22,7 +22,7 @@ from psycopg import sql
 from devstack.errors import StackError
 from devstack.processes import end, end_with_parent, free_port
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _ELSEWHERE = Path("/var/tmp")  # noqa: S108 - a folder of ours is made in it, by mkdtemp
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",

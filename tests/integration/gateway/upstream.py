@@ -58,6 +58,7 @@ class Upstream:
             "whole": self._whole,
             "endless": self._endless,
             "cut": self._cut,
+            "gone": self._gone,
             "garbage": self._garbage,
             "headers": self._headers,
             "empty": self._empty,
@@ -112,6 +113,12 @@ class Upstream:
         assert request.transport is not None
         request.transport.close()
         return response
+
+    async def _gone(self, request: web.Request) -> web.StreamResponse:
+        """As a process that is killed with its answer unsent."""
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
 
     async def _garbage(self, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None

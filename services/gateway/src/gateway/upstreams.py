@@ -17,6 +17,7 @@ from gateway.errors import UpstreamBroken, UpstreamDown, UpstreamTimeout
 from gateway.settings import GatewaySettings
 from servicekit.errors import Problem
 from servicekit.health import Heartbeat
+from servicekit.http.once import once
 from servicekit.ids import new_id
 from servicekit.loops import pause_for
 
@@ -80,6 +81,7 @@ class Upstreams:
                 max_line_size=_HEADER_BYTES,
                 max_field_size=_HEADER_BYTES,
                 trust_env=False,
+                middlewares=(once,),
             )
         return self._session
 

@@ -16,6 +16,7 @@ import structlog
 
 from servicekit.errors import SlotwrightError
 from servicekit.health import Heartbeat
+from servicekit.http.once import once
 from servicekit.loops import pause_for
 from servicekit.tracing import current_traceparent
 from web.headers import VISITOR
@@ -107,7 +108,9 @@ class Gateway:
     async def open(self) -> None:
         if self._session is None:
             # DummyCookieJar: one visitor's cookies must never travel with another's request.
-            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(once,)
+            )
 
     async def close(self) -> None:
         if self._session is not None:

@@ -104,6 +104,12 @@ a database has an outbox, and dead letters for what its consumers cannot read.
     summary: '{{ "{{" }} $labels.consumer {{ "}}" }} is more than 1,000 events behind.'
 {{- end }}
 {{- if .Values.database.enabled }}
+- alert: SlotwrightConsumerCutOff
+  expr: max by (consumer) (slotwright_consumer_reads{ {{- $pods }}}) == 0
+  for: 5m
+  labels: {severity: critical, service: {{ .Chart.Name }}}
+  annotations:
+    summary: '{{ "{{" }} $labels.consumer {{ "}}" }} reads nothing: the brokers are away, or do not let it in.'
 - alert: SlotwrightDeadLetters
   expr: sum by (consumer) ({{ include "servicelib.counted" (list "slotwright_consumer_events_total" (printf "%s,outcome=\"dead\"" $pods)) }})
   labels: {severity: warning, service: {{ .Chart.Name }}}

@@ -55,12 +55,12 @@ class Shop:
     def group(self) -> str:
         return f"analytics.{self.name}"
 
-    def consumer(self) -> EventConsumer:
+    def consumer(self, **settings: SecretStr) -> EventConsumer:
         return EventConsumer(
             "analytics",
             self.name,
             self.db,
-            self._kafka,
+            self._kafka.model_copy(update=settings),
             topics=[TOPIC],
             handlers={TenantChanged: self._handle},
             across_tenants=True,
@@ -101,6 +101,9 @@ class Shop:
 
     def retried(self) -> float | None:
         return REGISTRY.get_sample_value("slotwright_consumer_retries_total", {"consumer": self.group})
+
+    def reads(self) -> float | None:
+        return REGISTRY.get_sample_value("slotwright_consumer_reads", {"consumer": self.group})
 
     def lag(self) -> float | None:
         """Over all partitions; None while nothing is measured."""
@@ -183,6 +186,32 @@ async def test_dead_letters_are_counted_from_nought(shop: Shop) -> None:
     async with shop.running():
         await shop.until(lambda: shop.lag() is not None, "it has its partitions")
         assert shop.counted("dead") == 0
+
+
+@pytest.mark.slow
+async def test_one_that_the_brokers_do_not_let_in_says_that_it_reads_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no lag that anybody could see, and its service serves on. Takes some attempts of a second each."""
+    configure_logging("shop", "info", "json")
+    logged: list[str] = []
+
+    def looks() -> int:
+        """How often it has found that out."""
+        logged.append(capsys.readouterr().out)
+        return "".join(logged).count("the brokers keep it from reading")
+
+    async with shop.running():
+        await shop.until(lambda: shop.reads() == 1, "it reads")
+    assert shop.reads() == 0
+    monkeypatch.setattr("servicekit.consumer._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("servicekit.consumer._BROKER_SECONDS", 1.0)
+    async with shop.running(shop.consumer(password=SecretStr("another"))):
+        await shop.until(lambda: looks() >= 2, "two looks")
+        assert shop.reads() == 0
+    async with shop.running():
+        await shop.until(lambda: shop.lag() is not None, "it has looked")
+        assert shop.reads() == 1
 
 
 async def test_one_that_stops_leaves_its_group_at_once_and_has_committed(shop: Shop) -> None:

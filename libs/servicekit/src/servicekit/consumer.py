@@ -31,7 +31,7 @@ from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, readable, received, waiting
 from servicekit.loops import backoff, pause_for
-from servicekit.metrics import CONSUMER_LAG, EVENT_RETRIES, EVENTS_HANDLED
+from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
 from servicekit.tenants import takes_events
 from servicekit.tracing import messaging, span_from
@@ -45,7 +45,7 @@ TombstoneHandler = Callable[[Connection, UUID, str], Awaitable[None]]
 _BATCH = 200
 _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
-_LAG_SECONDS = 10.0
+_LOOK_SECONDS = 10.0
 _BROKER_SECONDS = 5.0
 _OUTCOMES = ("handled", "duplicate", "skipped", "gone", "dead")
 _VALUE_FAULTS = (psycopg.DataError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
@@ -82,6 +82,7 @@ class EventConsumer:
         self._across_tenants = across_tenants
         self._dead_letters = DeadLetters(service, self.name, kafka)
         self._assigned = False
+        self._member = False
         self._done: dict[tuple[str, int], int] = {}
         """By partition that is ours: the offset of the first message not yet put into effect."""
         self._given_away: set[tuple[str, int]] = set()
@@ -97,10 +98,11 @@ class EventConsumer:
         loop = asyncio.get_running_loop()
         for outcome in _OUTCOMES:  # counted from 0: the first of a kind would else be no increase
             EVENTS_HANDLED.labels(self.name, outcome)
+        CONSUMER_READS.labels(self.name).set(0)
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)
-            measured = -_LAG_SECONDS
+            looked = -_LOOK_SECONDS
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
@@ -116,16 +118,25 @@ class EventConsumer:
                     done.pop(place, None)
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
-                if done or loop.time() - measured > _LAG_SECONDS:
+                if loop.time() - looked > _LOOK_SECONDS:
+                    await loop.run_in_executor(thread, self._look, client)
+                    looked = loop.time()
+                elif done:
                     await loop.run_in_executor(thread, self._measure, client)
-                    measured = loop.time()
         finally:
             await loop.run_in_executor(thread, client.close)
+            CONSUMER_READS.labels(self.name).set(0)
             thread.shutdown(wait=False)
 
     def _subscribe(self, client: KafkaConsumer) -> None:
         def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
-            self._assigned = True
+            self._assigned = self._member = True
+            CONSUMER_READS.labels(self.name).set(1)
+
+        def lost(client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+            self._member = False
+            CONSUMER_READS.labels(self.name).set(0)
+            revoked(client, partitions)
 
         def revoked(_client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
             client.resume(partitions)  # one that comes back would still be paused, and never be read again
@@ -134,7 +145,7 @@ class EventConsumer:
                 if self._done.pop((place.topic, place.partition), None) is not None:
                     CONSUMER_LAG.remove(self.name, place.topic, str(place.partition))
 
-        client.subscribe(list(self.topics), on_assign=assigned, on_revoke=revoked, on_lost=revoked)
+        client.subscribe(list(self.topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
     async def _until_done(
         self,
@@ -271,6 +282,21 @@ class EventConsumer:
             log.warning("offsets not committed", consumer=self.name, reason=str(error))
         ours = {(place.topic, place.partition) for place in client.assignment()}
         self._done.update({place: offset for place, offset in done.items() if place in ours})
+
+    def _look(self, client: KafkaConsumer) -> None:
+        """Whether it reads at all, and how far behind it is: who may not sign in has no lag that anybody sees."""
+        refusals: list[object] = []
+        try:
+            for topic in self.topics:
+                fault = client.list_topics(topic, _BROKER_SECONDS).topics[topic].error
+                refusals += [f"{topic}: {fault}"] if fault is not None else []
+        except KafkaException as error:
+            refusals.append(error)
+        CONSUMER_READS.labels(self.name).set(self._member and not refusals)
+        if refusals:
+            log.warning("the brokers keep it from reading", consumer=self.name, reason=str(refusals[0]))
+        else:
+            self._measure(client)
 
     def _measure(self, client: KafkaConsumer, *, asking: bool = False) -> None:
         """Sets the lag of every partition that is ours; `asking` where no fetch tells how far it has grown."""

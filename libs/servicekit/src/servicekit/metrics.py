@@ -23,6 +23,11 @@ EVENT_RETRIES = Counter(
 CONSUMER_LAG = Gauge(
     "slotwright_consumer_lag", "Messages behind the end of the partition.", ("consumer", "topic", "partition")
 )
+CONSUMER_READS = Gauge(
+    "slotwright_consumer_reads",
+    "1 while the brokers answer a consumer that is a member of its group, 0 while it reads nothing.",
+    ("consumer",),
+)
 OUTBOX_RELAYED = Counter("slotwright_outbox_relayed_total", "Events acknowledged by Kafka.", ("topic",))
 OUTBOX_FAILED = Counter("slotwright_outbox_failures_total", "Events that Kafka refused, to be sent again.")
 OUTBOX_DROPPED = Counter(

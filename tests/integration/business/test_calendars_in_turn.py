@@ -51,7 +51,7 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def waiting(lock: asyncio.Lock) -> int:
+def waiting(lock: asyncio.Semaphore) -> int:
     return len(lock._waiters or ())
 
 
@@ -68,15 +68,15 @@ async def test_a_file_of_another_business_is_read_before_the_further_ones_of_a_b
     await until(lambda: reader.begun == [b"first"])
     for calendar in (b"second", b"third"):
         send(busy, calendar)
-    await until(lambda: waiting(service._reading_of[busy.tenant_id]) == 2)
+    await until(lambda: waiting(service._reading.of_each[busy.tenant_id]) == 2)
     send(other, b"another's")
-    await until(lambda: waiting(service._reading) == 1)
+    await until(lambda: waiting(service._reading.all) == 1)
     assert reader.begun == [b"first"]
     reader.go_on.release(4)
     await asyncio.gather(*imports)
     assert reader.begun[1] == b"another's"
     assert len(reader.begun) == 4
-    assert not service._reading_of
+    assert not service._reading.of_each
 
 
 async def test_a_file_that_has_waited_for_too_long_is_to_be_sent_again(

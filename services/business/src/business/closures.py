@@ -1,12 +1,10 @@
 """When nobody works, or one does not: the business's closed days, and time off. Called by the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
-from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
@@ -26,10 +24,11 @@ from contracts.business import Holiday, TimeOff
 from servicekit import outbox
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
-from servicekit.errors import Invalid, NotFound, Unavailable, found
+from servicekit.errors import Invalid, NotFound, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
+from servicekit.turns import Turns
 
 _READ_WAIT_SECONDS = 10.0
 
@@ -40,9 +39,11 @@ class Closures:
     def __init__(self, db: Database, clock: Clock, *, read_wait: float = _READ_WAIT_SECONDS) -> None:
         self._db = db
         self._clock = clock
-        self._read_wait = read_wait
-        self._reading = asyncio.Lock()
-        self._reading_of: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        # A large file keeps a thread busy for most of a second, and each such thread takes its part of the
+        # interpreter from whatever else is asked of the process.
+        self._reading = Turns[UUID](
+            1, 1, seconds=read_wait, refusal="Other calendars are still being read.", retry_after=10
+        )
 
     # the business's closed days
 
@@ -72,7 +73,7 @@ class Closures:
             tenant = await tenant_by_id(conn, tenant_id)
             require_active(tenant)
         today = self._clock().astimezone(ZoneInfo(tenant.timezone)).date()
-        async with self._read_by_turns(tenant_id):
+        async with self._reading.of(tenant_id):
             added = await asyncio.to_thread(closed_days, calendar, today)
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
@@ -83,22 +84,6 @@ class Closures:
             if len(days) > MAX_HOLIDAYS:
                 raise Invalid.field("/", f"would make {len(days)} closed days; {MAX_HOLIDAYS} are the most")
             return await _write(conn, tenant_id, present, days)
-
-    @asynccontextmanager
-    async def _read_by_turns(self, tenant_id: UUID) -> AsyncIterator[None]:
-        """One file at a time, and of one business one behind the others': a large one keeps a thread busy for most
-        of a second, and each such thread takes its part of the interpreter from whatever else is asked of the
-        process. Raises Unavailable.
-        """
-        own = self._reading_of.setdefault(tenant_id, asyncio.Lock())
-        async with AsyncExitStack() as turns:
-            try:
-                async with asyncio.timeout(self._read_wait):
-                    await turns.enter_async_context(own)
-                    await turns.enter_async_context(self._reading)
-            except TimeoutError:
-                raise Unavailable("Other calendars are still being read.", retry_after=10) from None
-            yield
 
     # one staff member's time off
 

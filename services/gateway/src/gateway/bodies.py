@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.types import Receive
 
 from gateway.errors import BodyTooSlow, ClientGone, MalformedRequest
-from gateway.turns import Turns
+from servicekit.addresses import counted_as
+from servicekit.turns import Turns
 
 _SMALL = 64 * 1024
 _LARGE_AT_ONCE = 64
@@ -28,7 +29,7 @@ class Bodies:
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
-        self._large = Turns(
+        self._large = Turns[str](
             _LARGE_AT_ONCE,
             _LARGE_OF_ONE,
             seconds=_TURN_SECONDS,
@@ -72,7 +73,7 @@ class Bodies:
                     # What others keep it waiting for is not the sender's time.
                     limit.reschedule(None)
                     began = now()
-                    await turns.enter_async_context(self._large.of(address))
+                    await turns.enter_async_context(self._large.of(counted_as(address)))
                     latest += now() - began
                 limit.reschedule(latest + len(body) / _SLOWEST)
         return bytes(body)

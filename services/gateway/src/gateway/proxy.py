@@ -22,10 +22,11 @@ from gateway.headers import back, onward
 from gateway.metrics import UPSTREAM_CUT, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
 from gateway.routing import UPSTREAMS, Access, Rule
 from gateway.settings import GatewaySettings
-from gateway.turns import Turns
 from gateway.upstreams import Upstreams
+from servicekit.addresses import counted_as
 from servicekit.errors import Problem
 from servicekit.tracing import current_traceparent
+from servicekit.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Proxy:
         connections = settings.upstream_connections
         # Of each service apart: a page's answer may wait for that of the API.
         self._large = {
-            name: Turns(
+            name: Turns[str](
                 max(1, connections // _OF_ALL),
                 max(1, connections // _OF_ONE),
                 seconds=_TURN_SECONDS,
@@ -114,7 +115,7 @@ class Proxy:
         """For an answer that is large, or may be. Raises Unavailable where none is free."""
         length = 0 if _without_body(scope, response) else response.content_length
         small = length is not None and length <= _SMALL
-        return nullcontext() if small else self._large[rule.upstream].of(address)
+        return nullcontext() if small else self._large[rule.upstream].of(counted_as(address))
 
     async def _answer(
         self,

@@ -3,14 +3,12 @@
 Called by the routes; each method is one transaction. Appointments and their changes are booking.service's.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from psycopg.errors import UniqueViolation
@@ -26,8 +24,9 @@ from servicekit import audit, outbox
 from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
+from servicekit.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
+from servicekit.turns import Turns
 
 _EXPORTS_AT_ONCE = 2
 _EXPORT_WAIT_SECONDS = 10.0
@@ -44,9 +43,13 @@ class RecordService:
         self._db = db
         self._clock = clock
         # Each holds a connection for as long as its reader takes; most of the pool stays for bookings.
-        self._exports = asyncio.Semaphore(_EXPORTS_AT_ONCE)
-        self._exporting: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-        self._export_wait = export_wait
+        self._exports = Turns[UUID](
+            _EXPORTS_AT_ONCE,
+            1,
+            seconds=export_wait,
+            refusal="Other exports are still being sent, of this business or of others.",
+            retry_after=_RETRY_SECONDS,
+        )
 
     async def entries(self, tenant_id: UUID, **asked: Any) -> list[Entry]:
         """The audit trail, as servicekit.audit.entries. Raises NotFound for a business not served."""
@@ -189,16 +192,8 @@ class RecordService:
 
         Raises Unavailable for who has waited `export_wait` seconds for its turn: others read slowly.
         """
-        own = self._exporting.setdefault(tenant_id, asyncio.Lock())
-        async with AsyncExitStack() as turns:
-            try:
-                async with asyncio.timeout(self._export_wait):
-                    await turns.enter_async_context(own)
-                    await turns.enter_async_context(self._exports)
-            except TimeoutError:
-                detail = "Other exports are still being sent, of this business or of others."
-                raise Unavailable(detail, retry_after=_RETRY_SECONDS) from None
-            yield await turns.enter_async_context(self._db.tenant(tenant_id))
+        async with self._exports.of(tenant_id), self._db.tenant(tenant_id) as conn:
+            yield conn
 
 
 def _no_customer() -> NotFound:

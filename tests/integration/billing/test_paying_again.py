@@ -1,16 +1,8 @@
 """Who did not pay, and then gives a card, is served again and charged for what is due."""
 
-from contracts.platform import BillingDetails, TenantChanged
-from integration.billing.world import PRO, World, new_tenant
+from contracts.platform import TenantChanged
+from integration.billing.world import PRO, World
 from support.events import until
-
-
-def _linked(world: World) -> tuple[TenantChanged, BillingDetails]:
-    tenant = new_tenant()
-    details = world.provision(tenant).details.billing
-    assert details is not None
-    world.idle(tenant)
-    return tenant, details
 
 
 def _give_card(world: World, tenant: TenantChanged) -> None:
@@ -21,7 +13,7 @@ def _give_card(world: World, tenant: TenantChanged) -> None:
 
 def test_an_unpaid_subscription_is_paid_for_the_period_under_way_and_what_was_open(world: World) -> None:
     """Not for those between, which Stripe keeps as drafts: nothing could be booked in them."""
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     world.control("PUT", "/dunning", after_retries="unpaid")
     world.control("POST", "/clock/advance", days=15)
     world.status(tenant, "ready", state="past_due")
@@ -35,7 +27,7 @@ def test_an_unpaid_subscription_is_paid_for_the_period_under_way_and_what_was_op
 
 
 def test_a_subscription_that_was_paused_for_want_of_a_card_goes_on(world: World) -> None:
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     pause = {"trial_settings[end_behavior][missing_payment_method]": "pause"}
     world.call_stripe("POST", f"/v1/subscriptions/{details.subscription_id}", **pause)
     world.control("POST", "/clock/advance", days=15)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from contracts.model import Money
-from contracts.platform import BillingDetails, TenantChanged
 from integration.billing.world import PRO, World, again, new_tenant
 from support.events import until
 
@@ -15,21 +14,13 @@ DOLLARS = PRO.model_copy(update={"name": "dollars", "price": Money(amount=3900, 
 GONE = PRO.model_copy(update={"name": "gone", "stripe_price_id": "price_doesnotexist"})
 
 
-def _linked(world: World) -> tuple[TenantChanged, BillingDetails]:
-    tenant = new_tenant()
-    details = world.provision(tenant).details.billing
-    assert details is not None
-    world.idle(tenant)
-    return tenant, details
-
-
 @pytest.mark.parametrize(
     ("plan", "reason"), [(DOLLARS, "StripeRefused"), (GONE, "PriceRefused")], ids=["change", "price"]
 )
 def test_a_change_of_plan_that_is_refused_hides_neither_who_owes_nor_who_pays(
     world: World, plan: Any, reason: str
 ) -> None:
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     tenant = again(tenant, plan=plan)
     world.publish(tenant)
     assert world.status(tenant, "failed", state="trialing").reason == reason
@@ -48,7 +39,7 @@ def test_a_change_of_plan_that_is_refused_hides_neither_who_owes_nor_who_pays(
 
 def test_a_card_that_was_given_and_removed_again_holds_nothing_up(world: World) -> None:
     """Both before billing has heard of the first."""
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     page = world.post("/v1/billing/checkout-sessions", tenant).json()
     world.control("PUT", "/webhooks/mischief", lose=100)
     world.http.post(page["url"], data=CARD)
@@ -60,7 +51,7 @@ def test_a_card_that_was_given_and_removed_again_holds_nothing_up(world: World) 
 
 
 def test_a_page_that_stripe_has_no_longer_holds_nothing_up(world: World) -> None:
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     world.rows(
         "UPDATE checkout_session SET session_id = 'cs_test_gone' WHERE tenant_id = %s RETURNING 1 AS x",
         tenant.tenant_id,
@@ -100,7 +91,7 @@ def test_a_price_and_a_product_that_were_archived_are_taken_up_again(world: Worl
 
 def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(world: World) -> None:
     """As another customer; not by itself, nor on the page's first sight."""
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     world.call_stripe("DELETE", f"/v1/customers/{details.customer_id}")
     world.status(tenant, "ready", state="canceled")
     until(lambda: world.customers(tenant), "there is another customer")
@@ -122,7 +113,7 @@ def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(wo
 
 def test_a_card_pays_all_that_is_owed(world: World) -> None:
     """The change to another interval while a payment fails makes a second open invoice."""
-    tenant, details = _linked(world)
+    tenant, details = world.linked()
     world.control("POST", "/clock/advance", days=15)
     world.status(tenant, "ready", state="past_due")
     yearly = PRO.model_copy(

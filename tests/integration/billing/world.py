@@ -19,6 +19,7 @@ from contracts.billing import SubscriptionEvent
 from contracts.booking import AppointmentBooked, AppointmentCancelled
 from contracts.model import Event, Money
 from contracts.platform import (
+    BillingDetails,
     BillingSpec,
     DeletionPolicy,
     Limits,
@@ -246,6 +247,14 @@ class World:
         """Announces a tenant and waits until it is linked."""
         self.publish(tenant)
         return self.status(tenant, "ready")
+
+    def linked(self) -> tuple[TenantChanged, BillingDetails]:
+        """A new tenant that Stripe bills, with nothing left to do for it."""
+        tenant = new_tenant()
+        details = self.provision(tenant).details.billing
+        assert details is not None
+        self.idle(tenant)
+        return tenant, details
 
     def idle(self, tenant: TenantChanged) -> None:
         """Waits until nothing is left to do for a tenant: its webhooks are in and what they say is fetched."""

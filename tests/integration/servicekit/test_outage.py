@@ -6,8 +6,10 @@ The PostgreSQL is one of the test's own, as it is stopped and started.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import httpx
 import psycopg
@@ -48,14 +50,26 @@ def settings_of(server: Postgres) -> DatabaseSettings:
     )
 
 
-async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and_the_next_is_well(
-    server: Postgres,
-) -> None:
+@asynccontextmanager
+async def migrated(server: Postgres, *changes: LiteralString) -> AsyncIterator[Database]:
+    """A service's database, changed so before anybody has connected."""
     settings = settings_of(server)
     migrate("analytics", settings)
+    with psycopg.connect(server.url("analytics"), autocommit=True) as admin:
+        for change in changes:
+            admin.execute(change)
     db = Database(settings, application="test")
     await db.open()
     try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and_the_next_is_well(
+    server: Postgres,
+) -> None:
+    async with migrated(server) as db:
         with pytest.raises(Unavailable, match="lost on the way"):
             async with db.tenant(new_id()) as conn:
                 with psycopg.connect(server.url()) as admin:
@@ -64,18 +78,12 @@ async def test_a_transaction_whose_connection_is_lost_is_told_as_unavailable_and
         async with db.tenant(new_id()) as conn:
             await conn.execute(b"SELECT 1")
         assert await db.ready() is None
-    finally:
-        await db.close()
 
 
 @pytest.mark.slow
 async def test_a_database_that_is_back_is_seen_at_once_however_long_it_was_away(server: Postgres) -> None:
     """20 s here. The pool's own pauses would have doubled by then beyond what a transaction waits."""
-    settings = settings_of(server)
-    migrate("analytics", settings)
-    db = Database(settings, application="test")
-    await db.open()
-    try:
+    async with migrated(server) as db:
         async with db.worker() as conn:
             await conn.execute(b"SELECT 1")
         server.stop()
@@ -86,21 +94,13 @@ async def test_a_database_that_is_back_is_seen_at_once_however_long_it_was_away(
         server.start()
         async with db.worker() as conn:
             await conn.execute(b"SELECT 1")
-    finally:
-        await db.close()
 
 
 async def test_a_database_that_takes_no_changes_is_told_as_unavailable_and_its_connection_is_given_up(
     server: Postgres,
 ) -> None:
     """A server that another has replaced goes on answering, and one in use would stay with it for an hour."""
-    settings = settings_of(server)
-    migrate("analytics", settings)
-    with psycopg.connect(server.url("analytics"), autocommit=True) as admin:
-        admin.execute("ALTER ROLE analytics_app SET default_transaction_read_only = on")
-    db = Database(settings, application="test")
-    await db.open()
-    try:
+    async with migrated(server, "ALTER ROLE analytics_app SET default_transaction_read_only = on") as db:
         with pytest.raises(Unavailable, match="takes no changes"):
             async with db.worker() as conn:
                 stale = conn.info.backend_pid
@@ -109,19 +109,13 @@ async def test_a_database_that_takes_no_changes_is_told_as_unavailable_and_its_c
             admin.execute("ALTER ROLE analytics_app RESET default_transaction_read_only")
         async with db.worker() as conn:
             assert conn.info.backend_pid != stale
-    finally:
-        await db.close()
 
 
 async def test_a_transaction_that_the_server_has_ended_for_its_idleness_is_told_as_unavailable(
     server: Postgres,
 ) -> None:
     """As of a process that stood still: psycopg counts this end, unlike others, as no OperationalError."""
-    settings = settings_of(server)
-    migrate("analytics", settings)
-    db = Database(settings, application="test")
-    await db.open()
-    try:
+    async with migrated(server) as db:
         with pytest.raises(Unavailable, match="lost on the way"):
             async with db.tenant(new_id()) as conn:
                 await conn.execute(b"SET LOCAL idle_in_transaction_session_timeout = '10ms'")
@@ -132,18 +126,12 @@ async def test_a_transaction_that_the_server_has_ended_for_its_idleness_is_told_
                         await asyncio.sleep(0.01)
                 await conn.execute(b"SELECT 1")
         assert await db.ready() is None
-    finally:
-        await db.close()
 
 
 async def test_a_wait_for_a_lock_that_takes_too_long_is_told_as_unavailable_and_leaves_nothing(
     server: Postgres,
 ) -> None:
-    settings = settings_of(server)
-    migrate("analytics", settings)
-    db = Database(settings, application="test")
-    await db.open()
-    try:
+    async with migrated(server) as db:
         with psycopg.connect(server.url("analytics")) as admin:
             admin.execute("LOCK TABLE usage")
             with pytest.raises(Unavailable, match="too much to do"):
@@ -153,8 +141,6 @@ async def test_a_wait_for_a_lock_that_takes_too_long_is_told_as_unavailable_and_
                     await conn.execute(b"SELECT 1 FROM usage")
             assert admin.execute("SELECT 1 FROM inbox WHERE event_id = 'lock'").fetchall() == []
         assert await db.ready() is None
-    finally:
-        await db.close()
 
 
 @pytest.mark.slow

@@ -179,7 +179,7 @@ class Kafka:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                admin.list_topics(timeout=2)
+                admin.list_topics(timeout=10)
             except KafkaException as error:
                 if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                     log = self.log.read_text("utf-8", "replace")

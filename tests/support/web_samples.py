@@ -133,12 +133,12 @@ def room(**changes: Any) -> dict[str, Any]:
     return ResourceAnswer(**values | changes).model_dump(mode="json")
 
 
-def availability(*starts: dt.datetime) -> dict[str, Any]:
+def availability(*starts: dt.datetime, to: dt.date = dt.date(2099, 12, 31)) -> dict[str, Any]:
     slots = [
         SlotAnswer(starts_at=start, ends_at=start + dt.timedelta(minutes=30), staff_ids=[ADA])
         for start in starts
     ]
-    return AvailabilityAnswer(service_id=SERVICE, timezone=ZONE, slots=slots).model_dump(mode="json")
+    return AvailabilityAnswer(service_id=SERVICE, timezone=ZONE, to=to, slots=slots).model_dump(mode="json")
 
 
 def hold(starts_at: dt.datetime, *, minutes: float = 5) -> dict[str, Any]:

@@ -166,6 +166,23 @@ async def test_availability_is_asked_for_62_days_at_most(world: World) -> None:
     assert [error["pointer"] for error in answer.json()["errors"]] == ["?to"]
 
 
+async def test_of_very_many_free_times_whole_days_are_told_and_how_far(world: World) -> None:
+    """Of 40 staff by the minute it is a day: 57,600 starts to be looked at, and two days would be too many."""
+    shop = await world.shop(staff=40, slot_step_minutes=1)
+    path, first = f"/v1/public/{shop.tenant.slug}/availability", tomorrow_noon().date()
+    query = {"service": str(shop.service_id), "timezone": "UTC", "to": f"{first + timedelta(days=9)}"}
+    told = []
+    for day in (first, first + timedelta(days=1)):
+        answer = world.call("GET", path, params=query | {"from": f"{day}"}).json()
+        assert answer["to"] == f"{day}"
+        told.append([slot["starts_at"] for slot in answer["slots"]])
+        assert {slot["starts_at"][:10] for slot in answer["slots"]} == {f"{day}"}
+    whole_day = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
+    assert [[start[11:16] for start in starts] for starts in told] == [whole_day] * 2
+    one = query | {"from": f"{first}", "staff": str(shop.staff[0])}
+    assert world.call("GET", path, params=one).json()["to"] == query["to"]
+
+
 async def test_a_held_slot_can_only_be_booked_with_the_hold(world: World) -> None:
     shop = await world.shop()
     noon = tomorrow_noon()

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from booking import allocations
 from booking.holds import HoldCap
-from booking.service import BookingService
+from booking.service import Availability, BookingService
 from booking.waitlist.line import EntryCap
 from booking.waitlist.service import WaitlistService
 from integration.booking.world import OFFER_SECONDS, World, tomorrow_noon
@@ -59,7 +59,7 @@ async def test_a_look_that_takes_long_keeps_no_connection(
         async with db.tenant(shop.tenant.tenant_id):
             assert not looking.done()
         ends.set()
-        assert await looking == ("Europe/Lisbon", [])
+        assert await looking == Availability("Europe/Lisbon", day, [])
     finally:
         ends.set()
         await db.close()

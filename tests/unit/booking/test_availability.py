@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from booking.domain import Busy, Offer, Resource
-from booking.slots.availability import bookable, slots
+from booking.slots.availability import bookable, days_at_once, slots
 from contracts.business import Hours, HoursException, Interval
+from servicekit.ids import new_id
 from servicekit.localtime import day_bounds
 
 ADA = UUID(int=1)
@@ -175,3 +176,28 @@ def test_too_early_and_too_late_are_said_in_words(
     fault = bookable(offer(**fields), start, datetime(2026, 6, 1, 12, tzinfo=UTC))
     assert fault is not None
     assert says in fault
+
+
+@pytest.mark.parametrize(
+    ("staff", "step", "wanted", "days"),
+    [
+        (1, 15, None, 1041),
+        (50, 5, None, 6),
+        (50, 5, 0, 347),
+        (25, 1, None, 2),
+        (500, 1, None, 1),
+        (0, 15, None, 1041),
+    ],
+)
+def test_the_more_there_is_to_look_at_the_fewer_days_are_told_at_once(
+    staff: int, step: int, wanted: int | None, days: int
+) -> None:
+    ids = tuple(new_id() for _ in range(staff))
+    looked_for = offer(resource_ids=ids, slot_step=step * MINUTE)
+    assert days_at_once(looked_for, None if wanted is None else ids[wanted]) == days
+
+
+def test_a_team_is_looked_at_whole_whoever_is_asked_for() -> None:
+    ids = tuple(new_id() for _ in range(50))
+    team = offer(resource_ids=ids, staff_count=2, slot_step=5 * MINUTE)
+    assert days_at_once(team, ids[0]) == days_at_once(team, None) == 6

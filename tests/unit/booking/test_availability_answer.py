@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from booking.routes import public
 from booking.routes.public import AvailabilityAnswer, SlotAnswer
+from booking.service import Availability
 from booking.slots.availability import Slot
 from servicekit.health import Health
 from servicekit.http.app import create_app
@@ -20,7 +21,7 @@ from servicekit.ids import new_id
 from servicekit.settings import Settings
 
 SERVICE, STAFF = new_id(), (new_id(), new_id())
-BEGIN = datetime(2027, 3, 1, 9, tzinfo=UTC)
+BEGIN, LAST = datetime(2027, 3, 1, 9, tzinfo=UTC), date(2027, 4, 30)
 
 
 def free(count: int) -> list[Slot]:
@@ -33,8 +34,8 @@ def free(count: int) -> list[Slot]:
 async def client_of(slots: list[Slot]) -> AsyncIterator[httpx.AsyncClient]:
     """Of a business where these are free."""
 
-    async def availability(*_asked: Any) -> tuple[str, list[Slot]]:
-        return "Europe/Lisbon", slots
+    async def availability(*_asked: Any) -> Availability:
+        return Availability("Europe/Lisbon", LAST, slots)
 
     wired = SimpleNamespace(booking=SimpleNamespace(availability=availability))
     app = create_app("booking", Settings(), Health(), routers=[public.router], service=wired)
@@ -58,7 +59,7 @@ async def test_the_answer_is_what_its_model_says(count: int) -> None:
         SlotAnswer(starts_at=slot.starts_at, ends_at=slot.ends_at, staff_ids=list(slot.resource_ids))
         for slot in slots
     ]
-    model = AvailabilityAnswer(service_id=SERVICE, timezone="Europe/Lisbon", slots=told)
+    model = AvailabilityAnswer(service_id=SERVICE, timezone="Europe/Lisbon", to=LAST, slots=told)
     assert answer.text == model.model_dump_json()
 
 

@@ -2,10 +2,11 @@
 
 import datetime as dt
 import re
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from support import web_samples as samples
-from support.web_site import Browser, Script
+from support.web_site import Answer, Browser, Call, Script
 from unit.web.open_business import (
     BUSINESS,
     DOG,
@@ -136,6 +137,42 @@ async def test_a_past_date_starts_today(gateway: Script, browser: Browser) -> No
     open_for_booking(gateway)
     await browser.get(f"{PICKER}&date=1999-01-01")
     assert gateway.asked(FREE)[0].query["from"] == dt.datetime.now(LISBON).date().isoformat()
+
+
+def told_by(days: int, *starts: dt.datetime) -> Answer:
+    """A business of which the API tells so many days in an answer."""
+
+    def answer(call: Call) -> tuple[int, Any]:
+        first, last = (dt.date.fromisoformat(call.query[name]) for name in ("from", "to"))
+        to = min(last, first + dt.timedelta(days=days - 1))
+        there = [start for start in starts if first <= start.astimezone(LISBON).date() <= to]
+        return 200, samples.availability(*there, to=to)
+
+    return answer
+
+
+async def test_a_week_is_whole_however_few_days_are_told_at_once(gateway: Script, browser: Browser) -> None:
+    open_for_booking(gateway)
+    starts = [NINE, NINE + dt.timedelta(hours=1), NINE + dt.timedelta(days=2), NINE + dt.timedelta(days=9)]
+    gateway.on(FREE, told_by(2, *starts))
+    page = (await browser.get(PICKER)).text
+    assert page.count(">09:00</time>") == 2
+    assert page.count(">10:00</time>") == 1
+    assert len(gateway.asked(FREE)) == 4  # days 0 and 1, 2 and 3, 4 and 5, 6 and 7
+
+
+async def test_the_next_free_day_is_found_however_few_days_are_told_at_once(
+    gateway: Script, browser: Browser
+) -> None:
+    open_for_booking(gateway)
+    gateway.on(FREE, told_by(3, NINE + dt.timedelta(days=17)))  # the 20th day behind today
+    page = await browser.get(PICKER)
+    assert "Next free time" in page.text
+    assert len(gateway.asked(FREE)) == 7
+    gateway.on(FREE, told_by(3))
+    gateway.calls.clear()
+    assert "Try another week" in (await browser.get(PICKER)).text
+    assert len(gateway.asked(FREE)) == 10  # 28 days
 
 
 async def test_an_empty_week_names_the_next_free_day(gateway: Script, browser: Browser) -> None:

@@ -157,8 +157,7 @@ async def look(
     now: datetime,
 ) -> Look:
     """Reads who there is for a service, `staff_id` or anyone, and what is taken of them."""
-    asked = [staff_id] if staff_id is not None and offer.takes_one else offer.all_ids
-    found = await resources(conn, tenant_id, asked)
+    found = await resources(conn, tenant_id, offer.looked_at(staff_id))
     begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
     ids = [resource.resource_id for resource in found]
     taken = await (await ask_busy(conn, tenant_id, ids, begin, end, now)).fetchall()

@@ -100,6 +100,10 @@ class Offer:
         """Whatever an appointment may take: staff, then what it needs beside."""
         return (*self.resource_ids, *(each for need in self.needs for each in need.resource_ids))
 
+    def looked_at(self, wanted: UUID | None) -> tuple[UUID, ...]:
+        """Whose time decides when it is free, with the member of staff `wanted` or anyone."""
+        return (wanted,) if wanted is not None and self.takes_one else self.all_ids
+
     @property
     def places(self) -> int:
         """How many lanes an appointment takes, of whomever and whatever."""

@@ -21,7 +21,7 @@ from booking.holds import HoldCap
 from booking.managing import Booked, manage_url
 from booking.placing import BookingRequest, HoldRequest
 from booking.series import Series, SeriesRequest
-from booking.slots.availability import Slot
+from booking.slots.availability import Slot, days_at_once
 from booking.waitlist.service import WaitlistService
 from contracts.platform import TenantChanged, TenantState
 from servicekit.clock import Clock, utc_now
@@ -47,6 +47,15 @@ class Managed:
     taken: Sequence[Resource]
     changeable_until: datetime | None
     manage_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The slots from the first local date that was asked for to `last`, which may lie before the one asked for."""
+
+    zone: str
+    last: date
+    slots: Sequence[Slot]
 
 
 class BookingService:
@@ -86,27 +95,29 @@ class BookingService:
         first: date,
         last: date,
         timezone: str | None,
-    ) -> tuple[str, list[Slot]]:
-        """The zone of the two local dates (the business's by default) and the slots on `first` … `last`.
+    ) -> Availability:
+        """The slots on `first` … `last`, local dates of `timezone` (by default the business's).
 
-        None while the business is suspended. Raises NotFound, and Invalid for what is not offered and for more
-        than MAX_DAYS days.
+        No more days than `days_at_once`, the first at least; no slots while the business is suspended. Raises
+        NotFound, and Invalid for what is not offered and for more than MAX_DAYS days.
         """
         now = self._clock()
         async with self._db.tenant(slug, pipelined=True) as conn:
             asked = await catalog.ask_offer(conn, service_id)
             tenant = await tenant_in_scope(conn)
             zone = ZoneInfo(timezone or tenant.timezone)
-            window = _window(first, last, zone, now)
+            _require_days(first, last, zone, now)
             offer = await catalog.offer_in(asked)
             if offer is None:
                 raise Invalid.field("?service", "is not a service of this business")
             if staff_id is not None and staff_id not in offer.resource_ids:
                 raise Invalid.field("?staff", "does not perform this service")
+            last = min(last, first + timedelta(days=days_at_once(offer, staff_id) - 1))
             if tenant.state is not TenantState.ACTIVE:
-                return zone.key, []
+                return Availability(zone.key, last, ())
+            window = (_midnight(first, zone), _midnight(last + timedelta(days=1), zone))
             look = await allocations.look(conn, tenant.tenant_id, offer, staff_id, window, now)
-        return zone.key, await look.free_slots()
+        return Availability(zone.key, last, await look.free_slots())
 
     async def hold(
         self,
@@ -365,8 +376,8 @@ async def _with_customer(
     return appointment, found(await store.customer(conn, tenant_id, appointment.customer_id), "customer")
 
 
-def _window(first: date, last: date, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    """The instants between which the local dates lie; raises Invalid for dates that make no window."""
+def _require_days(first: date, last: date, zone: ZoneInfo, now: datetime) -> None:
+    """Raises Invalid for dates between which nobody can look."""
     if last < first:
         raise Invalid.field("?to", "lies before `from`")
     if (last - first).days >= MAX_DAYS:
@@ -374,7 +385,8 @@ def _window(first: date, last: date, zone: ZoneInfo, now: datetime) -> tuple[dat
     today = now.astimezone(zone).date()
     if abs((first - today).days) > _FURTHEST.days:
         raise Invalid.field("?from", "is not within two years of today")
-    return (
-        instant_of(first, datetime.min.time(), zone).astimezone(UTC),
-        instant_of(last + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC),
-    )
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the local day begins, in UTC."""
+    return instant_of(day, datetime.min.time(), zone).astimezone(UTC)

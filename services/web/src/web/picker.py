@@ -45,7 +45,7 @@ async def free_week(
     date: str | None,
     window_days: int | None = None,
 ) -> Week:
-    """Asks for four weeks at once, so that an empty week can say when the next free time is.
+    """The week from `date` on, and up to four weeks ahead, so that an empty one can say when the next free time is.
 
     `next` ends with the days on which the service can be booked: `window_days` from now on, where that is known.
     Weeks behind them can be asked for, as one may wait for them.
@@ -55,12 +55,8 @@ async def free_week(
     last = times.local(dt.datetime.now(dt.UTC) + window, zone).date()
     start = min(max(times.day_or(date, today), today), today + dt.timedelta(days=_LONGEST_WINDOW))
     following = start + dt.timedelta(days=WEEK)
-    query = {"service": service, "from": start.isoformat(), "timezone": zone}
-    query["to"] = (start + dt.timedelta(days=_LOOK_AHEAD - 1)).isoformat()
-    if staff:
-        query["staff"] = staff
-    answer = await gateway.call("GET", f"/v1/public/{slug}/availability", query=query)
-    found = times.by_day(answer.data["slots"], zone)
+    query = {"service": service, "timezone": zone} | ({"staff": staff} if staff else {})
+    found = times.by_day(await _free(gateway, slug, query, start, following), zone)
     days = [start + dt.timedelta(days=offset) for offset in range(WEEK)]
     return Week(
         start=start,
@@ -70,6 +66,22 @@ async def free_week(
         next=following if following <= last else None,
         next_free=next((day for day in sorted(found) if day > days[-1]), None),
     )
+
+
+async def _free(
+    gateway: Gateway, slug: str, query: Mapping[str, str], start: dt.date, following: dt.date
+) -> list[dict[str, Any]]:
+    """The slots of the week from `start` to before `following`, and where it has none, those behind it."""
+    last = start + dt.timedelta(days=_LOOK_AHEAD - 1)
+    found: list[dict[str, Any]] = []
+    begin = start
+    while begin < following or (not found and begin <= last):
+        asked = {**query, "from": begin.isoformat(), "to": last.isoformat()}
+        answer = await gateway.call("GET", f"/v1/public/{slug}/availability", query=asked)
+        found += answer.data["slots"]
+        # A booking of the release before tells all that was asked for, and not how far.
+        begin = dt.date.fromisoformat(answer.data.get("to", asked["to"])) + dt.timedelta(days=1)
+    return found
 
 
 def why_not(problem: ApiProblem) -> str:

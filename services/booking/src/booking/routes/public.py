@@ -14,6 +14,7 @@ from booking.domain import Hold, Offer
 from booking.placing import HoldRequest
 from booking.routes.deps import Booking, ClientAddress
 from booking.routes.models import BookedAnswer, BookingBody, CustomerBody, SlotBody
+from booking.service import Availability
 from booking.slots.availability import Slot
 from contracts.model import Slug
 from servicekit.http.headers import Idempotency, respond
@@ -29,7 +30,9 @@ class AvailabilityQuery(Body):
     service: UUID
     staff: UUID | None = None
     first: LocalDate = Field(alias="from", description="Local date in the zone.")
-    last: LocalDate = Field(alias="to", description="Local date, inclusive; 62 days at most.")
+    last: LocalDate = Field(
+        alias="to", description="Local date, inclusive; 62 days at most. The answer's `to` may lie before it."
+    )
     timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
 
 
@@ -42,6 +45,10 @@ class SlotAnswer(Answer):
 class AvailabilityAnswer(Answer):
     service_id: UUID
     timezone: str
+    to: dt.date = Field(
+        description="The last local date whose slots are here. Where it lies before the one asked for, ask again "
+        "from the day after it: of a short step and many staff, few days are told at once."
+    )
     slots: list[SlotAnswer]
 
 
@@ -74,22 +81,23 @@ class HoldAnswer(Answer):
 async def availability(
     query: Annotated[AvailabilityQuery, Query()], slug: Slug, booking: Booking
 ) -> Response:
-    zone, found = await booking.availability(
+    found = await booking.availability(
         slug, query.service, query.staff, query.first, query.last, query.timezone
     )
-    if len(found) > _AT_ONCE:
-        body = await asyncio.to_thread(_written, query.service, zone, found)
+    if len(found.slots) > _AT_ONCE:
+        body = await asyncio.to_thread(_written, query.service, found)
     else:
-        body = _written(query.service, zone, found)
+        body = _written(query.service, found)
     return Response(body, media_type="application/json")
 
 
-def _written(service_id: UUID, zone: str, slots: Sequence[Slot]) -> bytes:
+def _written(service_id: UUID, found: Availability) -> bytes:
     """An AvailabilityAnswer's JSON. Two months by the minute are 89,280 slots; as many models, made, checked and
     written one behind the other, would keep everybody else waiting for most of a second.
     """
+    slots = found.slots
     parts = [_listed(slots[first : first + _AT_ONCE]) for first in range(0, len(slots), _AT_ONCE)]
-    head = to_json({"service_id": service_id, "timezone": zone})
+    head = to_json({"service_id": service_id, "timezone": found.zone, "to": found.last})
     return head[:-1] + b',"slots":[' + b",".join(parts) + b"]}"
 
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 
 from contracts.envelope import Envelope
 from contracts.model import Event
-from contracts.platform import TenantChanged
+from contracts.platform import TenantChanged, TenantStatusReported
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.errors import PermanentError
@@ -32,6 +33,7 @@ from support.tenants import new_tenant
 
 TOPIC = TenantChanged.TOPIC
 _PARTITIONS = 3
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 async def nothing(_event: TenantChanged) -> None:
@@ -179,6 +181,35 @@ async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes
     # The topic is a compacted one: it keeps the bytes for as long as no tombstone erases them, and no letter does.
     assert [(letter["value"], letter["dl_size"]) for letter in letters][1] == (b"", b"1")
     assert shop.handled == ["good"]
+
+
+async def test_a_type_of_a_later_release_is_kept_for_it_and_one_for_others_is_passed_over(shop: Shop) -> None:
+    """In an upgrade this release still reads what the next one writes. Passed over, it would be lost."""
+    tenant_id = new_id()
+    event = named("eaten", tenant_id, 1)
+    for later in ("platform.tenant.eaten.v1", TenantStatusReported.TYPE):
+        headers = Envelope(
+            id=str(new_id()),
+            source="/slotwright/operator",
+            type=later,
+            time=NOW,
+            subject=event.key,
+            tenant_id=tenant_id,
+            data=b"{}",
+            traceparent=None,
+        ).headers()
+        shop.topics.put(TOPIC, event.key, b"{}", {name: value.encode() for name, value in headers.items()})
+    shop.topics.publish(named("good", tenant_id, 2))
+    async with shop.running():
+        await shop.until(lambda: shop.handled, "the good one")
+    assert (shop.counted("dead"), shop.counted("skipped"), shop.handled) == (1, 1, ["good"])
+    (letter,) = [
+        dict(letter.headers)
+        for letter in await asyncio.to_thread(shop.topics.messages, "analytics.dlq.v1")
+        if dict(letter.headers)["dl_consumer"] == shop.group.encode()
+    ]
+    assert letter["ce_type"] == b"platform.tenant.eaten.v1"
+    assert b"no event of this release has the type 'platform.tenant.eaten.v1'" in letter["dl_error"]
 
 
 async def test_dead_letters_are_counted_from_nought(shop: Shop) -> None:

@@ -37,6 +37,7 @@ EVENTS: tuple[type[Event], ...] = (
 )
 
 _BY_TYPE = {event.TYPE: event for event in EVENTS}
+_NAMES = {event.TYPE.rpartition(".v")[0] for event in EVENTS}
 
 
 class UnknownEventError(LookupError):
@@ -48,4 +49,9 @@ def model_for(event_type: str) -> type[Event]:
     try:
         return _BY_TYPE[event_type]
     except KeyError:
-        raise UnknownEventError(f"unknown event type {event_type!r}") from None
+        raise UnknownEventError(f"no event of this release has the type {event_type!r}") from None
+
+
+def is_known(event_type: str) -> bool:
+    """Whether there is an event of this name, perhaps of another version only."""
+    return event_type.rpartition(".v")[0] in _NAMES

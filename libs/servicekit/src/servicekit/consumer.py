@@ -24,6 +24,7 @@ from opentelemetry.trace import SpanKind
 
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
+from contracts.registry import is_known
 from servicekit.db import Connection, Database, constraint_of
 from servicekit.dead_letters import DeadLetters, for_another
 from servicekit.errors import PermanentError
@@ -57,7 +58,8 @@ class EventConsumer:
     """One consumer group of one service; `run` is a loop for servicekit.runtime.
 
     `name` makes the group `<service>.<name>`. Handlers run in a transaction of the event's tenant, or of a worker
-    when `across_tenants` is set or the event has no tenant. Types without a handler are passed over.
+    when `across_tenants` is set or the event has no tenant. Types without a handler are passed over; one that is
+    unknown is a later release's, and a dead letter (docs/adr/0024).
     """
 
     def __init__(
@@ -161,13 +163,13 @@ class EventConsumer:
 
     @contextmanager
     def _about(self, message: Received) -> Iterator[None]:
-        """What is logged inside names the event's tenant and trace; one that nobody handles is in no trace."""
+        """What is logged inside names the event's tenant and trace; one that is not for it is in no trace."""
         try:
             envelope = parse_headers(message.headers, message.value)
         except MalformedEventError:
             yield
             return
-        if envelope.data is not None and envelope.type not in self._handlers:
+        if self._is_for_others(envelope):
             yield
             return
         tenant = {"tenant_id": str(envelope.tenant_id)} if envelope.tenant_id else {}
@@ -227,10 +229,10 @@ class EventConsumer:
             return
         try:
             envelope = parse_headers(message.headers, message.value)
-            event = self._parse(envelope)
-            if event is None and envelope.data is not None:
+            if self._is_for_others(envelope):
                 EVENTS_HANDLED.labels(self.name, "skipped").inc()
                 return
+            event = None if envelope.data is None else envelope.event()
             try:
                 outcome = await self._effect(message, envelope, event)
             except _VALUE_FAULTS as error:
@@ -251,10 +253,8 @@ class EventConsumer:
         else:
             EVENTS_HANDLED.labels(self.name, outcome).inc()
 
-    def _parse(self, envelope: Envelope) -> Event | None:
-        if envelope.data is None or envelope.type not in self._handlers:
-            return None
-        return envelope.event()
+    def _is_for_others(self, envelope: Envelope) -> bool:
+        return envelope.data is not None and envelope.type not in self._handlers and is_known(envelope.type)
 
     async def _effect(self, message: Received, envelope: Envelope, event: Event | None) -> str:
         tenant_id = None if self._across_tenants else envelope.tenant_id

@@ -16,6 +16,9 @@ from chaos.world import World
 from support.events import Topics
 from support.mail import Mailpit
 
+_LONGEST_PAUSE = 600.0
+"""Of notification, in seconds, after a message's failed attempt."""
+
 _APPOINTMENTS = """
 SELECT tenant_id::text AS tenant, appointment_id::text AS id, version, status, service_id::text,
     resource_ids::text[], customer_id::text, extract(epoch FROM starts_at)::float8 AS starts_at,
@@ -142,7 +145,8 @@ def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: flo
     """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send,
     no appointment that runs out.
 
-    A long run leaves much behind it; what counts is that something of it moves every `seconds`.
+    A long run leaves much behind it; what counts is that something of it moves every `seconds`. Messages are given
+    the longest pause after a failed attempt besides.
     """
 
     def count(service: str, of: str, *values: object) -> int:
@@ -172,12 +176,13 @@ def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: flo
     looks = [unconfirmed, outboxes, lags]
     looks += [timers, outboxes, lags] if "scheduler" in world.database else []
     looks += [messages] if "notification" in world.database else []
-    deadline = time.monotonic() + seconds
+    moved = time.monotonic()
     calm, before = 0, list[str]()
     while calm < 2:  # one look alone may fall between two parts
-        left = next(filter(None, (look() for look in looks)), [])
+        look, left = next(((look, left) for look in looks if (left := look())), (None, list[str]()))
         calm = 0 if left else calm + 1
         if left != before:
-            deadline, before = time.monotonic() + seconds, left
-        assert time.monotonic() < deadline, f"nothing has moved for {seconds} s: {left}"
+            moved, before = time.monotonic(), left
+        patience = seconds + (_LONGEST_PAUSE if look is messages else 0)
+        assert time.monotonic() < moved + patience, f"nothing has moved for {patience} s: {left}"
         time.sleep(0.2)

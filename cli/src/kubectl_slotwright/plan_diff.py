@@ -29,7 +29,6 @@ _WHOLE = frozenset(
         "MGA",
         "PYG",
         "RWF",
-        "UGX",
         "VND",
         "VUV",
         "XAF",
@@ -37,7 +36,8 @@ _WHOLE = frozenset(
         "XPF",
     ]
 )
-"""Currencies whose amounts have no digits after the point, as Stripe counts minor units."""
+"""Currencies whose amounts have no digits after the point, as Stripe counts minor units: UGX's have two, as ISK's
+(docs.stripe.com/currencies#special-cases)."""
 _THOUSANDTHS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 """Those that have three."""
 

@@ -201,7 +201,8 @@ def test_a_plan_that_is_being_deleted_takes_no_tenants() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "text"), [("JPY", "29000 JPY"), ("EUR", "290.00 EUR"), ("KWD", "29.000 KWD")]
+    ("currency", "text"),
+    [("JPY", "29000 JPY"), ("EUR", "290.00 EUR"), ("KWD", "29.000 KWD"), ("UGX", "290.00 UGX")],
 )
 def test_currencies_with_other_minor_units_than_hundredths(currency: str, text: str) -> None:
     new = plan("team", price={"amount": 29000, "currency": currency, "interval": "month"})

@@ -223,6 +223,7 @@ async def test_a_price_beyond_all_bounds_is_said_at_its_field(
         ("60.00", "EUR", 6000),
         ("1000", "JPY", 1000),
         ("1,000", "KWD", 1000),
+        ("50000", "UGX", 5000000),
         ("-1", "EUR", None),
         ("NaN", "EUR", None),
         ("-Infinity", "EUR", None),

@@ -254,6 +254,7 @@ def test_a_sealed_value_opens_with_its_key_only() -> None:
         ({"amount": 123456789, "currency": "USD"}, "$1,234,567.89"),
         ({"amount": 3000, "currency": "JPY"}, "3,000 JPY"),
         ({"amount": 25500, "currency": "KWD"}, "25.500 KWD"),
+        ({"amount": 38000000, "currency": "UGX"}, "380,000.00 UGX"),
         ({"amount": -500, "currency": "CHF"}, "−5.00 CHF"),
         (None, ""),
     ],

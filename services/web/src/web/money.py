@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-# Stripe's zero-decimal currencies.
+# Stripe's zero-decimal currencies, less UGX, of which it counts hundredths all the same, as of ISK
+# (docs.stripe.com/currencies#special-cases).
 _WHOLE = frozenset(
     (
         "BIF",
@@ -16,7 +17,6 @@ _WHOLE = frozenset(
         "MGA",
         "PYG",
         "RWF",
-        "UGX",
         "VND",
         "VUV",
         "XAF",

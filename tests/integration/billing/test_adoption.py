@@ -223,8 +223,9 @@ def test_who_is_on_an_adopted_price_stays_on_it_when_it_is_archived(world: World
         {"currency": "usd"},
         {"recurring[interval]": "year"},
         {"recurring[interval_count]": "3"},
+        {"recurring[usage_type]": "metered"},
     ],
-    ids=["amount", "currency", "interval", "count"],
+    ids=["amount", "currency", "interval", "count", "use"],
 )
 def test_a_price_that_is_not_the_plans_is_refused(world: World, other: dict[str, str]) -> None:
     product = world.call_stripe("POST", "/v1/products", name="Own product")

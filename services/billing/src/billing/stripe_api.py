@@ -375,6 +375,11 @@ def _check_price(price: stripe.Price, plan: PlanSnapshot, *, held: bool) -> None
     """Raises StripeRefused unless a price is what the plan says that its customers pay."""
     if price.recurring is None or not (price.active or held):
         raise StripeRefused(f"The price {price.id} is not an active recurring one.", "price_unusable")
+    if price.unit_amount is None or price.recurring.usage_type == "metered":
+        raise StripeRefused(
+            f"The price {price.id} is of no fixed amount: it is metered, or has tiers or parts of a minor unit.",
+            "price_unusable",
+        )
     rhythm = (price.recurring.interval, price.recurring.interval_count)
     charged = (price.unit_amount, price.currency.upper(), *rhythm)
     if charged != (plan.price.amount, plan.price.currency, plan.interval, 1):

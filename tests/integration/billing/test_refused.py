@@ -111,6 +111,39 @@ def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(wo
     assert sorted(item["status"] for item in world.subscriptions(tenant)) == ["active", "canceled"]
 
 
+@pytest.mark.slow
+def test_a_customer_that_is_deleted_before_it_subscribes_is_replaced(world: World) -> None:
+    """Starts billing twice."""
+    tenant = new_tenant()
+    world.billing.stop()
+    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-stored")
+    world.publish(tenant)
+    assert world.billing.wait() == -9
+    (gone,) = world.customers(tenant)
+    world.call_stripe("DELETE", f"/v1/customers/{gone['id']}")
+    world.start_billing()
+    details = world.status(tenant, "ready", state="trialing").details.billing
+    (customer,) = world.customers(tenant)
+    assert details is not None
+    assert details.customer_id == customer["id"] != gone["id"]
+
+
+@pytest.mark.slow
+def test_who_is_renamed_after_being_deleted_at_stripe_has_another_customer_of_the_new_name(
+    world: World,
+) -> None:
+    """Both while billing is away, which finds the new name first. Starts it again."""
+    tenant, details = world.linked()
+    world.billing.stop()
+    world.call_stripe("DELETE", f"/v1/customers/{details.customer_id}")
+    tenant = again(tenant, display_name="Renamed")
+    world.publish(tenant)
+    world.start_billing()
+    world.status(tenant, "ready", state="canceled")
+    (customer,) = world.customers(tenant)
+    assert customer["name"] == "Renamed"
+
+
 def test_a_card_pays_all_that_is_owed(world: World) -> None:
     """The change to another interval while a payment fails makes a second open invoice."""
     tenant, details = world.linked()

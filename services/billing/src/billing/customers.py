@@ -9,7 +9,7 @@ from uuid import UUID
 
 from billing import store
 from billing.attempts import attempt_of
-from billing.domain import Account
+from billing.domain import Account, FetchedSubscription
 from billing.errors import CannotProvision, StripeRefused
 from billing.stripe_api import StripeApi
 from contracts.platform import TenantChanged
@@ -36,8 +36,25 @@ class Customers:
             )
         if account is None:
             account = await self._link_customer(tenant_id, asked)
+        return account
+
+    async def living(
+        self, tenant: TenantChanged, account: Account, found: list[FetchedSubscription]
+    ) -> Account:
+        """The account, with another customer where its own was deleted at Stripe, called as the tenant is.
+
+        In this order: one that is deleted cannot be called anything. `found` are its subscriptions.
+        """
+        if not account.customer_adopted and await self._is_gone(account, found):
+            account = await self._in_place_of(tenant, account)
         await self._describe(tenant, account)
         return account
+
+    async def _is_gone(self, account: Account, found: list[FetchedSubscription]) -> bool:
+        """So say its subscriptions or, before it has any, the customer itself."""
+        if found or account.subscription_id is not None:
+            return any(item.customer_gone for item in found)
+        return await self._api.is_deleted(account.customer_id)
 
     async def _describe(self, tenant: TenantChanged, account: Account) -> None:
         name, email = tenant.display_name, tenant.owner.email
@@ -46,7 +63,7 @@ class Customers:
             async with self._db.tenant(tenant.tenant_id) as conn:
                 await store.describe_customer(conn, tenant.tenant_id, name, email)
 
-    async def in_place_of(self, tenant: TenantChanged, gone: Account) -> Account:
+    async def _in_place_of(self, tenant: TenantChanged, gone: Account) -> Account:
         """Another customer than the one that was deleted at Stripe, for the owner to subscribe anew."""
         async with self._linking(tenant.tenant_id), attempt_of(self._db, tenant.tenant_id) as attempt:
             made = await self._api.customer_for(tenant.tenant_id, attempt, gone=gone.customer_id)
@@ -56,7 +73,6 @@ class Customers:
             await store.end_linking(conn, tenant.tenant_id)
             account = await store.account(conn, tenant.tenant_id)
         assert account is not None  # noqa: S101 - changed just now
-        await self._describe(tenant, account)
         return account
 
     async def not_stored(self, tenant: TenantChanged, account: Account | None) -> str | None:

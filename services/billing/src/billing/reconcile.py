@@ -70,8 +70,7 @@ class Reconciler:
             reached("billing.price-known")
             account = await self._customers.of(tenant)
             found = await self._claimed(tenant, account, wanted)
-            if not account.customer_adopted and any(item.customer_gone for item in found):
-                account = await self._customers.in_place_of(tenant, account)
+            account = await self._customers.living(tenant, account, found)
             found = await self._subscriptions(tenant, account, wanted, found)
             found = await self._cards(tenant, account, found)
             await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))

@@ -166,6 +166,12 @@ class StripeApi:
             if await self._owner(customer_id) == str(tenant_id):
                 await self._client.v1.customers.update_async(customer_id, {"metadata": {TENANT: ""}})
 
+    async def is_deleted(self, customer_id: str) -> bool:
+        """Whether the customer was deleted; one that the key's account never had raises StripeRefused."""
+        async with translated():
+            customer = await self._client.v1.customers.retrieve_async(customer_id)
+            return bool(getattr(customer, "deleted", False))
+
     async def describe_customer(self, customer_id: str, name: str, email: str) -> None:
         async with translated():
             await self._client.v1.customers.update_async(customer_id, {"name": name, "email": email})

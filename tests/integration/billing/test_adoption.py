@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from contracts.platform import BillingSpec, DeletionPolicy, PlanSnapshot, TenantState
-from integration.billing.world import PRO, World, again, new_tenant
+from integration.billing.world import PRO, TEAM, World, again, new_tenant
 from support.databases import Databases
 from support.events import until
 
@@ -61,6 +61,31 @@ def test_what_else_an_adopted_customer_subscribes_to_is_left_alone_and_not_told(
     told = [(event.TYPE.split(".")[2], event.subscription_id) for event in world.told(tenant.tenant_id)]
     assert told == [("activated", details.subscription_id), ("canceled", details.subscription_id)]
     assert world.objects("subscription", id=other["id"])[0]["status"] == "incomplete"
+
+
+def test_a_subscription_that_has_more_in_it_than_the_plan_is_adopted_and_keeps_that(world: World) -> None:
+    """As somebody sold something beside it; its order among the items says nothing."""
+    product = world.call_stripe("POST", "/v1/products", name="Own product")["id"]
+    extra, own = (
+        world.call_stripe(
+            "POST",
+            "/v1/prices",
+            **{"product": product, "currency": "eur", "unit_amount": amount, "recurring[interval]": "month"},
+        )["id"]
+        for amount in ("500", "2900")
+    )
+    customer = world.call_stripe("POST", "/v1/customers", name="Buys more")["id"]
+    items = {"items[0][price]": extra, "items[1][price]": own, "trial_period_days": "30"}
+    before = world.call_stripe("POST", "/v1/subscriptions", customer=customer, **items)
+    plan = PRO.model_copy(update={"name": "beside", "stripe_price_id": own})
+    tenant = new_tenant(plan=plan, billing=BillingSpec(mode="Stripe", customer_id=customer))
+    details = world.provision(tenant).details.billing
+    assert details is not None
+    assert (details.subscription_id, details.price_id) == (before["id"], own)
+    world.provision(again(tenant, plan=TEAM))
+    (subscription,) = world.objects("subscription", customer=customer)
+    amounts = [item["price"]["unit_amount"] for item in subscription["items"]["data"]]
+    assert amounts == [500, TEAM.price.amount]
 
 
 @pytest.mark.parametrize("policy", list(DeletionPolicy))

@@ -72,7 +72,7 @@ class Reconciler:
             found = await self._claimed(tenant, account, wanted)
             account = await self._customers.living(tenant, account, found)
             found = await self._subscriptions(tenant, account, wanted, found)
-            found = await self._cards(tenant, account, found)
+            found = await self._cards(tenant, account, wanted, found)
             await self._offer_checkout(tenant, account, wanted, current(account.subscription_id, found))
         except (StripeRefused, CannotProvision) as error:
             with suppress(StripeRefused):
@@ -89,9 +89,9 @@ class Reconciler:
             account = await store.account(conn, tenant.tenant_id)
         if account is None:
             return None
-        found = await self._api.subscriptions(account.customer_id)
+        found = await self._fetched(account, None)
         found = of_tenant(tenant.tenant_id, account.subscription_id, found)
-        return await self._save(tenant, account, None, await self._cards(tenant, account, found))
+        return await self._save(tenant, account, None, await self._cards(tenant, account, None, found))
 
     async def remove(self, tenant: TenantChanged, task: Task) -> None:
         """Ends the subscription; has the rows erased or kept, which answers `deleted`. Raises as `reconcile`.
@@ -149,12 +149,12 @@ class Reconciler:
         Pages that would subscribe anew are closed before, as they could be paid after.
         """
         await self._close_pages(tenant.tenant_id)
-        found = await self._api.subscriptions(account.customer_id)
+        found = await self._fetched(account, None)
         for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
             if item.stored.live:
                 await self._api.cancel(item.stored.subscription_id)
         reached("billing.subscription-cancelled")
-        found = await self._api.subscriptions(account.customer_id)
+        found = await self._fetched(account, None)
         async with self._db.tenant(tenant.tenant_id) as conn:
             for item in of_tenant(tenant.tenant_id, account.subscription_id, found):
                 await tell(conn, tenant, item.stored, self._clock, copy=copy)
@@ -251,11 +251,16 @@ class Reconciler:
             )
         reached("billing.subscription-made")
 
+    async def _fetched(self, account: Account, wanted: _Wanted | None) -> list[FetchedSubscription]:
+        """The customer's subscriptions, at the plan's price or at the one that it had."""
+        prices = (wanted.price_id if wanted else None, account.price_id)
+        return await self._api.subscriptions(account.customer_id, prices)
+
     async def _claimed(
         self, tenant: TenantChanged, account: Account, wanted: _Wanted
     ) -> list[FetchedSubscription]:
         """The customer's subscriptions that are the tenant's. An adopted customer's, at this price, becomes so."""
-        found = await self._api.subscriptions(account.customer_id)
+        found = await self._fetched(account, wanted)
         mine = str(tenant.tenant_id)
         if account.customer_adopted:
             for index, item in enumerate(found):
@@ -265,7 +270,11 @@ class Reconciler:
         return of_tenant(tenant.tenant_id, account.subscription_id, found)
 
     async def _cards(
-        self, tenant: TenantChanged, account: Account, found: list[FetchedSubscription]
+        self,
+        tenant: TenantChanged,
+        account: Account,
+        wanted: _Wanted | None,
+        found: list[FetchedSubscription],
     ) -> list[FetchedSubscription]:
         """Looks at the open checkout sessions: a card that was given becomes the one that is charged."""
         async with self._db.tenant(tenant.tenant_id) as conn:
@@ -292,7 +301,7 @@ class Reconciler:
         if not given:
             return found
         mine = {item.stored.subscription_id for item in found}
-        fetched = await self._api.subscriptions(account.customer_id)
+        fetched = await self._fetched(account, wanted)
         return [item for item in fetched if item.stored.subscription_id in mine]
 
     async def _offer_checkout(

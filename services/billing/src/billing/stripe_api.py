@@ -7,6 +7,7 @@ for as long, so that the tenant's `attempt` is part of it; see billing.attempts.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -201,8 +202,14 @@ class StripeApi:
 
     # subscriptions
 
-    async def subscriptions(self, customer_id: str) -> list[FetchedSubscription]:
-        """All the customer's subscriptions, ended ones too, newest first; none for a customer that is gone."""
+    async def subscriptions(
+        self, customer_id: str, prices: Sequence[str | None]
+    ) -> list[FetchedSubscription]:
+        """All the customer's subscriptions, ended ones too, newest first; none for a customer that is gone.
+
+        Of a subscription with several items the one counts that is at one of `prices`, the first before the next:
+        what else somebody has put into it stays as it is.
+        """
         async with translated():
             try:
                 found = await self._client.v1.subscriptions.list_async(
@@ -217,7 +224,7 @@ class StripeApi:
                 if error.code != "resource_missing":
                     raise
                 return []
-            return [subscription_from(item) async for item in found.auto_paging_iter()]
+            return [subscription_from(item, prices) async for item in found.auto_paging_iter()]
 
     async def subscribe(
         self,

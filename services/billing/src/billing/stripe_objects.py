@@ -1,6 +1,6 @@
 """Stripe's objects turned into billing's. Called by stripe_api alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,10 +28,10 @@ def metadata_of(thing: Any) -> Mapping[str, str]:
     return found.to_dict() if isinstance(found, stripe.StripeObject) else dict(found or {})
 
 
-def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
-    """From a subscription with customer and latest invoice expanded."""
-    (first, *_others) = item["items"].data
-    period_end: int | None = first.current_period_end
+def subscription_from(item: stripe.Subscription, prices: Sequence[str | None] = ()) -> FetchedSubscription:
+    """From a subscription with customer and latest invoice expanded; `prices` as of StripeApi.subscriptions."""
+    paid = _item_at(item, prices)
+    period_end: int | None = paid.current_period_end
     metadata = metadata_of(item)
     customer = item.customer
     default = None
@@ -46,17 +46,24 @@ def subscription_from(item: stripe.Subscription) -> FetchedSubscription:
             subscription_id=item.id,
             status=item.status,
             plan=metadata.get(PLAN, ""),
-            price_id=first.price.id,
+            price_id=paid.price.id,
             current_period_end=_maybe(period_end),
             trial_end=_maybe(item.trial_end),
             cancel_at_period_end=item.cancel_at_period_end or _before(item.cancel_at, period_end),
         ),
         tenant_id=metadata.get(TENANT),
-        item_id=first.id,
+        item_id=paid.id,
         customer_gone=gone,
         has_payment_method=bool(item.default_payment_method or _source_of(item) or default),
         payment_url=invoice.hosted_invoice_url if invoice is not None and is_open else None,
     )
+
+
+def _item_at(item: stripe.Subscription, prices: Sequence[str | None]) -> stripe.SubscriptionItem:
+    """The first that is at one of these prices, in their order; else the first of all."""
+    items: list[stripe.SubscriptionItem] = item["items"].data
+    at = {each.price.id: each for each in items}
+    return next((at[price] for price in prices if price in at), items[0])
 
 
 def _source_of(thing: stripe.Subscription | stripe.Customer) -> Any:

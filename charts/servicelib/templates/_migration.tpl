@@ -31,11 +31,16 @@ spec:
     {{- $pod | nindent 4 }}
 {{- end -}}
 
-{{/* With 75 (EX_TEMPFAIL) `migrate` ends when it has not reached the database. */}}
+{{/*
+No try is one that has not reached the database, with which `migrate` ends by 75 (EX_TEMPFAIL), nor one whose node was
+drained or lost: the nodes of a cluster that is upgraded go one after another, and would use up all tries.
+*/}}
 {{- define "servicelib.migrationPolicy" -}}
 rules:
   - action: Ignore
     onExitCodes: {containerName: migrate, operator: In, values: [75]}
+  - action: Ignore
+    onPodConditions: [{type: DisruptionTarget}]
 {{- end -}}
 
 {{- define "servicelib.migrationPod" -}}

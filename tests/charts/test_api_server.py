@@ -161,7 +161,9 @@ def _commands(heading: str) -> str:
 def test_the_charts_operator_has_a_right_to_businesses_secrets_and_to_no_others(server: Server) -> None:
     """By its ServiceAccount's token, beside the one that operator/rbac.yaml has made."""
     kinds = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
-    bodies = objects(render("operator", needed("operator"), {"fullnameOverride": "rendered"}))
+    text = render("operator", needed("operator"), {"fullnameOverride": "rendered"})
+    # What is the cluster's has that name already.
+    bodies = objects(text.replace("name: slotwright-operator\n", "name: rendered\n"))
     rights = yaml.safe_dump_all([body for body in bodies if body["kind"] in kinds])
     server.kubectl("apply", "--server-side", "-f", "-", given=rights)
     try:
@@ -186,6 +188,15 @@ def test_the_charts_operator_has_a_right_to_businesses_secrets_and_to_no_others(
         assert refused("get", "secrets", "--all-namespaces")
     finally:
         server.kubectl("delete", "-f", "-", given=rights)
+
+
+def test_a_second_platform_is_refused(server: Server) -> None:
+    """Whatever its release is called, by the first one's rights, which operator/rbac.yaml has made here."""
+    values = json.dumps(needed("operator"))
+    how = ("--dry-run=server", "--values=-")
+    with pytest.raises(ClusterError) as refused:
+        server.helm("install", "staging", str(CHARTS / "operator"), *how, given=values)
+    assert 'ClusterRole "slotwright-operator" in namespace "" exists' in str(refused.value)
 
 
 @pytest.mark.parametrize(

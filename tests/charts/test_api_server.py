@@ -57,7 +57,7 @@ class Server:
             "-euo",
             "pipefail",
             "-c",
-            commands.replace("kubectl ", f"kubectl --kubeconfig={self.kubeconfig} "),
+            re.sub(r"\b(kubectl|helm) ", rf"\1 --kubeconfig={self.kubeconfig} ", commands),
         )
 
     def dry_run(self, text: str) -> str:
@@ -148,6 +148,42 @@ def test_autoscaling_takes_over_the_pods_that_there_are(
     finally:
         server.helm("uninstall", "slotwright", "--ignore-not-found")
         server.kubectl("delete", "deployments", "--all", *_OURS)
+
+
+def test_a_rollback_finds_the_release_that_ran_and_another_upgrade_leaves_no_job_of_one_that_failed(
+    server: Server,
+) -> None:
+    """By docs/install.md's commands. Nothing gets ready here, so that an upgrade that waits fails."""
+    waits = ("--wait", "--timeout=1s")
+
+    def upgraded(tag: str, *more: str) -> None:
+        values = json.dumps(merged(needed("booking"), {"image": {"tag": tag}}))
+        chart = str(CHARTS / "booking")
+        server.helm("upgrade", "--install", "slotwright", chart, "--values=-", *more, given=values)
+
+    def images() -> list[str]:
+        found = json.loads(server.kubectl("get", "jobs", "-o", "json", *_OURS))["items"]
+        return [body["spec"]["template"]["spec"]["containers"][0]["image"] for body in found]
+
+    try:
+        upgraded("ran")
+        for tag in ("failed", "failed-too"):
+            with pytest.raises(ClusterError, match="not ready"):
+                upgraded(tag, *waits)
+        history = json.loads(server.helm("history", "slotwright", "--output=json"))
+        (ran,) = [str(each["revision"]) for each in history if each["status"] == "deployed"]
+        back = _commands("**Rollback**, to the revision that `history` says ran before:\n").splitlines()[-1]
+        server.shell(back.replace(" 3 --wait --timeout 10m", f" {ran}"))
+        assert "slotwright/booking:ran" in server.helm("get", "manifest", "slotwright")
+
+        with pytest.raises(ClusterError, match="not ready"):
+            upgraded("failed", *waits)
+        server.shell(_commands("Remove the failed one's Jobs before:\n"))
+        upgraded("mended")
+        assert images() == ["slotwright/booking:mended"]
+    finally:
+        server.helm("uninstall", "slotwright", "--ignore-not-found")
+        server.kubectl("delete", "jobs", "--all", *_OURS)
 
 
 def _commands(heading: str) -> str:

@@ -86,11 +86,9 @@ async def test_free_times_are_those_of_the_business_and_of_whoever_is_chosen(
     assert (asked.query["service"], asked.query["staff"]) == (str(samples.SERVICE), str(samples.GRACE))
     assert (asked.query["from"], asked.query["timezone"]) == (week, samples.ZONE)
     assert re.search(rf'id="with-{samples.GRACE}"[^>]* aria-current="true"', page)
-    assert hidden_fields(page, DETAILS) == {
-        "service": str(samples.SERVICE),
-        "staff": str(samples.GRACE),
-        "customer": "",
-    }
+    fields = hidden_fields(page, DETAILS)
+    assert UUID(fields.pop("key"))
+    assert fields == {"service": str(samples.SERVICE), "staff": str(samples.GRACE), "customer": ""}
     page = (await browser.get(f"{NEW}?staff={LENGTH}")).text
     assert "staff" not in gateway.asked(FREE)[1].query, "who does not perform it is nobody to ask for"
     assert f'value="{samples.availability(NINE)["slots"][0]["starts_at"]}"' in page
@@ -184,6 +182,31 @@ async def test_a_form_sent_twice_has_one_key_and_a_new_form_another(
     first, second, third = (call.headers["idempotency-key"] for call in gateway.asked(BOOK))
     assert first == second
     assert third != first
+
+
+async def test_a_form_keeps_its_key_while_faults_are_mended_and_when_it_is_loaded_anew(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on(CUSTOMERS, samples.page(desk.known()))
+    gateway.on(KNOWN, desk.known())
+    key = hidden_fields((await browser.get(NEW)).text, DETAILS)["key"]
+    found = (await browser.get(details(key=key, q="Lin"))).text
+    assert f"&customer={samples.CUSTOMER}&key={key}" in unescape(found)
+    for page in (details(key=key), details(key=key, customer=samples.CUSTOMER)):
+        assert hidden_fields((await browser.get(page)).text, NEW)["key"] == key
+    incomplete = await browser.submit(details(key=key), NEW, TYPED | {"name": ""})
+    gateway.refuse(BOOK, 409, "slot-taken", "This time has just been taken.")
+    taken = await browser.submit(details(key=key), NEW, TYPED)
+    assert [hidden_fields(page.text, NEW)["key"] for page in (incomplete, taken)] == [key, key]
+
+
+async def test_a_form_that_has_booked_something_else_gets_a_new_key(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.refuse(BOOK, 422, "idempotency-key-reused", "Take another Idempotency-Key.")
+    fields = hidden_fields((await browser.get(details())).text, NEW)
+    refused = await browser.post(NEW, data=fields | TYPED)
+    assert hidden_fields(refused.text, NEW)["key"] != fields["key"]
 
 
 async def test_a_time_is_typed_by_the_clock_of_the_business(gateway: Script, browser: Browser) -> None:
@@ -318,7 +341,7 @@ async def test_who_is_known_is_found_and_need_not_be_typed(gateway: Script, brow
     assert "There are more" in page
     link = f"{DETAILS}?service={samples.SERVICE}&staff={samples.GRACE}"
     link += f"&starts_at={quote(NINE.isoformat())}&customer={samples.CUSTOMER}"
-    assert f'href="{link}"' in unescape(page)
+    assert f'href="{link}&key=' in unescape(page)
     page = (await browser.get(link)).text
     assert 'value="Lin &lt;Chen&gt;"' in field(page, "name")
     assert 'value="lin@example.com"' in field(page, "email")

@@ -119,6 +119,7 @@ async def choose(
         week=await _week(site, desk, staff, date),
         date=date,
         customer=await _known(request, site, customer),
+        key=str(new_id()),
     )
 
 
@@ -131,9 +132,10 @@ async def details(
     starts_at: str = "",
     customer: str = "",
     q: str = "",
+    key: str = "",
 ) -> Response:
     desk = await _desk(request, site, service)
-    form = Form({"service": service, "staff": staff, "slot": starts_at})
+    form = Form({"service": service, "staff": staff, "slot": starts_at, "key": key})
     with suppress(ValueError):
         form.values["starts_at"] = times.for_field(times.local(starts_at, desk.zone))
     known = await _known(request, site, customer)
@@ -180,7 +182,11 @@ async def _page(
     refused: Sequence[Mapping[str, Any]] = (),
 ) -> Response:
     """The form: with `free` times of the chosen day, and those of a series that were `refused`. A customer can be
-    looked for before anything is typed."""
+    looked for before anything is typed.
+
+    It keeps the key that it came with, in the address or sent: what is sent again, as the answer was lost, is not
+    booked twice, also where it is loaded anew or has faults in between.
+    """
     if desk.offer is None:
         return site.pages.redirect(request, _HERE, "Please choose a service.", failed=True)
     return site.pages.render(
@@ -195,7 +201,7 @@ async def _page(
         refused=refused,
         rhythms=RHYTHMS,
         question_field=questions.field,
-        key=str(new_id()),
+        key=form.key(),
     )
 
 
@@ -286,6 +292,7 @@ async def _refused(
         free = await _free_on(site, desk, form.get("staff"), starts_at)
     elif problem.slug == "idempotency-key-reused":
         form.faults[""] = _SENT_BEFORE
+        form.values["key"] = str(new_id())
     if "/staff_id" in problem.errors:
         form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
     form.absorb(problem, _FIELDS | questions.places(form, desk.offer["questions"] if desk.offer else ()))

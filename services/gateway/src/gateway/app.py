@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from gateway import pages
+from gateway import pages, refusals
 from gateway.admission import Admission
 from gateway.cors import Cors
 from gateway.credentials import Credentials
@@ -41,6 +41,7 @@ def build(settings: Settings) -> Parts:
             if not (isinstance(route, Route) and route.path == app.openapi_url)
         ]
         app.include_router(pages.router(document, admission))
+        refusals.install(app)
         app.router.redirect_slashes = False
         app.router.default = proxy
         app.add_middleware(

@@ -41,8 +41,9 @@ _DOCS = """<!doctype html>
 """
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="stylesheet" href="/docs/assets/pages.css"></head><body>{body}</body></html>
+<title>{title}</title>{style}</head><body>{body}</body></html>
 """
+_STYLE = '<link rel="stylesheet" href="/docs/assets/pages.css">'
 
 
 def router(document: MergedDocument, admission: Admission) -> APIRouter:
@@ -73,7 +74,7 @@ def router(document: MergedDocument, admission: Admission) -> APIRouter:
             f"<dd>{html.escape(item.title)}</dd>"
             for item in PROBLEM_TYPES.values()
         )
-        return _page(_PAGE.format(title="Problems", body=f"<h1>Problems</h1><dl>{items}</dl>"))
+        return _page(markup("Problems", f"<h1>Problems</h1><dl>{items}</dl>"))
 
     @routes.api_route("/problems/{slug}", methods=_READ)
     async def problem(slug: str, request: Request) -> Response:
@@ -82,9 +83,14 @@ def router(document: MergedDocument, admission: Admission) -> APIRouter:
             raise NotFound(f"There is no problem type {slug!r}; GET /problems lists them.")
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse(_as_json(kind), headers=_ANYWHERE)
-        return _page(_PAGE.format(title=html.escape(kind.title), body=_as_html(kind)))
+        return _page(markup(kind.title, _as_html(kind)))
 
     return routes
+
+
+def markup(title: str, body: str, style: str = _STYLE) -> str:
+    """A page's HTML; `body` and `style` are HTML already."""
+    return _PAGE.format(title=html.escape(title), body=body, style=style)
 
 
 def _page(text: str) -> Response:
@@ -111,7 +117,7 @@ def _as_json(kind: ProblemType) -> dict[str, str | int]:
 
 
 @cache
-def _content(name: str, *, compressed: bool) -> bytes:
+def content(name: str, *, compressed: bool = False) -> bytes:
     """Unpacked once, as that takes long enough to be noticed by whoever waits behind it."""
     if name not in _COMPRESSED:
         return (files("gateway") / "static" / name).read_bytes()
@@ -125,4 +131,4 @@ def _asset(name: str, *, compressed: bool) -> Response:
     headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
     if name in _COMPRESSED and compressed:
         headers["Content-Encoding"] = "gzip"
-    return Response(_content(name, compressed=compressed), headers=headers, media_type=_ASSETS[name])
+    return Response(content(name, compressed=compressed), headers=headers, media_type=_ASSETS[name])

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from servicekit.errors import PayloadTooLarge
+from servicekit.http import words
 from web.csrf import COOKIE, ForeignForm, FormOfAnotherSession
 from web.forms import Outdated
 from web.gateway_client import ApiProblem, GatewayDown
@@ -26,21 +27,11 @@ _OUTDATED = (
 )
 _NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
 _EXPIRED = "This form has expired"
-_WORDS = {
-    401: ("Please sign in", "You have to be signed in to see this."),
-    403: ("This is not for you", "Your role does not let you do this."),
-    404: ("There is nothing here", "The address may be mistyped, or what stood here is gone."),
-    405: ("This cannot be done here", "Go back and try it from the page."),
-    429: ("Too many requests", "Wait a moment, then try again."),
-}
-_FROM_ONE_PLACE = (
-    "In the last minute too much was asked from your internet connection, which others may use as well."
-)
 _TOO_MANY = {
     "public": "At the moment more people look at this business's pages than it can serve.",
-    "visitor": _FROM_ONE_PLACE,
-    "address": _FROM_ONE_PLACE,
-    "sign-in": _FROM_ONE_PLACE,
+    "visitor": words.FROM_ONE_PLACE,
+    "address": words.FROM_ONE_PLACE,
+    "sign-in": words.FROM_ONE_PLACE,
 }
 """By the gateway's limits; what it says of a business's own is for who works there."""
 
@@ -67,7 +58,7 @@ def _why_wait(error: ApiProblem) -> str:
     policy = error.body.get("policy")
     if not error.retry_after or policy not in _TOO_MANY:
         return error.detail
-    return f"{_TOO_MANY[policy]} Wait {error.retry_after} s, then try again."
+    return words.wait(_TOO_MANY[policy], error.retry_after)
 
 
 def install(app: FastAPI) -> None:
@@ -75,12 +66,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(GatewayDown)
     async def _down(request: Request, error: GatewayDown) -> Response:
-        response = _page(
-            request,
-            503,
-            "We will be right back",
-            "The booking system does not answer at the moment. Nothing is lost: try again in a few seconds.",
-        )
+        response = _page(request, 503, *words.DOWN)
         response.headers["Retry-After"] = "5"
         return response
 
@@ -128,7 +114,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ApiProblem)
     async def _problem(request: Request, error: ApiProblem) -> Response:
-        title, text = _WORDS.get(error.status, (error.title, error.detail))
+        title, text = words.EXPECTED.get(error.status, (error.title, error.detail))
         if error.status == 429:
             text = _why_wait(error) or text
         if (
@@ -142,18 +128,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PayloadTooLarge)
     async def _large(request: Request, error: PayloadTooLarge) -> Response:
-        return _page(request, 413, "This is too much", error.detail)
+        return _page(request, 413, words.TOO_LARGE, error.detail)
 
     @app.exception_handler(RequestValidationError)
     async def _address(request: Request, error: RequestValidationError) -> Response:
-        return _page(request, 404, *_WORDS[404])
+        return _page(request, 404, *words.EXPECTED[404])
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        title, text = _WORDS.get(error.status_code, ("This did not work", str(error.detail)))
+        title, text = words.EXPECTED.get(error.status_code, ("This did not work", str(error.detail)))
         return _page(request, error.status_code, title, text)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        text = "It is our fault, not yours. Try again, or tell us the id below."
-        return _page(request, 500, "Something went wrong", text)
+        return _page(request, 500, *words.UNEXPECTED)

@@ -66,9 +66,13 @@ async def test_hours_that_cannot_stand_are_said_at_their_day(
 
 async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, browser: Browser) -> None:
     gateway.refuse(f"PUT /v1/staff/{samples.ADA}/hours", 412, "precondition-failed", "It was changed.")
-    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {})
-    assert answer.status_code == 303
-    assert "Somebody changed it" in (await browser.get(MEMBER)).text
+    gateway.on(f"GET /v1/staff/{samples.ADA}/hours", {"version": 5})
+    answer = await browser.submit(MEMBER, f"{MEMBER}/hours", {"opens-1-0": "06:45", "closes-1-0": "17:00"})
+    assert answer.status_code == 412
+    assert "Somebody changed it while you were typing" in answer.text
+    assert f'href="{MEMBER}" target="_blank"' in answer.text
+    assert 'name="opens-1-0" value="06:45"' in answer.text
+    assert hidden_fields(answer.text, f"{MEMBER}/hours")["version"] == "5", "so that it can be sent again"
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,13 @@ async def test_a_time_that_is_none_never_reaches_the_api(
 async def test_what_somebody_else_changed_is_not_overwritten(
     gateway: Script, browser: Browser, form: str
 ) -> None:
-    gateway.on(READ, samples.appointment(NOON))
+    gateway.on(READ, samples.appointment(NOON, version=8))
     gateway.refuse(EDIT, 412, "precondition-failed", "It was changed.")
-    await browser.submit(PAGE, f"{PAGE}/{form}", {"starts_at": "2027-07-01T09:30"})
-    assert "Somebody changed it" in (await browser.get(PAGE)).text
+    typed = {"starts_at": "2027-07-01T09:30", "notes": "Brings a dog"}
+    answer = await browser.submit(PAGE, f"{PAGE}/{form}", typed | {"version": "7"})
+    assert "Somebody changed it" in answer.text
+    assert {"move": 'value="2027-07-01T09:30"', "notes": "Brings a dog</textarea>"}[form] in answer.text
+    assert hidden_fields(answer.text, f"{PAGE}/{form}")["version"] == "8"
 
 
 async def test_what_is_over_or_no_longer_offered_can_be_noted_and_not_moved(

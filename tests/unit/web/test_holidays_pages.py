@@ -95,14 +95,15 @@ async def test_a_line_is_removed_whole_by_two_presses(gateway: Script, browser: 
     assert (asked.headers["if-match"], asked.body) == ('"v7"', sent(LONG_AGO, EVE, XMAS))
 
 
-@pytest.mark.parametrize("action", [PAGE, WEEK])
-async def test_what_somebody_else_changed_is_not_overwritten(
-    gateway: Script, browser: Browser, action: str
-) -> None:
+async def test_what_somebody_else_changed_is_not_overwritten(gateway: Script, browser: Browser) -> None:
     gateway.refuse(f"PUT {API}", 412, "precondition-failed", "It was changed.")
-    answer = await browser.submit(PAGE, action, {"name": "Fair", "first_day": "2090-06-13"})
-    assert answer.status_code == 303
-    assert "Somebody changed it" in (await browser.get(PAGE)).text
+    answer = await browser.submit(PAGE, PAGE, {"name": "Fair", "first_day": "2090-06-13", "version": "6"})
+    assert "Somebody changed it while you were typing" in answer.text
+    assert 'value="2090-06-13"' in answer.text
+    assert hidden_fields(answer.text, PAGE)["version"] == "7"
+    pressed = await browser.submit(PAGE, WEEK)
+    assert pressed.headers["location"] == PAGE
+    assert "Somebody changed it meanwhile" in (await browser.get(PAGE)).text
 
 
 async def test_nor_is_it_by_a_form_that_was_refused_first(gateway: Script, browser: Browser) -> None:

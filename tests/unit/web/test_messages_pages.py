@@ -237,8 +237,10 @@ async def test_what_the_api_says_of_quiet_hours_stands_at_its_field(
     assert 'value="nine"' in refused.text
     assert hidden_fields(refused.text, HOURS)["version"] == "4"
     gateway.refuse("PUT /v1/quiet-hours", 412, "precondition-failed", "It was changed.")
-    await browser.submit(HOURS, HOURS, {"from": "22:00", "to": "08:00"})
-    assert "Somebody changed it" in (await browser.get(HOURS)).text
+    outdated = await browser.submit(HOURS, HOURS, {"from": "22:15", "to": "08:00", "version": "3"})
+    assert "Somebody changed it" in outdated.text
+    assert 'value="22:15"' in outdated.text
+    assert hidden_fields(outdated.text, HOURS)["version"] == "4"
 
 
 @pytest.mark.usefixtures("as_staff")

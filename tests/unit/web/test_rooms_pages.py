@@ -247,12 +247,15 @@ async def test_a_special_date_that_cannot_stand_says_so(
 async def test_what_somebody_else_changed_is_not_overwritten(
     gateway: Script, browser: Browser, part: str
 ) -> None:
+    gateway.on(f"GET {API}", samples.room(exceptions=DATES))
     gateway.refuse(f"PATCH {API}", 412, "precondition-failed", "It was changed.")
     answer = await browser.submit(
         ROOM, f"{ROOM}{part}", {"name": "Sauna", "capacity": "1", "date": "2030-05-01"}
     )
-    assert answer.headers["location"] == ROOM
-    assert "Somebody changed it" in (await browser.get(ROOM)).text
+    assert "Somebody changed it while you were typing" in answer.text
+    pressed = await browser.submit(ROOM, f"{ROOM}/exceptions/2030-12-25/remove")
+    assert pressed.headers["location"] == ROOM
+    assert "Somebody changed it meanwhile" in (await browser.get(ROOM)).text
 
 
 async def test_a_room_is_removed(gateway: Script, browser: Browser) -> None:

@@ -23,7 +23,7 @@ from web.sessions import SignedOut
 log = structlog.get_logger(__name__)
 
 _OUTDATED = (
-    "Somebody changed it while you were typing. This is how it stands now; please make your change again."
+    "Somebody changed it meanwhile, so nothing was done. This is how it stands now; please decide again."
 )
 _NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
 _EXPIRED = "This form has expired"

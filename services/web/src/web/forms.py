@@ -34,7 +34,7 @@ _VERSION = re.compile(r"[0-9]{1,9}")
 
 
 class Outdated(SlotwrightError):
-    """Somebody changed, meanwhile, what a form was to change; `page` shows how it stands now."""
+    """Somebody changed, meanwhile, what was to be changed; `page` shows how it stands now."""
 
     def __init__(self, page: str) -> None:
         super().__init__(f"{page} has changed")
@@ -46,7 +46,8 @@ class Form:
     """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole.
 
     `files` has what was chosen for the fields of which `read_form` was asked for files; `status` is that of the
-    page which shows the form.
+    page which shows the form; `outdated` is the page that shows how the thing stands, where somebody changed it
+    meanwhile.
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Form:
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    outdated: str = ""
 
     def get(self, name: str, default: str = "") -> str:
         return self.values.get(name, default)

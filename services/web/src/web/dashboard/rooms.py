@@ -12,7 +12,7 @@ from servicekit.ids import new_id
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
-from web.dashboard.sending import sent
+from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
@@ -142,7 +142,10 @@ async def set_exception(request: Request, site: Site, room_id: RoomId) -> Respon
 async def remove_exception(request: Request, site: Site, room_id: RoomId, day: dt.date) -> Response:
     form = await read_form(request)
     body = {"exceptions": await _exceptions(request, site, room_id, day.isoformat())}
-    return await _edit(request, site, room_id, form, body, "exception", "The weekly hours hold again.")
+    path, page, done = f"/v1/resources/{room_id}", f"{_HERE}/{room_id}", "The weekly hours hold again."
+    return await press(
+        request, site, "PATCH", path, back=page, done=done, refused=REFUSED, changing=form, body=body
+    )
 
 
 @router.post("/{room_id}/remove")

@@ -12,6 +12,10 @@ from web.forms import Form, Outdated
 from web.gateway_client import ApiAnswer, ApiProblem
 from web.service import Web
 
+_OUTDATED = (
+    "Somebody changed it while you were typing, so this is not saved. What you typed stands below; to save it "
+    "replaces what they have changed here."
+)
 REFUSED = frozenset({403, 409, 422})
 """What the API answers to a form that somebody can mend, or learn from why it cannot be."""
 
@@ -46,8 +50,9 @@ async def sent(
     """The answer; None where the form has faults, and then its status is that of the page that shows them.
 
     One with faults is not sent. `absorb` puts there what the API says of one that is `refused`. `changing` is the
-    page of the thing that is to be changed: as_shown, then. `options` are as Sessions.call takes them. Raises
-    Outdated when somebody changed the thing meanwhile, SignedOut, ApiProblem or GatewayDown.
+    page of the thing that is to be changed: as_shown, then. Where somebody changed the thing meanwhile, the form
+    says so, leads to that page, and is one of the version that stands now, so that it can be sent again. `options`
+    are as Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
     """
     if form.faults:
         form.status = 422
@@ -56,6 +61,11 @@ async def sent(
         if changing is None:
             return await site.sessions.call(request, method, path, **options)
         return await as_shown(request, site, form, changing, method, path, **options)
+    except Outdated as outdated:
+        found = await site.sessions.call(request, "GET", path)
+        form.values["version"] = (found.etag or "").strip('"').removeprefix("v")
+        form.faults[""], form.outdated, form.status = _OUTDATED, outdated.page, 412
+        return None
     except ApiProblem as problem:
         if problem.status not in refused:
             raise

@@ -164,10 +164,21 @@ async def test_what_nobody_expected_gets_a_page_with_its_id(gateway: Script, bro
 
 
 async def test_what_is_too_large_gets_a_page(browser: Browser) -> None:
-    answer = await browser.post("/login", data={"email": "x" * 2**21})
-    assert answer.status_code == 413
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "This is too much" in answer.text
+    for size in (2**18, 2**21):
+        answer = await browser.post("/login", data={"email": "x" * size})
+        assert answer.status_code == 413
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "This is too much" in answer.text
+    assert (await browser.submit("/login", "/login", {"email": "x" * 2**17})).status_code == 422, (
+        "it was read"
+    )
+
+
+async def test_a_form_of_nothing_is_not_taken_apart(browser: Browser) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    for page in ("/login", "/dashboard/holidays/import"):
+        answer = await browser.post(page, content=b"&" * (2**20 - 1), headers=kind)
+        assert answer.status_code == 413
 
 
 async def test_static_files_are_kept_for_good_only_under_their_digest(browser: Browser) -> None:

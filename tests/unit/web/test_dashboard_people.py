@@ -1,6 +1,7 @@
 """The dashboard's pages of people: staff with their hours and special dates, and who can sign in."""
 
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -38,6 +39,8 @@ async def test_half_a_stretch_is_said_at_its_day(gateway: Script, browser: Brows
     assert answer.status_code == 422
     assert 'id="day-2-fault">Both times are needed.' in answer.text
     assert 'name="opens-2-0" value="08:00"' in answer.text
+    marked = re.findall(r'<input [^>]*aria-invalid="true" aria-describedby="day-2-fault">', answer.text)
+    assert len(marked) == answer.text.count('aria-invalid="true"') == 4
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:sendError", (event) => { if (event.detail.target.id === "picker") goThere(event); });
 document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
+// A form that comes back with faults: at the first of them, which is read out with its field, and may lie far down.
+document.querySelector('main [aria-invalid="true"]')?.focus();
 // On a narrow screen the tabs scroll: one sees where one is.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 

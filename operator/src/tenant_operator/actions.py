@@ -1,4 +1,7 @@
-"""Does what `reconcile` decides: at the API server, in Kafka, on the operator's topics. Called by `controller`."""
+"""Does what `reconcile` decides: at the API server, in Kafka, on the operator's topics.
+
+Called by `passes`, for one object at a time; `controller` has it look at all streams and Secrets anew (`refresh`).
+"""
 
 import asyncio
 import secrets

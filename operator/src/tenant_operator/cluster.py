@@ -1,6 +1,6 @@
 """The API server as the operator uses it: a few requests, with failures translated once, here.
 
-Objects go in and out as the API's JSON. Used by `controller`, `signups` and `lease`.
+Objects go in and out as the API's JSON. Used by `controller`, `passes`, `actions`, `signups` and `leader`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """One decision: what to do for a Tenant, and what its status says, given all that is known.
 
-`reconcile` is a pure function. `controller` calls it after every change of the object, its plan or an answer, does
-the actions, observes again and asks again until there is nothing to do. Any order and repetition of observations
+`reconcile` is a pure function. `passes` calls it after every change of the object, its plan or an answer, does the
+actions, observes again and asks again until there is nothing to do. Any order and repetition of observations
 leads to the same end. The protocol: docs/tenants.md.
 """
 

@@ -1,7 +1,8 @@
 """The operator's two compacted topics: its own records of tenants, and the components' answers.
 
 On start both are read back to their ends; that is all the memory the operator has. After that only answers are
-followed, because the operator is the one writer of records and knows what it wrote. Used by `controller`.
+followed, because the operator is the one writer of records and knows what it wrote. Made by `controller`; read
+by `passes`, written by `actions`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The tenants' own topics, their SCRAM users and ACLs, through Kafka's admin protocol.
 
 `refresh` looks at everything with few requests, however many tenants there are; between two of them the operator
-trusts what it did itself. The calls block and run in threads. Used by `controller`.
+trusts what it did itself. The calls block and run in threads. Used by `controller` and `actions`.
 """
 
 import asyncio

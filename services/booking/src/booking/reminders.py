@@ -95,15 +95,15 @@ async def align_some(conn: Connection, tenant_id: UUID, now: datetime, *, most: 
     after = await store.lock_alignment(conn, tenant_id)
     if after is None:
         return False
-    places = await store.future_confirmed(conn, tenant_id, now, after, most)
-    for appointment_id in sorted(appointment_id for _starts_at, appointment_id in places):
+    positions = await store.future_confirmed(conn, tenant_id, now, after, most)
+    for appointment_id in sorted(appointment_id for _starts_at, appointment_id in positions):
         # By id, as whoever locks several appointments.
         appointment = await store.appointment(conn, tenant_id, appointment_id, lock=True)
         if appointment is not None:
             await align(conn, tenant_id, appointment, "policy-changed", now)
     reached("booking.policy.aligned")
-    if len(places) < most:
+    if len(positions) < most:
         await store.end_alignment(conn, tenant_id)
         return False
-    await store.move_alignment(conn, tenant_id, places[-1])
+    await store.move_alignment(conn, tenant_id, positions[-1])
     return True

@@ -194,8 +194,8 @@ async def unconfirmed(
     return [Unconfirmed(**row) for row in await (await conn.execute(SQL.unconfirmed, values)).fetchall()]
 
 
-Place = tuple[datetime, UUID]
-"""An appointment's place among all of its business: its start and its id."""
+Position = tuple[datetime, UUID]
+"""Where an appointment stands among all of its business, which are gone through by start and id."""
 
 
 async def begin_alignment(conn: Connection, tenant_id: UUID) -> None:
@@ -208,8 +208,8 @@ async def alignments(conn: Connection) -> list[UUID]:
     return [row["tenant_id"] for row in await (await conn.execute(SQL.alignments)).fetchall()]
 
 
-async def lock_alignment(conn: Connection, tenant_id: UUID) -> Place | None:
-    """Behind which place there is more to be done; None when there is not, or another process does it.
+async def lock_alignment(conn: Connection, tenant_id: UUID) -> Position | None:
+    """Behind which position there is more to be done; None when there is not, or another process does it.
 
     Nobody else does until the transaction's end.
     """
@@ -217,9 +217,9 @@ async def lock_alignment(conn: Connection, tenant_id: UUID) -> Place | None:
     return (row["after_time"] or _EARLIEST, row["after_id"] or UUID(int=0)) if row else None
 
 
-async def move_alignment(conn: Connection, tenant_id: UUID, place: Place) -> None:
+async def move_alignment(conn: Connection, tenant_id: UUID, position: Position) -> None:
     """Notes that a locked alignment has come so far."""
-    values = {"tenant_id": tenant_id, "after_time": place[0], "after_id": place[1]}
+    values = {"tenant_id": tenant_id, "after_time": position[0], "after_id": position[1]}
     await conn.execute(SQL.move_alignment, values)
 
 
@@ -229,8 +229,8 @@ async def end_alignment(conn: Connection, tenant_id: UUID) -> None:
 
 
 async def future_confirmed(
-    conn: Connection, tenant_id: UUID, now: datetime, after: Place, most: int
-) -> list[Place]:
+    conn: Connection, tenant_id: UUID, now: datetime, after: Position, most: int
+) -> list[Position]:
     """Confirmed appointments that have not begun, behind `after`, `most` at a time."""
     values = {
         "tenant_id": tenant_id,

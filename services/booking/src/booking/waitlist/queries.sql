@@ -67,7 +67,7 @@ SELECT 1 FROM waitlist_offer WHERE tenant_id = %(tenant_id)s AND hold_id = %(hol
 -- name: close_offer
 UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s AND offer_id = %(offer_id)s
 
--- name: one_at_a_time
+-- name: try_lock_line
 -- Who looks for a business does so alone, or the second in line might be served before the first.
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(tenant_id)s || '/waitlist', 0)) AS mine
 
@@ -104,7 +104,7 @@ SET state = CASE WHEN %(most)s <= 1 + (
     THEN 'unanswered' ELSE 'waiting' END, look_at = %(now)s, full_look_at = %(now)s, look_during = NULL
 FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
 
--- name: hear
+-- name: make_due
 -- By the worker, across tenants: the entries that a freed time may serve are due. Rows are locked by id, as two
 -- workers may do this at once. A start outside the freed time can still touch it, by a day at most.
 WITH heard AS (
@@ -126,7 +126,7 @@ SET look_at = least(e.look_at, %(now)s),
         WHEN e.look_during IS NOT NULL THEN range_merge(e.look_during, due.during) END
 FROM due WHERE e.tenant_id = due.tenant_id AND e.entry_id = due.entry_id
 
--- name: waited_for
+-- name: tenants_due
 -- Businesses for which somebody is due to be looked at, those behind `after` first. A suspended one makes no offers.
 SELECT e.tenant_id FROM waitlist_entry e JOIN tenants t USING (tenant_id)
 WHERE e.state = 'waiting' AND e.look_at <= %(now)s AND t.state = 'active'

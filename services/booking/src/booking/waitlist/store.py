@@ -1,4 +1,8 @@
-"""The waitlist's tables: functions that take a connection and never commit. Called by booking.waitlist.line."""
+"""The waitlist's tables: functions that take a connection and never commit.
+
+Called by the rest of booking.waitlist; by booking.catalog, when any time may have become bookable; by
+booking.holds, which leaves alone a hold that is an offer; and by booking.workers, to drop what has ended.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -121,20 +125,20 @@ async def lapse(conn: Connection, now: datetime) -> int:
     return (await conn.execute(SQL.lapse, {"now": now, "most": MOST_OFFERS})).rowcount
 
 
-async def hear(conn: Connection, now: datetime) -> int:
-    """Makes due whom a freed time may serve, across tenants; answers how many entries."""
-    return (await conn.execute(SQL.hear, {"now": now})).rowcount
+async def make_due(conn: Connection, now: datetime) -> int:
+    """Makes due the entries that a freed time may serve, across tenants; answers how many entries."""
+    return (await conn.execute(SQL.make_due, {"now": now})).rowcount
 
 
-async def waited_for(conn: Connection, now: datetime, after: UUID | None) -> list[UUID]:
+async def tenants_due(conn: Connection, now: datetime, after: UUID | None) -> list[UUID]:
     """Active businesses for which an entry is due, some at a time; those behind `after` first."""
-    rows = await (await conn.execute(SQL.waited_for, {"now": now, "after": after})).fetchall()
+    rows = await (await conn.execute(SQL.tenants_due, {"now": now, "after": after})).fetchall()
     return [row["tenant_id"] for row in rows]
 
 
-async def one_at_a_time(conn: Connection, tenant_id: UUID) -> bool:
-    """Whether nobody else looks for the business; kept so until the transaction's end."""
-    row = await (await conn.execute(SQL.one_at_a_time, {"tenant_id": str(tenant_id)})).fetchone()
+async def try_lock_line(conn: Connection, tenant_id: UUID) -> bool:
+    """Locks the business's line until the transaction's end; False when another process serves it now."""
+    row = await (await conn.execute(SQL.try_lock_line, {"tenant_id": str(tenant_id)})).fetchone()
     return row is not None and bool(row["mine"])
 
 

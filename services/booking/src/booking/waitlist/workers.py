@@ -38,7 +38,7 @@ class WaitlistOfferer(Periodic):
         self._last: UUID | None = None
 
     async def turn(self) -> float | None:
-        """Ends what has lapsed, hears what was freed, then looks, for a few seconds at most.
+        """Ends what has lapsed, makes due who may want what was freed, then looks, for a few seconds at most.
 
         An entry of each business at a time; the next turn goes on behind the last one.
         """
@@ -47,9 +47,9 @@ class WaitlistOfferer(Periodic):
         async with self._db.worker() as conn:
             await waitlist_store.lapse(conn, now)
         async with self._db.worker() as conn:
-            await waitlist_store.hear(conn, now)
+            await waitlist_store.make_due(conn, now)
         async with self._db.worker() as conn:
-            due = deque(await waitlist_store.waited_for(conn, now, self._last))
+            due = deque(await waitlist_store.tenants_due(conn, now, self._last))
         while due:
             # Before it is looked at: whatever comes of that, the others are not kept waiting.
             self._last = due.popleft()
@@ -66,7 +66,7 @@ class WaitlistOfferer(Periodic):
             async with self._db.tenant(tenant_id) as conn:
                 tenant = await tenant_to_change(conn, tenant_id)
                 require_active(tenant)
-                if not await waitlist_store.one_at_a_time(conn, tenant_id):
+                if not await waitlist_store.try_lock_line(conn, tenant_id):
                     return False
                 found = await waitlist_store.next_in_line(conn, tenant_id, now)
                 if found is None:

@@ -25,13 +25,14 @@ from servicekit.queries import values_of
 from servicekit.stored import reader
 
 KEEP_HOLDS = timedelta(days=1)
-"""So long is kept what a hold gave back: of one that has run out in part, a slow clock must not book the rest."""
+"""How long the released allocations of a hold are kept. By the clock of a slow process the hold may still last: it
+has to see that a part was released, and not book the rest."""
 KEEP_APPOINTMENTS = FEED_BACK + timedelta(days=10)
-"""The same of an appointment: feeds find a cancelled one by it. It begins up to 7 days before the appointment."""
+"""The same of an appointment, as feeds find a cancelled one by them. They begin up to 7 days before it."""
 _LOAD_WINDOW = timedelta(hours=12)
 _IF_FREE = b" ON CONFLICT DO NOTHING RETURNING 1"
 _MANY = 50_000
-"""Starts, times whom they are looked at for: some 50 ms."""
+"""Starts multiplied by resources: checking so many takes some 50 ms."""
 
 _read_hours = reader(tuple[Hours, ...])
 _read_exceptions = reader(tuple[HoursException, ...])
@@ -128,7 +129,7 @@ async def loads(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What free slots are found in. It keeps no connection, which others need: to find them may take seconds."""
+    """A snapshot to find free slots in. It holds no connection meanwhile, as finding them may take seconds."""
 
     offer: Offer
     resources: Sequence[Resource]

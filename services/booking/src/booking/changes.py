@@ -1,4 +1,4 @@
-"""What befalls an appointment after it was made: moved, cancelled, confirmed, settled; in the caller's transaction.
+"""Changes an appointment after it was made: moves, cancels, confirms, settles it; in the caller's transaction.
 
 Called by the service layer, and by the loop that ends what nobody has confirmed. Each change locks the appointment,
 so that its versions and its events come in order, and repeating a change that has happened answers what stands.

@@ -1,4 +1,4 @@
-"""What an appointment takes, of what is free: looked at under the locks of all that it could take.
+"""Chooses the staff and resources that an appointment takes, under the locks of all that it could take.
 
 Called by booking.placing (and booking.series, which looks at many starts under one lock), in their transaction.
 """

@@ -1,4 +1,4 @@
-"""Whose something is that anyone may ask for: one client, by its address, has so much of it at a time.
+"""Caps on what may be asked for without an account: one client address has at most so much of it at a time.
 
 Called by booking.holds and booking.waitlist.line. No address is kept: a row has a MAC of it, which is gone with
 what is counted, and is another one at each business and for each kind of thing.

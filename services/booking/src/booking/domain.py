@@ -224,9 +224,9 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A slot kept for somebody who is still typing; staff first in `resource_ids`.
+    """A slot kept until `expires_at` for whoever is about to book it; staff first in `resource_ids`.
 
-    `client` is whose, as booking.clients hides it; None for an offer to the waitlist, which is nobody's.
+    `client` is the digest of its client's address (booking.clients); None for an offer to the waitlist.
     """
 
     hold_id: UUID

@@ -1,4 +1,4 @@
-"""Holds that anyone may ask for: so many a client at a time, and given back; inside the caller's transaction.
+"""Public holds: how many one client may have at a time, and their early end; inside the caller's transaction.
 
 Called by the service layer. An offer to the waitlist is a hold as well (docs/adr/0017), but none of these: its
 entry is counted instead (booking.waitlist.line), and it ends as offers do.

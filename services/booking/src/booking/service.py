@@ -1,7 +1,7 @@
 """The service layer: each method is one transaction, from the lock to the events.
 
 Called by the routes. What happens inside a transaction stands in booking.placing (new bookings and holds) and
-booking.changes (what befalls an appointment later); this module opens the transaction, finds the tenant and says
+booking.changes (later changes of an appointment); this module opens the transaction, finds the tenant and says
 who may do what.
 """
 

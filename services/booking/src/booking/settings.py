@@ -6,8 +6,8 @@ from servicekit.settings import BehindGateway
 
 
 class BookingSettings(BehindGateway):
-    """`link_key` signs customers' manage links; notification holds the same one. It also hides whose a hold is,
-    and whose a place on the waitlist.
+    """`link_key` signs customers' manage links; notification holds the same one. It is also what clients' addresses
+    are digested with (booking.clients).
     """
 
     link_key: SecretStr = Field(

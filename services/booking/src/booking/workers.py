@@ -1,5 +1,8 @@
-"""Loops about appointments: holds that run out give their slot back, requests that nobody confirms are cancelled at
-their start, reminders follow a changed policy, and what nobody needs any more of all these is dropped."""
+"""Booking's background loops, wired in booking.app.
+
+Holds that have run out give their slot back, pending appointments that nobody confirms are cancelled at their
+start, reminders follow a changed policy, and rows of all these that nobody needs any more are dropped.
+"""
 
 import time
 from datetime import datetime, timedelta

@@ -42,7 +42,7 @@ async def withdraw(conn: Connection, tenant_id: UUID, reminder_id: UUID) -> None
 
 
 async def disarm(conn: Connection, tenant_id: UUID, limit: int) -> int:
-    """Of the tenant's timers `limit` will not fire; answers how many there were."""
+    """Closes up to `limit` of the tenant's timers, so that they do not fire; answers how many it has closed."""
     return (await conn.execute(_SQL.disarm, {"tenant_id": tenant_id, "limit": limit})).rowcount
 
 
@@ -65,12 +65,12 @@ async def next_due(conn: Connection, since: datetime) -> datetime | None:
 
 
 async def put_away(conn: Connection, limit: int) -> int:
-    """Moves timers that were closed where they stood, as by a withdrawal, to the others; answers how many."""
+    """Moves timers that were closed in place, as by a withdrawal, to the table of closed ones; answers how many."""
     row = await (await conn.execute(_SQL.put_away, {"limit": limit})).fetchone()
     return int(row["number"]) if row else 0
 
 
 async def forget_closed(conn: Connection) -> None:
-    """Removes the days of closed timers that are so long ago that nothing can ask for them any more."""
+    """Empties the days of closed timers that are so old that nothing can ask for their reminders any more."""
     await conn.execute(_SQL.without_end)
     await conn.execute(_SQL.forget_closed)

@@ -44,7 +44,7 @@ _LATENESS = Histogram(
 
 
 class TimerLoop(Periodic):
-    """`nudge` tells it that a timer is being set, perhaps for sooner than the one that is slept for."""
+    """Fires due timers. `nudge` wakes it when one is set, which may be due before the one that it sleeps for."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ def _told(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
 
 
 class Stragglers(Periodic):
-    """Looks back for `timers`, as often as its share of the time allows."""
+    """Has `timers` look back from the beginning, for a twentieth of the time at most, and every 30 s at least."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Stragglers(Periodic):
 
 
 class ClosedTimers(Periodic):
-    """Brings what was closed where it stood to where it is kept, and forgets what nothing can ask for any more.
+    """Moves timers that were closed in place to the table of closed ones, and removes from there what is too old.
 
     A loop of its own, as either may take longer than a timer may be late.
     """
@@ -170,7 +170,7 @@ class ClosedTimers(Periodic):
         self._forget_at = clock()
 
     async def turn(self) -> float | None:
-        """Answers 0 while there is more to be brought; forgets once an hour, whatever that finds."""
+        """Answers 0 while there is more to be moved; once an hour it also removes what is too old."""
         now = self._clock()
         if now >= self._forget_at:
             self._forget_at = now + _FORGET_EVERY

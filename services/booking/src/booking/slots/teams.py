@@ -1,4 +1,4 @@
-"""Which of many starts a team can be had at, with what it needs beside it: all of them at once.
+"""Finds, for many starts at once, those at which a team can be had with what it needs beside it.
 
 Called by .availability for services that take more than one member of staff. booking.slots.choice has the rules and
 asks them of one start at a time, which took seconds for weeks of a large business. Here people and lanes are sets

@@ -1,6 +1,6 @@
 """What the waitlist knows and decides without a database: entries, what they were offered, where to look for them.
 
-Pure; used by booking.waitlist.line and its store.
+Pure; used by the rest of booking.waitlist.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ MOST_OFFERS = 3
 """So many offers without an answer, and an entry leaves the list."""
 MAX_WINDOW = timedelta(days=62)
 TODAY = timedelta(days=2)
-"""A window that began so long ago may still be today's, wherever; it begins now."""
+"""How long ago a window may have begun: in some time zone that may still be today. It is taken to begin now."""
 LOOK_EVERY = timedelta(hours=1)
 """In full, at the latest: time also becomes bookable without an event, when the booking window moves on."""
 KEEP_ENDED = timedelta(days=90)

@@ -2,9 +2,12 @@
 
 Called by the service layer. The order is always the same (DESIGN §5): lock the resources, see who is free, take the
 time (the constraint has the last word), then write what follows from it. The plan's count comes last, because its
-row is every booking's of the business. A booking waits for PostgreSQL as seldom as it can: what it decides nothing
-by is sent along with what it has to wait for. `at_once` it does not even wait to be granted what it takes, so that
-no lock of the business is kept for as long as this process is busy with others.
+row is every booking's of the business.
+
+A booking makes as few round trips to PostgreSQL as it can (docs/adr/0019): a statement whose result decides nothing
+goes out with the next one that has to be waited for. `at_once`, it does not wait to learn whether it was granted
+its time, either (docs/adr/0021): the commit tells. So no lock of the business is held while this process is busy
+with other requests.
 """
 
 from collections.abc import Sequence
@@ -143,11 +146,11 @@ async def place(
     appointment_id: UUID | None = None,
     series_id: UUID | None = None,
 ) -> Appointment:
-    """All that a new appointment is, but for its part in the plan's count: that is the caller's, and last.
+    """Makes an appointment, with all that belongs to it but the plan's count, which the caller writes last.
 
-    It is for `whom`: a customer who is known, or a person who becomes one. `appointment_id` was promised already.
-    `at_once` is as in `book`: it waits for PostgreSQL once, for what there is to choose from, and what it writes
-    goes out with what the caller sends next. `asked` is as `offered` takes it.
+    It is for `whom`: a customer who is known, or a person who becomes one. `appointment_id` is given where it was
+    promised already. `at_once` is as in `book`: it waits for PostgreSQL once, for what there is to choose from, and
+    what it writes goes out with what the caller sends next. `asked` is as `offered` takes it.
     """
     tenant_id = tenant.tenant_id
     offer = await offered(conn, wanted.service_id, wanted.staff_id, asked)
@@ -183,24 +186,39 @@ async def place(
         answers=answers,
         series_id=series_id,
     )
+    booked = AppointmentBooked(
+        **events.appointment_fields(tenant_id, appointment, now),
+        source=wanted.source,
+        confirmed=not pending,
+        customer_version=whom.version,
+    )
+    await _write(conn, tenant, appointment, booked, news, rules, now)
+    return appointment
+
+
+async def _write(
+    conn: Connection,
+    tenant: TenantChanged,
+    appointment: Appointment,
+    booked: AppointmentBooked,
+    news: Sequence[Event],
+    rules: Cursor,
+    now: datetime,
+) -> None:
+    """Writes the row, its entry in the trail, its reminders and all events; `news` of its customer come first."""
+    tenant_id = tenant.tenant_id
     await store.add_appointment(conn, tenant_id, appointment)
     await trail.appointment(conn, tenant_id, "appointment.booked", None, appointment)
     await outbox.publish(
         conn,
         "booking",
         *news,
-        AppointmentBooked(
-            **events.appointment_fields(tenant_id, appointment, now),
-            source=wanted.source,
-            confirmed=not pending,
-            customer_version=whom.version,
-        ),
+        booked,
         *await reminders.ask(conn, tenant_id, appointment, rules, now),
         time=now,
         copy_to=tenant,
         copied=AppointmentBooked,
     )
-    return appointment
 
 
 async def take(

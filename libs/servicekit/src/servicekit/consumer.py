@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 from opentelemetry.trace import SpanKind
 
 from contracts.envelope import Envelope, MalformedEventError, parse_headers
@@ -108,16 +108,7 @@ class EventConsumer:
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
-                self._given_away.clear()
-                done: dict[tuple[str, int], int] = {}
-                for message in [received(raw) for raw in batch if readable(self.name, raw)]:
-                    if message.place in self._given_away:
-                        continue
-                    if not await self._until_done(message, client, thread, stop, beat):
-                        break
-                    done[message.place] = message.offset + 1
-                for place in self._given_away:  # its new owner may have come further
-                    done.pop(place, None)
+                done = await self._handle_all(batch, client, thread, stop, beat)
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
                 if loop.time() - looked > _LOOK_SECONDS:
@@ -148,6 +139,26 @@ class EventConsumer:
                     CONSUMER_LAG.remove(self.name, place.topic, str(place.partition))
 
         client.subscribe(list(self.topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    async def _handle_all(
+        self,
+        batch: Sequence[Message],
+        client: KafkaConsumer,
+        thread: ThreadPoolExecutor,
+        stop: asyncio.Event,
+        beat: Heartbeat,
+    ) -> dict[tuple[str, int], int]:
+        """Handles a batch in its order, or until told to stop; answers the offsets to commit, by partition."""
+        self._given_away.clear()
+        done: dict[tuple[str, int], int] = {}
+        for message in [received(raw) for raw in batch if readable(self.name, raw)]:
+            if message.place in self._given_away:
+                continue
+            if not await self._until_done(message, client, thread, stop, beat):
+                break
+            done[message.place] = message.offset + 1
+        # The new owner of one that was given away may have come further.
+        return {place: offset for place, offset in done.items() if place not in self._given_away}
 
     async def _until_done(
         self,
@@ -198,6 +209,7 @@ class EventConsumer:
             beat.beat()
             try:
                 await self._handle(message)
+                break
             except Exception as error:
                 attempt += 1
                 EVENT_RETRIES.labels(self.name).inc()
@@ -213,15 +225,15 @@ class EventConsumer:
                     error=f"{type(error).__name__}: {error}",
                     exc_info=attempt == 1,
                 )
-                await loop.run_in_executor(thread, self._keep_membership, client)
-                if message.place not in self._given_away:
-                    await pause_for(pause, stop)
-                    if stop.is_set():
-                        return False
-                    continue
-            if attempt:
-                await loop.run_in_executor(thread, _resume, client)
-            return True
+            await loop.run_in_executor(thread, self._keep_membership, client)
+            if message.place in self._given_away:
+                break
+            await pause_for(pause, stop)
+            if stop.is_set():
+                return False
+        if attempt:
+            await loop.run_in_executor(thread, _resume, client)
+        return True
 
     async def _handle(self, message: Received) -> None:
         if for_another(message, self.name):

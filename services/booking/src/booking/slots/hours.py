@@ -46,19 +46,18 @@ def opening_hours(resource: Resource, first: date, last: date) -> list[Opening]:
     weekly: dict[int, list[Hours]] = defaultdict(list)
     for hours in resource.weekly_hours:
         weekly[hours.weekday].append(hours)
+
+    def hours_on(day: date) -> Sequence[Interval | Hours]:
+        if day in exceptions:
+            return exceptions[day]
+        if day in resource.closed_days:
+            return ()
+        return (_ALL_DAY,) if resource.always_open else weekly[day.weekday()]
+
     spans: list[Span] = []
     day = first
     while day <= last:
-        today: Sequence[Interval | Hours]
-        if day in exceptions:
-            today = exceptions[day]
-        elif day in resource.closed_days:
-            today = ()
-        elif resource.always_open:
-            today = (_ALL_DAY,)
-        else:
-            today = weekly[day.weekday()]
-        for item in today:
+        for item in hours_on(day):
             opens = instant_of(day, item.opens, zone)
             closes = instant_of(day + _DAY if item.closes == _MIDNIGHT else day, item.closes, zone)
             if opens < closes:

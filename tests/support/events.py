@@ -93,8 +93,11 @@ class Topics:
             if item.value is not None and (tenant_id is None or mine in item.headers)
         ]
 
-    def messages(self, topic: str, *, seconds: float = 10) -> list[Received]:
-        """Every message on a topic, in order within a partition; those that were read in time."""
+    def messages(self, topic: str, *, seconds: float = 60) -> list[Received]:
+        """Every message on a topic, in order within a partition.
+
+        Fails where it is not read to its end in time: of what is not there, a part of it says nothing.
+        """
         client = Consumer(
             self._config
             | {"group.id": f"read-{new_id()}", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
@@ -110,6 +113,7 @@ class Topics:
                 found += [received(message) for message in client.consume(500, 0.2) if not message.error()]
                 at = client.position([TopicPartition(topic, number) for number in left])
                 left -= {item.partition for item in at if item.offset >= ends[item.partition]}
+            assert not left, f"{topic} was not read to its end within {seconds} s"
             return found
         finally:
             client.close()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 
+import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, ResourcePatternType, ResourceType
 from pydantic import SecretStr
@@ -43,6 +44,14 @@ def test_a_message_that_comes_alone_waits_for_no_others(broker: Broker) -> None:
             found += [message.key() for message in waiting(client, 500, 600) if readable("test", message)]
     finally:
         client.close()
+
+
+def test_a_topic_that_was_not_read_to_its_end_says_nothing_of_what_is_not_there(broker: Broker) -> None:
+    """Or a test would pass that looks for what must not be on it, where the machine has much to do."""
+    topics = Topics(broker.super_user())
+    topics.publish(new_tenant())
+    with pytest.raises(AssertionError, match="was not read to its end"):
+        topics.messages(TenantChanged.TOPIC, seconds=0)
 
 
 class Latecomer:

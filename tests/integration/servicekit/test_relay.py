@@ -91,6 +91,12 @@ class Outbox:
                 await taking
                 yield
 
+    async def publish_after_all_others(self, event: TenantStatusReported) -> None:
+        """And in the file before them: they are where PostgreSQL has put what was changed."""
+        await self.publish(event)
+        with psycopg.connect(self._database.admin_url) as admin:
+            admin.execute("UPDATE outbox SET created_at = created_at WHERE id < (SELECT max(id) FROM outbox)")
+
     def take_changes(self, *, wanted: bool) -> None:
         """From the next transaction on, as after a failover, or while its disk is full."""
         with psycopg.connect(self._database.admin_url, autocommit=True) as admin:
@@ -171,6 +177,33 @@ async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none
         await box.until(lambda: box.left() == [_LARGE], "all others are sent")
         await box.publish(status(tenant.tenant_id, 3))
         await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
+    assert arrived(_STATUS, tenant) == [1, 2, 3]
+
+
+async def test_what_comes_behind_an_event_that_was_refused_waits_for_it(
+    box: Outbox, arrived: Arrived
+) -> None:
+    """In the same batch, too: it would be the last word on its key, and the refused one come behind it."""
+    tenant = new_tenant()
+    await box.publish(bytes_before=1_100_000)
+    await box.publish(bytes_before=2)
+    await box.publish(status(tenant.tenant_id, 1))
+    async with box.relayed():
+        await box.until(lambda: arrived(_STATUS, tenant), "another topic's is sent")
+        await box.until(lambda: _STATUS not in box.left(), "and done with")
+    assert box.left() == [_LARGE, _LARGE]
+
+
+async def test_a_keys_events_are_sent_by_their_ids_wherever_the_database_has_put_them(
+    box: Outbox, arrived: Arrived
+) -> None:
+    """It gives the place of what was deleted to what comes next, and reads from the beginning."""
+    tenant = new_tenant()
+    await box.publish(status(tenant.tenant_id, 1))
+    await box.publish(status(tenant.tenant_id, 2))
+    await box.publish_after_all_others(status(tenant.tenant_id, 3))
+    async with box.relayed():
+        await box.until(lambda: not box.left(), "all are sent")
     assert arrived(_STATUS, tenant) == [1, 2, 3]
 
 

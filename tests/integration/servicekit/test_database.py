@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from contracts.platform import TenantState
 from servicekit.db import Database
 from servicekit.errors import Unavailable
 from servicekit.ids import new_id
+from servicekit.tenants import tenant_in_scope
 from support.databases import Databases, ServiceDatabase
+from support.tenants import know, new_tenant
 
 _LOCK = b"SELECT pg_advisory_xact_lock(7)"
 _USE = b"INSERT INTO usage (tenant_id, metric, period, used) VALUES (%s, 'things', '', %s)"
@@ -219,3 +222,14 @@ async def test_either_side_gives_up_a_peer_that_has_vanished_in_half_a_minute(db
             assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
             own.close()
     await dedicated.close()
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_name_leads_to_its_new_bearer_alone(db: Database, *, pipelined: bool) -> None:
+    """Of those before, one was let go without a word, and the end of another is heard of last."""
+    let_go = new_tenant()
+    heir, leaving = new_tenant(slug=let_go.slug), new_tenant(slug=let_go.slug, state=TenantState.DELETING)
+    for tenant in (let_go, heir, leaving):
+        await know(db, tenant)
+    async with db.tenant(let_go.slug, pipelined=pipelined) as conn:
+        assert (await tenant_in_scope(conn)).tenant_id == heir.tenant_id

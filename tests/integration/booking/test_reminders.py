@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import psycopg
+
 from booking import changes
 from booking.catalog import CatalogFollower
 from booking.reminders import align_some, change_policy
@@ -177,3 +179,36 @@ async def test_processes_that_follow_a_policy_at_once_do_it_once(world: World) -
             while world.rows("SELECT 1 FROM reminder_alignment WHERE tenant_id = %s", shop.tenant.tenant_id):
                 await asyncio.gather(*(PolicyFollower(db).turn() for _ in range(4)))
     assert standing(world, shop) == {one: due(n, 1800) for n, one in enumerate(ids)}
+
+
+async def test_a_policy_that_cannot_be_followed_holds_up_no_others(world: World) -> None:
+    """The database refuses one business's reminders; it is tried again when its minute is over."""
+    stuck, other = await world.shop(), await world.shop()
+    ids = {shop.service_id: book(world, shop, 1)[0] for shop in (stuck, other)}
+    for shop in (stuck, other):
+        await hear(world, shop, 1800)
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'not this one'; END $$"
+        )
+        conn.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON reminder FOR EACH ROW"
+            f" WHEN (NEW.tenant_id = '{stuck.tenant.tenant_id}') EXECUTE FUNCTION refuse()".encode()
+        )
+
+    def due_of(shop: Shop) -> set[str]:
+        return standing(world, shop)[ids[shop.service_id]]
+
+    clock = [utc_now()]
+    async with world.opened() as db:
+        loop = PolicyFollower(db, clock=lambda: clock[0])
+        await loop.turn()
+        assert (due_of(stuck), due_of(other)) == (due(0, 3600), due(0, 1800))
+        with psycopg.connect(world.database.admin_url) as conn:
+            conn.execute("DROP FUNCTION refuse CASCADE")
+        await loop.turn()
+        assert due_of(stuck) == due(0, 3600)
+        clock[0] += timedelta(minutes=1)
+        await loop.turn()
+        assert due_of(stuck) == due(0, 1800)

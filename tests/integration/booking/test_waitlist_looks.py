@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from booking.waitlist.workers import WaitlistOfferer
@@ -73,6 +74,28 @@ async def test_no_time_is_kept_for_who_can_no_longer_be_told(world: World) -> No
         cancel(world, token)
         await world.turn()
         assert [seen(world, entry)["state"] for entry in (ann, bob)] == states
+
+
+async def test_one_that_cannot_be_served_keeps_no_other_waiting(world: World) -> None:
+    """The database refuses what the first would be offered: the next in line is, in the same turn."""
+    shop, (first, _second) = await full_shop(world)
+    ann, bob = join(world, shop, "Ann"), join(world, shop, "Bob")
+    await world.turn()
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'not this one'; END $$"
+        )
+        conn.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON waitlist_offer FOR EACH ROW"
+            f" WHEN (NEW.entry_id = '{ann['id']}') EXECUTE FUNCTION refuse()".encode()
+        )
+    cancel(world, first)
+    await world.turn()
+    assert [seen(world, entry)["state"] for entry in (ann, bob)] == ["waiting", "offered"]
+    assert [row["state"] for row in world.taken(shop)].count("held") == 1
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute("DROP FUNCTION refuse CASCADE")
 
 
 async def served(world: World, shops: list[Shop]) -> list[UUID]:

@@ -191,6 +191,16 @@ async def test_the_rest_is_cancelled_from_now_on_without_a_body(world: World) ->
     assert [item["id"] for item in rest.json()["cancelled"]] == [item["id"] for item in made["appointments"]]
 
 
+async def test_the_rest_begins_at_no_time_that_is_past(world: World) -> None:
+    shop = await world.shop()
+    made = series(world, shop, tomorrow_noon()).json()
+    past = (tomorrow_noon() - timedelta(days=3)).isoformat()
+    refused = world.call("POST", f"/v1/series/{made['id']}/cancel", shop, json={"from": past})
+    assert refused.status_code == 422, refused.text
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/from"]
+    assert [row["status"] for row in booked(world, shop)] == ["confirmed"] * 4
+
+
 async def test_two_series_at_once_for_two_people_are_both_booked(world: World) -> None:
     """Five times: whoever comes second must not have chosen the person that the first has taken meanwhile."""
     rule = {"every": "day", "count": 10}

@@ -163,7 +163,9 @@ def test_a_rule_until_the_last_of_all_days_has_no_end(until: str, zone: str) -> 
 def test_an_event_without_an_end_ends_where_it_can_be_reckoned_with(last: str, zone: str) -> None:
     """Buffers go on behind it, as a team's starts are found."""
     events = calendar(f"UID:a\nDTSTART:20260310T090000Z\nDTEND:{last}\nRRULE:FREQ=DAILY;COUNT=2")
-    for _, start, end in busy_times(events, ZoneInfo(zone), BEGIN, END):
+    found = busy_times(events, ZoneInfo(zone), BEGIN, END)
+    assert len(found) == 2
+    for _, start, end in found:
         assert start < END < end - timedelta(days=2)
         assert end + timedelta(days=2) > end
 

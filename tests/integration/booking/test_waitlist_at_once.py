@@ -5,6 +5,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
+
 from booking.consumers import BookingHooks
 from booking.waitlist.workers import WaitlistOfferer
 from booking.workers import HoldSweeper
@@ -57,6 +59,17 @@ async def test_whoever_is_first_has_the_time_and_the_other_is_told(world: World)
         )
         assert len(taken) == 2
     assert sum(outcomes.values()) == 12
+
+
+async def test_who_is_leaving_at_this_moment_is_passed_over(world: World) -> None:
+    """Else they would be offered a time as one who waits, which nobody else gets and they do not want."""
+    shop = await world.shop()
+    entry = join(world, shop)
+    with psycopg.connect(world.database.admin_url) as conn:
+        conn.execute("UPDATE waitlist_entry SET state = 'left' WHERE entry_id = %s", (entry["id"],))
+        await world.turn()
+    assert seen(world, entry)["state"] == "left"
+    assert offers(world, shop) == world.taken(shop) == []
 
 
 async def test_three_workers_serve_a_line_in_its_order_and_no_time_twice(world: World) -> None:

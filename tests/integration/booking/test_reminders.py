@@ -200,15 +200,19 @@ async def test_a_policy_that_cannot_be_followed_holds_up_no_others(world: World)
     def due_of(shop: Shop) -> set[str]:
         return standing(world, shop)[ids[shop.service_id]]
 
+    async def to_the_end(loop: PolicyFollower) -> None:
+        while await loop.turn() == 0:
+            pass
+
     clock = [utc_now()]
     async with world.opened() as db:
         loop = PolicyFollower(db, clock=lambda: clock[0])
-        await loop.turn()
+        await to_the_end(loop)
         assert (due_of(stuck), due_of(other)) == (due(0, 3600), due(0, 1800))
         with psycopg.connect(world.database.admin_url) as conn:
             conn.execute("DROP FUNCTION refuse CASCADE")
-        await loop.turn()
+        await to_the_end(loop)
         assert due_of(stuck) == due(0, 3600)
         clock[0] += timedelta(minutes=1)
-        await loop.turn()
+        await to_the_end(loop)
         assert due_of(stuck) == due(0, 1800)

@@ -40,10 +40,15 @@ def cancel(world: World, _shop: Shop, appointment: dict[str, Any]) -> httpx.Resp
     return world.call("DELETE", f"/v1/public/appointments/{appointment['token']}")
 
 
+def move(world: World, _shop: Shop, appointment: dict[str, Any]) -> httpx.Response:
+    later = {"starts_at": (tomorrow_noon() + timedelta(hours=1)).isoformat()}
+    return world.call("PATCH", f"/v1/public/appointments/{appointment['token']}", json=later)
+
+
 async def run_out(world: World, at: datetime) -> None:
-    """One turn of the loop at that moment."""
+    """The loop at that moment, until it has nothing left to do."""
     async with world.opened() as db:
-        await UnconfirmedCanceller(db, clock=lambda: at).turn()
+        await to_the_end(UnconfirmedCanceller(db, clock=lambda: at))
 
 
 def status(world: World, appointment: dict[str, Any]) -> str:
@@ -200,20 +205,24 @@ async def test_one_that_cannot_be_cancelled_holds_up_no_other(world: World) -> N
         )
     async with world.opened() as db:
         loop = UnconfirmedCanceller(db, clock=lambda: clock[0])
-        await loop.turn()
+        await to_the_end(loop)
         assert (status(world, first), status(world, second)) == ("pending", "cancelled")
         with psycopg.connect(world.database.admin_url) as conn:
             conn.execute("DROP FUNCTION refuse CASCADE")
-        await loop.turn()
+        await to_the_end(loop)
         assert status(world, first) == "pending"
         clock[0] += timedelta(minutes=1)
-        await loop.turn()
+        await to_the_end(loop)
         assert status(world, first) == "cancelled"
 
 
 @pytest.mark.parametrize(
     ("change", "outcomes"),
-    [(confirm, {200: "confirmed", 409: "cancelled"}), (cancel, {200: "cancelled"})],
+    [
+        (confirm, {200: "confirmed", 409: "cancelled"}),
+        (cancel, {200: "cancelled"}),
+        (move, {200: "pending", 409: "cancelled"}),
+    ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_at_the_same_moment_there_is_one_outcome_and_one_event(

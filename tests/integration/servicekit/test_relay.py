@@ -2,130 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from uuid import UUID
+from contextlib import AsyncExitStack
 
-import psycopg
 import pytest
 import structlog
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from contracts.platform import (
-    Component,
-    ComponentState,
-    EventStreamSpec,
-    TenantChanged,
-    TenantState,
-    TenantStatusReported,
-)
+from contracts.platform import EventStreamSpec, TenantChanged, TenantState, TenantStatusReported
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
 from devstack.processes import free_port
-from servicekit import outbox
-from servicekit.db import Database
+from integration.servicekit.outboxes import LARGE, Outbox, status
+from servicekit import outbox, relay
+from servicekit.db import Connection, Database
 from servicekit.errors import PayloadTooLarge
-from servicekit.health import Heartbeat
+from servicekit.floor import Floor
 from servicekit.kafka import producer
 from servicekit.metrics import OUTBOX_RELAYED
 from servicekit.outgoing import Outgoing, sending
-from servicekit.relay import Relay
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
-from support.databases import Databases, ServiceDatabase
+from support.databases import Databases
 from support.events import Topics
 from support.tenants import know, new_tenant
 
-
-class Outbox:
-    """A service's outbox and its relay, which runs in the test."""
-
-    def __init__(self, db: Database, database: ServiceDatabase, kafka: KafkaSettings) -> None:
-        self.db = db
-        self._database = database
-        self._kafka = kafka
-
-    @asynccontextmanager
-    async def relayed(self) -> AsyncIterator[None]:
-        stop, relay = asyncio.Event(), Relay("booking", self.db, self._kafka)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(relay.run(stop, Heartbeat(relay.name, limit=60)))
-            try:
-                yield
-            finally:
-                stop.set()
-
-    async def publish(
-        self, *events: TenantStatusReported, copy_to: TenantChanged | None = None, bytes_before: int = 0
-    ) -> None:
-        """With `bytes_before` an event of that size, which nobody could read, comes first, on another topic."""
-        async with self.db.worker() as conn:
-            if bytes_before:
-                await conn.execute(
-                    b"INSERT INTO outbox (shard, topic, key, headers, payload) VALUES (0, %s, 'large', '{}', %s)",
-                    (_LARGE, b"0" * bytes_before),
-                )
-            await outbox.publish(conn, "booking", *events, copy_to=copy_to)
-
-    @asynccontextmanager
-    async def taken_from_its_relay(self) -> AsyncIterator[None]:
-        """Another has the relay's locks as soon as its connection is lost, as behind a failover of the server."""
-        with psycopg.connect(self._database.admin_url, autocommit=True) as admin:
-            locks = admin.execute(
-                "SELECT pid, classid::int, objid::int FROM pg_locks JOIN pg_database d ON d.oid = database"
-                " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
-            ).fetchall()
-            ((relay,), (kind,)) = ({lock[column] for lock in locks} for column in (0, 1))
-            async with await psycopg.AsyncConnection.connect(
-                self._database.admin_url, autocommit=True
-            ) as other:
-                shards = [shard for _pid, _kind, shard in locks]
-                taking = asyncio.create_task(
-                    other.execute("SELECT pg_advisory_lock(%s, s) FROM unnest(%s::int[]) s", (kind, shards))
-                )
-                waits = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
-                await self.until(
-                    lambda: admin.execute(waits, (other.info.backend_pid,)).fetchone() is not None, "it waits"
-                )
-                admin.execute("SELECT pg_terminate_backend(%s)", (relay,))
-                await taking
-                yield
-
-    async def publish_after_all_others(self, event: TenantStatusReported) -> None:
-        """And in the file before them: they are where PostgreSQL has put what was changed."""
-        await self.publish(event)
-        with psycopg.connect(self._database.admin_url) as admin:
-            admin.execute("UPDATE outbox SET created_at = created_at WHERE id < (SELECT max(id) FROM outbox)")
-
-    def take_changes(self, *, wanted: bool) -> None:
-        """From the next transaction on, as after a failover, or while its disk is full."""
-        with psycopg.connect(self._database.admin_url, autocommit=True) as admin:
-            admin.execute("SET default_transaction_read_only = off")
-            admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'off' if wanted else 'on'}")
-            admin.execute("SELECT pg_reload_conf()")
-
-    def takes_changes(self) -> bool:
-        """Of whoever connects now; those who did before have been told by then."""
-        with psycopg.connect(self._database.admin_url) as admin:
-            return admin.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
-
-    def left(self) -> list[str]:
-        """The topics of what is still to be relayed."""
-        with psycopg.connect(self._database.admin_url) as conn:
-            return [topic for (topic,) in conn.execute("SELECT topic FROM outbox ORDER BY id").fetchall()]
-
-    async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 30) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                while not holds():  # noqa: ASYNC110 - another process tells
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            pytest.fail(f"not within {seconds} s: {what}; left in the outbox: {self.left()}")
-
-
 Arrived = Callable[[str, TenantChanged], list[int]]
 """Answers the generations told about a tenant on a topic, in order."""
-_LARGE = "booking.reminder.v1"
 _STATUS = TenantStatusReported.TOPIC
 
 
@@ -136,6 +39,29 @@ async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
     await db.open()
     yield Outbox(db, database, kafka)
     await db.close()
+
+
+class Looks(Floor):
+    """A relay's floor, which tells how often it was looked whether it may rise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done = 0
+
+    async def rise(self, conn: Connection, held: list[int]) -> None:
+        await super().rise(conn, held)
+        self._done += 1
+
+    async def more(self, box: Outbox) -> None:
+        wanted = self._done + 3
+        await box.until(lambda: self._done >= wanted, "the floor would have risen")
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    made = Looks()
+    monkeypatch.setattr(relay, "Floor", lambda: made)
+    return made
 
 
 @pytest.fixture
@@ -174,9 +100,9 @@ async def test_an_event_that_the_client_will_not_have_holds_up_no_other_and_none
     await box.publish(status(tenant.tenant_id, 1))
     await box.publish(status(tenant.tenant_id, 2), bytes_before=1_100_000)
     async with box.relayed():
-        await box.until(lambda: box.left() == [_LARGE], "all others are sent")
+        await box.until(lambda: box.left() == [LARGE], "all others are sent")
         await box.publish(status(tenant.tenant_id, 3))
-        await box.until(lambda: box.left() == [_LARGE], "a later one is sent")
+        await box.until(lambda: box.left() == [LARGE], "a later one is sent")
     assert arrived(_STATUS, tenant) == [1, 2, 3]
 
 
@@ -191,7 +117,7 @@ async def test_what_comes_behind_an_event_that_was_refused_waits_for_it(
     async with box.relayed():
         await box.until(lambda: arrived(_STATUS, tenant), "another topic's is sent")
         await box.until(lambda: _STATUS not in box.left(), "and done with")
-    assert box.left() == [_LARGE, _LARGE]
+    assert box.left() == [LARGE, LARGE]
 
 
 async def test_a_keys_events_are_sent_by_their_ids_wherever_the_database_has_put_them(
@@ -223,6 +149,51 @@ async def test_the_largest_event_arrives_and_a_larger_one_takes_its_change_with_
     async with box.relayed():
         await box.until(lambda: not box.left(), "it is sent")
     assert arrived(_STATUS, tenant) == [1]
+
+
+async def test_what_is_gone_is_not_read_at_every_look_while_an_old_snapshot_is_open(box: Outbox) -> None:
+    """A dump of an hour would slow down every event, and more and more so."""
+    tenant = new_tenant()
+    async with box.snapshot(), box.relayed():
+        await box.publish(*(status(tenant.tenant_id, generation) for generation in range(1000)))
+        await box.until(lambda: not box.left(), "all are sent")
+        async with asyncio.timeout(30):
+            while await box.read_by_a_look() > 100:
+                pass
+
+
+async def test_an_event_that_commits_behind_later_ones_is_sent_and_so_is_its_keys_next(
+    box: Outbox, arrived: Arrived, looks: Looks
+) -> None:
+    slow, quick = new_tenant(), new_tenant()
+    async with box.relayed():
+        async with await box.db.dedicated() as conn, conn.transaction():
+            await outbox.publish(conn, "booking", status(slow.tenant_id, 1))
+            await box.publish(status(quick.tenant_id, 1))
+            await box.until(lambda: arrived(_STATUS, quick), "the later one is sent")
+            await looks.more(box)
+        await box.publish(status(slow.tenant_id, 2))
+        await box.until(lambda: not box.left() and len(arrived(_STATUS, slow)) == 2, "both are sent")
+    assert arrived(_STATUS, slow) == [1, 2]
+
+
+async def test_what_another_relay_leaves_behind_is_sent_though_this_one_is_past_it(
+    box: Outbox, arrived: Arrived, looks: Looks
+) -> None:
+    left, own = new_tenant(), new_tenant()
+    theirs = status(left.tenant_id, 1)
+    while outbox.shard_of(status(own.tenant_id, 1).key) == outbox.shard_of(theirs.key):
+        own = new_tenant()
+    async with AsyncExitStack() as other:
+        await other.enter_async_context(box.kept_from_its_relay(theirs.key))
+        async with box.relayed():
+            await box.publish(theirs, status(own.tenant_id, 1))
+            await box.until(lambda: arrived(_STATUS, own), "its own is sent")
+            await looks.more(box)
+            assert box.left() == [_STATUS]
+            await other.aclose()
+            await box.until(lambda: not box.left(), "the other's is sent")
+    assert arrived(_STATUS, left) == [1]
 
 
 async def test_a_relay_that_has_lost_its_shards_says_nothing_of_what_waits_in_them(box: Outbox) -> None:
@@ -370,14 +341,3 @@ def make(broker: Broker, topic: str) -> None:
     admin = AdminClient(dict(broker.super_user()))
     for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
         made.result(30)
-
-
-def status(tenant_id: UUID, generation: int) -> TenantStatusReported:
-    return TenantStatusReported(
-        tenant_id=tenant_id,
-        component=Component.ANALYTICS,
-        generation=generation,
-        state=ComponentState.READY,
-        reason="Provisioned",
-        message="",
-    )

@@ -1,13 +1,14 @@
 """The relay: sends the outbox to Kafka and deletes what was acknowledged.
 
-It polls (docs/adr/0002). One relay holds a shard at a time, by an advisory lock of its own connection, so that a
-key's events are never sent by two. A crash between the acknowledgement and the delete sends again; the readers'
-inboxes see to that. What Kafka does not take keeps back its own topic's later events only (servicekit.outgoing). A
-tenant's own stream may be gone for good, with the tenant or because it wants none any more: what was still to be
-copied to it is dropped.
+It polls (docs/adr/0002), from where nothing lies below (servicekit.floor). One relay holds a shard at a time, by an
+advisory lock of its own connection, so that a key's events are never sent by two. A crash between acknowledgement
+and delete sends again; the readers' inboxes see to that. What Kafka does not take keeps back its own topic's later
+events only (servicekit.outgoing). A tenant's own stream may be gone for good, with the tenant or because it wants
+none any more: what was still to be copied to it is dropped.
 """
 
 import asyncio
+import time
 
 import psycopg
 import structlog
@@ -16,6 +17,7 @@ from confluent_kafka import KafkaException
 from contracts.topics import TENANT_TOPIC_PREFIX
 from servicekit.db import READ_ONLY, Connection, Database
 from servicekit.faults import reached
+from servicekit.floor import Floor
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
 from servicekit.loops import pause_for
@@ -30,6 +32,7 @@ _LOCK_CLASS = 0x0B0C
 _BATCH = 500
 _BUSY_SECONDS = 0.01
 _IDLE_SECONDS = 0.05
+_FLOOR_SECONDS = 1.0
 
 _LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
 # By the row's tenant as well: its name, and the topic with it, may have been given again. Whoever had it before is
@@ -42,9 +45,12 @@ SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - 
             AND NOT EXISTS (SELECT FROM tenants o
                 WHERE o.slug = t.slug AND o.state <> 'deleted' AND o.updated_at > t.updated_at))
     AS wanted
-FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(closed)s) ORDER BY id LIMIT %(most)s
+FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(closed)s) AND id > %(floor)s
+ORDER BY id LIMIT %(most)s
 """
-_OLDEST = b"SELECT extract(epoch FROM clock_timestamp() - created_at) AS age FROM outbox ORDER BY id LIMIT 1"
+_OLDEST = b"""
+SELECT extract(epoch FROM clock_timestamp() - created_at) AS age FROM outbox WHERE id > %s ORDER BY id LIMIT 1
+"""
 _DELETE = b"DELETE FROM outbox WHERE id = ANY(%s)"
 
 
@@ -77,14 +83,21 @@ class Relay:
         async with conn, sending(outgoing) as send:
             # A delete that a crash takes back is one event sent twice, as after any crash.
             await conn.execute(b"SET synchronous_commit = off")
+            # Nor is the table read whole, as by a plan from when it was small.
+            await conn.execute(b"SET enable_seqscan = off")
             held: list[int] = []
+            floor, looked = Floor(), time.monotonic()
             try:
                 while not stop.is_set():
                     beat.beat()
-                    if len(held) < SHARDS:
-                        held += await self._acquire(conn, held)
+                    if len(held) < SHARDS and (free := await self._acquire(conn, held)):
+                        held += free
+                        floor.sink()
                         OUTBOX_HELD.set(len(held) / SHARDS)
-                    sent = await self._relay(conn, outgoing, send, held) if held else 0
+                    if held and time.monotonic() - looked > _FLOOR_SECONDS:
+                        await floor.rise(conn, held)
+                        looked = time.monotonic()
+                    sent = await self._relay(conn, outgoing, send, held, floor.id) if held else 0
                     self._pause = 0.0
                     if sent < _BATCH:
                         await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
@@ -98,12 +111,22 @@ class Relay:
         cursor = await conn.execute(_LOCK, (free, _LOCK_CLASS))
         return [row["shard"] for row in await cursor.fetchall()]
 
-    async def _relay(self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int]) -> int:
-        """Sends what is next; answers how many rows are done with."""
+    async def _relay(
+        self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int], floor: int
+    ) -> int:
+        """Sends what is next above the floor; answers how many rows are done with."""
         closed = outgoing.closed()
-        taken = {"held": held, "closed": closed, "most": _BATCH, "prefix": TENANT_TOPIC_PREFIX}
+        taken = {
+            "held": held,
+            "closed": closed,
+            "floor": floor,
+            "most": _BATCH,
+            "prefix": TENANT_TOPIC_PREFIX,
+        }
         rows = await (await conn.execute(_TAKE, taken)).fetchall()
-        oldest = await (await conn.execute(_OLDEST)).fetchone() if closed else next(iter(rows), None)
+        oldest = next(iter(rows), None)
+        if closed:
+            oldest = await (await conn.execute(_OLDEST, (floor,))).fetchone()
         OUTBOX_AGE.set(float(oldest["age"]) if oldest else 0)
         if not rows and not outgoing.waiting:
             return 0

@@ -7,6 +7,7 @@ resources.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -137,12 +138,10 @@ async def look(
     service = await catalog.offer(conn, entry.service_id)
     customer = await store.customer(conn, tenant.tenant_id, entry.customer_id)
     if service is not None and customer is not None and customer.reads_mail:
-        for slot in await _suitable(conn, tenant.tenant_id, entry, service, freed, now):
-            try:
-                async with conn.transaction():
-                    return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
-            except (SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
-                continue
+        slots = await _suitable(conn, tenant.tenant_id, entry, service, freed, now)
+        made = await _offer_first(conn, tenant, entry, slots, now, lasts=lasts)
+        if made is not None:
+            return made
     again = min(now + LOOK_EVERY, entry.latest) if freed is None else None
     await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
     return None
@@ -151,12 +150,30 @@ async def look(
 async def _suitable(
     conn: Connection, tenant_id: UUID, entry: Entry, service: Offer, freed: Span | None, now: datetime
 ) -> list[Slot]:
+    """Free slots in the entry's window, by time, without those that it has let pass."""
     window = search_window(entry, service, freed, now)
     if window is None or entry.staff_id not in {None, *service.resource_ids}:
         return []
     earlier = await waitlist_store.offers(conn, tenant_id, [entry.entry_id])
-    taken = await allocations.look(conn, tenant_id, service, entry.staff_id, window, now)
-    return [slot for slot in await taken.free_slots() if new_to(earlier, slot)]
+    found = await allocations.look(conn, tenant_id, service, entry.staff_id, window, now)
+    return [slot for slot in await found.free_slots() if new_to(earlier, slot)]
+
+
+async def _offer_first(
+    conn: Connection,
+    tenant: TenantChanged,
+    entry: Entry,
+    slots: Sequence[Slot],
+    now: datetime,
+    *,
+    lasts: timedelta,
+) -> SlotOffer | None:
+    """Offers the first of the slots that is still free once it is locked; None when none is."""
+    for slot in slots:
+        with suppress(SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
+            async with conn.transaction():
+                return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
+    return None
 
 
 async def offer(

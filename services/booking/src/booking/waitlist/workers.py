@@ -2,17 +2,19 @@
 
 import time
 from collections import deque
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import structlog
 
+from booking.slots.hours import Span
 from booking.waitlist import line
 from booking.waitlist import store as waitlist_store
-from booking.waitlist.domain import LOOK_EVERY
+from booking.waitlist.domain import LOOK_EVERY, Entry
+from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
-from servicekit.db import Database
+from servicekit.db import Connection, Database
 from servicekit.errors import NotFound, TenantSuspended
 from servicekit.periodic import Periodic
 from servicekit.tenants import require_active, tenant_to_change
@@ -71,17 +73,21 @@ class WaitlistOfferer(Periodic):
                 found = await waitlist_store.next_in_line(conn, tenant_id, now)
                 if found is None:
                     return False
-                entry, freed = found
-                try:
-                    async with conn.transaction():
-                        await line.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
-                except (psycopg.OperationalError, psycopg.InterfaceError):
-                    raise
-                except Exception as error:
-                    # One that cannot be served must not keep the others waiting.
-                    log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
-                    again = now + LOOK_EVERY if freed is None else None
-                    await waitlist_store.looked(conn, tenant_id, entry.entry_id, again)
+                await self._serve(conn, tenant, *found, now)
         except (NotFound, TenantSuspended):  # since it was found
             return False
         return True
+
+    async def _serve(
+        self, conn: Connection, tenant: TenantChanged, entry: Entry, freed: Span | None, now: datetime
+    ) -> None:
+        """Looks for one entry. One that cannot be served must not keep the others waiting: it is passed over."""
+        try:
+            async with conn.transaction():
+                await line.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except Exception as error:
+            log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
+            again = now + LOOK_EVERY if freed is None else None
+            await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)

@@ -5,6 +5,7 @@ The service is one of a few lines, so that its revisions can be what a test want
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -203,6 +204,22 @@ def test_waiting_names_what_it_waits_for_and_ends_once_the_schema_is_there(probe
         assert "probe_0001" in said["seen"]
         assert ended(probe.start())[0] == 0
         assert process.wait(30) == 0
+    finally:
+        process.kill()
+        reader.join()
+
+
+def test_who_waits_ends_by_itself_when_told_to(probe: Probe) -> None:
+    """No signal ends the first process of a container from outside, as it ends another: it has to go."""
+    probe.revise("probe_0001", "CREATE TABLE shop (id int)")
+    process = probe.start("--wait")
+    lines: list[dict[str, Any]] = []
+    reader = threading.Thread(target=_read, args=(process, lines.append))
+    reader.start()
+    try:
+        until(lambda: lines, "it waits")
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
     finally:
         process.kill()
         reader.join()

@@ -7,6 +7,7 @@ serves, and the service by none that migrates, as an init container of every pod
 import argparse
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -43,6 +44,10 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def _migrate(name: str, *, wait: bool, limit: float) -> int:
+    if wait:
+        # A container's first process is not ended by a signal that it does not take, but killed once its pod's time
+        # is over: a minute for each pod that waits when a rollback or a drain takes it away. A migration goes on.
+        signal.signal(signal.SIGTERM, _end)
     from servicekit.migrate import DatabaseAway, MigrationError, migrate, wait_for_schema  # noqa: PLC0415
 
     # It needs nothing of the service's own: no key of it has to be where the database's owner is.
@@ -60,3 +65,7 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
         # The charts' Job counts no such end as a try (charts/servicelib/templates/_migration.tpl).
         return os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else 1
     return 0
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

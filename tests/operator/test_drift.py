@@ -108,16 +108,16 @@ def _user_is_there(world: OperatorWorld, name: str) -> bool:
         (
             _shorten,
             lambda world, name: _retention(world, tenant_topic(name)) == str(168 * 3600 * 1000),
-            "keeps 0 h, not 168",
+            "kept 0 h, not 168 h",
         ),
         (
             _remove_topic,
             lambda world, name: _retention(world, tenant_dead_letter_topic(name)) is not None,
-            "is missing",
+            "was missing",
         ),
-        (_remove_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules are not those"),
-        (_add_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules are not those"),
-        (_remove_user, _user_is_there, "the Kafka user is missing"),
+        (_remove_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules were not those"),
+        (_add_rule, lambda world, name: _rules(world, name) == set(rules(name)), "rules were not those"),
+        (_remove_user, _user_is_there, "the Kafka user was missing"),
     ],
     ids=["retention", "topic", "rule removed", "rule added", "user"],
 )

@@ -250,23 +250,25 @@ class StreamState:
         return not self.lacks(wanted) and not self.outdated
 
     def lacks(self, wanted: WantedStream) -> list[str]:
-        """What is missing or other than it should be, in words."""
+        """What is missing or other than it should be, in words for who hears of it once it is mended."""
         found = []
         for name in wanted.topics:
             topic = self.topics.get(name)
             if topic is None:
-                found.append(f"topic {name} is missing")
+                found.append(f"topic {name} was missing")
                 continue
             if topic.partitions < wanted.partitions:
-                found.append(f"topic {name} has {topic.partitions} partitions, not {wanted.partitions}")
+                found.append(f"topic {name} had {topic.partitions} partitions, not {wanted.partitions}")
             if topic.retention_hours != wanted.retention_hours:
-                found.append(f"topic {name} keeps {topic.retention_hours} h, not {wanted.retention_hours}")
+                # Kafka's -1 is without end.
+                kept = f"{topic.retention_hours} h" if topic.retention_hours >= 0 else "all events"
+                found.append(f"topic {name} kept {kept}, not {wanted.retention_hours} h")
         if not self.user:
-            found.append("the Kafka user is missing")
+            found.append("the Kafka user was missing")
         if not self.access:
-            found.append("the Kafka user's rules are not those it should have")
+            found.append("the Kafka user's rules were not those it should have")
         if not self.secret:
-            found.append("the Secret is missing")
+            found.append("the Secret was missing, or not made for this business")
         return found
 
 

@@ -181,9 +181,7 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
         lacking = observed.stream.lacks(stream)
         if lacking and _was_made(tenant, stream):
             found = "; ".join(lacking)
-            actions.append(
-                Announce("Warning", "DriftRepaired", f"Changed by somebody else, and mended: {found}.")
-            )
+            actions.append(Announce("Warning", "DriftRepaired", f"Not as it should be, and mended: {found}."))
     if not observed.told(record):
         actions.append(Publish(record))
     # After the services that write there have learnt not to.

@@ -186,10 +186,22 @@ def test_what_somebody_changed_in_kafka_is_mended_and_told() -> None:
     assert isinstance(told, Announce)
     assert (told.kind, told.reason) == ("Warning", "DriftRepaired")
     assert told.message == (
-        "Changed by somebody else, and mended: topic tenant.riverside.events.v1 keeps 24 h, not 168; topic"
-        " tenant.riverside.dlq.v1 keeps 24 h, not 168; the Kafka user's rules are not those it should have."
+        "Not as it should be, and mended: topic tenant.riverside.events.v1 kept 24 h, not 168 h; topic"
+        " tenant.riverside.dlq.v1 kept 24 h, not 168 h; the Kafka user's rules were not those it should have."
     )
     assert world.writes == before
+
+
+def test_a_topic_that_was_to_keep_its_events_for_ever_is_not_said_to_have_kept_them_less_than_nothing() -> (
+    None
+):
+    world = settled()
+    world.done.clear()
+    _with_topics(world, 3, -1)
+    world.settle()
+    told = world.done[-1]
+    assert isinstance(told, Announce)
+    assert "topic tenant.riverside.events.v1 kept all events, not 168 h" in told.message
 
 
 def test_a_secret_with_an_authority_of_the_brokers_that_is_no_more_is_mended_silently() -> None:

@@ -120,6 +120,19 @@ def test_another_price_in_mid_period_is_prorated(api: Api) -> None:
     assert abs(total - (6000 + 1500)) <= 1
 
 
+@pytest.mark.parametrize(
+    ("currency", "shown"), [("jpy", "2900 JPY"), ("kwd", "2.900 KWD"), ("eur", "29.00 EUR")]
+)
+def test_an_invoice_shows_amounts_as_its_currency_has_them(api: Api, currency: str, shown: str) -> None:
+    customer = api.post("/v1/customers")["id"]
+    given = {"unit_amount": 2900, "recurring": {"interval": "month"}, "product_data": {"name": "Pro"}}
+    price = api.post("/v1/prices", currency=currency, **given)["id"]
+    api.post("/v1/subscriptions", customer=customer, items=[{"price": price}])
+    (invoice,) = api.get("/v1/invoices", customer=customer)["data"]
+    page = api.http.get(invoice["hosted_invoice_url"]).text
+    assert f"<th>{shown}</th>" in page
+
+
 def test_currencies_are_not_mixed(api: Api) -> None:
     customer = api.customer()
     api.subscribe(customer, api.price())

@@ -12,10 +12,16 @@ from stripe_standin.store import Object
 from stripe_standin.world import World
 
 Card = Annotated[str, Form(pattern=r"^[0-9 ]{13,23}$")]
+_WHOLE = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+"""Currencies whose amounts have no digits after the point (docs.stripe.com/currencies#minor-units)."""
+_THOUSANDTHS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 
 
 def _money(amount: int, currency: str) -> str:
-    return f"{amount / 100:.2f} {currency.upper()}"
+    places = 0 if currency in _WHOLE else 3 if currency in _THOUSANDTHS else 2
+    return f"{amount / 10**places:.{places}f} {currency.upper()}"
 
 
 _TEMPLATES = Environment(

@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web.dashboard.message_words import CHANNELS
 from web.dashboard.pressing import press
 from web.dashboard.reading import next_page
@@ -46,7 +45,7 @@ async def _list(request: Request, site: Web, query: dict[str, str], form: Form |
         items=answer["items"],
         zone=business["timezone"],
         form=form,
-        key=str(new_id()),
+        key=form.key(),
         chosen=chosen,
         channels=CHANNELS,
         reasons=REASONS,

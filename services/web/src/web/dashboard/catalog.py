@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web.dashboard import offers
 from web.dashboard.reading import everything
 from web.dashboard.sending import sent
@@ -70,7 +69,7 @@ async def _page(request: Request, site: Web, form: Form, service_id: UUID | None
         rooms=rooms,
         kinds=offers.KINDS,
         currency=business["currency"],
-        key=str(new_id()),
+        key=form.key(),
         **offers.rows(form, len(rooms)),
     )
 

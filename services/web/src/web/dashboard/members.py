@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
@@ -49,7 +48,7 @@ async def _page(request: Request, site: Web, form: Form) -> Response:
         zone=business["timezone"],
         form=form,
         roles=ROLES,
-        key=str(new_id()),
+        key=form.key(),
     )
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
@@ -28,7 +27,7 @@ _NEVER_OPEN = "It is closed at all times. Saving here with all lines empty opens
 async def _list(request: Request, site: Web, form: Form) -> Response:
     rooms = await everything(request, site, "/v1/resources")
     return site.pages.render(
-        request, "dashboard/rooms.html", status=form.status, rooms=rooms, form=form, key=str(new_id())
+        request, "dashboard/rooms.html", status=form.status, rooms=rooms, form=form, key=form.key()
     )
 
 

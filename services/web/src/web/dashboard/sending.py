@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Request
 
+from servicekit.ids import new_id
 from web.forms import Form, Outdated
 from web.gateway_client import ApiAnswer, ApiProblem
 from web.service import Web
@@ -15,6 +16,10 @@ from web.service import Web
 _OUTDATED = (
     "Somebody changed it while you were typing, so this is not saved. What you typed stands below; to save it "
     "replaces what they have changed here."
+)
+_SENT_BEFORE = (
+    "This form has saved something else before. Look whether that is what you want; sent again now, it saves what "
+    "stands here as well."
 )
 REFUSED = frozenset({403, 409, 422})
 """What the API answers to a form that somebody can mend, or learn from why it cannot be."""
@@ -49,10 +54,11 @@ async def sent(
 ) -> ApiAnswer | None:
     """The answer; None where the form has faults, and then its status is that of the page that shows them.
 
-    One with faults is not sent. `absorb` puts there what the API says of one that is `refused`. `changing` is the
-    page of the thing that is to be changed: as_shown, then. Where somebody changed the thing meanwhile, the form
-    says so, leads to that page, and is one of the version that stands now, so that it can be sent again. `options`
-    are as Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
+    One with faults is not sent, and keeps its key: where the answer to one before was lost, what is sent then
+    takes effect once. `absorb` puts there what the API says of one that is `refused`. `changing` is the page of the
+    thing that is to be changed: as_shown, then. Where somebody changed the thing meanwhile, the form says so, leads
+    to that page, and is one of the version that stands now, so that it can be sent again. `options` are as
+    Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
     """
     if form.faults:
         form.status = 422
@@ -69,6 +75,8 @@ async def sent(
     except ApiProblem as problem:
         if problem.status not in refused:
             raise
+        if problem.slug == "idempotency-key-reused":
+            form.faults[""], form.values["key"] = _SENT_BEFORE, str(new_id())
         absorb(problem)
         form.status = problem.status
         return None

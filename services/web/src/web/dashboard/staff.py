@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
@@ -27,7 +26,7 @@ _OF_A_DATE = {"/intervals": "opens", "path:day": "date"}
 async def _list(request: Request, site: Web, form: Form) -> Response:
     people = await everything(request, site, "/v1/staff")
     return site.pages.render(
-        request, "dashboard/staff.html", status=form.status, people=people, form=form, key=str(new_id())
+        request, "dashboard/staff.html", status=form.status, people=people, form=form, key=form.key()
     )
 
 

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from servicekit.localtime import instant_of
 from web import times
 from web.dashboard.pressing import press
@@ -64,6 +63,7 @@ def span_in_words(starts: dt.datetime, ends: dt.datetime, zone: str) -> str:
 async def _page(
     request: Request, site: Web, staff_id: UUID, form: Form | None = None, status: int = 200
 ) -> Response:
+    form = form or Form()
     member = (await site.sessions.call(request, "GET", f"/v1/staff/{staff_id}")).data
     found = (await site.sessions.call(request, "GET", f"/v1/staff/{staff_id}/time-off")).data
     now = dt.datetime.now(dt.UTC)
@@ -75,8 +75,8 @@ async def _page(
         member=member,
         coming=[item for item in listed if item.ends > now],
         past=[item for item in reversed(listed) if item.ends <= now],
-        form=form or Form(),
-        key=str(new_id()),
+        form=form,
+        key=form.key(),
     )
 
 

@@ -86,7 +86,7 @@ async def listing(request: Request, site: Site) -> Response:
 
 def _new(request: Request, site: Web, form: Form) -> Response:
     return site.pages.render(
-        request, "dashboard/webhook_new.html", status=form.status, form=form, events=EVENTS, key=str(new_id())
+        request, "dashboard/webhook_new.html", status=form.status, form=form, events=EVENTS, key=form.key()
     )
 
 

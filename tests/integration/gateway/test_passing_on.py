@@ -176,6 +176,19 @@ def test_two_readings_of_one_request_are_refused(edge: Edge) -> None:
     assert [item.target for item in edge.upstream.seen[before:]] in ([], ["/v1/signups"])
 
 
+def test_who_asks_for_a_page_is_refused_with_one(edge: Edge) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for refused in (
+        edge.call("GET", "/b/riverside%5C", headers=browser),
+        edge.call("POST", "/b/riverside/hold", headers=browser, content=b"a" * (1024 * 1024 + 1)),
+    ):
+        assert refused.status_code in {400, 413}
+        assert refused.headers["Content-Type"].startswith("text/html")
+        assert refused.headers["X-Request-ID"] in refused.text
+    problem(edge.call("GET", "/b/riverside%5C"), 400, "bad-request")
+    problem(edge.call("GET", "/v1/nothing", headers=browser), 404, "not-found")
+
+
 # upstreams that fail
 
 

@@ -340,3 +340,15 @@ async def test_for_who_rings_up_a_number_is_enough_and_who_books_alone_needs_an_
         assert (listed["customer"]["email"], listed["customer"]["phone"]) == (None, customer["phone"])
     else:
         assert (made.status_code, made.json()["errors"][0]["pointer"]) == (422, pointer), made.text
+
+
+@pytest.mark.parametrize(("days", "status"), [(-2, 422), (0, 201), (730, 201), (732, 422), (2900000, 422)])
+async def test_the_business_itself_books_for_the_next_two_years(world: World, days: int, status: int) -> None:
+    """Its service's notice and booking window are for others."""
+    shop = await world.shop(minimum_notice_minutes=3 * 24 * 60, booking_window_days=7)
+    start = tomorrow_noon() + timedelta(days=days)
+    answer = world.call("POST", "/v1/appointments", shop, json=wish(shop, start))
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/starts_at"]
+    assert len(world.taken(shop)) == (status == 201)

@@ -93,6 +93,17 @@ async def test_it_runs_out_at_its_start_and_not_before(world: World) -> None:
     assert {"STATUS:CANCELLED", "SEQUENCE:1"} <= set(calendar.splitlines())
 
 
+async def test_what_the_business_books_itself_needs_no_confirmation(world: World) -> None:
+    shop = await world.shop(requires_confirmation=True)
+    made = world.call("POST", "/v1/appointments", shop, json=wish(shop, tomorrow_noon()))
+    assert (made.status_code, made.json()["status"]) == (201, "confirmed"), made.text
+    (booked,) = told(world, shop, made.json(), "booking.appointment.v1")
+    assert booked["confirmed"] is True
+    assert world.rows("SELECT 1 FROM reminder WHERE appointment_id = %s", UUID(made.json()["id"]))
+    await run_out(world, tomorrow_noon())
+    assert status(world, made.json()) == "confirmed"
+
+
 async def test_what_was_confirmed_or_moved_in_time_does_not_run_out(world: World) -> None:
     shop = await world.shop(requires_confirmation=True)
     hour = timedelta(hours=1)

@@ -67,6 +67,18 @@ async def test_one_that_may_have_arrived_each_time_comes_ever_more_rarely(hooks:
     assert 5 < len(copies) < 12
 
 
+async def test_one_that_comes_ever_more_rarely_is_given_up_at_its_end(hooks: Hooks) -> None:
+    """And not at the end of a pause that goes on behind it."""
+    await to_customer(hooks)
+    for hours in (1, 6, 0):
+        carrier = Slow(TryLater("the connection was reset", in_doubt=True))
+        carrier.go_on.set()
+        assert await send(carrier.sender(hooks)) == 1
+        hooks.clock.pass_by(timedelta(hours=hours))
+    row = only(hooks)
+    assert row["next_attempt_at"] == row["expires_at"]
+
+
 async def test_how_long_one_has_waited_before_does_not_make_its_repeats_rare(hooks: Hooks) -> None:
     """Behind an outage of hours two connections that break would leave it for a day."""
     await to_customer(hooks)
@@ -86,9 +98,19 @@ def only(hooks: Hooks) -> dict[str, Any]:
     return row
 
 
-async def test_one_that_is_no_longer_true_is_given_back_to_the_quota(hooks: Hooks) -> None:
+@pytest.mark.parametrize(
+    ("fault", "outcome", "left"),
+    [
+        (SmtpFault.BUSY_RCPT, ("suppressed", "stale", 1), 0),
+        (SmtpFault.RESET_AFTER_DATA, ("failed", "Interrupted", 1), 1),
+    ],
+    ids=str,
+)
+async def test_one_that_is_no_longer_true_is_given_back_to_the_quota_unless_it_may_have_arrived(
+    hooks: Hooks, fault: SmtpFault, outcome: tuple[str, str, int], left: int
+) -> None:
     salon, booked = await to_customer(hooks)
-    smtp = BadSmtpServer(SmtpFault.BUSY_RCPT)
+    smtp = BadSmtpServer(fault)
     delivery = sender(hooks, smtp.port)
     await send(delivery)
     used = "SELECT used FROM usage WHERE tenant_id = %s"
@@ -101,8 +123,20 @@ async def test_one_that_is_no_longer_true_is_given_back_to_the_quota(hooks: Hook
     await send(delivery)
     smtp.close()
     row = only(hooks)
-    assert (row["status"], row["reason"], row["attempts"]) == ("suppressed", "stale", 1)
-    assert hooks.rows(used, hooks.tenant.tenant_id) == [{"used": 0}]
+    assert (row["status"], row["reason"], row["attempts"]) == outcome
+    assert hooks.rows(used, hooks.tenant.tenant_id) == [{"used": left}]
+
+
+async def test_one_that_may_have_arrived_is_counted_though_its_repeat_is_refused(hooks: Hooks) -> None:
+    await to_customer(hooks)
+    for fault in (TryLater("the connection was reset", in_doubt=True), Refused("Rejected", "no")):
+        carrier = Slow(fault)
+        carrier.go_on.set()
+        assert await send(carrier.sender(hooks)) == 1
+        hooks.clock.pass_by(timedelta(minutes=10))
+    row = only(hooks)
+    assert (row["status"], row["reason"], row["repeated"]) == ("failed", "Rejected", True)
+    assert hooks.rows("SELECT used FROM usage WHERE tenant_id = %s", hooks.tenant.tenant_id) == [{"used": 1}]
 
 
 async def test_one_in_doubt_that_quiet_hours_hold_is_let_go_with_them(hooks: Hooks) -> None:

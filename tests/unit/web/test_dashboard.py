@@ -372,3 +372,19 @@ def test_bars_stand_within_the_chart() -> None:
     assert second.height == 0
     assert first.x + first.width < second.x
     assert bars([]) == []
+
+
+async def test_what_may_lie_years_apart_says_its_year(gateway: Script, browser: Browser) -> None:
+    at = dt.datetime(2031, 3, 4, 12, tzinfo=LISBON)
+    gateway.on("GET /v1/appointments", samples.page(samples.appointment(at)))
+    assert "<div>Tue 4 Mar 2031</div>" in (await browser.get("/dashboard/appointments")).text
+    invoice = dict.fromkeys(("hosted_invoice_url", "invoice_pdf")) | {
+        "number": "A-1",
+        "status": "paid",
+        "total": {"amount": 2500, "currency": "EUR"},
+        "created_at": at.isoformat(),
+    }
+    gateway.on("GET /v1/billing/subscription", samples.subscription())
+    gateway.on("GET /v1/usage", samples.usage())
+    gateway.on("GET /v1/billing/invoices", samples.page(invoice))
+    assert "<td>Tue 4 Mar 2031</td>" in (await browser.get("/dashboard/billing")).text

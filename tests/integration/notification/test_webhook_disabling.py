@@ -269,6 +269,36 @@ async def test_an_attempt_that_is_under_way_then_is_the_last(hooks: Hooks) -> No
     assert (await hooks.read(made)).disabled_reason is DisabledFor.OWNER
 
 
+async def test_what_was_claimed_a_moment_before_is_not_sent_any_more(hooks: Hooks) -> None:
+    made = await hooks.endpoint()
+    claimed = await under_way(hooks, made)
+    await switch(hooks, made, on=False)
+    await hooks.deliveries.deliver(claimed)
+    item, attempts = await hooks.only(made)
+    assert (item.status, item.reason) == GONE_WITH_IT
+    assert not attempts
+    assert not hooks.receiver.webhooks(made.path)
+
+
+async def test_what_is_under_way_settles_by_itself_though_what_waits_behind_it_has_failed(
+    hooks: Hooks,
+) -> None:
+    """Or the log would say of one that has arrived that it has not."""
+    made = await hooks.endpoint()
+    claimed = await under_way(hooks, made)
+    with hooks.receiver.held(made.path):
+        sending = asyncio.create_task(hooks.deliveries.deliver(claimed))
+        there = lambda: len(hooks.receiver.webhooks(made.path)) == 1  # noqa: E731
+        await asyncio.to_thread(until, there, "the receiver has been asked")
+        queued = await hooks.tell(hooks.booked())
+        await switch(hooks, made, on=False)
+        await WebhookSweep(hooks.db, clock=hooks.clock).turn()
+    await sending
+    log = await shown(hooks, made)
+    assert (log[queued].status, log[queued].reason) == GONE_WITH_IT
+    assert [item.status for key, item in log.items() if key != queued] == [DeliveryStatus.DELIVERED]
+
+
 async def test_one_whose_sender_died_has_failed_when_its_lease_ends(hooks: Hooks) -> None:
     made, sweep = await hooks.endpoint(), WebhookSweep(hooks.db, clock=hooks.clock)
     await under_way(hooks, made)

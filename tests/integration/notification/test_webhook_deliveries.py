@@ -279,10 +279,11 @@ async def test_a_delivery_whose_sender_has_died_is_left_alone_until_its_lease_en
     assert [item.id for item in hooks.receiver.webhooks(made.path)] == [event_id]
 
 
-async def test_an_outcome_that_was_overtaken_changes_nothing(hooks: Hooks) -> None:
+@pytest.mark.parametrize("answer", [500, 410])
+async def test_an_outcome_that_was_overtaken_changes_nothing(hooks: Hooks, answer: int) -> None:
     """A request that outlives its lease: its failure comes when the next attempt is under way elsewhere."""
     made = await hooks.endpoint()
-    hooks.receiver.answer(made.path, 500)
+    hooks.receiver.answer(made.path, answer)
     await hooks.tell(hooks.booked())
     (claimed,) = await hooks.deliveries.claim(10)
     other = hooks.another_sender()
@@ -296,12 +297,13 @@ async def test_an_outcome_that_was_overtaken_changes_nothing(hooks: Hooks) -> No
         assert ready is not None
     await slow
     assert (await hooks.only(made))[0].status is DeliveryStatus.SENDING
-    assert (await hooks.read(made)).failing_since is None
+    known = await hooks.read(made)
+    assert (known.enabled, known.failing_since) == (True, None)
     async with hooks.db.tenant(hooks.tenant.tenant_id) as conn:
         await other._conclude(conn, ready, Reply(http_status=204), 0.1)
     delivery, attempts = await hooks.only(made)
     assert delivery.status is DeliveryStatus.DELIVERED
-    assert [item.http_status for item in attempts] == [500, 204]
+    assert [item.http_status for item in attempts] == [answer, 204]
 
 
 async def test_of_an_answer_one_kib_is_kept_and_no_body_takes_the_status_back(hooks: Hooks) -> None:

@@ -110,6 +110,7 @@ async def test_skipping_books_the_others_and_says_what_was_left_out(world: World
     nothing = series(world, shop, noon + timedelta(minutes=7), on_conflict="skip")
     assert nothing.status_code == 409, "7 minutes past is on nobody's grid: a series of nothing is none"
     assert {item["reason"] for item in nothing.json()["refused"]} == {"not-offered"}
+    assert nothing.json()["detail"].startswith("None of the series's appointments can be booked.")
 
 
 async def test_appointments_that_meet_each_other_are_refused_too(world: World) -> None:

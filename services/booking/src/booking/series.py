@@ -123,9 +123,14 @@ def _decide(wanted: SeriesRequest, possible: Sized, refused: list[Refused]) -> N
     """Raises SeriesRefused where some start was refused, or, when such are skipped, each of them."""
     if not refused or (wanted.skip and possible):
         return
+    detail = (
+        "None of the series's appointments can be booked. Choose another time."
+        if wanted.skip
+        else f"{len(refused)} of the series's appointments cannot be booked, so none was. Choose another time, or "
+        "skip those that are taken."
+    )
     raise SeriesRefused(
-        f"{len(refused)} of the series's appointments cannot be booked, so none was. Choose another time, or skip "
-        "those that are taken.",
+        detail,
         refused=[
             {"starts_at": item.starts_at.isoformat(), "reason": item.reason, "detail": item.detail}
             for item in sorted(refused, key=lambda item: item.starts_at)

@@ -1,11 +1,11 @@
-"""What analytics hears: what befalls appointments and reminders, how the subscription stands, who the tenants are.
+"""Keeps the projection that figures are counted from, by events about appointments, reminders and subscriptions.
 
-No figure is counted here. Each event moves one row of the projection forward, in the inbox's transaction, and
-figures are counted from the rows when they are asked for (the query `counts`). Counters kept beside the inbox would
-also stay right under replays, but not when events come late: to take back what an overtaken event has counted, they
-would need these very rows. Nor could counters by day follow a business that changes its time zone. From rows, all
-figures are right again as soon as the last event is in, whatever the order. The topics keep a week, so rows that
-are lost come back from a backup.
+Wired in analytics.app. No figure is counted here. Each event updates one row of the projection, in the inbox's
+transaction, and figures are counted from the rows when they are asked for (the query `counts`). Counters kept
+beside the inbox would also stay right under replays, but not when events come out of order: to take back what an
+older event has counted, they would need these very rows. Nor could counters by day follow a business that changes
+its time zone. From rows, all figures are right as soon as the last event is in, whatever the order. The topics keep
+a week, so rows that are lost come back from a backup.
 """
 
 from analytics import store
@@ -35,7 +35,7 @@ _SUBSCRIPTIONS: tuple[type[SubscriptionEvent], ...] = (
 
 
 def figures_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
-    """Keeps the projection that figures are counted from."""
+    """Consumes every event that changes a figure."""
     handlers: dict[type[Event], Handler] = dict.fromkeys(STATUSES, _appointment)
     handlers |= dict.fromkeys(_REMINDERS, _reminder)
     handlers |= dict.fromkeys(_SUBSCRIPTIONS, _subscription)

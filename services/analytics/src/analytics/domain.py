@@ -1,14 +1,14 @@
-"""What a day's figures mean, and how they come from counts. No I/O; used by every other module here.
+"""What a day's figures mean, and how they come from counts. Pure; used by routes, service, consumers and store.
 
 A day is the business's local day, from midnight to midnight in its time zone.
 
 - booked, cancelled: appointments booked, or cancelled, on that day, whenever they were to take place.
-- completed, no_shows: appointments that were to start on that day, whenever the business said so.
+- completed, no_shows: appointments that were to start on that day, whenever the business marked them so.
 - unsettled: confirmed appointments that were to start on that day and ended more than SETTLE_WITHIN ago, of which
-  the business has said neither that they took place nor that nobody came.
+  the business has marked neither as completed nor as no-show.
 - no_shows is a proxy: those marked as no-show and, on a day of which the business has settled at least one
   appointment, the unsettled too. A business that settles its appointments leaves out those where nobody came more
-  often than it marks them; one that never settles any tells nothing about who came, and gets no false alarm.
+  often than it marks them. One that never settles any tells nothing about who came: its unsettled do not count.
 - reminders_sent, reminders_failed: reminders handed to the mail or SMS provider, or given up, on that day; their
   success rate is sent over both. A reminder that was held back (no consent, stale, out of quota) is in neither.
 """

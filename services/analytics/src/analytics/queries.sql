@@ -1,7 +1,7 @@
 -- analytics's statements; see servicekit.queries. Row level security limits each to the transaction's tenant.
 
 -- name: put_appointment
--- In whatever order the events come, and however often, the row ends as the same.
+-- The row ends up the same in whatever order the events come, and however often.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, confirmed, starts_at, ends_at, changed_at,
     booked_at)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(version)s, %(status)s, %(confirmed)s, %(starts_at)s, %(ends_at)s,
@@ -16,7 +16,7 @@ ON CONFLICT (tenant_id, appointment_id) DO UPDATE SET
     booked_at = coalesce(a.booked_at, excluded.booked_at)
 
 -- name: put_reminder
--- Sent outweighs failed, and of two tellings of the same outcome the earlier counts: no order of events matters.
+-- `sent` overrides `failed`, and of two events with one outcome the earlier counts: their order does not matter.
 INSERT INTO reminder AS r (tenant_id, message_id, outcome, occurred_at)
 VALUES (%(tenant_id)s, %(message_id)s, %(outcome)s, %(occurred_at)s)
 ON CONFLICT (tenant_id, message_id) DO UPDATE SET outcome = excluded.outcome, occurred_at = excluded.occurred_at
@@ -31,7 +31,7 @@ ON CONFLICT (tenant_id, subscription_id) DO UPDATE SET status = excluded.status,
 WHERE excluded.occurred_at >= s.occurred_at
 
 -- name: subscription
--- The one told of last, of those that have not ended if there are any: the end of one is told after the next has begun.
+-- The latest that has not ended, else the latest: the end of one is told after the next has begun.
 SELECT status, plan, occurred_at FROM subscription WHERE tenant_id = %(tenant_id)s
 ORDER BY status IN ('canceled', 'incomplete_expired'), occurred_at DESC, subscription_id DESC LIMIT 1
 

@@ -40,8 +40,8 @@ class AnalyticsService:
     async def daily(self, tenant_id: UUID, first: date | None, last: date | None) -> Daily:
         """The figures of the days from `first` to `last`, both included.
 
-        Without `last` up to today, the business's own; without `first` DEFAULT_DAYS of them. Raises NotFound,
-        Invalid.
+        `last` defaults to today in the business's time zone, `first` to DEFAULT_DAYS days up to `last`. Raises
+        NotFound, Invalid.
         """
         now = self._clock()
         async with self._db.tenant(tenant_id) as conn:

@@ -19,7 +19,7 @@ _SQL = Queries("analytics")
 async def put_appointment(
     conn: Connection, event: AppointmentEvent, status: str, *, confirmed: bool, booked_at: datetime | None
 ) -> None:
-    """Takes over what the event tells, unless a later version has been seen."""
+    """Stores what the event tells; of two versions the later one counts, whichever comes last."""
     values = {
         "tenant_id": event.tenant_id,
         "appointment_id": event.appointment_id,
@@ -46,7 +46,7 @@ async def put_reminder(conn: Connection, event: MessageEvent, outcome: str) -> N
 
 
 async def put_subscription(conn: Connection, event: SubscriptionEvent) -> None:
-    """Takes over what billing tells, unless something later has been told."""
+    """Stores what the event tells, unless a later event has been stored."""
     values = {
         "tenant_id": event.tenant_id,
         "subscription_id": event.subscription_id,
@@ -58,7 +58,7 @@ async def put_subscription(conn: Connection, event: SubscriptionEvent) -> None:
 
 
 async def subscription(conn: Connection, tenant_id: UUID) -> Subscription | None:
-    """The one told of last; None for a business that was never billed through Stripe."""
+    """The latest that has not ended, else the latest; None for a business never billed through Stripe."""
     row = await (await conn.execute(_SQL.subscription, {"tenant_id": tenant_id})).fetchone()
     return Subscription(**row) if row else None
 

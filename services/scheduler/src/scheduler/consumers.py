@@ -1,8 +1,8 @@
-"""What scheduler hears: reminders asked for and withdrawn, and who the tenants are.
+"""Sets and withdraws timers as booking asks, and disarms those of a business that is deleted.
 
 booking's events of one appointment come in order. After a re-drive from the dead letters they may not, or come
 twice: the key of a closed timer, fired or withdrawn, is kept for a while, so that a request that comes after it
-sets nothing.
+sets nothing. Wired in scheduler.app.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ class SchedulerHooks(TenantHooks):
     """Called by servicekit.tenancy, in its transactions."""
 
     async def withdraw(self, conn: Connection, tenant_id: UUID, limit: int) -> int:
-        """Timers of a business that goes are disarmed first, whatever becomes of the rows."""
+        """Disarms the timers of a business that is deleted, whether their rows are then erased or kept."""
         return await store.disarm(conn, tenant_id, limit)
 
 
 def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:
-    """Sets and clears timers; `on_set` is told of each new one, so that it need not wait to be found."""
+    """`on_set` is called for each timer set, so that the timer loop finds it before its next look."""
 
     async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type

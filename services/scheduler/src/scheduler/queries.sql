@@ -16,12 +16,13 @@ WHERE (tenant_id, reminder_id) IN (
     SELECT tenant_id, reminder_id FROM timer WHERE tenant_id = %(tenant_id)s AND due_at IS NOT NULL
     LIMIT %(limit)s FOR UPDATE)
 
--- name: along_the_index
--- Where statistics are old, after a flood say, the planner would sort all that is due for each batch of it.
+-- name: without_sort
+-- With old statistics, as after a flood of timers, the planner would sort all due timers for each batch. It is to
+-- read the index of due times in its order.
 SELECT set_config('enable_sort', 'off', true)
 
 -- name: take
--- Those that another process holds in its transaction are left to it.
+-- Those that another process has locked are left to it.
 WITH gone AS (
     DELETE FROM timer WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM timer WHERE due_at >= %(since)s AND due_at <= %(now)s
@@ -31,13 +32,14 @@ WITH gone AS (
     INSERT INTO closed_timer (tenant_id, reminder_id, day, closed_at)
     SELECT tenant_id, reminder_id, day_of(now()), now() FROM gone ON CONFLICT DO NOTHING
 )
-SELECT due_at, (request || jsonb_build_object('fired_at', %(now)s::timestamptz))::text AS told
+SELECT due_at, (request || jsonb_build_object('fired_at', %(now)s::timestamptz))::text AS event
 FROM gone ORDER BY due_at
 
 -- name: next_due
 SELECT due_at FROM timer WHERE due_at >= %(since)s ORDER BY due_at LIMIT 1
 
--- name: put_away
+-- name: move_closed
+-- From `timer` to `closed_timer`, where `take` puts those that fired.
 WITH gone AS (
     DELETE FROM timer WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM timer WHERE closed_at IS NOT NULL ORDER BY closed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
@@ -48,8 +50,9 @@ WITH gone AS (
 )
 SELECT count(*) AS number FROM gone
 
--- name: without_end
--- A day of very many timers is read whole before it is emptied: ended by a timeout, it would be each time, and so stay.
+-- name: without_timeout
+-- A day of very many timers is read whole before it is emptied. A timeout that ended this once would end it each
+-- time, and the day would never be emptied.
 SELECT set_config('statement_timeout', '0', true)
 
 -- name: forget_closed

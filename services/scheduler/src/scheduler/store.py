@@ -1,6 +1,6 @@
 """scheduler's timers: functions that take the transaction's connection and never commit.
 
-Called by the consumers (in one tenant's scope) and by the timer loop (across tenants).
+Called by the consumers (in one tenant's scope) and by scheduler.workers (across tenants).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SQL = Queries("scheduler")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Timers that were due, as what is to be told of them, and the last one's time."""
+    """A batch of due timers that were closed: their events to publish, and the due time of the last one."""
 
     events: list[ReminderDue]
     until: datetime
@@ -47,14 +47,14 @@ async def disarm(conn: Connection, tenant_id: UUID, limit: int) -> int:
 
 
 async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> Taken:
-    """Closes timers that are due, none before `since`, and answers what is to be told, the longest overdue first.
+    """Closes up to `limit` timers that were due from `since` to `now`, the longest overdue first, and answers them.
 
-    A closed timer's key stays for a while: whatever asks for the same reminder again sets nothing. Those that
-    another process holds in its transaction are left to it.
+    A closed timer's key is kept for a while, so that a repeated request for its reminder sets nothing. Those that
+    another process has locked are left to it. Without any, `until` is `since`.
     """
-    await conn.execute(_SQL.along_the_index)
+    await conn.execute(_SQL.without_sort)
     rows = await (await conn.execute(_SQL.take, {"since": since, "now": now, "limit": limit})).fetchall()
-    events = [ReminderDue.model_validate_json(row["told"]) for row in rows]
+    events = [ReminderDue.model_validate_json(row["event"]) for row in rows]
     return Taken(events, rows[-1]["due_at"] if rows else since)
 
 
@@ -64,13 +64,13 @@ async def next_due(conn: Connection, since: datetime) -> datetime | None:
     return row["due_at"] if row else None
 
 
-async def put_away(conn: Connection, limit: int) -> int:
+async def move_closed(conn: Connection, limit: int) -> int:
     """Moves timers that were closed in place, as by a withdrawal, to the table of closed ones; answers how many."""
-    row = await (await conn.execute(_SQL.put_away, {"limit": limit})).fetchone()
+    row = await (await conn.execute(_SQL.move_closed, {"limit": limit})).fetchone()
     return int(row["number"]) if row else 0
 
 
 async def forget_closed(conn: Connection) -> None:
     """Empties the days of closed timers that are so old that nothing can ask for their reminders any more."""
-    await conn.execute(_SQL.without_end)
+    await conn.execute(_SQL.without_timeout)
     await conn.execute(_SQL.forget_closed)

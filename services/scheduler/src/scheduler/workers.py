@@ -5,9 +5,10 @@ that other processes have set. Any number may run: a due timer is taken by one o
 nothing ran is fired late, with the time it was meant for; only when its appointment has begun meanwhile it is
 dropped, and counted.
 
-The index of due times begins with what has been fired, for as long as the vacuum has not come for it, or an old
-transaction elsewhere keeps it off: so a turn begins where the last one came to, and only now and then another loop
-looks from the beginning, beside it (docs/adr/0016). A third one tidies up what is closed.
+The index of due times begins with dead entries, those of fired timers, until a vacuum removes them; an old
+transaction elsewhere can put that off. So a turn begins where the last one ended, and only now and then
+`Stragglers` looks from the beginning, beside it (docs/adr/0016). `ClosedTimers` tidies up. All three are wired in
+scheduler.app.
 """
 
 import asyncio
@@ -27,13 +28,13 @@ from servicekit.periodic import Periodic
 
 _FORGET_EVERY = timedelta(hours=1)
 _TIDY_SECONDS = 600.0
-_PUT_AWAY = 1000
-_LANES = 2
+_MOVE_BATCH = 1000
+_BATCHES_AT_ONCE = 2
 _TURN_SECONDS = 1.0
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_SHARE = 20
-_MOST_SECONDS = 30.0
-"""Looking from the beginning takes a twentieth of the time at most, but is done so often at least."""
+_PAUSE_FACTOR = 20
+_LONGEST_PAUSE = 30.0
+"""After a look from the beginning: 20 times as long as the look took, but not more than 30 s."""
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
 _LATENESS = Histogram(
@@ -67,11 +68,11 @@ class TimerLoop(Periodic):
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""
         if await self._fire():
-            return self._until(self._upcoming)
-        # Behind: while one batch waits for the database, the other is made ready.
+            return self._seconds_until(self._upcoming)
+        # More is due: while one batch waits for the database, the other is made ready.
         until = self._monotonic() + _TURN_SECONDS
         ended = await asyncio.gather(
-            *(self._fire_batches(until) for _ in range(_LANES)), return_exceptions=True
+            *(self._fire_batches(until) for _ in range(_BATCHES_AT_ONCE)), return_exceptions=True
         )
         for error in ended:
             if error is not None:
@@ -90,13 +91,13 @@ class TimerLoop(Periodic):
             self.nudge()
 
     async def _fire_batches(self, until: float) -> None:
-        """Batches one after the other, until one is not full; none begins past `until`, and the beat goes on."""
+        """Fires batches until one is not full; begins none past `until`, so that the heartbeat goes on."""
         while self._monotonic() < until:
             if await self._fire():
                 return
 
     async def _fire(self) -> bool:
-        """Fires one batch, from where the last one came to; whether that was all that is due."""
+        """Fires one batch, from where the last one ended; answers whether that was all that is due."""
         now = self._clock()
         since, self._back_to = self._back_to or self._since, None
         async with self._batch(since, now) as (conn, taken):
@@ -108,28 +109,28 @@ class TimerLoop(Periodic):
 
     @asynccontextmanager
     async def _batch(self, since: datetime, now: datetime) -> AsyncIterator[tuple[Connection, store.Taken]]:
-        """Fires what is due, the longest overdue first, none that was due before `since`; once the block ends."""
+        """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends."""
         async with self._db.worker() as conn:
             taken = await store.take_due(conn, since, now, self._batch_size)
             events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
             yield conn, taken
-            if taken.events:  # else the other loop has them, whose crash these points are for
+            if taken.events:  # these points are for a crash that holds timers, not for an empty look
                 faults.reached("scheduler.taken")
         if taken.events:
             faults.reached("scheduler.fired")
-        _told(events, len(taken.events) - len(events), now)
+        _measure(events, len(taken.events) - len(events), now)
 
     def _is_full(self, taken: store.Taken) -> bool:
         return len(taken.events) == self._batch_size
 
-    def _until(self, upcoming: datetime | None) -> float:
+    def _seconds_until(self, upcoming: datetime | None) -> float:
         if upcoming is None:
             return self._every
         return min(self._every, max(0.0, (upcoming - self._clock()).total_seconds()))
 
 
-def _told(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
+def _measure(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
     _FIRED.labels("fired").inc(len(events))
     _FIRED.labels("overtaken").inc(overtaken)
     for event in events:
@@ -153,8 +154,8 @@ class Stragglers(Periodic):
     async def turn(self) -> float:
         begun = self._monotonic()
         await self._timers.look_back()
-        share = _SHARE * (self._monotonic() - begun)
-        return max(self._every, min(share, _MOST_SECONDS))
+        pause = _PAUSE_FACTOR * (self._monotonic() - begun)
+        return max(self._every, min(pause, _LONGEST_PAUSE))
 
 
 class ClosedTimers(Periodic):
@@ -177,5 +178,5 @@ class ClosedTimers(Periodic):
             async with self._db.worker() as conn:
                 await store.forget_closed(conn)
         async with self._db.worker() as conn:
-            moved = await store.put_away(conn, _PUT_AWAY)
-        return 0 if moved == _PUT_AWAY else None
+            moved = await store.move_closed(conn, _MOVE_BATCH)
+        return 0 if moved == _MOVE_BATCH else None

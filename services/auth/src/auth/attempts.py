@@ -1,7 +1,7 @@
 """Limits on tries, in Postgres, so that they hold across processes and restarts.
 
-A try is counted before it is made, and given back if it turns out to be a good one: however many come at once, no
-more than the limit get through. Buckets hold no address in clear. Called by the service modules.
+A try is counted before it is made, and given back when it succeeds: however many come at once, no more than the
+limit get through. Buckets hold no address in clear. Called by the service modules.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def by_address(what: str, address: str, most: int) -> Limit:
 
 
 class Attempts:
-    """Counts and refuses."""
+    """Counts tries, and refuses those past their limit."""
 
     def __init__(self, *, window_seconds: int, clock: Clock) -> None:
         self._window = timedelta(seconds=window_seconds)
@@ -53,13 +53,13 @@ class Attempts:
         count, _ = await store.count_attempt(conn, limit.bucket, now, now + self._window)
         return count <= limit.most
 
-    async def untried(self, conn: Connection, *limits: Limit) -> None:
-        """It was none: each gets it back."""
+    async def give_back(self, conn: Connection, *limits: Limit) -> None:
+        """Takes one try off each limit's count: it was counted, but not made."""
         for limit in sorted(limits, key=lambda item: item.bucket):
             await store.give_back_attempt(conn, limit.bucket)
 
-    async def good(self, conn: Connection, account: Limit, address: Limit) -> None:
-        """It was a good one: the account starts afresh, the address gets its try back."""
+    async def succeeded(self, conn: Connection, account: Limit, address: Limit) -> None:
+        """After a success: the account's count starts afresh, the address gets its one try back."""
         for limit in sorted((account, address), key=lambda item: item.bucket):
             if limit is account:
                 await store.forget_attempts(conn, limit.bucket)

@@ -1,4 +1,7 @@
-"""What auth does when a tenant comes, changes or goes: it settles the sign-up, invites the owner, erases people."""
+"""What auth does when a tenant comes, changes or goes: it settles the sign-up, invites the owner, erases users.
+
+Wired in auth.app.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,13 +18,16 @@ from servicekit.tenancy import TenantHooks
 
 
 class AuthHooks(TenantHooks):
-    """Called by servicekit.tenancy, in its transactions. Of a business that is kept nobody can sign in."""
+    """Called by servicekit.tenancy, in its transactions.
+
+    Where a deleted business's rows are kept there is nothing to do: nobody can sign in there.
+    """
 
     def __init__(self, *, clock: Clock = utc_now) -> None:
         self._clock = clock
 
     async def provision(self, conn: Connection, tenant: TenantChanged) -> StatusDetails | None:
-        """Reports by itself, as what there is to say depends on how far the owner's invitation is."""
+        """Answers None, as the report depends on the owner's invitation: see auth.invitations.report_owner."""
         await settle(conn, tenant, self._clock())
         invitation = await invite_owner(conn, tenant, self._clock)
         if invitation.refused is not None:  # it is being tried again
@@ -34,7 +40,7 @@ class AuthHooks(TenantHooks):
     async def erasing(
         self, conn: Connection, _tenant_id: UUID, _table: str, ids: list[Any]
     ) -> dict[str, int]:
-        """With its members go those users who worked nowhere else."""
+        """Erases, with memberships, those users who work nowhere else."""
         return {"users": await store.delete_users_of_no_business(conn, ids)}
 
     async def erased(self, conn: Connection, tenant_id: UUID) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""What auth is about, and the rules that need no database: roles, passwords, who signs with which key.
+"""auth's types, and its rules that need no database: about passwords, refresh tokens and signing keys.
 
-Pure: used by the store (rows become these), the service modules and the routes.
+Pure: used by the stores (rows become these types), the service modules, the workers and the routes.
 """
 
 import re
@@ -92,7 +92,7 @@ class Member:
 
 
 MAIL_GIVEN_UP = "the mail server could not take it for five days"
-"""Why an invitation was not mailed that nobody refused."""
+"""`Invitation.refused` where no mail server refused the mail, but none took it either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class Invitation:
 class Session:
     """`family_id` is the session that a password opened: its own id, unless it was opened by another session.
 
-    What ends one of a family ends all, and none lives longer than the first. `generation` is the last one of its
-    refresh tokens that was used, 0 for none, and `refreshed_at` when it was used first.
+    What ends one of a family ends all, and none lives longer than the first. `generation` is the latest of which
+    a refresh token of the session was used, 0 for none, and `refreshed_at` when that happened first.
     """
 
     session_id: UUID
@@ -135,7 +135,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """`generation` counts from 1; None for an unused one of the release that did not count."""
+    """`generation` counts from 1; None for an unused one from a release that did not know generations."""
 
     session_id: UUID
     expires_at: datetime
@@ -204,16 +204,16 @@ class Refresh(StrEnum):
 
 
 REPEAT_WITHIN = timedelta(seconds=30)
-"""How long a refresh may be repeated: for two requests of one client that ran at once, at two replicas of web say,
-and for one whose answer was lost, which web waits for for 10 s before somebody tries again."""
+"""How long a refresh may be repeated: one client may send two at once, say by two replicas of web, and an answer
+may be lost, for which web waits 10 s before somebody tries again."""
 
 
 def refresh_outcome(token: RefreshToken, session: Session, now: datetime) -> Refresh:
-    """Source: RFC 9700 §4.14.2. A used token that comes back means that two hold it; neither may go on.
+    """Source: RFC 9700 §4.14.2. A used token that is presented again means that two hold it; neither may go on.
 
-    Unless it comes back at once, and nothing that it was exchanged for has been used: then it is a repetition, and
-    answered with another token. Those of one generation count as one, so that of two holders the second gives
-    itself away as soon as both have refreshed once more.
+    Except within REPEAT_WITHIN, while no token that it was exchanged for has been used: that is a repetition, and
+    answered with another token. The tokens of one generation count as one: of two who hold such, the second is
+    found out once both have refreshed again.
     """
     if session.ended_at is not None or session.expires_at <= now:
         return Refresh.REFUSE
@@ -264,6 +264,6 @@ def next_key_signs_from(keys: Sequence[SigningKey], now: datetime, times: KeyTim
 
 
 def outlived(keys: Sequence[K], now: datetime, times: KeyTimes) -> list[K]:
-    """Keys that nothing valid is signed with any more."""
+    """Keys whose last token has expired."""
     ordered = sorted(keys, key=lambda key: key.signs_from)
     return [key for key, successor in pairwise(ordered) if successor.signs_from + times.linger <= now]

@@ -1,4 +1,4 @@
-"""Invitations: of the owner that a Tenant names, and of those that an owner asks in.
+"""Invitations: of the owner that a Tenant names, and of those whom an owner invites.
 
 `Invitations` is part of auth.service, called by the routes. The functions are called where an owner's invitation
 changes (tenant hooks, mail worker, acceptance), in the transaction of the change.
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from auth import queue_store, store
 from auth.attempts import Attempts, Limit
 from auth.domain import MAIL_GIVEN_UP, Invitation, InvitationState, Role
-from auth.members import require_going
+from auth.members import require_current
 from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged
 from servicekit.clock import Clock
 from servicekit.db import Connection, Database
@@ -50,7 +50,7 @@ class Invitations:
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
-            await require_going(conn, principal, self._clock)
+            await require_current(conn, principal, self._clock)
 
             async def effect() -> BaseModel:
                 await self._attempts.count(conn, Limit(f"invite:business:{tenant_id}", self._per_business))
@@ -71,7 +71,7 @@ class Invitations:
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            await require_going(conn, principal, self._clock)
+            await require_current(conn, principal, self._clock)
             return await store.invitation_page(conn, tenant_id, after, limit)
 
     async def withdraw(self, principal: Principal, invitation_id: UUID) -> None:
@@ -82,7 +82,7 @@ class Invitations:
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
-            await require_going(conn, principal, self._clock)
+            await require_current(conn, principal, self._clock)
             invitation = await store.lock_invitation(conn, tenant_id, invitation_id)
             if invitation is None:
                 raise NotFound("There is no such invitation.")
@@ -144,9 +144,10 @@ async def invite_owner(conn: Connection, tenant: TenantChanged, clock: Clock) ->
 async def report_owner(
     conn: Connection, tenant: TenantChanged, invitation: Invitation, clock: Clock, *, delayed: bool = False
 ) -> None:
-    """Tells the operator how far the owner is; nothing while a first mail is on its way.
+    """Tells the operator how far the owner's invitation is; nothing while a first mail is on its way.
 
-    `invitation` is locked, so that the last word is the true one. `delayed`: the mail server could not be reached.
+    `invitation` is locked, so that reports come in the order of its changes. `delayed`: the mail server could not
+    be reached.
     """
     accepted = invitation.state is InvitationState.ACCEPTED
     state = ComponentState.READY

@@ -1,7 +1,7 @@
 """The keys that sign access tokens: made, sealed, rotated, published, and used.
 
 `Keyring` is a loop of every process of auth (all of them share the table), the KeySource that verifies auth's own
-tokens, and what signs them. A private key is stored under AES-256-GCM only. Sources: RFC 8037, 7517, 7638.
+tokens, and the signer of new ones. A private key is stored under AES-256-GCM only. Sources: RFC 8037, 7517, 7638.
 """
 
 import base64
@@ -21,7 +21,7 @@ from auth import queue_store
 from auth.domain import KeyTimes, SigningKey, next_key_signs_from, outlived, signer
 from servicekit import sealing
 from servicekit.clock import Clock, utc_now
-from servicekit.db import Database
+from servicekit.db import Connection, Database
 from servicekit.errors import SlotwrightError, Unavailable
 from servicekit.http.tokens import ALGORITHM, MissingKeys
 from servicekit.periodic import Periodic
@@ -94,25 +94,29 @@ class Keyring(Periodic):
         looked_for = [*self._missing.sought(), *self._keys]
         async with self._db.public() as conn:
             stored = await queue_store.signing_keys(conn)
-            if self._work_to_do(stored, now):
-                await queue_store.lock_signing_keys(conn)
-                stored = await queue_store.signing_keys(conn)
-                signs_from = next_key_signs_from(stored, now, self._times)
-                if signs_from is not None:
-                    made = new_key(self._seal, signs_from)
-                    await queue_store.add_signing_key(conn, made)
-                    log.info("signing key made", kid=made.kid, signs_from=signs_from.isoformat())
-                    stored = [*stored, made]
-                gone = [key.kid for key in outlived(stored, now, self._times)]
-                await queue_store.delete_signing_keys(conn, gone)
-                stored = [key for key in stored if key.kid not in gone]
+            if self._rotation_due(stored, now):
+                stored = await self._rotate(conn, now)
         self._keys = {key.kid: self._keys.get(key.kid) or self._opened(key) for key in stored}
         self._missing.looked_for(looked_for, self._keys)
 
-    def _work_to_do(self, stored: Sequence[SigningKey], now: datetime) -> bool:
+    def _rotation_due(self, stored: Sequence[SigningKey], now: datetime) -> bool:
         return next_key_signs_from(stored, now, self._times) is not None or bool(
             outlived(stored, now, self._times)
         )
+
+    async def _rotate(self, conn: Connection, now: datetime) -> list[SigningKey]:
+        """Makes the key that is needed, if any, and drops those that are not; answers what is stored then."""
+        await queue_store.lock_signing_keys(conn)
+        stored = await queue_store.signing_keys(conn)  # another process may have done it meanwhile
+        signs_from = next_key_signs_from(stored, now, self._times)
+        if signs_from is not None:
+            made = new_key(self._seal, signs_from)
+            await queue_store.add_signing_key(conn, made)
+            log.info("signing key made", kid=made.kid, signs_from=signs_from.isoformat())
+            stored = [*stored, made]
+        gone = [key.kid for key in outlived(stored, now, self._times)]
+        await queue_store.delete_signing_keys(conn, gone)
+        return [key for key in stored if key.kid not in gone]
 
     def _opened(self, key: SigningKey) -> _OpenKey:
         private = self._seal.open(key)
@@ -128,7 +132,7 @@ class Keyring(Periodic):
         return key.public if key else None
 
     def gone(self, kid: str) -> bool:
-        """As KeySource has it."""
+        """See servicekit.http.tokens.KeySource."""
         return self._missing.gone(kid)
 
     def jwks(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Links from mails: who holds one may set a password. Asking for one, and using it.
+"""Links in mails by which their holder sets a password: asking for one, and using one.
 
 Part of auth.service; called by the routes. A link's token tells its kind: an invitation's also makes its holder a
 member, a reset's only sets the password. Either ends every session that the user had.
@@ -46,7 +46,7 @@ class PasswordLinks:
     async def request_reset(
         self, key: IdempotencyKey | None, email: str, address: str, answer: BaseModel
     ) -> Outcome:
-        """Queues a mail. Whether there is such a user is looked up only when it is sent, so nothing tells.
+        """Queues a mail. The user is looked up only when it is sent, so that the answer does not tell who is one.
 
         An address that was asked for too often gets no more for a while, silently. Raises TooManyAttempts for the
         client's network.
@@ -115,7 +115,7 @@ class PasswordLinks:
         password_hash = await self._passwords.hash(password)
         async with self._db.public() as conn:
             now = self._clock()
-            # Another of the user's links ends this one, or this one it.
+            # Of two links of the user that are used at once, the second waits here, and is void then.
             await store.lock_user(conn, user.user_id)
             user = await self._user(conn, await store.password_reset(conn, token.digest(), now))
             await store.set_password(conn, user.user_id, password_hash, now)

@@ -1,8 +1,8 @@
-"""Who works at a business: the list, another role, and the end of somebody's access.
+"""The members of a business: lists them, changes a role, removes one.
 
-`Members` is part of auth.service, called by the routes. A business's owners see to this; one of them always stays.
-Other services read a role from the token, and so follow as the last one runs out (`access_token_seconds`); auth
-itself follows at once.
+`Members` is part of auth.service, called by the routes. Only owners may do this, and the last owner stays one.
+Other services read a role from the access token, so a change has effect there once the last one with the old role
+has expired (`access_token_seconds`); in auth it has effect at once.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Members:
-    """What the routes can ask for about members. The platform's own people are none."""
+    """What the routes can ask for about members. The platform's own people are not among them."""
 
     def __init__(self, db: Database, *, clock: Clock) -> None:
         self._db = db
@@ -37,7 +37,7 @@ class Members:
         tenant_id = principal.tenant_id
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
-            await require_going(conn, principal, self._clock)
+            await require_current(conn, principal, self._clock)
             return await store.member_page(conn, tenant_id, after, limit)
 
     async def set_role(self, principal: Principal, user_id: UUID, role: Role) -> Member:
@@ -51,7 +51,7 @@ class Members:
                 return member
             await store.set_role(conn, principal.tenant_id, user_id, role)
             await store.end_sessions(conn, user_id, SessionEnd.ROLE_CHANGED, self._clock())
-        _tell("member's role changed", principal, user_id, was=member.role.value, role=role.value)
+        _log_change("member's role changed", principal, user_id, was=member.role.value, role=role.value)
         return replace(member, role=role)
 
     async def remove(self, principal: Principal, user_id: UUID) -> None:
@@ -59,38 +59,39 @@ class Members:
         async with self._db.tenant(principal.tenant_id) as conn:
             member = await self._lock(conn, principal, user_id, stays_owner=False)
             await store.delete_membership(conn, principal.tenant_id, user_id)
-        _tell("member removed", principal, user_id, was=member.role.value)
+        _log_change("member removed", principal, user_id, was=member.role.value)
 
     async def _lock(
         self, conn: Connection, principal: Principal, user_id: UUID, *, stays_owner: bool
     ) -> Member:
-        """A member who may be changed, with the locks: the user's, then the owners', so that two who remove each
-        other come one behind the other.
+        """Locks a member who may be changed: the user, then the business's owners, so that of two owners who
+        remove each other the second waits for the first.
         """
         tenant_id = principal.tenant_id
         await tenant_to_change(conn, tenant_id)
         await store.lock_user(conn, user_id)
         owners = await store.lock_owners(conn, tenant_id)
-        member = await store.share_member(conn, tenant_id, user_id)
+        member = await store.lock_member_shared(conn, tenant_id, user_id)
         if member is None:
             raise NotFound("There is no such member.")
-        await require_going(conn, principal, self._clock)
+        await require_current(conn, principal, self._clock)
         if member.role is Role.OWNER and not stays_owner and len(owners) == 1:
             raise Conflict("This is the only owner; make somebody else one first.")
         return member
 
 
-async def require_going(conn: Connection, principal: Principal, clock: Clock) -> None:
-    """Whether who asks is still what the token says: somebody removed neither comes back nor looks who works there.
+async def require_current(conn: Connection, principal: Principal, clock: Clock) -> None:
+    """Raises SessionEnded unless the session goes on and the user is still a member in the token's role.
 
-    Raises SessionEnded. In a transaction of the principal's tenant.
+    So that nobody who was removed invites themselves again or reads who works there, while the access token lasts.
+    In a transaction of the principal's tenant, until whose end the membership stays as it is.
     """
     session = await store.session(conn, principal.session_id)
-    member = await store.share_member(conn, principal.tenant_id, principal.user_id)
+    member = await store.lock_member_shared(conn, principal.tenant_id, principal.user_id)
     ended = session is None or session.ended_at is not None or session.expires_at <= clock()
     if ended or member is None or member.role.value != principal.role:
         raise SessionEnded
 
 
-def _tell(event: str, principal: Principal, user_id: UUID, **about: str) -> None:
+def _log_change(event: str, principal: Principal, user_id: UUID, **about: str) -> None:
     log.info(event, user_id=str(user_id), by=str(principal.user_id), **about)

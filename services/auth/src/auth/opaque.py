@@ -1,7 +1,7 @@
 """Opaque tokens: what a refresh token or a link in a mail carries. Only their SHA-256 is stored.
 
 A token is 32 random bytes, after the id of the business that it belongs to: so it can be looked up within that
-business, under row level security, before anybody is known. Its prefix tells what it is, to people and to scanners
+business, under row level security, before the user is known. Its prefix tells what it is, to people and to scanners
 for leaked secrets. Called by the service modules.
 """
 

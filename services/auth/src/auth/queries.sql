@@ -57,7 +57,7 @@ WHERE m.tenant_id = %(tenant_id)s AND m.role IN ('owner', 'staff')
     AND (%(after)s::uuid IS NULL OR m.user_id > %(after)s)
 ORDER BY m.user_id LIMIT %(limit)s
 
--- name: share_member
+-- name: lock_member_shared
 SELECT m.user_id, u.email, u.name, m.role, m.joined_at, m.signed_in_at
 FROM membership m JOIN users u ON u.user_id = m.user_id
 WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(user_id)s AND m.role IN ('owner', 'staff') FOR SHARE OF m
@@ -161,7 +161,7 @@ SELECT i.tenant_id, i.invitation_id FROM invitation i JOIN tenants t ON t.tenant
 WHERE lower(i.email) = lower(%(email)s) AND i.state = 'pending' AND t.state IN ('active', 'suspended')
 
 -- name: insert_invitation_link
-WITH longest AS (
+WITH extended AS (
     UPDATE invitation SET expires_at = %(expires_at)s
     WHERE tenant_id = %(tenant_id)s AND invitation_id = %(invitation_id)s
 )
@@ -196,7 +196,7 @@ WHERE signup_id = %(signup_id)s
 SELECT 1 AS found FROM tenants WHERE slug = %(slug)s AND state <> 'deleted' LIMIT 1
 
 -- name: signups_of_slug
--- Those that a new Tenant settles. A sign-up that was given up can still come true.
+-- Those that a new Tenant settles. A sign-up that was given up can still succeed.
 SELECT signup_id, state, message, slug, owner_email, business_id, created_at FROM signup
 WHERE slug = %(slug)s AND state <> 'provisioned' FOR UPDATE
 

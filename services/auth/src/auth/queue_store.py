@@ -1,6 +1,7 @@
-"""auth's tables that loops work through: sign-ups, mail, signing keys, and what housekeeping drops.
+"""auth's tables of sign-ups, mail and signing keys, and the removal of what has expired in any.
 
-Like auth.store: functions that take the transaction's connection and never commit.
+Called by the service modules, the tenant hooks, the loops and auth.rotation. Like auth.store: functions that take
+the transaction's connection and never commit.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from servicekit.db import Connection
 from servicekit.ids import new_id
 
 _KEYS_LOCK = 0xA074_0001
-_DROP = 5000
+_DROP_BATCH = 5000
 
 
 # sign-ups
@@ -49,14 +50,14 @@ async def signup(conn: Connection, signup_id: UUID) -> Signup | None:
 
 
 async def lock_signups_of_slug(conn: Connection, slug: str) -> list[Signup]:
-    """Those that have not come true (yet)."""
+    """Sign-ups for a slug that have not led to a business (yet)."""
     return [
         _signup(row) for row in await (await conn.execute(SQL.signups_of_slug, {"slug": slug})).fetchall()
     ]
 
 
 async def lock_stale_signups(conn: Connection, before: datetime) -> list[Signup]:
-    """Those that have waited since before then."""
+    """Some of the sign-ups that still wait and were made before then, without those that others have locked."""
     return [
         _signup(row) for row in await (await conn.execute(SQL.stale_signups, {"before": before})).fetchall()
     ]
@@ -173,10 +174,13 @@ class Dropped:
 async def drop_expired(
     conn: Connection, *, now: datetime, sessions_before: datetime, signups_before: datetime
 ) -> Dropped:
-    """Drops what has served its time, some thousands at most. Needs a worker's transaction."""
+    """Drops what has expired; of sessions, refresh tokens and users some thousands at most.
+
+    Needs a worker's transaction.
+    """
 
     async def drop(statement: bytes, before: datetime) -> int:
-        return (await conn.execute(statement, {"before": before, "limit": _DROP})).rowcount
+        return (await conn.execute(statement, {"before": before, "limit": _DROP_BATCH})).rowcount
 
     return Dropped(
         sessions=await drop(SQL.drop_ended_sessions, sessions_before),

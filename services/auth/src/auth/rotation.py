@@ -1,9 +1,9 @@
-"""`python -m auth rotate-keys`: a new signing key before its time, for whoever runs the platform.
+"""`python -m auth rotate-keys`: makes a signing key before its time. Run by whoever runs the platform.
 
 By default the change is seamless: the new key is published first and signs after the overlap. With `--now` it
 signs at once and every older key is withdrawn, for when one may have leaked: all access tokens end, once a service
-has fetched the keys again (5 minutes at most), and clients refresh. For 10 s or so not every process of auth has
-read the new key, and a service that asked such a one refuses tokens that are good.
+has fetched the keys again (5 minutes at most), and clients refresh. For 10 s or so some processes of auth have not
+read the new key yet, and a service that has fetched the keys from one of them refuses valid tokens.
 """
 
 import argparse

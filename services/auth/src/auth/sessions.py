@@ -1,4 +1,4 @@
-"""Signing in, switching business, refreshing, signing out: each method is one story, in one transaction or two.
+"""Signing in, switching business, refreshing, signing out: each method is a whole one, in one transaction or more.
 
 Part of auth.service; called by the routes. Passwords are hashed between transactions, never inside one.
 """
@@ -85,14 +85,14 @@ class Sessions:
             user = await store.user_by_email(conn, email)
         try:
             fits, rehashed = await self._passwords.verify(password, user.password_hash if user else None)
-        except Unavailable:  # nobody is locked out by a rush, who is told to come again
+        except Unavailable:  # a rush of sign-ins, which must lock nobody out
             async with self._db.public() as conn:
-                await self._attempts.untried(conn, account, network)
+                await self._attempts.give_back(conn, account, network)
             raise
         if user is None or not fits:
             raise InvalidCredentials
         async with self._db.public() as conn:
-            await self._attempts.good(conn, account, network)
+            await self._attempts.succeeded(conn, account, network)
             await store.act_as(conn, user.user_id)
             businesses = await store.memberships(conn, user.user_id)
         tenant_id = _own_first(businesses, slug=slug)[0].tenant_id
@@ -107,13 +107,13 @@ class Sessions:
             return await self._add(conn, Session(session_id, tenant_id, user.user_id, session_id, expires_at))
 
     async def switch(self, principal: Principal, slug: str) -> SignedIn:
-        """A further session of the same user, at another business: of the same family, and no longer than it.
+        """A further session of the same user, at another business, in the same family; it ends no later than that.
 
-        A token alone must not buy more than it had. Raises SessionEnded, NoBusiness; Conflict for the business
-        where the session is already, as `refresh` is what goes on there.
+        An access token alone must not prolong access. Raises SessionEnded, NoBusiness; Conflict for the session's
+        own business, where `refresh` is the way to go on.
         """
         async with self._db.public() as conn:
-            await self._still_going(conn, principal)
+            await self._current_session(conn, principal)
             businesses = await store.memberships(conn, principal.user_id)
         tenant_id = _own_first(businesses, slug=slug)[0].tenant_id
         if tenant_id == principal.tenant_id:
@@ -121,7 +121,7 @@ class Sessions:
             raise Conflict(f"{slug!r} {detail}.", errors=(FieldError("/business", detail),))
         async with self._db.tenant(tenant_id) as conn:
             await store.lock_user(conn, principal.user_id)
-            first = await self._still_going(conn, principal)
+            first = await self._current_session(conn, principal)
             return await self._add(
                 conn,
                 Session(new_id(), tenant_id, first.user_id, first.family_id, first.expires_at),
@@ -130,19 +130,20 @@ class Sessions:
     async def refresh(self, text: str) -> SignedIn:
         """New tokens for a refresh token, which is used up. Raises SessionEnded.
 
-        A token that was used before ends the session's whole family, with every token that came of it; but for a
-        repetition, see domain.refresh_outcome.
+        A token that was used before ends the session's whole family, with all its tokens, unless it is a
+        repetition (domain.refresh_outcome).
         """
         token = OpaqueToken.parse(text)
         if token is None or token.kind is not TokenKind.REFRESH:
             raise SessionEnded
         async with self._db.tenant(token.tenant_id) as conn:
             renewed = await self._rotate(conn, token)
-        if renewed is None:  # behind the block, so that the end of a family is committed
+        if renewed is None:  # raised after the block, so that the end of a family is committed
             raise SessionEnded
         return renewed
 
     async def _rotate(self, conn: Connection, token: OpaqueToken) -> SignedIn | None:
+        """None when the token is refused, for which the family may have been ended."""
         now = self._clock()
         tenant_id, digest = token.tenant_id, token.digest()
         found = await store.refresh_token(conn, tenant_id, digest)
@@ -151,7 +152,7 @@ class Sessions:
             return None
         await store.lock_user(conn, session.user_id)
         session = await store.lock_session(conn, tenant_id, session.session_id)
-        found = await store.refresh_token(conn, tenant_id, digest)  # as both are under the locks
+        found = await store.refresh_token(conn, tenant_id, digest)  # read again, under the locks
         if found is None or session is None:
             return None
         await store.act_as(conn, session.user_id)
@@ -184,15 +185,18 @@ class Sessions:
     async def me(self, principal: Principal) -> Me:
         """Raises SessionEnded, also when the business is being deleted."""
         async with self._db.public() as conn:
-            await self._still_going(conn, principal)
+            await self._current_session(conn, principal)
             user = await store.user_by_id(conn, principal.user_id)
             businesses = await store.memberships(conn, principal.user_id)
         if user is None or all(item.tenant_id != principal.tenant_id for item in businesses):
             raise SessionEnded
         return Me(user, principal.session_id, _own_first(businesses, tenant_id=principal.tenant_id))
 
-    async def _still_going(self, conn: Connection, principal: Principal) -> Session:
-        """The token has not expired; its session must not have ended either. Names the user to the transaction."""
+    async def _current_session(self, conn: Connection, principal: Principal) -> Session:
+        """The principal's session, once it is seen that it goes on; names the user to the transaction.
+
+        Raises SessionEnded: a session may end before its access token expires.
+        """
         await store.act_as(conn, principal.user_id)
         session = await store.session(conn, principal.session_id)
         if session is None or session.ended_at is not None or session.expires_at <= self._clock():
@@ -200,7 +204,7 @@ class Sessions:
         return session
 
     async def _add(self, conn: Connection, session: Session) -> SignedIn:
-        """Adds a session, in a transaction that has locked its user and named them."""
+        """Adds a session, in a transaction that has locked its user and named them by `act_as`."""
         now = self._clock()
         tenant_id, user_id = session.tenant_id, session.user_id
         businesses = _own_first(await store.memberships(conn, user_id), tenant_id=tenant_id)

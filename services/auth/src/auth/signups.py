@@ -112,7 +112,7 @@ def _taken(slug: str) -> Conflict:
 
 
 async def settle(conn: Connection, tenant: TenantChanged, now: datetime) -> None:
-    """A Tenant came: the sign-up that asked for it has come true, another one with its slug has failed."""
+    """A Tenant is there: its owner's sign-up for the slug has succeeded, and those of others have failed."""
     for signup in await queue_store.lock_signups_of_slug(conn, tenant.slug):
         if signup.owner_email.casefold() == tenant.owner.email.casefold():
             await _settle(conn, signup, SignupState.PROVISIONED, _THERE, tenant.tenant_id, now)
@@ -121,7 +121,7 @@ async def settle(conn: Connection, tenant: TenantChanged, now: datetime) -> None
 
 
 async def give_up(conn: Connection, before: datetime, now: datetime) -> int:
-    """Fails the sign-ups that have waited since before then; answers how many."""
+    """Fails sign-ups that were made before then and still wait; answers how many."""
     stale = await queue_store.lock_stale_signups(conn, before)
     for signup in stale:
         await _settle(conn, signup, SignupState.FAILED, _NOTHING_CAME, None, now)

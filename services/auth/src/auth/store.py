@@ -52,9 +52,9 @@ async def user_by_id(conn: Connection, user_id: UUID) -> User | None:
 
 
 async def lock_user(conn: Connection, user_id: UUID) -> User | None:
-    """Comes before any other lock on what is the user's: whoever adds, renews or ends a session holds this one.
+    """Locks a user, before any row of theirs: whoever adds, renews or ends a session holds this lock.
 
-    So that of a session that is added and an end that reaches it too, one comes behind the other.
+    So a session that is added while all of the user's sessions are ended is either ended too, or added after that.
     """
     row = await one(conn, SQL.lock_user, user_id=user_id)
     return User(**row) if row else None
@@ -118,14 +118,14 @@ async def member_page(conn: Connection, tenant_id: UUID, after: UUID | None, lim
     return [_member(row) for row in await (await conn.execute(SQL.member_page, values)).fetchall()]
 
 
-async def share_member(conn: Connection, tenant_id: UUID, user_id: UUID) -> Member | None:
-    """A member, who stays one in this role until the transaction ends."""
-    row = await one(conn, SQL.share_member, tenant_id=tenant_id, user_id=user_id)
+async def lock_member_shared(conn: Connection, tenant_id: UUID, user_id: UUID) -> Member | None:
+    """A member; others may read the row, and none may change it, until the transaction ends."""
+    row = await one(conn, SQL.lock_member_shared, tenant_id=tenant_id, user_id=user_id)
     return _member(row) if row else None
 
 
 async def lock_owners(conn: Connection, tenant_id: UUID) -> list[UUID]:
-    """A business's owners, who all stay it unless this transaction changes one."""
+    """A business's owners; none stops being one by another transaction until this one ends."""
     cursor = await conn.execute(SQL.lock_owners, {"tenant_id": tenant_id})
     return [row["user_id"] for row in await cursor.fetchall()]
 
@@ -163,7 +163,7 @@ async def add_session(conn: Connection, session: Session, now: datetime) -> None
 
 
 async def session(conn: Connection, session_id: UUID) -> Session | None:
-    """Of the transaction's tenant or user."""
+    """One of the transaction's tenant, or of the user that `act_as` named."""
     row = await one(conn, SQL.session, session_id=session_id)
     return Session(**row) if row else None
 

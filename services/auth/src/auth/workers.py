@@ -1,8 +1,8 @@
-"""auth's own loops: one sends the mail in the queue, one drops what has served its time.
+"""auth's own loops, wired in auth.app: one sends the mail in the queue, one drops what has expired.
 
-A mail is claimed with a lease; its link is made; it is sent; and deleted: each in a transaction of its own, but for
-the sending. A crash before the last one sends again once the lease has ended, with the same Message-ID and a new
-link: SMTP has no way to ask whether the first got through.
+A mail is claimed with a lease, its link is made, it is sent, and it is deleted: each step but the sending in a
+transaction of its own. A crash before the last one sends again once the lease has ended, with the same Message-ID
+and a new link: SMTP has no way to ask whether the first got through.
 
 Whoever locks an invitation and its mail locks the invitation first: its link may be used while the mail is still
 under way.
@@ -97,7 +97,7 @@ class MailSender(Periodic):
         return invitation_letter(invitation, tenant.display_name, token, expires_at, self._public_url)
 
     async def _reset(self, conn: Connection, mail: Mail) -> Letter | None:
-        """For somebody who has not accepted yet, their invitations are sent again instead."""
+        """The reset's letter; where its reader has not accepted yet, their invitations are sent again instead."""
         assert mail.reset_email is not None  # noqa: S101 - the table's check
         user = await store.user_by_email(conn, mail.reset_email)
         if user is None:
@@ -162,7 +162,7 @@ class MailSender(Periodic):
         if invitation is None or invitation.invitation_id != mail.invitation_id:
             return
         try:
-            tenant = await tenant_by_id(conn, mail.tenant_id)  # behind the lock: its newest generation
+            tenant = await tenant_by_id(conn, mail.tenant_id)  # read under the lock: its newest generation
         except NotFound:
             return
         await report_owner(conn, tenant, invitation, self._clock, delayed=delayed)

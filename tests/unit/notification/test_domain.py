@@ -27,7 +27,7 @@ from notification.domain import (
     decide_for_owner,
     masked,
     next_look,
-    told,
+    reason_and_detail,
 )
 from notification.quiet import QuietHours
 from notification.suppression import Reason
@@ -147,14 +147,14 @@ def test_who_is_on_the_list_gets_nothing_that_it_stands_against() -> None:
     )
     without = replace(CUSTOMER, email=None)
     assert decide(REMINDER, TENANT, APPOINTMENT, without, NOW, unwanted="bounced") == Suppress("no-address")
-    told_apart = {told(reason) for reason in get_args(Reason)}
+    told_apart = {reason_and_detail(reason) for reason in get_args(Reason)}
     assert told_apart == {
         ("no-consent", "unsubscribed"),
         ("no-consent", "complaint"),
         ("no-consent", "by-hand"),
         ("no-address", "bounced"),
     }
-    assert told("quota") == ("quota", None)
+    assert reason_and_detail("quota") == ("quota", None)
 
 
 ALL_DAY = QuietHours(

@@ -38,7 +38,7 @@ def build(settings: Settings) -> Parts:
     kafka, tokens, smtp = KafkaSettings(), TokenSettings(), SmtpSettings()
     db = Database(DatabaseSettings(), application="notification")
     keys = RemoteKeys(tokens)
-    # Its own end has to come before that of the attempt, which cannot know how far it has got.
+    # SMTP has to time out before the attempt does: only SMTP knows whether the mail may have been taken.
     smtp = smtp.model_copy(update={"smtp_timeout": min(smtp.smtp_timeout, 0.9 * settings.send_timeout)})
     letters, mail_from = Letters(), parseaddr(smtp.mail_from)[1]
     rules = Rules(

@@ -1,7 +1,8 @@
-"""What notification hears: appointments and due reminders, which ask for messages, and what those are written from.
+"""Consumes what asks for messages (appointments, offers, due reminders) and what they are written from.
 
-A message is queued in the inbox's transaction and sent later by notification.workers: a consumer's transaction
-does not wait for a mail server, and what a message needs from another topic may come after it.
+Wired in notification.app. A message is queued in the inbox's transaction and sent later by notification.workers: a
+consumer's transaction does not wait for a mail server, and what a message needs from another topic may come after
+it.
 """
 
 from datetime import datetime, timedelta
@@ -42,7 +43,7 @@ _STATUS: dict[type[AppointmentEvent], AppointmentStatus | None] = {
     AppointmentCompleted: AppointmentStatus.COMPLETED,
     AppointmentNoShow: AppointmentStatus.NO_SHOW,
 }
-"""Of a booking its own field tells."""
+"""The status after each event; None leaves it as it was. A booking says its own (`_status`)."""
 _NOTICE: dict[type[AppointmentEvent], Kind] = {
     AppointmentBooked: "booked",
     AppointmentConfirmed: "confirmed",
@@ -50,9 +51,8 @@ _NOTICE: dict[type[AppointmentEvent], Kind] = {
     AppointmentCancelled: "cancelled",
 }
 
-
-_DELETED = "webhook_"
-"""How tables are called that keep nothing of a business that leaves; notification.webhooks.workers empties them."""
+_WEBHOOK_TABLES = "webhook_"
+"""Prefix of the tables that keep nothing of a business that leaves; notification.webhooks.workers empties them."""
 
 
 class NotificationHooks(TenantHooks):
@@ -71,7 +71,7 @@ class NotificationHooks(TenantHooks):
         return await store.drop_queue(conn, tenant_id, self._clock(), limit)
 
     def archived(self, counts: dict[str, int]) -> dict[str, int]:
-        return {name: rows for name, rows in counts.items() if not name.startswith(_DELETED)}
+        return {name: rows for name, rows in counts.items() if not name.startswith(_WEBHOOK_TABLES)}
 
 
 class MessageRequests:
@@ -101,15 +101,15 @@ class MessageRequests:
             appointment_version=event.version,
             customer_id=event.customer_id,
             starts_at=event.starts_at,
-            expires_at=self._notice_ends(event),
+            expires_at=self._notice_expires_at(event),
             previous_starts_at=moved,
         )
         await store.queue(conn, notice, self._clock())
 
-    def _notice_ends(self, event: AppointmentEvent) -> datetime:
-        """News of a day ago is none, so a replay of the topic writes to nobody; nor is an appointment under way.
-
-        That one has run out is news of its start, however late that is noticed.
+    def _notice_expires_at(self, event: AppointmentEvent) -> datetime:
+        """When a notice is no longer worth sending: `give_up` after its event, so that a replay of the topic writes
+        to nobody, or at the start, if that is earlier. A cancellation is news after the start too; for that of an
+        appointment which nobody confirmed, `give_up` counts from the start, however late it is noticed.
         """
         stale_at = event.occurred_at + self._give_up
         if not isinstance(event, AppointmentCancelled):
@@ -158,7 +158,7 @@ def _status(event: AppointmentEvent) -> AppointmentStatus | None:
 
 
 def message_consumer(db: Database, kafka: KafkaSettings, requests: MessageRequests) -> EventConsumer:
-    """Follows what asks for messages."""
+    """Queues messages for the events that ask for them."""
     handlers: dict[type[Event], Handler] = {AppointmentBooked: requests.appointment}
     handlers |= dict.fromkeys(_STATUS, requests.appointment)
     handlers |= {ReminderDue: requests.reminder, WaitlistOffered: requests.offered}
@@ -167,7 +167,7 @@ def message_consumer(db: Database, kafka: KafkaSettings, requests: MessageReques
 
 
 def customer_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
-    """Follows who the customers are; a tombstone erases one."""
+    """Keeps the customers; a tombstone erases one."""
     return EventConsumer(
         "notification",
         "customers",
@@ -189,7 +189,7 @@ async def _customer_erased(conn: Connection, tenant: UUID, entity: str) -> None:
 
 
 def catalog_consumer(db: Database, kafka: KafkaSettings) -> EventConsumer:
-    """Follows what services and staff are called, and how the business presents itself."""
+    """Keeps the names of services and staff, and the business's profile."""
     return EventConsumer(
         "notification",
         "catalog",

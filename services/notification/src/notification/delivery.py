@@ -1,8 +1,8 @@
-"""What becomes of one claimed message: three short transactions around the hand-over, and the event that tells.
+"""Delivers claimed messages: one short transaction before the hand-over to the provider, and one after it.
 
-Called by notification.workers. First the message is decided about and marked `sending`, then it is handed over
-with no transaction open, then the outcome is written together with its event. A message found marked `sending`
-after its lease has an unknown fate: it is sent again under the same Message-ID (docs/adr/0007).
+Called by notification.workers. In the first the message is decided about and marked `sending`; it is handed over
+with no transaction open; in the second the outcome is written together with its event. A message found marked
+`sending` after its lease has an unknown fate: it is sent again under the same Message-ID (docs/adr/0007).
 """
 
 import asyncio
@@ -33,10 +33,10 @@ from notification.domain import (
     backoff,
     decide,
     decide_for_owner,
-    doubt,
     masked,
     next_look,
-    told,
+    reason_and_detail,
+    repeat_pause,
 )
 from notification.drafts import Draft, Drafts
 from notification.letters import Letters
@@ -78,7 +78,7 @@ class Ready:
 
 
 class Delivery:
-    """Of the messages of one channel."""
+    """Claims and delivers the messages of one channel."""
 
     def __init__(
         self,
@@ -137,17 +137,17 @@ class Delivery:
         if message is None:
             return None
         tenant = await store.tenant(conn, message.tenant_id)
-        patient = not message.unknown_fate and not self._waited_enough(message)
+        may_wait = not message.unknown_fate and not self._waited_enough(message)
         if isinstance(message, OwnerMessage):
             decision = await self._for_owner(conn, message, tenant)
         else:
-            decision = await self._for_customer(conn, message, tenant, customer, quiet, patient=patient)
+            decision = await self._for_customer(conn, message, tenant, customer, quiet, may_wait=may_wait)
         if isinstance(decision, Draft):
             assert tenant is not None  # noqa: S101 - or it would not be sent
             return await self._begin(conn, message, tenant, decision)
         if isinstance(decision, Hold):
             await store.hold(conn, message, decision.until)
-        elif isinstance(decision, Wait) and patient:
+        elif isinstance(decision, Wait) and may_wait:
             await store.postpone(conn, message, message.attempts, next_look(message.queued_at, now))
         elif message.unknown_fate or message.repeated:
             # It may have arrived: nobody can say that it was not sent.
@@ -167,7 +167,7 @@ class Delivery:
         customer: Customer | None,
         quiet: QuietHours | None,
         *,
-        patient: bool,
+        may_wait: bool,
     ) -> Draft | NotSent:
         appointment = await store.appointment(conn, message.tenant_id, message.appointment_id)
         address = customer.address(message.channel) if customer is not None else None
@@ -184,7 +184,7 @@ class Delivery:
             return decision
         assert tenant and appointment and customer  # noqa: S101, PT018 - or it would not be sent
         service = await store.names(conn, message.tenant_id, [appointment.service_id])
-        if not service and patient:  # better without the service's name than not at all
+        if not service and may_wait:  # better without the service's name than not at all
             return Wait("UnknownService")
         return await self._drafts.to_customer(conn, message, tenant, appointment, customer, decision.address)
 
@@ -211,9 +211,10 @@ class Delivery:
     async def _begin(
         self, conn: Connection, message: Message, tenant: TenantChanged, draft: Draft
     ) -> Ready | None:
-        """Counts a customer's message, once for all its attempts, and marks it.
+        """Marks the message `sending`; None, and suppressed, when the plan's quota for the month is used up.
 
-        What the platform has to say to an owner is no use that the business makes of its plan.
+        A customer's message counts against the quota, once for all its attempts. One to the owner does not: it is
+        the platform's.
         """
         counted_at, segments, now = message.counted_at, message.segments, self._clock()
         if counted_at is None:
@@ -245,7 +246,7 @@ class Delivery:
                 return
             due_at = message.due_at if isinstance(message, CustomerMessage) else None
             provider = self._provider.name
-            await _tell(conn, MessageSent, message, ready.tenant, now, due_at=due_at, provider=provider)
+            await _publish(conn, MessageSent, message, ready.tenant, now, due_at=due_at, provider=provider)
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
@@ -257,7 +258,7 @@ class Delivery:
         message, now = ready.message, self._clock()
         pause = backoff(ready.attempt)
         if in_doubt and message.repeated:
-            pause = max(pause, doubt(message.repeated_at or message.queued_at, now))
+            pause = max(pause, repeat_pause(message.repeated_at or message.queued_at, now))
         next_attempt_at = now + pause
         if next_attempt_at > message.expires_at:
             next_attempt_at = max(now + _SOON, message.expires_at)
@@ -273,7 +274,7 @@ class Delivery:
             await store.postpone(conn, message, ready.attempt, next_attempt_at, in_doubt=in_doubt)
 
     async def _failed(self, ready: Ready, error: Refused) -> None:
-        """The customer's row first, as everyone who locks both does."""
+        """Settles a refused message. Locks the customer before the message, as everyone who locks both does."""
         message, customer = ready.message, None
         async with self._db.tenant(message.tenant_id) as conn:
             if not await takes_events(conn, message.tenant_id):
@@ -285,7 +286,7 @@ class Delivery:
                 await self._bounced(conn, ready, customer)
 
     async def _bounced(self, conn: Connection, ready: Ready, customer: Customer | None) -> None:
-        """Nobody is there: nothing is sent there again until the business takes it back."""
+        """Puts an address where nobody is on the suppression list, until the business takes it off."""
         message, address = ready.message, ready.draft.address
         customer_id, known = None, True
         if isinstance(message, CustomerMessage):
@@ -306,13 +307,13 @@ class Delivery:
     async def _fail(
         self, conn: Connection, message: Message, tenant: TenantChanged | None, attempts: int, reason: str
     ) -> bool:
-        """Settles, or answers False."""
+        """Settles the message as failed; answers False when it was settled otherwise before."""
         now = self._clock()
         if not await store.settle(conn, message, attempts, Status.FAILED, reason, now):
             return False
         if reason != "Interrupted":
             await _give_back(conn, message)
-        await _tell(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
+        await _publish(conn, MessageFailed, message, tenant, now, attempts=attempts, reason=reason)
         MESSAGES.labels(message.channel.value, "failed").inc()
         return True
 
@@ -323,13 +324,13 @@ class Delivery:
         if not await store.settle(conn, message, message.attempts, Status.SUPPRESSED, reason, now):
             return
         await _give_back(conn, message)
-        said, detail = told(reason)
-        await _tell(conn, MessageSuppressed, message, tenant, now, reason=said, detail=detail)
+        event_reason, detail = reason_and_detail(reason)
+        await _publish(conn, MessageSuppressed, message, tenant, now, reason=event_reason, detail=detail)
         MESSAGES.labels(message.channel.value, "suppressed").inc()
 
 
 async def _give_back(conn: Connection, message: Message) -> None:
-    """To the month's quota, where it was counted and surely did not go out."""
+    """Gives a message back to the month's quota, if it was counted and certainly has not been sent."""
     if message.counted_at is None or message.repeated:
         return
     metric = _METRIC[message.channel]
@@ -344,17 +345,17 @@ async def _unwanted(conn: Connection, message: Message, address: str | None) -> 
     return await rules_store.unwanted(conn, message.tenant_id, message.channel, digests, reminder=reminder)
 
 
-async def _tell(
+async def _publish(
     conn: Connection,
     event: Callable[..., MessageEvent],
     message: Message,
     tenant: TenantChanged | None,
     now: datetime,
-    **told: Any,
+    **outcome: Any,
 ) -> None:
-    """Tells what became of a message about an appointment; the event's readers know no others.
+    """Publishes what became of a message about an appointment; of others there is no event.
 
-    An offer is of none yet, and a word to the owner of none at all.
+    An offer to the waitlist is not about an appointment yet, a message to the owner never is.
     """
     if not isinstance(message, CustomerMessage) or message.kind == "waitlist-offer":
         return
@@ -367,7 +368,7 @@ async def _tell(
         appointment_version=message.appointment_version,
         reminder_id=message.reminder_id,
         occurred_at=now,
-        **told,
+        **outcome,
     )
     await outbox.publish(conn, "notification", made, time=now, copy_to=tenant)
 

@@ -19,14 +19,15 @@ from notification.suppression import Reason
 from servicekit.localtime import zone_or
 
 CustomerKind = Kind | Literal["waitlist-offer"]
-"""What is told of messages (contracts.notification) knows those about appointments; an offer is none yet."""
+"""The kinds of contracts.notification are about appointments; an offer to the waitlist is not about one yet."""
 MessageKind = CustomerKind | Literal["webhook-disabled"]
-ToldReason = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
-SuppressedFor = ToldReason | Reason
+EventReason = Literal["no-consent", "no-address", "stale", "quota", "erased", "suspended", "too-late"]
+"""Why a message was suppressed, as `notification.message.suppressed.v1` says it."""
+SuppressedFor = EventReason | Reason
 
 _FIRST_BACKOFF = 1.0
 _MAX_BACKOFF = 600.0
-_DOUBT_GROWS = 3
+_REPEAT_FACTOR = 3
 _FIRST_WAIT = 0.2
 _MAX_WAIT = 5.0
 
@@ -59,7 +60,7 @@ _FITTING: dict[CustomerKind, frozenset[AppointmentStatus]] = {
     "cancelled": frozenset({AppointmentStatus.CANCELLED}),
     "waitlist-offer": frozenset({AppointmentStatus.OFFERED}),
 }
-"""In which states of its appointment a message of a kind is still true."""
+"""The states of its appointment in which a message of a kind is still true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Appointment:
     timezone: str
     cancelled_by: str | None = None
     customer_version: int | None = None
-    """The customer as they were when they booked, or were offered it; what they said by then, consent too, may be
-    heard of later."""
+    """The customer's version when they booked, or were offered the time. Until that version has come, what is known
+    of them, consent included, may be older than the booking."""
 
     @property
     def ran_out(self) -> bool:
@@ -110,7 +111,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A message that a customer is to get. `cause` and `channel` make it one, however often it is asked for."""
+    """A message that a customer is to get; queued once for its `cause` and `channel`, however often asked for."""
 
     tenant_id: UUID
     cause: str
@@ -126,7 +127,7 @@ class Wanted:
     due_at: datetime | None = None
     previous_starts_at: datetime | None = None
     entry_id: UUID | None = None
-    """Whose place on the waitlist it is about."""
+    """The entry of the waitlist that an offer is made to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Message:
 
     @property
     def unknown_fate(self) -> bool:
-        """Handed over once before: the sender has not lived to write down what came of it, or was not told."""
+        """Handed over before, with an unknown outcome: the sender died before it was written, or got no answer."""
         return self.status is Status.SENDING
 
 
@@ -189,14 +190,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Something that it needs has not been told yet; `missing` is CamelCase, as a reason would be."""
+    """An event that it needs has not come yet; `missing` names what, in CamelCase, as it may become the reason."""
 
     missing: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It comes in the business's quiet hours, and waits for their end."""
+    """It is due in the business's quiet hours, and waits for their end."""
 
     until: datetime
 
@@ -240,9 +241,9 @@ def decide(
         return Wait("UnknownBusiness")
     if tenant.state is not TenantState.ACTIVE:
         return Suppress("suspended")
-    decision = _against(message, appointment) or _to(message, appointment, customer, unwanted)
+    decision = _by_appointment(message, appointment) or _by_customer(message, appointment, customer, unwanted)
     if isinstance(decision, Send) and quiet is not None and appointment is not None:
-        return _held(message, tenant, appointment, quiet, now) or decision
+        return _by_quiet_hours(message, tenant, appointment, quiet, now) or decision
     return decision
 
 
@@ -251,9 +252,9 @@ def decide_for_owner(
 ) -> Decision:
     """What is to become of a message to the owner whose turn it is.
 
-    `stands` says whether its endpoint is disabled still, `bounced` whether there is nobody at the owner's address:
-    the list's other reasons are what a customer wants of the business. Nor is it held in quiet hours, which are
-    customers' too, and each hour costs events. A suspended business is told: its endpoints go on being called.
+    `stands` says whether its endpoint is still disabled, `bounced` whether the suppression list has the owner's
+    address as bounced: the list's other reasons are customers' wishes. Quiet hours do not hold it, as they are for
+    customers, and each hour costs events. A suspended business is told: its endpoints go on being called.
     """
     if now >= message.expires_at:
         return _too_late(message)
@@ -270,8 +271,8 @@ def _too_late(message: Message) -> Decision:
     return Fail("Unreachable") if message.attempts else Suppress("too-late")
 
 
-def _against(message: CustomerMessage, appointment: Appointment | None) -> Decision | None:
-    """What the appointment has against it; None when the message is still true."""
+def _by_appointment(message: CustomerMessage, appointment: Appointment | None) -> Decision | None:
+    """None when the message is still true of its appointment."""
     if appointment is None or appointment.version < message.appointment_version:
         return Wait("UnknownAppointment")
     if appointment.starts_at != message.starts_at or appointment.status not in _FITTING[message.kind]:
@@ -279,7 +280,7 @@ def _against(message: CustomerMessage, appointment: Appointment | None) -> Decis
     return None
 
 
-def _to(
+def _by_customer(
     message: CustomerMessage,
     appointment: Appointment | None,
     customer: Customer | None,
@@ -296,7 +297,7 @@ def _to(
     return Suppress(unwanted) if unwanted is not None else Send(address)
 
 
-def _held(
+def _by_quiet_hours(
     message: CustomerMessage,
     tenant: TenantChanged,
     appointment: Appointment,
@@ -305,16 +306,15 @@ def _held(
 ) -> Hold | None:
     # An offer to the waitlist would have gone to the next in line by the morning.
     waits = message.kind == "reminder" or (quiet.notices and message.kind != "waitlist-offer")
-    concerned = message.channel in quiet.channels and waits
-    if not concerned:
+    if message.channel not in quiet.channels or not waits:
         return None
     zone = zone_or(appointment.timezone, zone_or(tenant.timezone, ZoneInfo("UTC")))
     until = quiet.hold_until(now, zone, message.expires_at)
     return Hold(until) if until is not None else None
 
 
-def told(reason: SuppressedFor) -> tuple[ToldReason, Reason | None]:
-    """What the event says: a reason that its readers know, and which entry of the list it stands for."""
+def reason_and_detail(reason: SuppressedFor) -> tuple[EventReason, Reason | None]:
+    """What the event says: a reason, and as its detail why the address is on the suppression list."""
     match reason:
         case "bounced":
             return "no-address", reason
@@ -330,15 +330,13 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=pause * random.uniform(0.75, 1))  # noqa: S311 - jitter
 
 
-def doubt(since: datetime, now: datetime) -> timedelta:
-    """How long to leave a message alone that may have arrived twice, and is repeated `since` then.
+def repeat_pause(since: datetime, now: datetime) -> timedelta:
+    """How long to leave a message alone that may have arrived already, and has been repeated since `since`.
 
-    Each time until that has gone on four times as long.
-
-    A server that takes a mail and is too slow to say so does that each time: a repeat every ten minutes until
-    the appointment would make hundreds.
+    Three times as long as the repeats have gone on, as a server that takes a mail but is too slow to say so does
+    that each time: a repeat every ten minutes until the appointment would make hundreds.
     """
-    return _DOUBT_GROWS * (now - since)
+    return _REPEAT_FACTOR * (now - since)
 
 
 def next_look(queued_at: datetime, now: datetime) -> datetime:
@@ -348,7 +346,7 @@ def next_look(queued_at: datetime, now: datetime) -> datetime:
 
 
 def masked(address: str, channel: Channel) -> str:
-    """An address that its bearer would know again and nobody else could use: `a***@example.com`, `+351*****78`."""
+    """An address that its owner recognises and nobody else can use: `a***@example.com`, `+351*****78`."""
     if channel is Channel.EMAIL:
         local, _, domain = address.rpartition("@")
         return f"{local[:1]}***@{domain}"

@@ -1,7 +1,7 @@
 """What a message says, and from whom: made up when it is sent, from what is known then.
 
-Called by notification.delivery, in the transaction that decides about the message; which words there are is
-notification.letters' to know.
+Called by notification.delivery, in the transaction that decides about the message; the words are those of
+notification.letters.
 """
 
 from dataclasses import dataclass
@@ -34,15 +34,15 @@ class Draft:
 
 
 class Drafts:
-    """Of messages to customers, from the business, and to its owner, from the platform."""
+    """Writes messages to customers, from the business, and to its owner, from the platform."""
 
     def __init__(
         self, letters: Letters, settings: NotificationSettings, *, mail_from: str, clock: Clock
     ) -> None:
         """`mail_from` is the platform's, with its name: `Slotwright <no-reply@slotwright.example>`."""
         self._letters = letters
-        self._links = AppointmentLinks(settings.link_key)
-        self._places = WaitlistLinks(settings.link_key)
+        self._appointment_links = AppointmentLinks(settings.link_key)
+        self._waitlist_links = WaitlistLinks(settings.link_key)
         self._unsubscribe_links = UnsubscribeLinks(settings.link_key)
         self._public_url = settings.public_url.rstrip("/")
         self._platform, self._mail_from = parseaddr(mail_from)
@@ -79,7 +79,7 @@ class Drafts:
         return Draft(address, self._letters.to_owner(facts), self._platform, None)
 
     async def _write(self, conn: Connection, message: CustomerMessage, facts: Facts) -> Letter:
-        """In the business's own words where they hold; a message is never lost to them."""
+        """In the business's own wording; where that fails, in ours, so that no message is lost."""
         language = self._letters.language(facts.locale)
         own = None
         if facts.section != "waitlist-offer":
@@ -110,14 +110,14 @@ class Drafts:
     ) -> Facts:
         wanted = [appointment.service_id, *appointment.staff_ids]
         names = await store.names(conn, message.tenant_id, wanted)
-        token = self._links.token(message.tenant_id, appointment.appointment_id)
+        token = self._appointment_links.token(message.tenant_id, appointment.appointment_id)
         digest = digest_of(message.tenant_id, message.channel, address)
         subscription = Subscription(message.tenant_id, customer.customer_id, message.channel, digest)
         unsubscribe = self._unsubscribe_links.token(subscription)
         manage_url = f"{self._public_url}/appointments/{token}"
         if message.entry_id is not None:
-            place = self._places.token(message.tenant_id, message.entry_id)
-            manage_url = f"{self._public_url}/waitlist/{place}"
+            entry_token = self._waitlist_links.token(message.tenant_id, message.entry_id)
+            manage_url = f"{self._public_url}/waitlist/{entry_token}"
         return Facts(
             kind=message.kind,
             business=tenant.display_name,

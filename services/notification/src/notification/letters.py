@@ -27,10 +27,10 @@ from servicekit.localtime import zone_or
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns around the letters of all that follows (UAX #9); a name in any script does without."""
+"""Characters that change the direction of the text after them (UAX #9); no name in any script needs one."""
 
 Section = TemplateKind | Literal["waitlist-offer"]
-"""Of the words; those of an offer are not the business's to change."""
+"""A section of `locales/<language>.toml`; that of an offer is none that a business may reword."""
 _EVENT_STATUS: dict[AppointmentStatus, EventStatus] = {
     AppointmentStatus.PENDING: "TENTATIVE",
     AppointmentStatus.CANCELLED: "CANCELLED",
@@ -72,7 +72,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class OwnerFacts:
-    """What the mail is written from that tells an owner of an endpoint that was disabled at `disabled_at`."""
+    """What the mail to an owner about an endpoint that was disabled at `disabled_at` is written from."""
 
     business: str
     owner: str
@@ -117,21 +117,21 @@ class Letters:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Those that we have words in."""
+        """The languages that messages can be written in."""
         return tuple(sorted(self._words))
 
     def language(self, locale: str) -> str:
-        """The language of a BCP 47 tag that we have words in, else English."""
+        """The language of a BCP 47 tag if messages can be written in it, else English."""
         language = locale.partition("-")[0].lower()
         return language if language in self._words else _FALLBACK
 
     def ours(self, kind: Section, language: str) -> Wording:
-        """What we say, as a business may say it anew."""
+        """The platform's wording, in the parts that a business may replace."""
         words = self._words[language][kind]
         return Wording(subject=words["subject"], lead=words["lead"], text=words["sms"])
 
     def check(self, own: Wording, samples: tuple[Facts, ...]) -> None:
-        """Raises WordingFault where a business's words do not hold."""
+        """Raises WordingFault where a business's wording cannot be used for one of the samples."""
         self._own.check(own, [self._values(facts) for facts in samples])
 
     def write(self, channel: Channel, facts: Facts, own: Wording | None = None) -> Letter:
@@ -156,7 +156,7 @@ class Letters:
             "booked": facts.kind != "waitlist-offer",
             "subject": subject,
         }
-        # A kind may say it in words of its own.
+        # A section may have its own words for these.
         special = words[facts.section]
         phrases = {
             name: special.get(name, words[name]) for name in ("greeting", "with", "your_time", "footer")
@@ -165,19 +165,22 @@ class Letters:
         plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()} | {
             "lead": said("lead")
         }
-        news = facts.kind not in {"reminder", "waitlist-offer"}  # of an appointment
+        with_calendar = facts.kind not in {
+            "reminder",
+            "waitlist-offer",
+        }  # the appointment is new or has changed
         # Not escaped here: the frame does, once.
         return Letter(
             subject,
             self._mail.render({**values, **frame, **fixed, **plain}) + "\n",
             self._mail_html.render({**values, **frame, **fixed, **plain}),
             unsubscribe_url=facts.unsubscribe_url,
-            calendar=_calendar(facts, values) if news else None,
-            calendar_method=_method(facts) if news else None,
+            calendar=_calendar(facts, values) if with_calendar else None,
+            calendar_method=_method(facts) if with_calendar else None,
         )
 
     def to_owner(self, facts: OwnerFacts) -> Letter:
-        """A mail in our words only; it has no link to get no more, as it comes once a disabling."""
+        """A mail in the platform's words; without a link to unsubscribe, as it comes once for each disabling."""
         language = self.language(facts.locale)
         words = self._words[language]
         special = words["webhook-disabled"]
@@ -245,12 +248,12 @@ class Letters:
 def one_line(text: str) -> str:
     """Without line breaks and other control characters, which have no place in a header or a subject.
 
-    What joins or parts letters stays: Persian and Sinhala are not written without it, nor many an emoji.
+    Format characters that join or separate letters stay: Persian, Sinhala and many emoji need them.
     """
-    return " ".join("".join(char if _has_place(char) else " " for char in text).split())
+    return " ".join("".join(char if _is_allowed(char) else " " for char in text).split())
 
 
-def _has_place(char: str) -> bool:
+def _is_allowed(char: str) -> bool:
     return char.isprintable() or (unicodedata.category(char) == "Cf" and char not in _REORDERING)
 
 

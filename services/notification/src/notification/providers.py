@@ -1,11 +1,11 @@
-"""Who carries messages: an SMTP server for mail; for text messages an HTTP service, or a mock for a person to see.
+"""The providers of messages: SMTP for mail; for text messages an HTTP service, or a mock for a person to see.
 
 Called by notification.delivery, outside any transaction. Each provider is given the message's id, so that a repeat
 can be recognised where the other side is able to: by Message-ID, or by Idempotency-Key.
 
 Whatever a provider's other side does, the message has one of three fates (docs/messages.md): taken, refused for
-good by an answer that is about this message, or to be tried later. Nonsense is tried later: it says nothing, nor
-whether the message was taken.
+good by an answer that is about this message, or to be tried later. An answer that makes no sense is tried later, as
+it does not say whether the message was taken.
 """
 
 from email.header import Header
@@ -35,13 +35,13 @@ from servicekit.mail import Attachment, Mailer, MailRefused, MailUnavailable, as
 log = structlog.get_logger(__name__)
 
 _ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
-_ABOUT_THE_MESSAGE = frozenset({400, 410, 413, 422})
-"""What refuses a message. Other errors are about the way there: an address or a token that is wrong until somebody
-mends it, a redirect, an earlier attempt with the same key that is still under way (409), too many at once."""
-_NOTHING_KNOWN = frozenset({500, 502, 504})
-"""What may be said of a message that was taken: whoever answers failed later, or is not who took it."""
-_NOT_BEGUN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-"""What goes wrong before anything of a message is sent."""
+_REFUSES = frozenset({400, 410, 413, 422})
+"""Statuses that refuse the message. Others are about the connection: a URL or a token that is wrong until somebody
+corrects it, a redirect, an earlier attempt with the same key that is still under way (409), too many at once."""
+_IN_DOUBT = frozenset({500, 502, 504})
+"""Statuses that may answer a message that was taken: the failure came after that, or a proxy answers."""
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""Errors from before anything of a message was sent."""
 _LONGEST_ANSWER = 65_536
 
 
@@ -66,9 +66,9 @@ class Refused(PermanentError):
 
 
 class TryLater(SlotwrightError):
-    """The provider is not there, or asks to come back.
+    """The provider cannot be reached, or asks to be tried again later.
 
-    `in_doubt` when it was given the message and did not say what it made of it.
+    `in_doubt` when it was given the message, and it is not known whether it took it.
     """
 
     def __init__(self, detail: str, *, in_doubt: bool = False) -> None:
@@ -104,7 +104,7 @@ class SmtpProvider:
 
     async def send(self, tenant_id: UUID, message_id: UUID, draft: Draft) -> None:
         address, letter = _checked(draft.address), draft.letter
-        answer_to = _answerable(draft.reply_to)
+        reply_to = _reply_to(draft.reply_to)
         try:
             await self._mailer.send(
                 address,
@@ -113,7 +113,7 @@ class SmtpProvider:
                 html=letter.html,
                 sender=_from(one_line(draft.sender), self._from),
                 message_id=message_id,
-                headers=_headers(answer_to, letter.unsubscribe_url),
+                headers=_headers(reply_to, letter.unsubscribe_url),
                 attachments=_attachments(letter),
             )
         except MailRefused as error:
@@ -178,11 +178,11 @@ class HttpSmsProvider:
             ):
                 content, status = await _content(answer), answer.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise TryLater(type(error).__name__, in_doubt=not isinstance(error, _NOT_BEGUN)) from None
-        if status in _ABOUT_THE_MESSAGE:
+            raise TryLater(type(error).__name__, in_doubt=not isinstance(error, _NOT_SENT)) from None
+        if status in _REFUSES:
             raise Refused("Rejected", f"HTTP {status}")
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise TryLater(f"HTTP {status}", in_doubt=status in _NOTHING_KNOWN)
+            raise TryLater(f"HTTP {status}", in_doubt=status in _IN_DOUBT)
         if not _says_taken(content):
             detail = f"HTTP {status} with an answer that does not say that it was taken"
             raise TryLater(detail, in_doubt=True)
@@ -220,9 +220,9 @@ def _from(name: str, address: str) -> str:
     return _Written("From", f"{phrase} <{address}>")
 
 
-def _headers(answer_to: str | None, unsubscribe_url: str | None) -> dict[str, str]:
+def _headers(reply_to: str | None, unsubscribe_url: str | None) -> dict[str, str]:
     """RFC 8058: one click unsubscribes, by a POST to the link; without HTTPS the link stands alone (RFC 2369)."""
-    headers = {"Reply-To": answer_to} if answer_to else {}
+    headers = {"Reply-To": reply_to} if reply_to else {}
     if unsubscribe_url is not None:
         headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"
         if unsubscribe_url.startswith("https://"):
@@ -265,8 +265,8 @@ def _checked(address: str) -> str:
         raise Refused("BadAddress", "not an e-mail address") from None
 
 
-def _answerable(address: str | None) -> str | None:
-    """For a header of a mail that any server takes; what is outside of ASCII cannot stand there (RFC 6532)."""
+def _reply_to(address: str | None) -> str | None:
+    """The address for Reply-To; None for one that needs non-ASCII, which not every server takes (RFC 6532)."""
     try:
         written = as_sent(_checked(address)) if address else ""
     except (Refused, ValueError):

@@ -2,8 +2,8 @@
 -- but for `claim`, which is a worker's.
 
 -- name: put_appointment
--- Whether it is confirmed stays as it was when an event does not tell; a booking unheard of counts as confirmed. Which
--- version of the customer it is by is told by the booking alone, and of an offer by that.
+-- An event without a status leaves it as it was; an appointment whose booking has not come counts as confirmed. Only
+-- bookings and offers tell the version of the customer.
 INSERT INTO appointment AS a (tenant_id, appointment_id, version, status, service_id, staff_ids, customer_id,
     starts_at, ends_at, timezone, cancelled_by, customer_version)
 VALUES (%(tenant_id)s, %(appointment_id)s, %(version)s, coalesce(%(status)s::text, 'confirmed'), %(service_id)s,
@@ -95,7 +95,7 @@ VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, %(channel)s, %(kind)s, %(appoi
 ON CONFLICT ON CONSTRAINT message_cause DO NOTHING
 
 -- name: queue_for_owner
--- Of an endpoint that was disabled: once a disabling.
+-- About an endpoint that was disabled: one for each time it is.
 INSERT INTO message (tenant_id, message_id, cause, channel, kind, endpoint_id, disabled_at, queued_at, next_attempt_at,
     expires_at)
 VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, 'email', 'webhook-disabled', %(endpoint_id)s, %(now)s, %(now)s,
@@ -122,7 +122,7 @@ WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('
 FOR UPDATE
 
 -- name: mark_sending
--- Counted at its first attempt; one that no quota counts has no time for it.
+-- `counted_at` is set by the first attempt; a message that no quota counts has none.
 UPDATE message SET status = 'sending', attempts = attempts + 1, recipient = %(recipient)s, provider = %(provider)s,
     counted_at = coalesce(counted_at, %(counted_at)s),
     segments = CASE WHEN counted_at IS NULL THEN %(segments)s ELSE segments END,
@@ -139,7 +139,7 @@ UPDATE message SET next_attempt_at = %(until)s, held_until = %(until)s
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
 
 -- name: settle
--- By the attempt that found out; one that has been overtaken changes nothing.
+-- By the attempt that this is the outcome of, unless a later one has begun.
 UPDATE message SET status = %(status)s, reason = %(reason)s, settled_at = %(now)s, held_until = NULL
 WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('queued', 'sending')
   AND attempts = %(attempts)s

@@ -16,7 +16,7 @@ from contracts.booking import Channel
 from servicekit.localtime import instant_of
 
 MARGIN = timedelta(hours=1)
-"""What has to be left of a message's use at the end of the quiet hours for it to wait for that."""
+"""How long before it expires a message that waits must be able to go out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +47,4 @@ class QuietHours:
 
 
 UNSET = QuietHours(version=0, begins=time(21), ends=time(8), channels=frozenset(), notices=False)
-"""What a business has that has laid down nothing: none, and usual hours to begin with."""
+"""What applies while a business has set nothing: no channel is quiet. The hours are a suggestion to start from."""

@@ -1,6 +1,6 @@
-"""What is laid down about messages: the business's wording and quiet hours, and who wants none any more.
+"""The rules of a business's messages: its own wording, its quiet hours and its suppression list.
 
-Called by the routes; opens the transactions.
+Part of notification.service; called by the routes. Opens the transactions.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ _STATUS = {
     "unconfirmed": AppointmentStatus.CANCELLED,
 }
 _ELSEWHERE = "Asia/Kathmandu"
-"""A zone that no business's clocks agree with but those there, which have the second sample for it."""
+"""The customer's time zone in the full sample; no other has its UTC offset, so `customer_when` is not empty."""
 
 
 class Rules:
-    """Of one business at a time."""
+    """What the routes can ask for about the rules; each method is one transaction for one business."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Rules:
     async def wording(
         self, tenant_id: UUID, kind: TemplateKind, channel: Channel, language: str
     ) -> tuple[Wording, Wording]:
-        """(the business's own, ours). Raises NotFound, and Invalid for what no message is written from."""
+        """(the business's own, ours). Raises NotFound, and Invalid for a combination that has no messages."""
         ours = self._ours(kind, channel, language)
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
@@ -77,7 +77,7 @@ class Rules:
         version: int | None,
         wanted: Wording,
     ) -> tuple[Wording, Wording]:
-        """As `wording`. Raises PreconditionFailed, TenantSuspended, and Invalid for words that do not hold."""
+        """As `wording`. Raises PreconditionFailed, TenantSuspended, and Invalid for words that cannot be used."""
         ours = self._ours(kind, channel, language)
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
@@ -101,7 +101,7 @@ class Rules:
     async def drop_wording(
         self, tenant_id: UUID, kind: TemplateKind, channel: Channel, language: str, version: int | None
     ) -> None:
-        """Says it in our words again. Raises as `replace_wording`."""
+        """Goes back to our words. Raises as `replace_wording`."""
         await self.replace_wording(tenant_id, kind, channel, language, version, Wording())
 
     async def preview(
@@ -141,7 +141,7 @@ class Rules:
     async def _samples(
         self, conn: Connection, tenant: TenantChanged, kind: TemplateKind, language: str
     ) -> tuple[Facts, ...]:
-        """One with everything that a message may be told, and one with nothing that it need not be."""
+        """One with all facts that a message can have, and one without those that may be missing."""
         profile = await store.profile(conn, tenant.tenant_id)
         starts_at = datetime(2030, 7, 9, 13, 30, tzinfo=UTC)
         link = f"{self._public_url}/appointments/{'0' * 67}"
@@ -188,7 +188,7 @@ class Rules:
     async def replace_quiet_hours(
         self, tenant_id: UUID, version: int | None, wanted: QuietHours
     ) -> QuietHours:
-        """What waits for the end of the old ones is decided anew. Raises PreconditionFailed, TenantSuspended."""
+        """Messages held by the old ones are decided about anew. Raises PreconditionFailed, TenantSuspended."""
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
             await rules_store.lock(conn, tenant_id)
@@ -200,7 +200,7 @@ class Rules:
             await rules_store.release_held(conn, tenant_id, self._clock())
             return made
 
-    # who wants no more
+    # suppression list
 
     async def suppressions(
         self,
@@ -258,10 +258,10 @@ class Rules:
                 raise NotFound("There is no such suppression.")
             await trail.unsuppressed(conn, tenant_id, removed)
 
-    # by link
+    # unsubscribing by link
 
     async def subscription(self, token: str) -> tuple[TenantChanged, Subscription, Scope | None]:
-        """Whose link it is, and how far it was unsubscribed; None when it was not. Raises NotFound."""
+        """(business, what the link is for, how far that is unsubscribed, None if not at all). Raises NotFound."""
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_by_id(conn, of.tenant_id)
@@ -271,9 +271,9 @@ class Rules:
     async def unsubscribe(
         self, token: str, scope: Scope | None
     ) -> tuple[TenantChanged, Subscription, Scope | None]:
-        """As `subscription`, once it is so; a suspended business's customers may too. Raises NotFound.
+        """Unsubscribes and answers as `subscription`, also at a suspended business. Raises NotFound.
 
-        Without a scope it is the reminders, unless more was ended before.
+        `scope` defaults to the one that stands, else to the reminders.
         """
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
@@ -297,7 +297,7 @@ class Rules:
             return tenant, of, scope
 
     async def resubscribe(self, token: str) -> tuple[TenantChanged, Subscription, Scope | None]:
-        """As `subscription`, once it is undone. Raises NotFound."""
+        """Undoes `unsubscribe` and answers as `subscription`. Raises NotFound."""
         of = self._of_link(token)
         async with self._db.tenant(of.tenant_id) as conn:
             tenant = await tenant_to_change(conn, of.tenant_id)
@@ -314,9 +314,9 @@ class Rules:
 
 
 async def _lock_address(conn: Connection, of: Subscription) -> tuple[str | None, list[bytes]]:
-    """A link's address, None when it is not the customer's any more, and how it may stand in the list.
+    """(address of a link, None when the customer has another now; its digests in the suppression list).
 
-    The customer's row is locked, and so comes before the list's.
+    Locks the customer's row, which has to come before the list's.
     """
     customer = await store.lock_customer(conn, of.tenant_id, of.customer_id)
     address = customer.address(of.channel) if customer else None
@@ -325,8 +325,8 @@ async def _lock_address(conn: Connection, of: Subscription) -> tuple[str | None,
 
 
 async def _scope(conn: Connection, of: Subscription, digests: list[bytes]) -> Scope | None:
-    stands = await rules_store.stands(conn, of.tenant_id, of.channel, digests)
-    return next((scope for reason, scope in stands if reason == "unsubscribed"), None)
+    entries = await rules_store.suppressed_for(conn, of.tenant_id, of.channel, digests)
+    return next((scope for reason, scope in entries if reason == "unsubscribed"), None)
 
 
 def _expected(version: int | None, present: int, what: str) -> int | None:

@@ -1,8 +1,8 @@
--- What is laid down about messages; see servicekit.queries. Row level security limits each to the transaction's
--- tenant.
+-- The statements of notification.rules_store; see servicekit.queries. Row level security limits each to the
+-- transaction's tenant.
 
 -- name: lock_rules
--- One change of what a business lays down at a time: a row that is still to come cannot be locked.
+-- One change of a business's rules at a time. Not by its rows: one that is not there yet cannot be locked.
 SELECT pg_advisory_xact_lock(hashtextextended('message-rules/' || %(tenant_id)s::text, 0))
 
 -- name: wording
@@ -10,7 +10,7 @@ SELECT version, subject, lead, body AS text FROM wording
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s AND channel = %(channel)s AND language = %(language)s
 
 -- name: put_wording
--- Only over the version that the edit starts from; 0 for one that was never laid down.
+-- Only over the version that the edit starts from; 0 where there is none.
 INSERT INTO wording AS w (tenant_id, kind, channel, language, version, subject, lead, body)
 VALUES (%(tenant_id)s, %(kind)s, %(channel)s, %(language)s, 1, %(subject)s, %(lead)s, %(text)s)
 ON CONFLICT (tenant_id, kind, channel, language) DO UPDATE SET version = w.version + 1,
@@ -22,8 +22,8 @@ RETURNING version
 SELECT version, begins, ends, channels, notices FROM quiet_hours WHERE tenant_id = %(tenant_id)s
 
 -- name: lock_quiet_hours
--- Shared, before any message, as who changes them: what is held by the old ones is there to be released. While there
--- are none, nothing is held.
+-- Shared, and before any message, as a change of them locks both in this order: it then finds all messages that the
+-- old ones hold, and releases them. While there are none, nothing is held.
 SELECT version, begins, ends, channels, notices FROM quiet_hours WHERE tenant_id = %(tenant_id)s FOR SHARE
 
 -- name: put_quiet_hours
@@ -36,16 +36,16 @@ WHERE %(expected)s::int IS NULL OR q.version = %(expected)s
 RETURNING version
 
 -- name: release_held
--- What waits for quiet hours that have changed is looked at anew, what is in doubt too; not what a sender has claimed.
--- In the order of erase_recipients, so that neither waits for the other in a circle.
+-- Messages that wait for the end of quiet hours, those of unknown fate too, are due; not those that a sender has
+-- claimed. In the order of erase_recipients, or the two could deadlock.
 UPDATE message SET next_attempt_at = %(now)s, held_until = NULL
 WHERE (tenant_id, message_id) IN (
     SELECT tenant_id, message_id FROM message
     WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending') AND held_until = next_attempt_at
     ORDER BY message_id FOR UPDATE)
 
--- name: against
--- The weightiest reason first: nobody is there, then what somebody has said.
+-- name: suppressed_for
+-- The weightiest reason first: that nobody is there, then what somebody has asked for.
 SELECT reason, scope FROM suppression
 WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = ANY(%(digests)s)
 ORDER BY array_position(ARRAY['bounced', 'complaint', 'unsubscribed', 'by-hand'], reason)
@@ -56,7 +56,7 @@ WHERE tenant_id = %(tenant_id)s AND channel = %(channel)s AND digest = ANY(%(dig
 ORDER BY array_position(%(digests)s::bytea[], digest) LIMIT 1 FOR UPDATE
 
 -- name: put_suppression
--- Once for each reason; said again, it holds as far as it was said last, and a hint that went with its person is back.
+-- One for each reason; a repeat sets its scope, and brings back a hint that was erased with its person.
 INSERT INTO suppression AS s (tenant_id, suppression_id, channel, digest, reason, scope, customer_id, hint, created_at)
 VALUES (%(tenant_id)s, %(suppression_id)s, %(channel)s, %(digest)s, %(reason)s, %(scope)s, %(customer_id)s, %(hint)s,
     %(now)s)
@@ -83,6 +83,6 @@ DELETE FROM suppression WHERE tenant_id = %(tenant_id)s AND channel = %(channel)
 RETURNING suppression_id, channel, reason, scope, hint, created_at
 
 -- name: erase_hints
--- The list goes on holding, and shows no more whom it is about.
+-- The addresses stay suppressed; the entries no longer show whom they are about.
 UPDATE suppression SET hint = NULL, customer_id = NULL
 WHERE tenant_id = %(tenant_id)s AND (customer_id = %(customer_id)s OR digest = ANY(%(digests)s))

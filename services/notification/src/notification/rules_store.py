@@ -1,6 +1,7 @@
-"""What is laid down about messages: functions that take the transaction's connection and never commit.
+"""The tables of notification.rules: functions that take the transaction's connection and never commit.
 
-Called by notification.rules, by the delivery of messages, and by notification.store when a person is erased.
+Called by notification.rules, notification.delivery and notification.drafts, and by notification.store when a person
+is erased.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from contracts.booking import Channel
 from notification.quiet import QuietHours
-from notification.suppression import Reason, Scope, Suppression, against
+from notification.suppression import Reason, Scope, Suppression, holds_back
 from notification.wording import TemplateKind, Wording
 from servicekit.db import Connection
 from servicekit.ids import new_id
@@ -24,7 +25,7 @@ async def _one(conn: Connection, statement: bytes, **values: Any) -> dict[str, A
 
 
 async def lock(conn: Connection, tenant_id: UUID) -> None:
-    """What is read from now on is what a change finds: others wait with theirs until the transaction's end."""
+    """Until the transaction's end nobody else changes the business's rules: what is read from now on stays."""
     await conn.execute(_SQL.lock_rules, {"tenant_id": tenant_id})
 
 
@@ -64,7 +65,7 @@ async def put_wording(
 
 
 async def quiet_hours(conn: Connection, tenant_id: UUID, *, lock: bool = False) -> QuietHours | None:
-    """With `lock` they stay as they are until the transaction's end; it comes before any message's."""
+    """With `lock` they stay as they are until the transaction's end; lock them before any message."""
     row = await _one(conn, _SQL.lock_quiet_hours if lock else _SQL.quiet_hours, tenant_id=tenant_id)
     if row is None:
         return None
@@ -89,7 +90,7 @@ async def put_quiet_hours(
 
 
 async def release_held(conn: Connection, tenant_id: UUID, now: datetime) -> None:
-    """Has what waits for the end of quiet hours decided about anew."""
+    """Makes messages due that wait for the end of quiet hours, so that they are decided about anew."""
     await conn.execute(_SQL.release_held, {"tenant_id": tenant_id, "now": now})
 
 
@@ -97,16 +98,16 @@ async def unwanted(
     conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes], *, reminder: bool
 ) -> Reason | None:
     """Why no such message goes to the address any more; None when it may."""
-    rows = await stands(conn, tenant_id, channel, digests)
-    return next((reason for reason, scope in rows if against(scope, reminder=reminder)), None)
+    entries = await suppressed_for(conn, tenant_id, channel, digests)
+    return next((reason for reason, scope in entries if holds_back(scope, reminder=reminder)), None)
 
 
-async def stands(
+async def suppressed_for(
     conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes]
 ) -> list[tuple[Reason, Scope]]:
-    """What is on the list about an address, the weightiest first."""
+    """Why, and how far, an address is on the suppression list; the weightiest reason first."""
     values = {"tenant_id": tenant_id, "channel": channel.value, "digests": list(digests)}
-    rows = await (await conn.execute(_SQL.against, values)).fetchall()
+    rows = await (await conn.execute(_SQL.suppressed_for, values)).fetchall()
     return [(row["reason"], row["scope"]) for row in rows]
 
 
@@ -122,9 +123,9 @@ async def put_suppression(
     customer_id: UUID | None,
     hint: str | None,
 ) -> tuple[Scope | None, Suppression]:
-    """Puts an address on the list, or says anew how far a reason holds: (how far it did, what stands now).
+    """Adds an address to the list, or sets the scope of an entry it has for this reason: (scope before, entry now).
 
-    Under the first of its digests, unless the reason stands under another.
+    A new entry has the first of the digests.
     """
     await lock(conn, tenant_id)
     before = await _one(
@@ -181,13 +182,13 @@ async def delete_suppression(conn: Connection, tenant_id: UUID, suppression_id: 
 async def resubscribe(
     conn: Connection, tenant_id: UUID, channel: Channel, digests: Sequence[bytes]
 ) -> list[Suppression]:
-    """Takes back what the address's holder has said, and answers it; what others know of it stays."""
+    """Removes the entries of an address's holder who unsubscribed, and answers them; other reasons stay."""
     values = {"tenant_id": tenant_id, "channel": channel.value, "digests": list(digests)}
     return [_suppression(row) for row in await (await conn.execute(_SQL.resubscribe, values)).fetchall()]
 
 
 async def erase_hints(conn: Connection, tenant_id: UUID, customer_id: UUID, digests: Sequence[bytes]) -> None:
-    """The list no longer shows whom it is about, and goes on holding."""
+    """Removes from entries what shows whom they are about; the addresses stay suppressed."""
     values = {"tenant_id": tenant_id, "customer_id": customer_id, "digests": list(digests)}
     await conn.execute(_SQL.erase_hints, values)
 

@@ -18,7 +18,7 @@ from servicekit.tenants import tenant_by_id
 
 
 class NotificationService:
-    """Reads messages, which come from events, and the trail; `rules` are what is laid down about messages."""
+    """Reads messages and the audit trail; `rules` is the other part of the service layer."""
 
     def __init__(self, db: Database, rules: Rules) -> None:
         self._db = db

@@ -1,7 +1,7 @@
 """notification's tables: functions that take the transaction's connection and never commit.
 
-Called by the consumers, by the delivery of messages and by the service layer. What other services tell replaces
-what they told before, never what they told later.
+Called by the consumers, the delivery of messages, the mock provider, the service layer and, for mails to owners,
+notification.webhooks.delivery. Of what other services tell the latest version stays, in whatever order it comes.
 """
 
 from dataclasses import dataclass, fields
@@ -61,7 +61,7 @@ async def _one(conn: Connection, statement: bytes, **values: Any) -> dict[str, A
     return await (await conn.execute(statement, values)).fetchone()
 
 
-# what others tell
+# what other services tell
 
 
 async def put_appointment(
@@ -86,7 +86,7 @@ async def put_appointment(
 
 
 async def put_offered(conn: Connection, event: WaitlistOffered) -> None:
-    """As version 0 of the appointment that it may become: whatever is heard of that one counts more."""
+    """As version 0 of the appointment that it may become, which any event about that appointment replaces."""
     values = {
         "tenant_id": event.tenant_id,
         "appointment_id": event.offer_id,
@@ -129,9 +129,9 @@ async def put_customer(conn: Connection, event: CustomerChanged) -> None:
 
 
 async def erase_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> None:
-    """Erases name, address and number, wherever they stand; a message on its way finds that out by itself.
+    """Erases name, address and number, wherever they are stored; a queued message finds that out in its turn.
 
-    The customer's row first, as everyone who locks both does.
+    Locks the customer before the messages, as everyone who locks both does.
     """
     values = {"tenant_id": tenant_id, "customer_id": customer_id}
     known = await _one(conn, _SQL.customer_to_erase, **values)
@@ -144,7 +144,7 @@ async def erase_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -
 
 
 async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) -> Customer | None:
-    """Shared, until the transaction's end: no erasure meanwhile."""
+    """Locks a customer against erasure until the transaction's end; others may do so too."""
     row = await _one(conn, _SQL.lock_customer, tenant_id=tenant_id, customer_id=customer_id)
     return Customer(**row) if row else None
 
@@ -232,7 +232,7 @@ async def queue(conn: Connection, wanted: Wanted, now: datetime) -> bool:
 async def queue_for_owner(
     conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: datetime, expires_at: datetime
 ) -> None:
-    """Queues the word to the business's owner that an endpoint was disabled `now`; a repeat changes nothing."""
+    """Queues the mail to the business's owner that an endpoint was disabled `now`; a repeat changes nothing."""
     values = {
         "tenant_id": tenant_id,
         "message_id": new_id(),
@@ -247,7 +247,7 @@ async def queue_for_owner(
 async def claim(
     conn: Connection, channel: Channel, now: datetime, lease_ends: datetime, limit: int
 ) -> list[Claimed]:
-    """Messages whose turn it is, kept from other senders until then. Needs a worker's transaction."""
+    """Messages that are due, kept from other senders until the lease ends. Needs a worker's transaction."""
     values = {"channel": channel.value, "now": now, "lease_ends": lease_ends, "limit": limit}
     rows = await (await conn.execute(_SQL.claim, values)).fetchall()
     return [Claimed(**row, lease_ends=lease_ends) for row in rows]
@@ -266,9 +266,9 @@ async def lock_claimed(conn: Connection, claimed: Claimed) -> CustomerMessage | 
 
 
 async def mark_sending(conn: Connection, message: Message, recipient: str, provider: str) -> None:
-    """Notes that an attempt of `message`, as it stands in it, begins, and whether one before it has an unknown end.
+    """Notes that an attempt begins, with the `segments`, `counted_at` and `repeated_at` of `message`.
 
-    Its `counted_at` is when the month's quota counted it; None for what none counts.
+    `counted_at` is when the month's quota counted it; None for a message that no quota counts.
     """
     values = {
         "tenant_id": message.tenant_id,
@@ -285,7 +285,7 @@ async def mark_sending(conn: Connection, message: Message, recipient: str, provi
 async def postpone(
     conn: Connection, message: Message, attempts: int, next_attempt_at: datetime, *, in_doubt: bool = False
 ) -> None:
-    """`attempts` is the number of the attempt that did not succeed, or may have: it is `in_doubt` then."""
+    """`attempts` is the number of the attempt that did not succeed; `in_doubt` when it may have."""
     values = {
         "tenant_id": message.tenant_id,
         "message_id": message.message_id,
@@ -318,7 +318,7 @@ async def settle(
 
 
 async def drop_queue(conn: Connection, tenant_id: UUID, now: datetime, limit: int) -> int:
-    """Of what the business has queued, `limit` messages are not sent any more; answers how many there were."""
+    """Suppresses up to `limit` of a business's queued messages; answers how many."""
     values = {"tenant_id": tenant_id, "now": now, "limit": limit}
     return (await conn.execute(_SQL.drop_queue, values)).rowcount
 

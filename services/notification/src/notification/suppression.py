@@ -1,4 +1,7 @@
-"""Who is not written to any more, and why. Pure; notification.rules keeps the list, delivery asks it."""
+"""The suppression list: who is not written to any more, and why.
+
+Pure; used by the service layer, the stores and delivery.
+"""
 
 import hashlib
 from contextlib import suppress
@@ -26,16 +29,16 @@ class Suppression:
     created_at: datetime
 
 
-def against(scope: Scope, *, reminder: bool) -> bool:
-    """Whether a message, a reminder or not, is held back by what holds as far as `scope`."""
+def holds_back(scope: Scope, *, reminder: bool) -> bool:
+    """Whether an entry of this scope holds back a message, which is a reminder or not."""
     return scope == "all" or reminder
 
 
 def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:
-    """How an address stands in the list (16 bytes): upper and lower case are one, as nobody has two such mailboxes.
+    """What the list has in place of an address (16 bytes). Case does not count: nobody has two such mailboxes.
 
-    Mail's is of what mail goes to, as that is what a bounce names: `münchen.example` is `xn--mnchen-3ya.example`.
-    Who holds the database can still try addresses that they think of; it is not for keeping them from that.
+    A mail address is digested as mail is sent to it, which is what a bounce names: `münchen.example` is
+    `xn--mnchen-3ya.example`. It does not keep who has the database from trying addresses that they can think of.
     """
     address = address.strip()
     if channel is Channel.EMAIL:
@@ -45,9 +48,9 @@ def digest_of(tenant_id: UUID, channel: Channel, address: str) -> bytes:
 
 
 def digests_of(tenant_id: UUID, channel: Channel, address: str) -> list[bytes]:
-    """What to look for: the digest, and where they are others those of the address as people write it.
+    """What to look an address up by: its digest, and those of its other spellings where they differ.
 
-    Entries of the list and links in mails were made with those before, of a domain as it was written then.
+    Older entries of the list and older links in mails have the digest of the domain as people write it.
     """
     written = [address.strip()]
     if channel is Channel.EMAIL:

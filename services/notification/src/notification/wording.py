@@ -1,9 +1,9 @@
-"""A business's own wording of its messages: what may stand in it, whether it holds, and what comes of it.
+"""A business's own wording of its messages: what may stand in it, checks it, and renders it.
 
-Used by notification.letters, and by notification.rules when a wording is laid down. It is Jinja, of which text,
+Used by notification.letters, and by notification.rules when a wording is set. It is Jinja, of which text,
 variables, a few filters and conditions may be used: a loop or a product could keep a sender busy for hours, and a
-call could reach out of the template. What may be used is checked on the parsed template; the sandbox is the net
-below.
+call could reach out of the template. What may be used is checked on the parsed template; the sandbox is the second
+defence.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class Wording:
     text: str | None = None
 
     def parts(self) -> dict[Part, str]:
-        """Its own words, by where they stand."""
+        """The business's own words, by part."""
         given: dict[Part, str | None] = {"subject": self.subject, "lead": self.lead, "text": self.text}
         return {part: words for part, words in given.items() if words is not None}
 
@@ -104,16 +104,18 @@ class Sandbox:
         return said
 
     def check(self, wording: Wording, samples: Iterable[Mapping[str, str]]) -> None:
-        """Raises WordingFault for the first part that does not hold, be it with one of the samples only."""
+        """Raises WordingFault for the first part that cannot be used, if only with one of the samples."""
         facts = list(samples)
         for part, words in wording.parts().items():
-            fault = self._fault(words)
+            fault = self._parse_fault(words)
             if fault is None:
-                fault = next((found for values in facts if (found := self._tried(part, words, values))), None)
+                fault = next(
+                    (found for values in facts if (found := self._render_fault(part, words, values))), None
+                )
             if fault is not None:
                 raise WordingFault(part, fault)
 
-    def _fault(self, words: str) -> str | None:
+    def _parse_fault(self, words: str) -> str | None:
         try:
             tree = self._env.parse(words)
         except TemplateSyntaxError as error:
@@ -122,14 +124,14 @@ class Sandbox:
             return _TOO_DEEP
         except ValueError as error:  # a number of thousands of digits
             return f"it cannot be read: {error}"
-        for node, depth in _every(tree):
+        for node, depth in _nodes(tree):
             if depth > _DEEPEST:
                 return f"line {node.lineno}: {_TOO_DEEP}"
-            if fault := _unwanted(node):
+            if fault := _not_allowed(node):
                 return fault
         return None
 
-    def _tried(self, part: Part, words: str, values: Mapping[str, str]) -> str | None:
+    def _render_fault(self, part: Part, words: str, values: Mapping[str, str]) -> str | None:
         try:
             said = self.render(words, values)
         except TemplateError as error:
@@ -143,7 +145,7 @@ class Sandbox:
         return None
 
 
-def _every(tree: nodes.Node) -> Iterable[tuple[nodes.Node, int]]:
+def _nodes(tree: nodes.Node) -> Iterable[tuple[nodes.Node, int]]:
     """Each node and how deep it lies; without recursion, as somebody may have nested a thousand."""
     waiting = [(tree, 0)]
     while waiting:
@@ -152,7 +154,7 @@ def _every(tree: nodes.Node) -> Iterable[tuple[nodes.Node, int]]:
         waiting += [(child, depth + 1) for child in reversed(list(node.iter_child_nodes()))]
 
 
-def _unwanted(node: nodes.Node) -> str | None:
+def _not_allowed(node: nodes.Node) -> str | None:
     if not isinstance(node, _ALLOWED):
         return f"line {node.lineno}: {type(node).__name__} may not stand here; variables, filters and if may"
     if isinstance(node, nodes.Name) and node.name not in VARIABLES:

@@ -1,6 +1,6 @@
 """notification's own loops: a sender for each channel, so that a slow SMS service keeps no mail back.
 
-Any number of processes may run them; a message is claimed by one.
+Wired in notification.app. Any number of processes may run them; a message is claimed by one.
 """
 
 import asyncio

@@ -31,8 +31,8 @@ class Webhooks:
 
     @staticmethod
     def of(settings: WebhookSettings, db: Database, kafka: KafkaSettings) -> "Webhooks":
-        """Without a key there is nothing to send: no endpoint can be made, and none that was can be signed for."""
-        # Two, as each has a bound for lookups of names: addresses that are typed in cannot use up the deliveries'.
+        """Without a key nothing is sent: no endpoint can be added, and no secret of an older one be opened."""
+        # Two, as each bounds its DNS lookups: those for addresses that owners type in must not hold up deliveries.
         typed_in = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
         outbound = OutboundClient(OutboundSettings(), user_agent=_USER_AGENT)
         loops: list[Loop] = [webhook_consumer(db, kafka, WebhookEvents()), WebhookSweep(db)]

@@ -1,7 +1,7 @@
-"""What webhooks hear: appointments, and what became of messages; each is queued for the endpoints that want it.
+"""Queues events about appointments and messages for the endpoints that want them. Wired in .app.
 
-A group of its own: what holds up mails does not hold up webhooks, nor the other way round. Queued in the inbox's
-transaction and sent later by notification.webhooks.workers.
+A consumer group of its own: what holds up mails does not hold up webhooks, nor the other way round. Deliveries are
+queued in the inbox's transaction and sent later by notification.webhooks.workers.
 """
 
 import re
@@ -20,11 +20,11 @@ from servicekit.errors import PermanentError
 from servicekit.settings import KafkaSettings
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-"""No full stop: the signed content has its parts between them."""
+"""No full stop, which separates the parts of the signed content."""
 
 
 class WebhookEvents:
-    """Turns events into queued deliveries; one about a suspended business, too, as it tells what has happened."""
+    """Turns events into queued deliveries, for suspended businesses too: the event has happened."""
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class WebhookEvents:
 
 
 def webhook_consumer(db: Database, kafka: KafkaSettings, events: WebhookEvents) -> EventConsumer:
-    """Follows what endpoints may want to be told."""
+    """Consumes every event that an endpoint can subscribe to."""
     topics = [AppointmentEvent.TOPIC, MessageEvent.TOPIC]
     handlers: dict[type[Event], Handler] = dict.fromkeys(TYPES, events.queue)
     return EventConsumer("notification", "webhooks", db, kafka, topics=topics, handlers=handlers)

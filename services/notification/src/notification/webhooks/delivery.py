@@ -1,9 +1,10 @@
-"""What becomes of one claimed delivery: two short transactions around the request.
+"""Makes claimed deliveries: one short transaction before the request, and one after it. Disables endpoints.
 
-Called by notification.webhooks.workers. First the attempt is written down, then the request is made with no
-transaction open, then what came of it is written. A sender that dies in between leaves an attempt without an
-outcome and a lease; when that has ended the delivery is sent again under the same webhook-id, by which the receiver
-knows a repeat. No log line names the address: it may hold a token of the business's own.
+Called by notification.webhooks.workers, and by the service layer where an owner disables or enables an endpoint.
+First the attempt is written down, then the request is made with no transaction open, then its outcome is written. A
+sender that dies in between leaves an attempt without an outcome, and a lease; when that has ended the delivery is
+sent again under the same webhook-id, by which the receiver knows a repeat. No log line has the address: it may hold
+a token of the business's.
 """
 
 import asyncio
@@ -77,13 +78,14 @@ OVERDUE = Gauge(
 )
 
 _PLACES = 3
-"""Under way to one endpoint at a time, in all processes; a slow one keeps no more than these."""
+"""Deliveries under way to one endpoint at a time, in all processes: a slow endpoint takes up no more."""
 _SHARE = 16
-"""Under way to all endpoints of one business; more only as the first of an endpoint (domain.MAX_ENDPOINTS)."""
+"""Deliveries under way to all endpoints of one business. More only if each is the first of its endpoint, of which
+there are at most domain.MAX_ENDPOINTS."""
 _TRANSACTIONS = 3
-"""At once; few of the pool's connections, as the consumers need some."""
+"""Transactions at once, of one process; the consumers need the rest of the pool's connections."""
 _UNSIGNED_PAUSE = timedelta(minutes=1)
-"""So long is a delivery left alone that nothing signs."""
+"""How long a delivery is left alone that cannot be signed."""
 
 
 def _jitter() -> float:
@@ -187,10 +189,10 @@ class WebhookDeliveries:
         return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
 
     def _keys(self, sealed: Sequence[SealedSecret]) -> tuple[bytes, ...]:
-        """What signs, the present secret first. Raises WrongSeal where that one does not open.
+        """The secrets to sign with, the present one first. Raises WrongSeal where that one cannot be opened.
 
-        A replaced one that does not is passed over: rotating is how an endpoint is mended after a change of the
-        platform's key.
+        A replaced one that cannot is left out: after a change of the platform's key, rotating its secret is how an
+        endpoint is repaired.
         """
         present, *replaced = sealed
         keys = [self._seal.open(str(present.secret_id), present.sealed)]
@@ -200,7 +202,7 @@ class WebhookDeliveries:
         return tuple(keys)
 
     async def _put_back(self, conn: Connection, claimed: Claimed) -> None:
-        """Until the platform's key is right again, or the endpoint has another secret."""
+        """Queues a delivery again that cannot be signed before the platform's key or the secret is another."""
         if not await takes_events(conn, claimed.tenant_id):
             return
         delivery = await store.lock_claimed(conn, claimed)
@@ -208,7 +210,7 @@ class WebhookDeliveries:
             await store.postpone(conn, delivery, delivery.attempts, self._clock() + _UNSIGNED_PAUSE)
 
     async def _send(self, ready: Ready) -> Reply:
-        """Whatever happens is an outcome: one that is never concluded would be sent again for ever."""
+        """Answers with the outcome, whatever happens: an attempt without one would be repeated for ever."""
         try:
             return await self._answered(ready)
         except Exception as error:
@@ -244,13 +246,13 @@ class WebhookDeliveries:
         )
 
     async def _conclude(self, conn: Connection, ready: Ready, reply: Reply, took: float) -> None:
-        """Endpoint, delivery, attempt: everyone who locks more than one does so in this order."""
+        """Writes the outcome. Locks endpoint, delivery and attempt in this order, as everyone who locks several."""
         delivery, now = ready.delivery, self._clock()
         if not await takes_events(conn, delivery.tenant_id):
             return  # an erasure has taken it
         endpoint = ready.endpoint
         if reply.delivered:
-            await store.mark_well(conn, endpoint.tenant_id, endpoint.endpoint_id, endpoint.url)
+            await store.clear_failing(conn, endpoint.tenant_id, endpoint.endpoint_id, endpoint.url)
         else:
             found = await store.lock_endpoint(conn, endpoint.tenant_id, endpoint.endpoint_id)
             if found is None:
@@ -280,7 +282,7 @@ class WebhookDeliveries:
         else:
             ours = await self._fail(conn, ready.delivery, ready.number, decision.reason)
         if not ours:
-            return  # overtaken: what has come of the later attempt stands
+            return  # overtaken by a later attempt, whose outcome counts
         if isinstance(decision, Failed) and decision.disables is not None and endpoint.enabled:
             disabled = await disable(conn, endpoint, decision.disables, self._clock)
             await _tell_owner(conn, disabled)
@@ -301,29 +303,29 @@ class WebhookDeliveries:
 
 
 async def disable(conn: Connection, endpoint: Endpoint, reason: DisabledFor, clock: Clock) -> Endpoint:
-    """Of a locked endpoint: nothing goes to it from now on, and what waits for it has failed.
+    """Disables a locked endpoint: nothing goes to it from now on, and what is queued for it has failed.
 
-    However much that is: notification.webhooks.workers writes it down, some at a time (`fail_backlog`).
+    That may be much, so notification.webhooks.workers marks it as failed, in batches (`fail_backlog`).
     """
     return await store.update_endpoint(conn, replace(endpoint, disabled_reason=reason, disabled_at=clock()))
 
 
 async def enable(conn: Connection, disabled: Endpoint, changed: Endpoint, clock: Clock) -> Endpoint:
-    """Of a locked endpoint: what is queued from now on goes to it, and what was queued before has failed.
+    """Enables a locked endpoint: what is queued from now on goes to it, and what was queued before has failed.
 
-    If that is more than one transaction has time for, what is new waits until the rest is written down.
+    If that is too much for one transaction, what is new waits until the rest is marked as failed.
     """
     assert disabled.disabled_at is not None  # noqa: S101 - it is disabled
     backlog = Backlog(disabled.tenant_id, disabled.endpoint_id, disabled.disabled_at)
     more = await _fail_some(conn, backlog, clock, FAILED_AT_ONCE) == FAILED_AT_ONCE
-    await store.fail_rest(conn, backlog.tenant_id, backlog.endpoint_id, backlog.failed_at if more else None)
+    await store.set_backlog(conn, backlog.tenant_id, backlog.endpoint_id, backlog.failed_at if more else None)
     return await store.update_endpoint(
         conn, replace(changed, disabled_reason=None, disabled_at=None, failing_since=None)
     )
 
 
 async def fail_backlog(conn: Connection, clock: Clock, limit: int) -> int:
-    """One batch of what is queued for endpoints that were disabled, `limit` at most; answers how many.
+    """Marks a batch of what was queued for a disabled endpoint as failed, `limit` at most; answers how many.
 
     Needs a worker's transaction. One that dies leaves the batch to the next.
     """
@@ -332,7 +334,7 @@ async def fail_backlog(conn: Connection, clock: Clock, limit: int) -> int:
         return 0
     failed = await _fail_some(conn, backlog, clock, limit)
     if failed < limit and backlog.up_to is not None:
-        await store.fail_rest(conn, backlog.tenant_id, backlog.endpoint_id, None)
+        await store.set_backlog(conn, backlog.tenant_id, backlog.endpoint_id, None)
     return failed
 
 
@@ -343,7 +345,7 @@ async def _fail_some(conn: Connection, backlog: Backlog, clock: Clock, limit: in
 
 
 async def _tell_owner(conn: Connection, disabled: Endpoint) -> None:
-    """By mail, in the transaction that disables: it is disabled once, however many deliveries find out."""
+    """Queues the mail in the transaction that disables: one, however many deliveries fail at once."""
     at = disabled.disabled_at
     assert at is not None  # noqa: S101 - it has just been disabled
     await queue_for_owner(conn, disabled.tenant_id, disabled.endpoint_id, at, at + OWNER_TOLD_FOR)

@@ -1,6 +1,7 @@
 """What an endpoint and a delivery are, and what is decided about them: when to try again, when to give up.
 
-Pure: the callers bring what is known, the time and the jitter.
+Pure: the callers give what is known, the time and the jitter. Used by the rest of notification.webhooks, and by
+the audit trail, drafts and letters of notification.
 """
 
 from collections.abc import Sequence
@@ -23,19 +24,19 @@ from contracts.notification import MessageEvent, MessageFailed, MessageSent
 
 MAX_ENDPOINTS = 10
 MAX_SECRETS = 5
-"""Of one endpoint, signing at a time: whoever rotates more often than that in a day is not helped by it."""
+"""Of one endpoint, signing at a time; nobody needs to rotate a secret more often than that in a day."""
 ROTATION = timedelta(hours=24)
 """How long a replaced secret goes on signing."""
 GIVE_UP_ENDPOINT = timedelta(days=5)
 OWNER_TOLD_FOR = timedelta(days=7)
-"""How long a mail that an endpoint was disabled is tried: it stays news while the endpoint stays as it is."""
+"""How long a mail about a disabled endpoint is tried: it is news for as long as the endpoint is not changed."""
 ENDPOINT_DISABLED = "EndpointDisabled"
 """Why a delivery has failed that was queued, or would have been tried again, when its endpoint was disabled."""
 FAILED_AT_ONCE = 1000
-"""Of those, so many where a request waits for it."""
+"""How many of those are marked in the request that enables an endpoint; the sweep marks the rest."""
 KEPT_DAYS = 30
 RESPONSE_BYTES = 1024
-"""So much of an answer is kept for the log."""
+"""How much of an answer is kept for the log."""
 
 PAUSES = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -95,7 +96,7 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a business wants to be told, and of what."""
+    """A URL of a business's that gets webhooks, of the types in `events`."""
 
     tenant_id: UUID
     endpoint_id: UUID
@@ -106,7 +107,7 @@ class Endpoint:
     disabled_reason: DisabledFor | None
     disabled_at: datetime | None
     failing_since: datetime | None
-    """The first failed attempt since one last succeeded."""
+    """When the first attempt failed after the last that succeeded; None while none has."""
     created_at: datetime
 
     @property
@@ -185,7 +186,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It is given up; `disables` says whether, and why, the endpoint is with it."""
+    """It is given up; `disables` says why the endpoint is to be disabled too, None if it is not."""
 
     reason: str
     disables: DisabledFor | None = None
@@ -203,9 +204,9 @@ def decide(
 ) -> Delivered | Retry | Failed:
     """What becomes of a delivery after the nth attempt of its schedule, which has `pauses` between attempts.
 
-    `failing_since` is the endpoint's, before this attempt; `jitter` lies between -1 and 1. A single failure after
-    long silence is no failing endpoint: it takes a delivery that fails repeatedly to disable one. Nor does it say
-    anything of an endpoint that has `moved` since to another address than the attempt's.
+    `failing_since` is the endpoint's, before this attempt; `jitter` lies between -1 and 1. An endpoint is disabled
+    as failing only by a delivery that has failed before: one failure after days without deliveries is not enough.
+    An attempt says nothing about an endpoint that has `moved` since to another address.
     """
     if reply.delivered:
         return Delivered()

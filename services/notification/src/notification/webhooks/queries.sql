@@ -1,7 +1,7 @@
 -- The statements of webhooks; see servicekit.queries. Row level security limits each to the transaction's tenant, but
--- for those of a worker: claim, overdue and the sweeps. An endpoint that was deleted is there for the sweeps alone. Of
--- one that is disabled, what is queued has failed, and of one that is enabled again, what was queued up to
--- `failed_up_to`: whoever reads is told so, and the sweep writes it down.
+-- for those of a worker: claim, overdue and the sweeps. Only the sweeps see an endpoint that was deleted. What is
+-- queued for a disabled endpoint has failed, and so has, for one that was enabled again, what was queued up to the
+-- queue number `failed_up_to`: `deliveries` shows it as failed at once, and the sweep marks it later.
 
 -- name: lock_endpoints
 -- One change of the number of a business's endpoints at a time.
@@ -46,14 +46,14 @@ RETURNING tenant_id, endpoint_id, version, url, events, description, disabled_re
 UPDATE webhook_endpoint SET failing_since = %(now)s
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NULL
 
--- name: mark_well
--- Not a disabled one, whose reason stays: what was under way meanwhile may yet arrive. Nor one that was moved.
+-- name: clear_failing
+-- Not of a disabled one, which stays so though a delivery that was under way may still arrive. Nor of a moved one.
 UPDATE webhook_endpoint SET failing_since = NULL
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s AND failing_since IS NOT NULL
   AND disabled_reason IS NULL AND url = %(url)s
 
 -- name: hide_endpoints
--- One, or all of a business. What hangs on them may be more than one statement has time for: the sweeps remove it.
+-- One, or all of a business. Their deliveries may be too many for one statement: the sweeps remove them.
 UPDATE webhook_endpoint SET deleted_at = %(now)s, disabled_reason = coalesce(disabled_reason, 'owner'),
     disabled_at = coalesce(disabled_at, %(now)s)
 WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
@@ -85,7 +85,7 @@ WHERE tenant_id = %(tenant_id)s AND ends_at > %(now)s
 GROUP BY endpoint_id
 
 -- name: interested
--- The endpoints that an event goes to; none of their rows goes before this transaction ends.
+-- The endpoints that an event goes to; their rows cannot be removed before this transaction ends.
 SELECT endpoint_id FROM webhook_endpoint
 WHERE tenant_id = %(tenant_id)s AND disabled_reason IS NULL AND deleted_at IS NULL AND events && ARRAY[%(type)s, '*']
 FOR KEY SHARE
@@ -96,18 +96,19 @@ VALUES (%(tenant_id)s, %(delivery_id)s, %(endpoint_id)s, %(webhook_id)s, %(type)
 ON CONFLICT ON CONSTRAINT webhook_delivery_once DO NOTHING
 
 -- name: lock_claims
--- One claim at a time, in all processes: each counts what the others have under way. And what follows reads the
--- first few of each endpoint in the index's order; the planner, which takes the policies for strict filters, would
--- collect and sort every endpoint's whole queue instead (180 ms for 200,000 deliveries).
+-- One claim at a time, in all processes, as each counts what the others have under way. `claim` is to read the first
+-- few deliveries of each endpoint in the index's order; the planner, which takes the policies for selective filters,
+-- would collect and sort every endpoint's whole queue instead (180 ms for 200,000 deliveries).
 SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config('enable_bitmapscan', 'off', true)
 
 -- name: claim
--- First who waits at all, from endpoint to endpoint by the index: a long queue of one costs the others nothing. Then
--- of each as many as it has places left; an endpoint that fails has one place. `place` and `share` count what is under
--- way already, in all processes: or who has a free place would be first again whenever anything ends, with the longest
--- queue before all others. Everybody's first goes before anybody's second, and of equals the business that has less
--- under way. Seconds and thirds stay within their business's share, and leave `kept` of the room to firsts.
--- None of an endpoint that is disabled, as a deleted one is, nor while what has failed with it is still to be marked.
+-- `waiting`: the endpoints with anything queued, by steps through the index, so that a long queue of one costs the
+-- others nothing. `room`: how many places each has; one that is failing has one. `due`: as many of its deliveries as it
+-- has places left. `place` and `share` count what is under way already, in all processes: otherwise the endpoint with
+-- the longest queue would come first again whenever a delivery ends.
+-- All first deliveries of endpoints go before any second one, and among equals those of the business with less under
+-- way. Second and third ones stay within their business's share, and leave `kept` of the room to first ones.
+-- None goes to a disabled endpoint, as deleted ones are, nor to one with a backlog still to be marked as failed.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
      ORDER BY tenant_id, endpoint_id LIMIT 1)
@@ -168,7 +169,7 @@ UPDATE webhook_attempt SET milliseconds = %(milliseconds)s, http_status = %(http
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND number = %(number)s
 
 -- name: postpone
--- By the attempt that found out; one that has been overtaken changes nothing.
+-- By the attempt that this is the outcome of, unless a later one has begun.
 UPDATE webhook_delivery SET status = 'queued', next_attempt_at = %(next_attempt_at)s,
     queue_number = nextval('webhook_queue')
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending'
@@ -179,8 +180,8 @@ UPDATE webhook_delivery SET status = %(status)s, reason = %(reason)s, settled_at
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status = 'sending' AND attempts = %(attempts)s
 
 -- name: fail_queued
--- Of an endpoint that is locked: all, or what was queued up to a number; and what was under way when its sender died.
--- What is under way settles by itself.
+-- Of a locked endpoint: all that is queued, or what was queued up to a number; and what was under way when its sender
+-- died. What is still under way is settled by its own attempt.
 UPDATE webhook_delivery SET status = 'failed', reason = 'EndpointDisabled', settled_at = %(failed_at)s
 WHERE (tenant_id, delivery_id) IN (
     SELECT tenant_id, delivery_id FROM webhook_delivery
@@ -189,8 +190,8 @@ WHERE (tenant_id, delivery_id) IN (
       AND (%(up_to)s::bigint IS NULL OR coalesce(queue_number, 0) <= %(up_to)s)
     LIMIT %(limit)s FOR UPDATE)
 
--- name: fail_rest
--- Of an endpoint that is locked: what is queued by now fails later or, without a time, nothing does any more.
+-- name: set_backlog
+-- Of a locked endpoint: what is queued by now is to be marked as failed; without a time, nothing is any more.
 UPDATE webhook_endpoint SET failed_at = %(failed_at)s,
     failed_up_to = CASE WHEN %(failed_at)s::timestamptz IS NOT NULL THEN nextval('webhook_queue') END
 WHERE tenant_id = %(tenant_id)s AND endpoint_id = %(endpoint_id)s
@@ -239,7 +240,7 @@ DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
     SELECT tenant_id, delivery_id FROM webhook_delivery WHERE settled_at < %(before)s LIMIT %(limit)s)
 
 -- name: lock_backlog
--- One endpoint with something to fail that nobody else is at, and what of it.
+-- One endpoint with deliveries to mark as failed that nobody else has locked, and which those are.
 SELECT e.tenant_id, e.endpoint_id, coalesce(e.disabled_at, e.failed_at) AS failed_at,
     CASE WHEN e.disabled_reason IS NULL THEN e.failed_up_to END AS up_to
 FROM webhook_endpoint e
@@ -251,7 +252,7 @@ WHERE e.deleted_at IS NULL AND (e.disabled_reason IS NULL AND e.failed_up_to IS 
 LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED
 
 -- name: sweep_deleted
--- What hangs on endpoints that were deleted.
+-- Deliveries of endpoints that were deleted.
 DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (
     SELECT d.tenant_id, d.delivery_id FROM webhook_endpoint e CROSS JOIN LATERAL (
         SELECT tenant_id, delivery_id FROM webhook_delivery

@@ -1,6 +1,6 @@
 """What a business may do with its webhook endpoints. Called by the routes; opens the transactions.
 
-A secret leaves in the answer that makes it and never again: not even in the answer that an Idempotency-Key keeps.
+A secret is shown only in the answer to the request that made it: a replay for the Idempotency-Key has none.
 """
 
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ from servicekit.sealing import Seal
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
 
 Shown = tuple[Endpoint, datetime | None]
-"""An endpoint, and until when a secret that was replaced signs beside its own."""
+"""An endpoint, and until when a replaced secret signs beside the present one, if any does."""
 Answer = Callable[[Shown, str | None], BaseModel]
 """Makes the answer that shows an endpoint, with its secret or without one."""
 Logged = tuple[Delivery, list[Attempt]]
@@ -48,7 +48,7 @@ Logged = tuple[Delivery, list[Attempt]]
 
 
 class WebhookService:
-    """`seal` is None where the platform has no key for it, and so no webhooks."""
+    """What the routes can ask for. `seal` is None where the platform has no key, and so no webhooks."""
 
     def __init__(
         self, db: Database, outbound: OutboundClient, seal: Seal | None, *, clock: Clock = utc_now
@@ -107,7 +107,7 @@ class WebhookService:
     async def edit(
         self, tenant_id: UUID, endpoint_id: UUID, version: int | None, fields: dict[str, Any]
     ) -> Shown:
-        """Changes url, events, description or enabled; enabled anew or moved, it is not failing any more.
+        """Changes url, events, description or enabled. An endpoint that is enabled or moved counts as not failing.
 
         Raises NotFound, PreconditionFailed, Invalid, TenantSuspended.
         """
@@ -124,7 +124,7 @@ class WebhookService:
             return await self._shown(conn, made)
 
     async def delete(self, tenant_id: UUID, endpoint_id: UUID) -> None:
-        """With what waits for it and its log, which notification.webhooks.workers removes. Raises NotFound."""
+        """Deletes an endpoint; notification.webhooks.workers removes its deliveries and log. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_to_change(conn, tenant_id)
             removed = _found(await store.lock_endpoint(conn, tenant_id, endpoint_id))
@@ -215,7 +215,7 @@ class WebhookService:
             )
 
     async def resend(self, tenant_id: UUID, endpoint_id: UUID, delivery_id: UUID) -> Logged:
-        """Sends it at once, under the same webhook-id, with the whole schedule before it.
+        """Sends it again at once, under the same webhook-id, and starts its retry schedule anew.
 
         Raises NotFound, Conflict for a disabled endpoint or while an attempt is under way.
         """
@@ -232,7 +232,7 @@ class WebhookService:
     async def _edited(
         self, conn: Connection, present: Endpoint, enabled: bool | None, fields: dict[str, Any]
     ) -> Endpoint:
-        """Of a locked endpoint; `enabled` is None to leave that as it is."""
+        """Stores the changes of a locked endpoint; `enabled` is None to leave that as it is."""
         changed = replace(present, **fields)
         if enabled is False and present.enabled:
             return await disable(conn, changed, DisabledFor.OWNER, self._clock)
@@ -253,7 +253,10 @@ class WebhookService:
         return self._seal
 
     async def _check(self, url: str) -> None:
-        """The host resolved, too; who changes what it leads to later is refused at each delivery."""
+        """Raises Invalid for an address that is not called, also by what its host resolves to.
+
+        Each delivery checks again, as that may change.
+        """
         try:
             await self._outbound.check_host(url)
         except (OutboundRefused, OutboundFailed) as error:

@@ -20,7 +20,7 @@ def new_secret() -> bytes:
 
 
 def written(secret: bytes) -> str:
-    """As its owner sees it: `whsec_` and base64."""
+    """The secret as it is shown to the owner: `whsec_` and base64."""
     return _PREFIX + base64.b64encode(secret).decode()
 
 

@@ -1,7 +1,8 @@
 """The tables of webhooks: functions that take the transaction's connection and never commit.
 
-Called by the consumer, by the deliveries and by the service layer of webhooks. Whoever locks several rows locks the
-endpoint's first, then the delivery's, then the attempt's.
+Called by the rest of notification.webhooks; by notification.delivery, which tells owners of disabled endpoints; and
+by notification.consumers, which deletes the endpoints of a business that leaves. Whoever locks several rows locks
+the endpoint's first, then the delivery's, then the attempt's.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is queued for an endpoint that was disabled, at `failed_at`: all, or up to a number."""
+    """What is queued for an endpoint and failed when that was disabled, at `failed_at`: all, or up to a number."""
 
     tenant_id: UUID
     endpoint_id: UUID
@@ -110,7 +111,7 @@ async def lock_endpoint(conn: Connection, tenant_id: UUID, endpoint_id: UUID) ->
 
 
 async def update_endpoint(conn: Connection, changed: Endpoint) -> Endpoint:
-    """Of a locked one; answers it with its new version."""
+    """Stores a locked endpoint as changed; answers it with its new version."""
     values = {
         "tenant_id": changed.tenant_id,
         "endpoint_id": changed.endpoint_id,
@@ -127,19 +128,19 @@ async def update_endpoint(conn: Connection, changed: Endpoint) -> Endpoint:
 
 
 async def mark_failing(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: datetime) -> None:
-    """Since now, unless it has been failing before. No change that somebody could edit: the version stays."""
+    """It is failing since now, unless it was before. Keeps the version: this is no edit."""
     await conn.execute(_SQL.mark_failing, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now})
 
 
-async def mark_well(conn: Connection, tenant_id: UUID, endpoint_id: UUID, url: str) -> None:
-    """`url` is where it has answered well; one that was moved since stays as it is."""
-    await conn.execute(_SQL.mark_well, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "url": url})
+async def clear_failing(conn: Connection, tenant_id: UUID, endpoint_id: UUID, url: str) -> None:
+    """Notes that `url` has answered well. An endpoint that was moved since, or disabled, stays as it is."""
+    await conn.execute(_SQL.clear_failing, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "url": url})
 
 
 async def delete_endpoints(
     conn: Connection, tenant_id: UUID, now: datetime, endpoint_id: UUID | None = None
 ) -> None:
-    """One, or all of a business that is leaving; its secrets go at once, its deliveries by `sweep_deleted`."""
+    """Deletes one, or all of a business that leaves: secrets at once, deliveries later (`sweep_deleted`)."""
     values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "now": now}
     for statement in (_SQL.hide_endpoints, _SQL.drop_secrets):
         await conn.execute(statement, values)
@@ -149,7 +150,7 @@ async def delete_endpoints(
 
 
 async def add_secret(conn: Connection, tenant_id: UUID, endpoint_id: UUID, secret: SealedSecret) -> None:
-    """As the present one; the one before it must have been replaced."""
+    """Adds the present secret; the one before it must have been replaced."""
     values = {
         "tenant_id": tenant_id,
         "endpoint_id": endpoint_id,
@@ -160,7 +161,7 @@ async def add_secret(conn: Connection, tenant_id: UUID, endpoint_id: UUID, secre
 
 
 async def replace_secret(conn: Connection, tenant_id: UUID, endpoint_id: UUID, ends_at: datetime) -> None:
-    """The present one signs until then."""
+    """Has the present secret sign until `ends_at`, beside the one that is added next."""
     await conn.execute(
         _SQL.replace_secret, {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "ends_at": ends_at}
     )
@@ -176,7 +177,7 @@ async def secrets(conn: Connection, tenant_id: UUID, endpoint_id: UUID, now: dat
 async def old_secrets(
     conn: Connection, tenant_id: UUID, now: datetime, endpoint_id: UUID | None = None
 ) -> dict[UUID, datetime]:
-    """Until when a secret that was replaced signs, by endpoint; there are only those that have one now."""
+    """By endpoint, until when a replaced secret signs; without endpoints that have none."""
     values = {"tenant_id": tenant_id, "now": now, "endpoint_id": endpoint_id}
     rows = await (await conn.execute(_SQL.old_secrets, values)).fetchall()
     return {row["endpoint_id"]: row["ends_at"] for row in rows}
@@ -255,7 +256,7 @@ async def lock_claimed(conn: Connection, claimed: Claimed) -> Delivery | None:
 
 
 async def begin(conn: Connection, delivery: Delivery, now: datetime) -> None:
-    """Writes down that the next attempt is made."""
+    """Writes down that the next attempt begins."""
     values = {
         "tenant_id": delivery.tenant_id,
         "delivery_id": delivery.delivery_id,
@@ -312,15 +313,17 @@ async def settle(
 
 
 async def fail_queued(conn: Connection, backlog: Backlog, now: datetime, limit: int) -> int:
-    """What of a locked endpoint's queue has failed with it, `limit` at most; answers how many."""
+    """Marks what of a locked endpoint's queue has failed with it, `limit` at most; answers how many."""
     values = asdict(backlog) | {"now": now, "limit": limit}
     return (await conn.execute(_SQL.fail_queued, values)).rowcount
 
 
-async def fail_rest(conn: Connection, tenant_id: UUID, endpoint_id: UUID, failed_at: datetime | None) -> None:
-    """Of a locked endpoint: what is queued by now has failed then; None where nothing of it is left."""
+async def set_backlog(
+    conn: Connection, tenant_id: UUID, endpoint_id: UUID, failed_at: datetime | None
+) -> None:
+    """Notes on a locked endpoint that what is queued by now failed at `failed_at`; None once all is marked."""
     values = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "failed_at": failed_at}
-    await conn.execute(_SQL.fail_rest, values)
+    await conn.execute(_SQL.set_backlog, values)
 
 
 async def deliveries(
@@ -375,7 +378,7 @@ async def resend(conn: Connection, found: Delivery, now: datetime) -> Delivery |
 
 
 async def overdue_since(conn: Connection) -> datetime | None:
-    """When the oldest of what is queued is, or was, to be sent."""
+    """When the delivery that is due first is, or was, to be sent; None while none is queued."""
     row = await _one(conn, _SQL.overdue)
     return row["since"] if row else None
 
@@ -388,7 +391,7 @@ async def sweep(conn: Connection, now: datetime, kept_since: datetime, limit: in
 
 
 async def lock_backlog(conn: Connection, now: datetime) -> Backlog | None:
-    """Of an endpoint that nobody else is at, and whose row is ours until the transaction's end."""
+    """The backlog of an endpoint that nobody else has locked; locks it until the transaction's end."""
     row = await _one(conn, _SQL.lock_backlog, now=now)
     return Backlog(**row) if row else None
 

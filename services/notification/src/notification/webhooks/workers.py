@@ -1,7 +1,7 @@
-"""The loops of webhooks: one that sends what is due, one that clears away what endpoints leave behind.
+"""The loops of webhooks, wired in .app: one sends what is due, one removes what is not needed any more.
 
-The sender holds many requests at once and claims anew whenever one ends. Some of its room is for endpoints that
-have nothing under way, so that those that take their whole 15 seconds, be they many, do not fill it. Any number of
+The sender makes many requests at once and claims again whenever one ends. Some of its room is kept for endpoints
+that have nothing under way, so that slow ones, however many, do not fill it. Any number of
 processes may run it; a delivery is claimed by one.
 """
 
@@ -28,9 +28,10 @@ _EVERY_SECONDS = 0.1
 _AT_ONCE = 64
 """Requests under way in one process; they hold no connection to the database meanwhile."""
 _KEPT = 16
-"""So many of them for endpoints with nothing under way."""
+"""How many of them are kept for endpoints with nothing under way."""
 _MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
+"""For requests under way when the process is told to stop."""
 _SWEEP_SECONDS = 60.0
 _SWEEP_BATCH = 5000
 _PAUSE_SECONDS = 1.0
@@ -85,10 +86,10 @@ class WebhookSender(Periodic):
 
 
 class WebhookSweep(Periodic):
-    """Removes deliveries that were settled long ago, secrets that sign no more, and what goes with its endpoint.
+    """Removes deliveries settled long ago, secrets that sign no more, and deleted endpoints with their deliveries.
 
-    And fails what is queued for an endpoint that was disabled. In batches: no statement takes long, nor keeps
-    others waiting, and one who dies between two leaves the rest to the next.
+    And marks what is queued for a disabled endpoint as failed. In batches, so that no statement takes long or keeps
+    others waiting; a process that dies leaves the rest to the next.
     """
 
     def __init__(self, db: Database, *, clock: Clock = utc_now, batch: int = _SWEEP_BATCH) -> None:

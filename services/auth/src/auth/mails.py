@@ -19,7 +19,7 @@ class Letter:
 def invitation_letter(
     invitation: Invitation, business: str, token: OpaqueToken, expires_at: datetime, public_url: str
 ) -> Letter:
-    """Asks somebody in, as owner or as staff."""
+    """Invites somebody, as owner or as staff."""
     business = _one_line(business)
     if invitation.role is Role.OWNER:
         subject = f"Your booking page for {business} is ready"

@@ -1,4 +1,4 @@
-"""Signing in, switching business, refreshing, signing out: each method is a whole one, in one transaction or more.
+"""Signing in, switching business, refreshing, signing out: each method is a complete use case.
 
 Part of auth.service; called by the routes. Passwords are hashed between transactions, never inside one.
 """

@@ -211,7 +211,7 @@ class Delivery:
     async def _begin(
         self, conn: Connection, message: Message, tenant: TenantChanged, draft: Draft
     ) -> Ready | None:
-        """Marks the message `sending`; None, and suppressed, when the plan's quota for the month is used up.
+        """Marks the message `sending`; None, and suppressed, when the plan does not allow it (any more this month).
 
         A customer's message counts against the quota, once for all its attempts. One to the owner does not: it is
         the platform's.
@@ -286,7 +286,7 @@ class Delivery:
                 await self._bounced(conn, ready, customer)
 
     async def _bounced(self, conn: Connection, ready: Ready, customer: Customer | None) -> None:
-        """Puts an address where nobody is on the suppression list, until the business takes it off."""
+        """Puts a bounced address on the suppression list, where it stays until the business removes it."""
         message, address = ready.message, ready.draft.address
         customer_id, known = None, True
         if isinstance(message, CustomerMessage):

@@ -165,10 +165,8 @@ class Letters:
         plain = {name: self._plain(phrase, values) for name, phrase in phrases.items()} | {
             "lead": said("lead")
         }
-        with_calendar = facts.kind not in {
-            "reminder",
-            "waitlist-offer",
-        }  # the appointment is new or has changed
+        # Only where the appointment is new or has changed.
+        with_calendar = facts.kind not in {"reminder", "waitlist-offer"}
         # Not escaped here: the frame does, once.
         return Letter(
             subject,

@@ -238,7 +238,7 @@ def _attachments(letter: Letter) -> tuple[Attachment, ...]:
 
 
 async def _content(answer: aiohttp.ClientResponse) -> bytes | None:
-    """None when it is longer than anybody needs to say that they have taken a message."""
+    """The answer's body; None when it is longer than any that says that a message was taken."""
     content = bytearray()
     async for chunk in answer.content.iter_any():
         content += chunk
@@ -266,7 +266,7 @@ def _checked(address: str) -> str:
 
 
 def _reply_to(address: str | None) -> str | None:
-    """The address for Reply-To; None for one that needs non-ASCII, which not every server takes (RFC 6532)."""
+    """The address for Reply-To, if there is one that any server takes: in ASCII (else RFC 6532)."""
     try:
         written = as_sent(_checked(address)) if address else ""
     except (Refused, ValueError):

@@ -180,7 +180,7 @@ class Rules:
     # quiet hours
 
     async def quiet_hours(self, tenant_id: UUID) -> QuietHours:
-        """Without channels while the business has laid down none. Raises NotFound."""
+        """Without channels while the business has set none. Raises NotFound."""
         async with self._db.tenant(tenant_id) as conn:
             await tenant_by_id(conn, tenant_id)
             return await rules_store.quiet_hours(conn, tenant_id) or UNSET

@@ -13,7 +13,7 @@ _BASIC = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = frozenset("\f^{}\\[~]|€")
-"""Each is an escape and a septet, which no two segments share."""
+"""Each takes two septets, an escape and its own, which are not split over two segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Size:
 
 
 def size(text: str) -> Size:
-    """Of a text message as a phone's network sends it; an empty one takes a segment too."""
+    """The size of a text message as a phone network sends it; an empty one takes a segment too."""
     if all(char in _BASIC or char in _EXTENSION for char in text):
         widths = [2 if char in _EXTENSION else 1 for char in text]
         return Size("GSM-7", sum(widths), _segments(widths, single=160, part=153))

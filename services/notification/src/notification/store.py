@@ -150,7 +150,7 @@ async def lock_customer(conn: Connection, tenant_id: UUID, customer_id: UUID) ->
 
 
 async def put_name(conn: Connection, tenant_id: UUID, entity_id: UUID, version: int, name: str) -> None:
-    """Of a service or of staff; deleted ones keep theirs, as old appointments name them."""
+    """Keeps the name of a service or of staff; deleted ones keep theirs, as old appointments name them."""
     values = {"tenant_id": tenant_id, "entity_id": entity_id, "version": version, "name": name}
     await conn.execute(_SQL.put_name, values)
 
@@ -160,7 +160,7 @@ async def delete_name(conn: Connection, tenant_id: UUID, entity_id: UUID) -> Non
 
 
 async def names(conn: Connection, tenant_id: UUID, entity_ids: list[UUID]) -> dict[UUID, str]:
-    """Those that are known."""
+    """Names by id; unknown ids are left out."""
     cursor = await conn.execute(_SQL.names, {"tenant_id": tenant_id, "entity_ids": entity_ids})
     return {row["entity_id"]: row["name"] for row in await cursor.fetchall()}
 

@@ -1,8 +1,8 @@
 """What notification writes into the audit trail; see servicekit.audit. Called by the service layers.
 
-Words, hours and endpoints are the business's own, so that values are shown. Of a suppressed address nothing is, not
-even its digest; of an endpoint's address not what follows its path, where receivers put tokens: an entry stays when
-the endpoint is long gone. What changes nothing is not written.
+Wording, quiet hours and endpoints are the business's own, so their values are shown. A suppressed address is not,
+nor its digest; nor what follows the path of an endpoint's URL, where receivers put tokens, as an entry outlives its
+endpoint. A change that changes nothing is not written.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ async def wording(
     before: Wording,
     after: Wording,
 ) -> None:
-    """A change of a business's own words; None where it says nothing of its own."""
+    """A change of a business's own wording; a part is None where it uses the platform's."""
     template = f"{kind}/{channel.value}/{language}"
     changes = audit.changed(_words(template, before), _words(template, after))
     if changes:
@@ -50,9 +50,9 @@ async def suppressed(
     *,
     customer_id: UUID | None = None,
 ) -> None:
-    """An address comes onto the list (None before), or a reason holds as far as is said now.
+    """An address is added to the list (`before` is None), or the scope of an entry changes.
 
-    `customer_id` says whose doing it is, should it be a customer's.
+    `customer_id` is the customer who did it; None when somebody else did.
     """
     action = "suppression.added" if before is None else "suppression.changed"
     old = {} if before is None else _suppression(after) | {"scope": before}
@@ -66,7 +66,7 @@ async def suppressed(
 async def unsuppressed(
     conn: Connection, tenant_id: UUID, before: Suppression, *, customer_id: UUID | None = None
 ) -> None:
-    """A reason goes from the list; `customer_id` as in `suppressed`."""
+    """An entry is removed from the list; `customer_id` as in `suppressed`."""
     changes = audit.changed(_suppression(before), {}, hidden=("address",))
     await audit.record(
         conn,
@@ -82,7 +82,7 @@ async def unsuppressed(
 async def endpoint(
     conn: Connection, tenant_id: UUID, action: str, before: Endpoint | None, after: Endpoint | None
 ) -> None:
-    """A webhook endpoint that comes (None before), changes, or goes (None after)."""
+    """A webhook endpoint is added (`before` is None), changed, or deleted (`after` is None)."""
     one = after or before
     assert one is not None  # noqa: S101 - one of them is there
     changes = audit.changed(_endpoint(before), _endpoint(after), hidden=("url_query",))
@@ -109,7 +109,7 @@ def _hours(quiet: QuietHours) -> dict[str, Any]:
 
 
 def _suppression(item: Suppression) -> dict[str, Any]:
-    """With an address that stands for any: hidden, it says that there is one."""
+    """`address` stands for the address, which is not known here: the entry shows it as hidden."""
     return {"channel": item.channel, "reason": item.reason, "scope": item.scope, "address": True}
 
 

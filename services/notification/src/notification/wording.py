@@ -40,7 +40,7 @@ VARIABLES: Mapping[str, str] = {
 }
 FILTERS = ("upper", "lower", "capitalize", "title", "trim", "truncate", "default")
 MAX_SEGMENTS = 10
-"""Of a text message with sample facts; carriers take few more."""
+"""Of a text message, with sample facts; carriers do not take many more."""
 
 _DEEPEST = 20
 _TOO_DEEP = "it is nested too deeply"

@@ -1,4 +1,4 @@
-"""What others need to verify tokens: the public keys, and where they are."""
+"""What others need to verify tokens: the public keys, and the document that says where they are."""
 
 from typing import Any
 

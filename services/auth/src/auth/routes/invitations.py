@@ -1,4 +1,4 @@
-"""Asking somebody in: only the owner may."""
+"""Invitations of people to work at the business; only the owner may send, read and withdraw them."""
 
 from datetime import datetime
 from typing import Literal

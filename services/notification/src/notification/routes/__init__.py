@@ -2,7 +2,7 @@
 
 from notification.routes import message_templates, messages, quiet_hours, suppressions, trail, unsubscribe
 
-# trail before messages, which would take its path for a message's id.
+# trail before messages, which would take the trail's path for a message's id.
 ROUTERS = (
     trail.router,
     messages.router,

@@ -15,7 +15,7 @@ async def _service(request: Request) -> NotificationService:
 
 
 Notification = Annotated[NotificationService, Depends(_service)]
-"""What was sent."""
+"""The service layer: what was sent, and the audit trail."""
 
 
 async def _rules(notification: Notification) -> Rules:
@@ -23,4 +23,4 @@ async def _rules(notification: Notification) -> Rules:
 
 
 MessageRules = Annotated[Rules, Depends(_rules)]
-"""What is laid down about what is sent."""
+"""The service layer: the rules of messages."""

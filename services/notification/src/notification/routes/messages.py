@@ -1,5 +1,6 @@
-"""What was sent to customers, or to the owner, or was not, and why. For everyone at the business; addresses whole
-for the owner.
+"""Messages to customers and to the owner: which were sent, which were not, and why.
+
+For everyone at the business; only the owner sees whole addresses.
 """
 
 from datetime import datetime
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
 _ABOUT = ("appointment_id", "appointment_version", "customer_id", "endpoint_id", "reminder_id", "due_at")
-"""What a message is about; one to a customer and one to the owner have some of it each."""
+"""The fields that say what a message is about; those to customers have other ones than those to owners."""
 
 
 class MessageAnswer(Answer):

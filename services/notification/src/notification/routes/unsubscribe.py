@@ -1,7 +1,7 @@
 """Getting no more messages, by the link in each of them and without an account.
 
-The link itself leads to a page of web's: whoever scans mails follows links, so that a GET changes nothing. A POST
-to the same address is a mail client's one click (RFC 8058), answered here without cookies, forms or a page.
+The link itself leads to a page of web's. A GET changes nothing, as scanners of mails follow links. A POST to the
+same address is a mail client's one click (RFC 8058), answered here without cookies, forms or a page.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a webhook says: `{type, timestamp, data}`, as Standard Webhooks recommends.
+"""The body of a webhook: `{type, timestamp, data}`, as Standard Webhooks recommends.
 
 `data` is the event as its topic carries it (docs/events): ids and times, nothing personal. The text is made once,
 when the delivery is queued, so that every attempt signs and sends the same bytes. Called by the consumer, and by

@@ -137,7 +137,7 @@ class DeliveryDetail(DeliveryAnswer):
     attempts: list[AttemptDetail]  # type: ignore[assignment]  # each tells more
 
 
-def _fields(shown: Shown) -> dict[str, Any]:
+def _endpoint_fields(shown: Shown) -> dict[str, Any]:
     endpoint, old_secret_until = shown
     return {
         "id": endpoint.endpoint_id,
@@ -155,15 +155,15 @@ def _fields(shown: Shown) -> dict[str, Any]:
 
 
 def _with_secret(shown: Shown, secret: str | None) -> EndpointWithSecret:
-    return EndpointWithSecret(**_fields(shown), secret=secret)
+    return EndpointWithSecret(**_endpoint_fields(shown), secret=secret)
 
 
-def _tagged(shown: Shown, response: Response) -> EndpointAnswer:
+def _with_etag(shown: Shown, response: Response) -> EndpointAnswer:
     response.headers["ETag"] = etag(shown[0].version)
-    return EndpointAnswer(**_fields(shown))
+    return EndpointAnswer(**_endpoint_fields(shown))
 
 
-def _attempt(item: Attempt, delivery: Delivery) -> dict[str, Any]:
+def _attempt_fields(item: Attempt, delivery: Delivery) -> dict[str, Any]:
     under_way = delivery.status is DeliveryStatus.SENDING and item.number == delivery.attempts
     interrupted = item.milliseconds is None and not under_way
     return {
@@ -176,7 +176,7 @@ def _attempt(item: Attempt, delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _told(logged: Logged) -> dict[str, Any]:
+def _delivery_fields(logged: Logged) -> dict[str, Any]:
     delivery, attempts = logged
     return {
         "id": delivery.delivery_id,
@@ -184,7 +184,7 @@ def _told(logged: Logged) -> dict[str, Any]:
         "type": delivery.type,
         "status": delivery.status,
         "reason": delivery.reason,
-        "attempts": [_attempt(item, delivery) for item in attempts],
+        "attempts": [_attempt_fields(item, delivery) for item in attempts],
         "created_at": delivery.queued_at,
         "next_attempt_at": delivery.next_attempt_at if delivery.status is DeliveryStatus.QUEUED else None,
         "settled_at": delivery.settled_at,
@@ -203,14 +203,16 @@ async def list_endpoints(who: Owner, paging: Paging, webhooks: Webhooks) -> Page
     found = await webhooks.endpoints(who.tenant_id, paging.after_id(), paging.limit + 1)
     shown = found[: paging.limit]
     cursor = encode_cursor(str(shown[-1][0].endpoint_id)) if len(found) > paging.limit else None
-    return Page(items=[EndpointAnswer(**_fields(item)) for item in shown], next_cursor=paging.link(cursor))
+    return Page(
+        items=[EndpointAnswer(**_endpoint_fields(item)) for item in shown], next_cursor=paging.link(cursor)
+    )
 
 
 @router.get("/{endpoint_id}")
 async def read_endpoint(
     endpoint_id: UUID, who: Owner, webhooks: Webhooks, response: Response
 ) -> EndpointAnswer:
-    return _tagged(await webhooks.endpoint(who.tenant_id, endpoint_id), response)
+    return _with_etag(await webhooks.endpoint(who.tenant_id, endpoint_id), response)
 
 
 @router.patch("/{endpoint_id}")
@@ -225,7 +227,7 @@ async def edit_endpoint(
     fields = body.model_dump(exclude_unset=True)
     if "events" in fields:
         fields["events"] = tuple(fields["events"])
-    return _tagged(await webhooks.edit(who.tenant_id, endpoint_id, version, fields), response)
+    return _with_etag(await webhooks.edit(who.tenant_id, endpoint_id, version, fields), response)
 
 
 @router.delete("/{endpoint_id}", status_code=204)
@@ -245,7 +247,7 @@ async def send_test(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: W
     """Sends a `webhook.test`, once: it is not tried again."""
 
     def answer(delivery: Delivery) -> DeliveryAnswer:
-        return DeliveryAnswer(**_told((delivery, [])))
+        return DeliveryAnswer(**_delivery_fields((delivery, [])))
 
     return respond(await webhooks.send_test(who.tenant_id, endpoint_id, key, answer))
 
@@ -270,7 +272,9 @@ async def list_deliveries(
     )
     shown = found[: paging.limit]
     cursor = encode_cursor(str(shown[-1][0].delivery_id)) if len(found) > paging.limit else None
-    return Page(items=[DeliveryAnswer(**_told(item)) for item in shown], next_cursor=paging.link(cursor))
+    return Page(
+        items=[DeliveryAnswer(**_delivery_fields(item)) for item in shown], next_cursor=paging.link(cursor)
+    )
 
 
 @router.get("/{endpoint_id}/deliveries/{delivery_id}")
@@ -278,7 +282,7 @@ async def read_delivery(
     endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
 ) -> DeliveryDetail:
     logged = await webhooks.delivery(who.tenant_id, endpoint_id, delivery_id)
-    return DeliveryDetail(**_told(logged), payload=logged[0].body)
+    return DeliveryDetail(**_delivery_fields(logged), payload=logged[0].body)
 
 
 @router.post("/{endpoint_id}/deliveries/{delivery_id}/resend", status_code=202)
@@ -286,4 +290,4 @@ async def resend_delivery(
     endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
 ) -> DeliveryAnswer:
     """At once, under the same webhook-id, and with the whole schedule before it."""
-    return DeliveryAnswer(**_told(await webhooks.resend(who.tenant_id, endpoint_id, delivery_id)))
+    return DeliveryAnswer(**_delivery_fields(await webhooks.resend(who.tenant_id, endpoint_id, delivery_id)))

@@ -1,4 +1,4 @@
-"""Whose request it is, for services that count what one client does. Called by their dependencies."""
+"""A request's client address, for services that limit what one client does: auth and booking, in their routes."""
 
 from fastapi import Request
 

@@ -57,7 +57,7 @@ def _operation(request: Request) -> dict[str, Any] | None:
 
 
 def _unwanted(body: bytes) -> list[FieldError]:
-    """Nothing, or an object without fields, is what clients send that always send some JSON."""
+    """The faults of a body where none is taken. `{}` is none: some clients always send some JSON."""
     if not body.strip():
         return []
     try:

@@ -41,7 +41,7 @@ def request_id_of(headers: Headers) -> str:
 
 
 async def _answer(scope: Scope, error: Exception, kind: type[Exception]) -> Response:
-    """By the app's own handler for this kind of error, where it has one: a site answers with a page, say."""
+    """The response to an error: by the app's own handler for this kind where it has one (web's is a page)."""
     instance, request_id = scope["path"], scope["slotwright.request_id"]
     own = getattr(scope.get("app"), "exception_handlers", {}).get(kind)
     if own is not None:

@@ -164,7 +164,7 @@ LocalDate = Annotated[
     BeforeValidator(lambda value: _written(value, _DATE, "2026-03-29")),
     Field(ge=dt.date(2000, 1, 1), le=dt.date(2099, 12, 31)),
 ]
-"""A calendar date, where the business is; within years of which every clock change can be reckoned with."""
+"""A calendar date, where the business is; within years whose clock changes can all be computed."""
 
 LocalTime = Annotated[dt.time, BeforeValidator(lambda value: _written(value, _TIME, "09:30"))]
 """A time of day on the wall where the business is, without an offset."""
@@ -174,7 +174,7 @@ EmailAddress = Annotated[
 ]
 """An address as SMTP can take it (RFC 5321 lengths, dot-atom); its domain lower-cased."""
 
-# The first to be asked stands last: Pydantic goes through validators before from the right.
+# Pydantic runs a BeforeValidator the earlier the further right it stands: _printable comes first.
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120),

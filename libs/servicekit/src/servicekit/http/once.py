@@ -11,7 +11,7 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 async def once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """A client middleware of aiohttp's. Raises ClientConnectionError, which is no reason to repeat for it."""
+    """A client middleware for aiohttp. Raises ClientConnectionError, upon which aiohttp does not send again."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:

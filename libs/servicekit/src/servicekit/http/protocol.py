@@ -1,9 +1,9 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what is no body: how long it is, and how long a head takes; and on
-how long an answer waits for a client that does not take it.
+"""HTTP/1.1 as uvicorn speaks it, with limits: on the size of all but bodies, on the time until a request's head is
+complete, and on how long an answer waits for a client that does not read it.
 
-Wired by servicekit.runtime. httptools has no bounds of its own: it would go on gathering one endless header, at a
-cost that grows with its square, of a request that no limit counts as it never begins. And of a request that asks
-for another protocol it would lose the body, or read it as the next request.
+Wired by servicekit.runtime. httptools has no limits of its own: it would go on collecting one endless header, at
+quadratic cost, of a request that no other limit counts, as it never begins. And of a request that asks for another
+protocol it would lose the body, or read it as the next request.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ _LEAST_TAKEN = 16 * 1024
 
 
 class _Parser:
-    """httptools' parser, but for Upgrade, which a server may ignore (RFC 9110 §7.8): ours speak nothing else.
+    """httptools' parser, but ignoring Upgrade, as a server may (RFC 9110 §7.8).
 
-    httptools stops behind such a head. It is then read again without that header, by a parser that goes on with
-    what follows. The protocol takes what the first reading tells it, which is while `should_upgrade`, for nothing.
+    httptools stops after a head with it. That head is then parsed again without the header, by a new parser that
+    goes on with what follows. While `should_upgrade`, which is in the first parse, the protocol ignores its calls.
     """
 
     def __init__(self, protocol: "BoundedProtocol") -> None:
@@ -58,14 +58,14 @@ class _Parser:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends a connection on which 64 KiB came that led to nothing, with a 431, or no head within 30 s, with a 408.
+    """Ends a connection with a 431 after 64 KiB that were no progress, and with a 408 when no head came in 30 s.
 
-    It is for the head of a request, and for the extensions and trailers of a chunked body. What asks for another
-    protocol is answered as if it did not; a tunnel is refused with a 400.
+    The 64 KiB bound the head of a request, and the extensions and trailers of a chunked body. A request for another
+    protocol is answered as if it were none; one for a tunnel (CONNECT) is refused with a 400.
 
-    A client that has an answer waiting, and takes less than 16 KiB of it in 20 s, or than all of a smaller rest, is
-    cut off. Else who just does not read keeps what the answer comes from, such as a connection to the service
-    behind the gateway, and its memory, for as long as they like: closing waits for what was written, too.
+    A client that reads less than 16 KiB of a waiting answer in 20 s, or not all of a smaller rest, is cut off. Else
+    a client that does not read could keep, for as long as it likes, the memory of the answer and what that comes
+    from, such as a connection to the service behind the gateway: closing waits for what was written, too.
     """
 
     head_seconds = 30.0
@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._gathered > _BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self.cycle is None or self.cycle.response_complete:
-            # No request is being answered, and uvicorn waits no more for the next to begin.
+            # No request is being answered, and uvicorn has ended its own wait for the next as these bytes came.
             self._await_head()
 
     def on_message_begin(self) -> None:
@@ -113,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_came()
         if not self.flow.write_paused:
-            self._taken()  # the next answer's bytes would look like ones that were left
+            self._taken()  # the next answer's bytes would look like the rest of the last one
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -137,21 +137,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # uvloop offers the kernel nothing before this turn of the loop is over; mostly it takes all, and no timer
-        # is needed.
+        # uvloop writes to the socket when this turn of the loop is over; mostly that takes all, and no timer is
+        # needed.
         self.loop.call_soon(self._await_rest)
 
     def _await_rest(self) -> None:
-        """Unless a request is being answered: pause_writing tells of its bytes, and all others may be taken."""
+        """Starts the timer for the rest of an answer; not while another is being written, whose bytes may be all
+        that waits: for those pause_writing starts it.
+        """
         if self.transport.is_closing() or self.cycle.response_complete:
             self._await_taking()
 
     def _await_taking(self) -> None:
         waits = self.transport.get_write_buffer_size()
         if waits and self._untaken is None:
-            self._untaken = self.loop.call_later(self.take_seconds, self._look_what_was_taken, waits)
+            self._untaken = self.loop.call_later(self.take_seconds, self._check_taken, waits)
 
-    def _look_what_was_taken(self, waited: int) -> None:
+    def _check_taken(self, waited: int) -> None:
         self._untaken = None
         waits = self.transport.get_write_buffer_size()
         if waits and waited - waits < _LEAST_TAKEN:

@@ -61,9 +61,10 @@ class KeySource(Protocol):
 
 
 class MissingKeys:
-    """Which keys were asked for in vain: for a KeySource that reads its keys again and again.
+    """Which unknown keys were asked for, and which of them a later reading of the keys did not find either.
 
-    Remembers so many; one that is forgotten is as one that was never asked for.
+    For a KeySource that reads its keys again and again: RemoteKeys, and auth.keyring. Remembers 1000 keys; one that
+    is forgotten counts as never asked for.
     """
 
     def __init__(self) -> None:
@@ -76,11 +77,11 @@ class MissingKeys:
         return self._sought[kid]
 
     def sought(self) -> list[str]:
-        """What a reading that begins now looks for."""
+        """The keys that a reading which begins now looks for."""
         return list(self._sought)
 
     def looked_for(self, kids: Iterable[str], found: Container[str]) -> None:
-        """A reading is complete that looked for these, and found those."""
+        """Notes the result of a complete reading, which looked for `kids` and has `found`."""
         for kid in kids:
             if kid not in found:
                 self._note(kid, gone=True)
@@ -95,7 +96,7 @@ class MissingKeys:
 
 
 class RemoteKeys:
-    """auth's keys, refreshed by a loop. `hurry_seconds` lie between fetches that tokens ask for."""
+    """auth's keys, refreshed by a loop. At least `hurry_seconds` lie between fetches that tokens ask for."""
 
     name = "jwks"
 
@@ -110,7 +111,7 @@ class RemoteKeys:
         return self._keys.get(kid)
 
     def gone(self, kid: str) -> bool:
-        # Looked for again even so: one process of auth may sign with a key that another has not read yet.
+        # Fetched again even if so: one process of auth may sign with a key that another has not read yet.
         self._hurry.set()
         return self._missing.gone(kid)
 
@@ -121,7 +122,7 @@ class RemoteKeys:
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Fetches the keys now, every 5 minutes, and when an unknown one is asked for (at most every 10 s)."""
         beat.limit = 2 * _REFRESH_SECONDS
-        # Each time by a connection of its own: one that was made while auth's address led elsewhere would go on to.
+        # Each fetch connects anew: a connection that is kept would go on to where auth's address led at first.
         connector = aiohttp.TCPConnector(force_close=True)
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
@@ -203,7 +204,7 @@ class TokenVerifier:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=_LEEWAY_SECONDS,
-                # When it was made is by auth's clock, which may be ahead: what ends it is `exp` (RFC 7519 §4.1.6).
+                # `iat` is by auth's clock, which may be ahead, and bounds nothing (RFC 7519 §4.1.6); `exp` does.
                 options={"require": ["exp", "iat", "iss", "aud", "sub"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError:
@@ -212,7 +213,7 @@ class TokenVerifier:
             raise _refused("The token is not valid.") from None
 
     def _keyless(self, token: str, kid: str) -> Problem:
-        """Why a token is not taken whose key is not known: what it says of its end is believed against it only."""
+        """Why a token with an unknown key is not accepted. Its `exp`, not verified, can only lead to a refusal."""
         try:
             expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
         except jwt.PyJWTError:

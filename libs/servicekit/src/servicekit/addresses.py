@@ -1,6 +1,6 @@
 """Network addresses as limits count them.
 
-Used by the gateway, which finds out whose a request is, and by the services that count what a client does.
+Called by the gateway, to tell clients apart, and by auth.attempts and booking.clients, which limit what one does.
 """
 
 import re
@@ -12,9 +12,9 @@ _IPV4_AND_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
 
 
 def parsed_address(text: str) -> Address | None:
-    """The address, also with a port as some proxies write it; IPv4 where that is mapped into IPv6; None for none.
+    """Parses an address, with or without a port, as some proxies write one; None when it is no address.
 
-    An IPv6 one with a port is in brackets.
+    An IPv6 address with a port has to be in brackets. An IPv4-mapped IPv6 address becomes the IPv4 one.
     """
     bare = text.removeprefix("[").partition("]")[0] if text.startswith("[") else text
     with_port = _IPV4_AND_PORT.fullmatch(text)
@@ -28,9 +28,9 @@ def parsed_address(text: str) -> Address | None:
 
 
 def counted_as(address: str) -> str:
-    """What a limit counts: the address; of an IPv6 one its /64, as one household or server has all of it.
+    """What a limit counts by: an IPv4 address, or the /64 of an IPv6 one, as one household or server has all of it.
 
-    All that is no address is one, `unknown`.
+    `unknown` for whatever is no address.
     """
     parsed = parsed_address(address)
     if parsed is None:

@@ -1,9 +1,9 @@
 """The audit trail: who changed what, and when, written in the transaction of the change.
 
-Called by service layers. Whose request it is need not be handed down: servicekit.http says it once, as the request
-comes in (`begin_request`) and as its token is verified (`name_member`); a loop's changes are the system's. An entry
-can only be added: the table has no policy for changing one, and only a tenant's erasure removes them. Of customers
-it holds ids; a field that may hold personal data is told without its values.
+Called by service layers. They need not pass the actor: servicekit.http sets it in a context variable when a request
+comes in (`begin_request`) and when its token is verified (`name_member`); a loop's changes are the system's. An
+entry can only be added: the table has no policy for changing one, and only a tenant's erasure removes them. Of
+customers it holds only ids; of a field that may hold personal data it says that it has changed, without the values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from servicekit.ids import new_id
 from servicekit.queries import Queries
 
 TABLE = Path(__file__).parent / "migrations" / "audit_0001.sql"
-"""The table as a service's migration makes it; a later change of it is another file."""
+"""What a service's migration runs to create the table; a later change of the table is another file."""
 
 ActorKind = Literal["customer", "member", "system"]
 
@@ -31,7 +31,7 @@ SQL = Queries("servicekit", "audit.sql")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it. `actor_id` is a member's user id (the token's subject), or a customer's id."""
+    """Who makes a change. `actor_id` is a member's user id (the token's subject), or a customer's id."""
 
     kind: ActorKind
     actor_id: UUID | None = None
@@ -58,19 +58,19 @@ _actor: ContextVar[Actor] = ContextVar("audit_actor", default=_SYSTEM)
 
 
 def begin_request(request_id: str) -> None:
-    """A request comes in; until a token says otherwise it is a customer's."""
+    """Makes a customer the actor of the request that comes in, until a token says otherwise."""
     _actor.set(Actor("customer", None, request_id))
 
 
 def name_member(user_id: UUID) -> None:
-    """The request under way is a member's."""
+    """Makes a member the actor of the request under way."""
     _actor.set(Actor("member", user_id, _actor.get().request_id))
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], *, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """What differs between two states, by field; a field that one lacks is None there.
 
-    Values are made JSON, as they are compared. Those of the fields named in `hidden` are left out.
+    Values are compared, and answered, as JSON. Those of the fields named in `hidden` are left out.
     """
     before, after = to_jsonable_python(dict(old)), to_jsonable_python(dict(new))
     differ = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
@@ -90,7 +90,7 @@ async def record(
     *,
     customer_id: UUID | None = None,
 ) -> None:
-    """Adds an entry to the caller's transaction. `customer_id` says who it is, should it be a customer's doing."""
+    """Adds an entry, in the caller's transaction. `customer_id` is the actor's id where the actor is a customer."""
     actor = _actor.get()
     values = {
         "tenant_id": tenant_id,

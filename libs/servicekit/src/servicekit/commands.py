@@ -1,7 +1,7 @@
 """The command line of a service: `python -m <service> all | serve | consume | relay | migrate`.
 
-Each service's `__main__` calls `main` with its name. Only what a command needs is imported: Alembic by none that
-serves, and the service by none that migrates, as an init container of every pod waits for the schema.
+Each service's `__main__` calls `main` with its name. A command imports only what it needs: `migrate`, which an init
+container of every pod runs to wait for the schema, not the service; the others not Alembic.
 """
 
 import argparse
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> int:
-    """Answers the exit code. A service with a database has a package `migrations`, any has `app.SERVICE`."""
+    """Answers the exit code. Every service has `app.SERVICE`, and one with a database a package `migrations`."""
     has_database = find_spec(f"{name}.migrations") is not None
     parser = argparse.ArgumentParser(prog=name)
     commands = parser.add_subparsers(dest="role", required=True)
@@ -50,7 +50,7 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
         signal.signal(signal.SIGTERM, _end)
     from servicekit.migrate import DatabaseAway, MigrationError, migrate, wait_for_schema  # noqa: PLC0415
 
-    # It needs nothing of the service's own: no key of it has to be where the database's owner is.
+    # Not the service's own settings: where the owner's password is, the service's keys need not be.
     settings = from_environment(name, Settings)
     if settings is None:
         return 2
@@ -62,7 +62,7 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
             migrate(name, DatabaseSettings(), limit=limit)
     except MigrationError as error:
         log.error("migration failed", error=str(error))
-        # The charts' Job counts no such end as a try (charts/servicelib/templates/_migration.tpl).
+        # The charts' Job does not count this exit code as a try (charts/servicelib/templates/_migration.tpl).
         return os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else 1
     return 0
 

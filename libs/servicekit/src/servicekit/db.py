@@ -5,7 +5,7 @@
 stores take a `Connection` and never commit. The commit happens when the block ends, so before any response.
 
 A pipelined transaction sends its statements, and waits for PostgreSQL, only where a result is fetched and at the
-end: an error is raised there, and `rowcount` cannot be asked before. Savepoints do not go with it.
+end: an error is raised there, and `rowcount` cannot be asked before. It cannot have savepoints.
 """
 
 import select
@@ -37,19 +37,19 @@ set_json_loads(from_json)
 _WAIT_SECONDS = 5
 _TIMEOUTS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _INSTANTS = "-c timezone=UTC"
-"""Instants come with the one UTC of Python's own, which is the cheapest to compare."""
+"""So that psycopg answers instants in Python's own UTC, which is the cheapest to compare."""
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-"""Another transaction was at the same rows, and this one was taken back: a repeat comes through."""
+"""Another transaction was using the same rows, and this one was rolled back: it succeeds when it is repeated."""
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
-"""The server takes no changes (any more): another has its place, or its disk is full."""
+"""The server takes no writes (any more): another one is the primary now, or its disk is full."""
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker', %s, true)"
-# What transactions ask alike is planned once a connection. Left to choose, PostgreSQL plans a look at busy times
-# each time, for six times as long as the look: how many an array names it knows only in a plan for that array.
+# Each statement is planned once per connection. By default PostgreSQL would plan the query of busy times each time,
+# which takes six times as long as running it: only in a plan for one array does it know how many ids that has.
 _PLAN_ONCE = b", set_config('plan_cache_mode', 'force_generic_plan', true)"
 _SHARE = b", pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
-# A name is given again only after its first bearer has gone. Where nobody bears it nothing is in scope.
+# A slug is given to another tenant only after the first has gone: the latest one counts. No tenant, no scope.
 _SCOPE_BY_SLUG = b"SELECT set_config('app.tenant_id', id, true), set_config('app.worker', '', true)"
 _SHARE_BY_SLUG = b", pg_advisory_xact_lock_shared(hashtextextended(id || %s, 0))"
 _BY_SLUG = b"""
@@ -58,7 +58,7 @@ FROM (SELECT tenant_id::text AS id FROM tenants WHERE slug = %s AND state IN ('a
 
 
 class _Cursor(Cursor):
-    """A cursor that does not answer -1 for what has not been sent."""
+    """Raises where psycopg would answer a `rowcount` of -1, for a statement of a pipeline without a result yet."""
 
     @property
     def rowcount(self) -> int:
@@ -78,8 +78,8 @@ class Database:
             max_size=settings.database_pool_size,
             timeout=_WAIT_SECONDS,
             open=False,
-            # The pauses between its attempts double for as long as an outage lasts, and a server that is back would
-            # not be seen for as long again. So it gives up soon, and begins anew for who asks or waits.
+            # The pool doubles its pauses between attempts for as long as an outage lasts, and would not notice for
+            # as long again that the server is back. So it gives up soon, and begins anew for who asks or waits.
             reconnect_timeout=_WAIT_SECONDS,
             reconnect_failed=_begin_anew,
             name=application,
@@ -107,10 +107,10 @@ class Database:
     ) -> AsyncIterator[Connection]:
         """A transaction that sees and writes one tenant's rows only: of the one with that id, or with that slug.
 
-        `sharing` says which of the tenant's locks it shares from its beginning on; see servicekit.tenants. A slug
-        that is nobody's leaves nothing to be seen; servicekit.tenants.tenant_in_scope says so.
+        `sharing` names the tenant's locks that it takes in shared mode as it begins; see servicekit.tenants. With
+        an unknown slug it sees no rows; servicekit.tenants.tenant_in_scope raises NotFound then.
         Raises Unavailable when no connection can be had in 5 s, the one in use is lost, a statement or its wait for
-        a lock takes too long, another transaction and this one wait for each other, or the server takes no changes.
+        a lock takes too long, it is in a deadlock with another transaction, or the server takes no writes.
         """
         if isinstance(tenant, UUID):
             name_tenant(tenant)
@@ -136,7 +136,7 @@ class Database:
             context = self._pool.connection()
             conn = await context.__aenter__()
         except PoolTimeout as error:
-            # One that cannot connect and one whose connections are all in use look alike.
+            # A pool that cannot connect and one whose connections are all in use raise the same.
             raise Unavailable(
                 f"No connection to the database was to be had within {_WAIT_SECONDS} seconds."
             ) from error
@@ -147,7 +147,7 @@ class Database:
         except BaseException as error:
             lost = isinstance(error, psycopg.Error) and conn.broken
             if isinstance(error, READ_ONLY):
-                await conn.close()  # a new one may come to the server that has its place
+                await conn.close()  # a new one may reach the server that is the primary now
             await context.__aexit__(type(error), error, error.__traceback__)
             if lost:
                 raise Unavailable("The database was lost on the way.") from error
@@ -164,7 +164,7 @@ class Database:
     async def dedicated(self) -> Connection:
         """A connection of its own, outside the pool, in autocommit: for session locks. The caller closes it.
 
-        Only to a server that takes changes, as what its holder does outside cannot be written down by any other.
+        Only to a server that takes writes: on another the caller could not record what it does under its lock.
         """
         return await AsyncConnection.connect(
             self._conninfo,
@@ -213,7 +213,7 @@ async def _step_by_step(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _pipelined(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
-    """Not psycopg's own transaction, which in a pipeline waits four times where there is nothing to fetch."""
+    """Without psycopg's own transaction(), which in a pipeline waits for the server four times, for no result."""
     try:
         async with conn.pipeline() as pipeline:
             _hold_back(pipeline)
@@ -228,9 +228,9 @@ async def _pipelined(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
 
 
 def _hold_back(pipeline: AsyncPipeline) -> None:
-    """What is executed goes into libpq's buffer, and out with the next fetch: one system call for many statements.
+    """Keeps statements in libpq's buffer until the next fetch: one system call for many statements.
 
-    psycopg itself would send each at once; libpq does when 64 KiB have come together.
+    psycopg itself would send each at once; libpq sends early when 64 KiB have come together.
     """
 
     def buffered() -> Generator[Any, Any, None]:
@@ -242,9 +242,10 @@ def _hold_back(pipeline: AsyncPipeline) -> None:
 
 
 async def _check(conn: Connection) -> None:
-    """Before a connection is given out. One that the server has closed can be read from, and is then asked.
+    """Checks a connection before the pool gives it out. Raises psycopg.OperationalError.
 
-    The others are not: it would be a round trip for each request. Raises psycopg.OperationalError.
+    Only one with something to read is asked, as one that the server has closed has. To ask each would be a round
+    trip for every request.
     """
     poll = select.poll()
     poll.register(conn.fileno(), select.POLLIN)

@@ -4,8 +4,8 @@ Written by servicekit.consumer to `<service>.dlq.v1`, which that service may wri
 for whoever re-drives letters (servicekit.redrive). The failure travels in `dl_*` headers, so that a re-drive
 puts the very same message back.
 
-Of a compacted topic's record the bytes are not kept: they are a person's or a business's, and a tombstone erases
-them where they stand, but no letter. The topic has them for as long as the letter may be put back.
+The bytes of a compacted topic's record are not copied: they are data of a person or a business, which a tombstone
+erases on the topic, but not in a letter. The topic has them for as long as the letter may be put back.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
 FAILURE_PREFIX = "dl_"
-"""What the headers begin with that are not the message's own."""
+"""What the names of a letter's headers begin with that are not the message's own."""
 REDRIVEN_FOR = "dl_for"
 """In a message that was put back: the consumer that it is for, as the others have handled it the first time."""
 TOPIC = f"{FAILURE_PREFIX}topic"
 TOPIC_WITH_BYTES = f"{FAILURE_PREFIX}compacted_topic"
-"""Instead of TOPIC, where the bytes are on the topic alone. A name of its own, so that the release before, which
-would take such a letter for a tombstone and put that there, refuses it."""
+"""Instead of TOPIC, where only the topic has the bytes. The release before knows TOPIC alone: it would take such a
+letter for a tombstone and put that back; without TOPIC it refuses the letter."""
 SIZE = f"{FAILURE_PREFIX}size"
-"""How many bytes those are."""
+"""The number of those bytes."""
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
 _MAX_ERROR = 500
 
@@ -44,9 +44,9 @@ def own_headers(message: Received) -> list[tuple[str, bytes]]:
 def produce_one(
     sender: Producer, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
-    """Returns once Kafka has acknowledged it; raises KafkaException. Blocks.
+    """Produces a message and waits until Kafka has acknowledged it. Blocks; raises KafkaException.
 
-    A client that has come into a fatal state is good for nothing any more.
+    After a fatal error the client cannot be used any more.
     """
     failure: list[KafkaError] = []
 
@@ -58,7 +58,7 @@ def produce_one(
     try:
         sender.flush()
     except SystemError as error:
-        # It raises what is fatal, and goes on calling back for what has failed with it: Python makes this of both.
+        # On a fatal error flush both raises and goes on calling `delivered`, of which Python makes a SystemError.
         raise KafkaException(KafkaError(KafkaError._FATAL)) from error
     if failure:
         raise KafkaException(failure[0])

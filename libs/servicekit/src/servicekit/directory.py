@@ -38,7 +38,7 @@ class Tenants:
 
     _by_id: dict[UUID, TenantChanged] = field(default_factory=dict)
     _by_slug: dict[str, list[UUID]] = field(default_factory=dict)
-    """Of two that bear a name one is being deleted; which is read first is chance, as each has its partition."""
+    """Of two with one slug one is being deleted; which is read first is chance, as each has its partition."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -48,7 +48,7 @@ class Tenants:
         return self._by_id.get(tenant_id)
 
     def by_slug(self, slug: str) -> TenantChanged | None:
-        """As `by_id`; when a name was given again, the one that is not being deleted."""
+        """As `by_id`; when a slug was given again, the one that is not being deleted."""
         bearers = [self._by_id[tenant_id] for tenant_id in reversed(self._by_slug.get(slug, ()))]
         return max(bearers, key=lambda tenant: tenant.state is not TenantState.DELETING, default=None)
 
@@ -63,7 +63,7 @@ class Tenants:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """After a tombstone, say; another that bears the slug keeps it."""
+        """Forgets a tenant, as after a tombstone; another one with its slug keeps that."""
         gone = self._by_id.pop(tenant_id, None)
         if gone is None:
             return
@@ -96,7 +96,7 @@ class TenantDirectory:
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         # Nobody joins the group and nothing is committed: librdkafka only asks for a name.
-        # The end is what the broker calls the end: compaction may have taken the last offsets away.
+        # The broker says where a partition ends: by offsets it could not be told, as compaction removes records.
         client = consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
         lag_due = 0.0
         try:

@@ -1,7 +1,7 @@
-"""Removes what has served its time: inbox rows past the topics' retention, answers past a day, erased tenants' ids.
+"""Removes expired rows: inbox rows past the topics' retention, idempotent answers past a day, erased tenants' ids.
 
-A loop of each service. Some rows at a time, each time in a transaction of its own, and again at once while there
-are more: no delete holds locks for long, and none is outrun by what comes in.
+A loop of each service with a database, wired in its `app`. Each transaction deletes some rows of one table, and as
+long as there are more the next turn begins at once: no delete holds locks for long, and none is outrun by new rows.
 """
 
 import structlog
@@ -23,7 +23,8 @@ DELETE FROM idempotency WHERE (tenant_id, route, key) IN (
     SELECT tenant_id, route, key FROM idempotency WHERE created_at < now() - interval '24 hours'
     ORDER BY created_at LIMIT %s)
 """
-# The bare rows of servicekit.tenancy. A dead letter lives four weeks, and one more on the topic it is put back to.
+# What servicekit.tenancy leaves of erased tenants. A dead letter is kept for four weeks, and for one more on the
+# topic that it is put back to.
 _ERASED = b"""
 DELETE FROM tenants WHERE tenant_id IN (
     SELECT tenant_id FROM tenants WHERE state = 'deleted' AND record = '{}'

@@ -56,7 +56,7 @@ def appointment_of(uid: str) -> UUID | None:
 def calendar_file(
     event: CalendarEvent, *, method: Method | None = None, organizer: Organizer | None = None
 ) -> bytes:
-    """One appointment. Without a method it is a copy for whoever asks; with one it is news that a mail brings."""
+    """One appointment. With a method it is an iTIP message (RFC 5546) for a mail; without, a copy to download."""
     calendar = _calendar()
     if method is not None:
         calendar.add("method", method)
@@ -65,7 +65,7 @@ def calendar_file(
 
 
 def calendar_feed(events: Iterable[CalendarEvent], *, name: str, refresh: timedelta) -> bytes:
-    """Many, with the feed's name and how often to fetch it again (RFC 7986)."""
+    """Many appointments, with the feed's name and how often to fetch it again (RFC 7986)."""
     calendar = _calendar()
     calendar.add("name", name)
     calendar.add("x-wr-calname", name)

@@ -1,8 +1,8 @@
 """One effect for each Idempotency-Key: the answer is kept in the transaction of the effect.
 
 Source: IETF draft-ietf-httpapi-idempotency-key-header. A replay gets the first answer, marked
-`Idempotent-Replayed: true`; the same key with another request gets a 422 problem; two at once wait for each
-other on the row. A request that fails leaves nothing and may be sent again with the same key.
+`Idempotent-Replayed: true`; the same key with another request gets a 422 problem; of two at once the second waits
+for the first's row. A request that fails leaves nothing and may be sent again with the same key.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ class Outcome:
 async def answered(conn: Connection, tenant_id: UUID, key: IdempotencyKey | None) -> Outcome | None:
     """The answer that the key has got already, if any. Raises IdempotencyMismatch.
 
-    `once` asks by itself; this is for who has something to do first that the transaction cannot take back.
+    `once` does this by itself; this is for callers that first do something which no rollback can undo.
     """
     if key is None:
         return None

@@ -18,7 +18,8 @@ _READ_AHEAD: dict[str, int] = {
     "queued.min.messages": 5000,
     "fetch.queue.backoff.ms": 50,
 }
-"""What one that lags holds in memory: by default more than 100 MB of small events, and several live in a pod."""
+"""Bounds what a consumer that lags holds in memory: by default more than 100 MB of small events, and a pod has
+several consumers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Received:
 
 
 def waiting(client: Consumer, most: int, seconds: float) -> list[Message]:
-    """At most so many messages, as soon as there is one; none when there is none after `seconds`.
+    """At most `most` messages, as soon as there is one; none when there is none after `seconds`.
 
     `Consumer.consume` alone would wait all that time for a batch to fill, and so hold up each message that comes
     alone. Some may be errors: see `readable`.

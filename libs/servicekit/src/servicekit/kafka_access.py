@@ -1,6 +1,7 @@
-"""What each part of the platform may do in Kafka, as ACLs: what the list of topics says, and no more.
+"""The ACLs of each part of the platform in Kafka, as they follow from the list of topics.
 
-Given by whoever runs the brokers' side: the operator in a cluster, the local stack on a laptop, the tests.
+Created by the operator in a cluster (tenant_operator.streams, or Strimzi with what devstack.strimzi writes), and by
+devstack.kafka for the local stack and the tests. The operator makes those of tenants' users by `rule`, too.
 """
 
 from collections.abc import Iterable

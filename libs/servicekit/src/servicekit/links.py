@@ -1,8 +1,8 @@
 """Links that are capabilities: whoever holds one may do one thing, without an account (docs/adr/0008).
 
-A token is what it is about and a MAC of it, in URL-safe base64: nothing is stored and nothing secret travels
-through Kafka. booking checks those of appointments and of places on the waitlist, notification writes them into
-mails; both hold the key. notification makes and checks those of unsubscribing.
+A token holds the ids of what it is for and a MAC of them, in URL-safe base64: nothing is stored and nothing secret
+travels through Kafka. booking checks the tokens of appointments and of waitlist entries, notification writes them
+into mails; both hold the key. notification makes and checks those for unsubscribing.
 """
 
 import base64
@@ -49,7 +49,7 @@ class _Links:
 
 
 class _EntityLinks(_Links):
-    """Of those who may see and change one thing of a tenant's."""
+    """Links by which one thing of a tenant may be seen and changed."""
 
     body_bytes = 32
 
@@ -70,7 +70,7 @@ class AppointmentLinks(_EntityLinks):
 
 
 class WaitlistLinks(_EntityLinks):
-    """To somebody's place on the waitlist: see it, take what is offered, leave."""
+    """To an entry of the waitlist: see it, accept what is offered, leave."""
 
     purpose = b"waitlist-link:"
 
@@ -86,7 +86,7 @@ class Subscription:
 
 
 class UnsubscribeLinks(_Links):
-    """Of those who want no more messages from one business at one address; the token holds the address's digest."""
+    """To stop the messages of one business to one address; the token holds the address's digest."""
 
     purpose = b"unsubscribe-link:"
     body_bytes = 16 + 16 + 1 + _DIGEST_BYTES

@@ -1,8 +1,8 @@
 """Wall-clock times to instants, across daylight saving.
 
-The rule (DESIGN §5): a wall time that a zone skips moves to the end of the gap; one that happens twice means the
-first. Source: PEP 495. Pure but for the names of zones; used by booking.slots.availability, notification.quiet,
-servicekit.http.models, web.times and tenant_operator.reconcile.
+The rule: a wall time that a zone skips moves to the end of the gap; one that happens twice means the first. Source:
+PEP 495. Pure but for the names of zones; called by booking, notification, web, servicekit.http.models and
+tenant_operator.reconcile.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
-"""What zoneinfo lists and is no zone of anybody's: the machine's own settings, and one for machines without any."""
+"""Listed by zoneinfo, but no place's zone: the machine's own settings, and one for machines that have none."""
 
 
 @lru_cache(maxsize=10_000)

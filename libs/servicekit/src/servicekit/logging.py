@@ -45,9 +45,9 @@ def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 def name_tenant(tenant_id: UUID) -> None:
-    """The lines of the request under way name the tenant from now on.
+    """Adds the tenant's id to the further log lines of the request under way.
 
-    A no-op in a loop, which works for one tenant after the other and binds each for as long as that takes.
+    Does nothing in a loop, which works for one tenant after the other and binds each one's id by itself.
     """
     if "request_id" in structlog.contextvars.get_contextvars():
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
@@ -92,7 +92,7 @@ def configure_logging(service: str, level: str, log_format: Literal["json", "con
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # These speak a line a request or a statement; our own access log has the ids that theirs lack.
+    # These log a line for each request or statement; our own access log has the ids that theirs lack.
     for noisy in ("uvicorn.access", "httpx", "httpcore", "sqlalchemy", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error"):

@@ -9,7 +9,7 @@ from servicekit.health import Heartbeat
 
 _TURN_SECONDS = 1.0
 _MOST_DOUBLINGS = 30
-"""Past any cap in use, and an outage of hours makes no number that a float cannot hold."""
+"""Beyond any `longest` in use; without a bound, an outage of hours would come to more than a float can hold."""
 
 
 def backoff(failures: int, *, first: float = 0.25, longest: float = 10.0) -> float:
@@ -18,7 +18,7 @@ def backoff(failures: int, *, first: float = 0.25, longest: float = 10.0) -> flo
 
 
 async def pause_for(seconds: float, *events: asyncio.Event) -> None:
-    """Until the time is over or one of the events is set; `stop` is one of them."""
+    """Waits until the time is over or one of the events is set; `stop` is one of them."""
     waiting = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -2,8 +2,8 @@
 
 Errors tell whether trying again can help, and whether the mail may have been taken all the same. Only an answer
 about this mail can refuse it: one to RCPT or to its content, with a 5yz that is not about the conversation (RFC
-5321), or no SMTPUTF8 for an address that needs it. A server that greets with 554, knows our password no more or
-answers nonsense says nothing about the mail, which is tried again.
+5321), or no SMTPUTF8 for an address that needs it. A server that greets with 554, no longer accepts our password or
+breaks the protocol says nothing about the mail, which is tried again.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ _NO_MAILBOX = re.compile(r"\s*5\.1\.(?:1|2|6|10)\b")
 """RFC 3463 and 7505: there is no such mailbox or domain, it has moved away, or its domain takes no mail."""
 _GOODBYE_SECONDS = 2.0
 _LONGEST_WORD = 60
-"""Of what a header says as it is; lines can end between words only."""
+"""Characters of a word in a header that is not encoded, as its lines can be folded between words only."""
 
 
 class _WholeHeader(UnstructuredHeader, BaseHeader):
@@ -64,9 +64,9 @@ class _WholeHeader(UnstructuredHeader, BaseHeader):
 
 
 class _Text(BaseHeader):
-    """A header that says the text it is given, whatever that looks like.
+    """A header with the text that it is given, whatever that looks like.
 
-    The library's own takes what looks like an encoded word (RFC 2047) for one. Where Python has not mended
+    The library's own decodes what looks like an encoded word (RFC 2047). Where Python has not fixed
     CVE-2024-6923, a line break in that becomes one of the mail: a business called `=?utf-8?q?=0D=0A…?=` could
     write headers, and the whole content. It also loses spaces beside long words.
     """
@@ -140,7 +140,7 @@ def as_read(address: str) -> str:
 
 
 class _Client(aiosmtplib.SMTP):
-    """Knows whether the server may have the mail."""
+    """Notes in `handing_over` from when on the server may have the mail."""
 
     handing_over = False
 
@@ -171,8 +171,8 @@ class Mailer:
     ) -> str:
         """Hands one mail to the server and answers its Message-ID: `message_id` at the domain of MAIL_FROM.
 
-        One that is sent again is to have the same. Raises MailRefused or MailUnavailable; ValueError for what no
-        header can hold.
+        A mail that is sent again has to have the same `message_id`. Raises MailRefused or MailUnavailable;
+        ValueError for what no header can hold.
         """
         message = EmailMessage(policy=_POLICY)
         message["From"] = sender or self._settings.mail_from
@@ -214,8 +214,8 @@ class Mailer:
         except TimeoutError as error:
             raise MailUnavailable("no answer in time", in_doubt=client.handing_over) from error
         finally:
-            # Once the server has the mail, what becomes of the goodbye is nobody's concern: waited for, a slow one
-            # would look like a failed attempt, and the mail would go out twice.
+            # Once the server has the mail, its answer to QUIT does not matter. Were it waited for, a slow one would
+            # look like a failed attempt, and the mail would go out twice.
             leaving = asyncio.create_task(_say_goodbye(client))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)

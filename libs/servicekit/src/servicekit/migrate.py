@@ -41,7 +41,7 @@ class MigrationError(SlotwrightError):
 
 
 class DatabaseAway(MigrationError):
-    """No connection as the owner was to be had in time: nothing was tried, and a later try may do better."""
+    """No connection as the database's owner was made in time: nothing was tried, and a later try may succeed."""
 
 
 def _config(service: str) -> Config:
@@ -76,13 +76,13 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
     rollback runs. Raises DatabaseAway, or MigrationError: a failed revision leaves no trace.
     """
     try:
-        _migrate(service, _noticing(settings.migration_conninfo()), limit)
+        _migrate(service, _with_keepalives(settings.migration_conninfo()), limit)
     except psycopg.Error as error:
         raise MigrationError(f"{service}: {type(error).__name__}: {str(error).strip()}") from error
 
 
-def _noticing(conninfo: str) -> str:
-    """So that the locks of a migration whose machine has vanished do not stand in everybody's way for hours."""
+def _with_keepalives(conninfo: str) -> str:
+    """So that a migration whose machine has vanished does not keep its locks for hours."""
     options = conninfo_to_dict(conninfo).get("options", "")
     return make_conninfo(conninfo, options=f"{options} {SERVER_NOTICES}".strip(), **CLIENT_NOTICES)
 
@@ -110,7 +110,10 @@ def _migrate(service: str, conninfo: str, limit: float) -> None:
 
 
 def _upgrade(service: str, config: Config, engine: sa.Engine, limit: float) -> None:
-    """Tries until it gets its locks, for up to `limit` seconds: what waits for one holds up everybody behind it."""
+    """Tries until it gets its locks, for up to `limit` seconds.
+
+    A try waits for a lock briefly only: whoever asks for the table after it has to wait behind it.
+    """
     deadline = time.monotonic() + limit
     while True:
         try:
@@ -138,7 +141,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_loss(error: BaseException) -> bool:
-    """Whether the connection was lost, perhaps with the answer to COMMIT. Without a code the client noticed it."""
+    """Whether the connection was lost, perhaps with the answer to COMMIT.
+
+    The server says so by an error of its own; OperationalError itself is raised where the client noticed it.
+    """
     lost = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown)
     return isinstance(error, lost) or type(error) is psycopg.OperationalError
 
@@ -178,9 +184,9 @@ def _grant(connection: psycopg.Connection, app_role: str) -> None:
 
 
 def _heads(scripts: ScriptDirectory) -> set[str]:
-    """The revisions that a whole schema is marked with: not those that another one stands on or depends on.
+    """The revisions that `alembic_version` has of a complete schema: those that no other follows or depends on.
 
-    Alembic's own heads have the kit's among them, which no database is marked with once a service's stands on it.
+    Alembic's own heads include the kit's, which is not in that table once a service's revision depends on it.
     """
     revisions = list(scripts.walk_revisions())
     below: set[str] = set()

@@ -35,7 +35,7 @@ _BEGINNING_SECONDS = 2.0
 _LOOKUPS = 64
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-_FURTHER = (
+_ALSO_SPECIAL = (
     IPv4Network("192.0.0.0/24"),
     IPv4Network("192.88.99.0/24"),
     IPv6Network("2002::/16"),
@@ -67,7 +67,7 @@ class OutboundFailed(SlotwrightError):
 
 @dataclass(frozen=True, slots=True)
 class OutboundAnswer:
-    """What came back. `headers` can be asked in any case; `body` is as it was sent, without any encoding."""
+    """What came back. Names of `headers` may be in any case; `body` is as it was sent: nothing is decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,17 +83,19 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address not in _UNICAST:
             return False
-    special = address.is_multicast or address.is_reserved or any(address in network for network in _FURTHER)
+    special = (
+        address.is_multicast or address.is_reserved or any(address in network for network in _ALSO_SPECIAL)
+    )
     return address.is_global and not special
 
 
 class SystemResolver:
     """The addresses that the system's resolver gives, asked in threads of its own.
 
-    A name whose servers say nothing keeps a thread for as long as the system waits, which is longer than any caller
-    does. The loop has two for that, and mails, databases and keys need them: ten such names would keep all others
-    waiting for a minute, and for ever where they are asked for again and again. Here they keep `at_once` of each
-    other's.
+    A name whose servers do not answer occupies a thread for as long as the system waits, which is longer than any
+    caller does. The event loop has two threads for that, which mails, databases and keys need, too: ten such names
+    would keep all others waiting for a minute, and for ever where they are asked for again and again. Here they
+    occupy at most `at_once` threads, which only other look-ups of this kind wait for.
     """
 
     def __init__(self, at_once: int = _LOOKUPS) -> None:
@@ -191,9 +193,9 @@ class OutboundClient:
     ) -> OutboundAnswer:
         """Sends one request and reads the answer, all within `seconds`.
 
-        An answer of more than `max_bytes` is refused. With `cut` the body is for a person to look at: it ends
-        there, or where it breaks off or does not go on, and any encoding will do. As many redirects are followed as
-        `redirects` says, each checked like the first address; one too many is an answer like any other. Raises
+        An answer of more than `max_bytes` is refused. With `cut`, for a body that only a person looks at, it is cut
+        there instead, and where it breaks off or takes longer than 2 s; any encoding will do. As many redirects are
+        followed as `redirects` says, each checked like the first address; one more is answered as it is. Raises
         OutboundRefused, OutboundFailed.
         """
         url = self.check(text)
@@ -262,7 +264,9 @@ class OutboundClient:
 
     async def _addresses(self, url: URL) -> list[tuple[str, Address]]:
         """The host's addresses, all of them allowed. Raises OutboundRefused, OutboundFailed."""
-        host = url.raw_host or ""  # url.host is decoded: encoded anew, by other rules, it is another's name
+        host = (
+            url.raw_host or ""
+        )  # url.host is decoded: encoded again, by other rules, it may be another name
         try:
             found = [ip_address(item) for item in await self._resolve(host, url.port or 0)]
         except (OSError, ValueError):
@@ -280,7 +284,7 @@ class OutboundClient:
 
 
 class _Pinned(AbstractResolver):
-    """Answers what was checked, whatever the name leads to by now."""
+    """A resolver that answers the addresses which were checked, whatever the name leads to by now."""
 
     def __init__(self, addresses: Sequence[tuple[str, Address]]) -> None:
         self._addresses = addresses
@@ -305,7 +309,10 @@ class _Pinned(AbstractResolver):
 
 
 def _literal(host: str) -> Address | None:
-    """The address when the host is one, or looks like one to the client, which would not resolve it."""
+    """The address when the host is one, None for a name.
+
+    Raises OutboundRefused for what the client would take for an address, and not resolve.
+    """
     try:
         return ip_address(host)
     except ValueError:
@@ -324,7 +331,7 @@ async def _whole(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
 
 
 async def _beginning(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
-    """What comes of it within a moment: the status is there, and no body takes it back."""
+    """What comes within 2 s. Errors are passed over: the status has come, and no body changes it."""
     content = bytearray()
     with suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
         async with asyncio.timeout(_BEGINNING_SECONDS):

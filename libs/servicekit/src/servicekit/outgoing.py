@@ -1,8 +1,8 @@
-"""What a relay has given to its client of Kafka: what has arrived, what was refused, what is still under way.
+"""Sends a relay's events by its Kafka client, and keeps account: acknowledged, refused, or still under way.
 
-Used by servicekit.relay. No topic waits for another. An event that is not answered for within a second is left
-under way; one that Kafka refuses (its topic is gone, it is too large) is left alone for a while. Its topic's later
-events wait behind it, so that order holds within a key.
+Used by servicekit.relay. No topic waits for another. An event that is not acknowledged within a second stays under
+way; one that Kafka refuses (its topic is missing, it is too large) is sent again after 60 s or 10 s. Its topic's
+later events wait behind it, so that order holds within a key.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ _MISSING_SECONDS = 60.0
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 Row = Mapping[str, Any]
-"""One of the outbox."""
+"""A row of the outbox."""
 Send = Callable[[list[Row]], Awaitable[list[int]]]
-"""As `Outgoing.send`, for who must not be blocked."""
+"""`Outgoing.send`, run in a thread."""
 
 
 class Outgoing:
-    """One client's. `send` blocks, and is called by one thread at a time."""
+    """What one client sends. `send` blocks, and is called by one thread at a time."""
 
     def __init__(self, client: Producer) -> None:
         self._client = client
@@ -46,11 +46,11 @@ class Outgoing:
         self._acknowledged: list[int] = []
         self._given_up = threading.Event()
         self.fault: KafkaException | None = None
-        """Why the client is good for nothing any more."""
+        """The fatal error after which the client cannot be used any more."""
 
     @property
     def waiting(self) -> bool:
-        """Whether `send` has answers to come, even without rows."""
+        """Whether events are under way, so that `send` may answer something even without rows."""
         return bool(self._under_way)
 
     def closed(self) -> list[str]:
@@ -68,11 +68,11 @@ class Outgoing:
         return acknowledged
 
     def give_up(self) -> None:
-        """A `send` that another thread is in ends soon, and none sends anything any more."""
+        """Makes a `send` of another thread end soon; no later one sends anything."""
         self._given_up.set()
 
     def purge(self) -> None:
-        """After `give_up`, once `send` has ended: what has not been sent is forgotten."""
+        """After `give_up`, once `send` has ended: drops what the client has not sent yet."""
         self._client.purge()
         self._client.flush(_PATIENCE_SECONDS)
 
@@ -101,7 +101,7 @@ class Outgoing:
                 return
 
     def _wait_for(self, ids: set[int]) -> None:
-        """In short flushes: one ends only when all that is under way has been answered for."""
+        """In short flushes: a flush ends early only when all that is under way has been answered for."""
         until = time.monotonic() + _PATIENCE_SECONDS
         self._client.poll(0)
         while not ids.isdisjoint(self._under_way) and not self._over and time.monotonic() < until:
@@ -139,10 +139,10 @@ def _counted_as(topic: str) -> str:
 
 @asynccontextmanager
 async def sending(outgoing: Outgoing) -> AsyncIterator[Send]:
-    """Gives `outgoing.send` in a thread. At the end, however it comes, nothing is sent any more.
+    """Gives `outgoing.send` in a thread. After the end, also by an error, nothing is sent any more.
 
-    So that the locks can go: an event that comes behind those of the shard's next holder would be the last word on
-    a compacted topic. What is on the wire already cannot be called back.
+    Only then may the relay release its shards: an event that arrived after those of a shard's next holder would
+    remain the last record of its key on a compacted topic. What is on the wire already cannot be called back.
     """
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
     try:

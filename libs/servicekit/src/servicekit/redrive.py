@@ -152,17 +152,17 @@ class DeadLetterBox:
     ) -> Iterator[Letter]:
         """All that match, service by service in the order of their failing; read to the topics' present ends.
 
-        Each is forgotten once it is told: what is kept are the marks. The box reads nothing else meanwhile.
+        Only the marks are kept in memory, not the letters. The box cannot read anything else until the end.
         """
         for service in services:
-            places = self._places(dead_letter_topic(service))
+            partitions = self._partitions(dead_letter_topic(service))
             marks: dict[Place, str] = {}
-            for message in self._from(*places):
+            for message in self._from(*partitions):
                 headers = dict(message.headers)
                 if _MARK in headers:
                     marks[Place(service, *_numbers(headers[_MARK]))] = _text(headers, "time")
-            for each in places:
-                for message in self._from(each):
+            for partition in partitions:
+                for message in self._from(partition):
                     place = Place(service, message.partition, message.offset)
                     if _MARK in dict(message.headers):
                         continue
@@ -225,7 +225,7 @@ class DeadLetterBox:
     def tenants(self) -> dict[UUID, str]:
         """Id to slug of every tenant that has a record; one that nobody can read is left out."""
         found: dict[UUID, str] = {}
-        for message in self._from(*self._places(TenantChanged.TOPIC)):
+        for message in self._from(*self._partitions(TenantChanged.TOPIC)):
             try:
                 if message.value is None:
                     found.pop(UUID((message.key or b"").decode()), None)
@@ -253,7 +253,7 @@ class DeadLetterBox:
             return own
         last = self._last(letter)
         if last is None:
-            # A tombstone goes from the topic after a while; it takes nothing back.
+            # Compaction removes a tombstone after a while; putting it back again brings back nothing.
             return own if letter.size is None else None
         last_id = _header(dict(last.headers), "ce_id")
         # A copy of itself is there when it was put back for another consumer.
@@ -293,8 +293,8 @@ class DeadLetterBox:
             self._producer = producer(self._kafka, client_id=_CLIENT, **overrides)
         produce_one(self._producer, topic, key, value, headers)
 
-    def _places(self, topic: str) -> list[TopicPartition]:
-        """The beginnings of a topic's partitions; none of one that does not exist."""
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        """A topic's partitions from their beginnings; none of one that does not exist."""
         try:
             metadata = self._consumer.list_topics(topic, _METADATA_SECONDS).topics[topic]
             if metadata.error is None:
@@ -305,10 +305,10 @@ class DeadLetterBox:
         except KafkaException as error:
             raise _failed(f"{topic} cannot be read", error) from error
 
-    def _from(self, *places: TopicPartition) -> Iterator[Received]:
-        """What stands from there to the present ends of these partitions."""
-        self._consumer.assign(list(places))
-        unread = {(place.topic, place.partition) for place in places}
+    def _from(self, *starts: TopicPartition) -> Iterator[Received]:
+        """The messages from these offsets to the present ends of their partitions."""
+        self._consumer.assign(list(starts))
+        unread = {(start.topic, start.partition) for start in starts}
         heard = time.monotonic()
         while unread:
             for message in waiting(self._consumer, _BATCH, _POLL_SECONDS):

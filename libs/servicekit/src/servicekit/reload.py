@@ -4,8 +4,8 @@ A pod's own code cannot be written. Its init container runs `python -m serviceki
 copies this project's packages there; its container runs `python -m servicekit.reload --from /code -- booking all`,
 which puts them first on the path. Tilt writes changed files into /code.
 
-What a service imports of others takes most of its start. So this process imports that once, and forks one that runs
-the service for each change: only this project's code is read anew.
+Importing other projects' packages takes most of a service's start. So this process imports them once, and forks a
+child that runs the service for each change: only this project's code is read anew.
 """
 
 import argparse
@@ -42,7 +42,7 @@ OTHERS = (
     "uvicorn",
     "uvloop",
 )
-"""What takes long to import, of all services; the image of one of them has only some."""
+"""Packages of others that take long to import, of all services; the image of one of them has only some."""
 
 
 def main() -> int:
@@ -94,13 +94,13 @@ def run(module: str, arguments: list[str], code: Path) -> int:
 
 
 def _started(module: str, arguments: list[str], code: Path) -> multiprocessing.process.BaseProcess:
-    child = multiprocessing.get_context("fork").Process(target=_be, args=(module, arguments, code))
+    child = multiprocessing.get_context("fork").Process(target=_run_module, args=(module, arguments, code))
     child.start()
     return child
 
 
-def _be(module: str, arguments: list[str], code: Path) -> None:
-    """In the new process: as `python -m module` with `code` first on the path."""
+def _run_module(module: str, arguments: list[str], code: Path) -> None:
+    """In the child: as `python -m module` with `code` first on the path."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     # The image writes no bytecode, as its own files are read-only. Here it saves compiling everything each time.

@@ -1,9 +1,9 @@
 """What becomes of a tenant's rows when it is deleted: they are counted and kept, or erased, some at a time.
 
-Called by servicekit.tenancy: its consumer marks the tenant (`begin`), and its loop does one batch after the other.
-Each is one transaction, with what it has erased counted in it, so that a crash takes back both. Every table with a
-`tenant_id` is found in the catalogue, so that a new one cannot be forgotten. `count` and `erase` need a transaction
-that is a worker's and the tenant's at once.
+Called by servicekit.tenancy: its consumer begins a removal (`begin`; in billing, billing.reconcile does so later),
+and its loop does one batch after the other. A batch and its counts are one transaction, so that a crash rolls back
+both. Every table with a `tenant_id` is found in the catalogue, so that a new one cannot be forgotten. `count` and
+`erase` need a transaction that is a worker's and the tenant's at once.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from contracts.platform import DeletionPolicy, TenantChanged
 from servicekit.db import Connection
 
-# What was erased stays counted when it is asked for again, and no erasure that has begun becomes an archiving.
+# When it is asked for again, what was erased stays counted, and an erasure that has begun remains one.
 _BEGIN = b"""
 INSERT INTO removal AS r (tenant_id, generation, erase, counts)
 VALUES (%(tenant_id)s, %(generation)s, %(erase)s, %(counts)s)
@@ -44,21 +44,22 @@ GROUP BY c.oid
 """
 _COUNT = sql.SQL("SELECT count(*) AS n FROM {} WHERE tenant_id = %s")
 _ERASE = sql.SQL("DELETE FROM {table} WHERE tenant_id = %(tenant_id)s")
-# Of a table in parts, a place may be a row's in each of them: all of those are the tenant's, and go.
+# In a partitioned table a ctid may name a row of each partition: all of those are the tenant's, and are deleted.
 _SOME = sql.SQL(
     " AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE tenant_id = %(tenant_id)s LIMIT %(limit)s))"
 )
 _TELLING = sql.SQL(" RETURNING {} AS id")
 
 Erasing = Callable[[str, list[Any]], Awaitable[Mapping[str, int]]]
-"""Told of a table and of those rows of it that have just gone; answers what else it has erased, by table."""
+"""Called with a table and the values of a column of its rows that have just been deleted; answers what else it has
+erased, by table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
     """What is to be done for a tenant; `counts` is what has been erased by now, by table.
 
-    Once `withdrawn`, its rows lead to nothing any more.
+    Once `withdrawn`, nothing will be done because of its rows any more (see TenantHooks.withdraw).
     """
 
     tenant_id: UUID
@@ -83,23 +84,23 @@ async def begin(conn: Connection, tenant: TenantChanged, counts: Mapping[str, in
 
 
 async def next_removal(conn: Connection) -> Removal | None:
-    """The one whose turn it is, ours until the transaction's end; needs a worker's transaction."""
+    """The one whose turn it is, locked until the transaction's end; needs a worker's transaction."""
     row = await (await conn.execute(_NEXT)).fetchone()
     return Removal(**row) if row else None
 
 
 async def save(conn: Connection, job: Removal) -> None:
-    """So far it has come; the rest is for another batch."""
+    """Stores how far it has come, for the next batch."""
     await conn.execute(_SAVE, (job.withdrawn, Jsonb(job.counts), job.tenant_id))
 
 
 async def postpone(conn: Connection, tenant_id: UUID, seconds: float) -> None:
-    """Others come before it meanwhile."""
+    """Puts it off by so many seconds; others have their turns meanwhile."""
     await conn.execute(_POSTPONE, (seconds, tenant_id))
 
 
 async def end(conn: Connection, tenant_id: UUID) -> None:
-    """Nothing is left to do."""
+    """Removes it from the list, when nothing is left to do."""
     await conn.execute(_END, (tenant_id,))
 
 
@@ -117,8 +118,8 @@ async def erase(
 ) -> dict[str, int]:
     """Erases `limit` rows or so, or all, children first; answers how many of each table.
 
-    With a limit, rows that somebody else is changing may be left. `erasing` is told of the tables among `columns`,
-    by the values of that column.
+    With a limit, rows that somebody else is changing may be left. `columns` are the tables for which `erasing` is
+    called, each with the column whose values it gets.
     """
     erased: dict[str, int] = {}
     for table in await _tables_children_first(conn):

@@ -1,8 +1,8 @@
 """Runs a service in one of its roles: serve, consume, relay, all.
 
 Called by servicekit.commands with the service's `Service`. Every role answers /healthz, /readyz and /metrics. A
-loop that dies ends the process with exit code 1, after a line that says why, so that whoever supervises starts it
-anew: nothing limps on.
+loop that dies ends the process with exit code 1, after a log line that says why, so that its supervisor starts it
+anew: no process goes on without one of its loops.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from servicekit.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 10
-"""For requests to end, then for loops. With the next, and 5 s for the pool, 30 s: the charts count on that."""
+"""For requests to end, then for loops. With `_LAST_SECONDS`, and 5 s for the pool, 30 s: charts count on that."""
 _LAST_SECONDS = 5
-"""For a loop that was cancelled to put away what it holds."""
-_GARBAGE = 20_000
-"""So many new objects before a look for those that hold each other. Python's 700 make it one look a request."""
+"""For a loop that was cancelled to release what it holds."""
+_GC_THRESHOLD = 20_000
+"""New objects after which Python looks for garbage. Its default of 700 comes to one look a request."""
 
 
 class Loop(Protocol):
@@ -141,10 +141,10 @@ async def _run(service: Service, settings: Settings, role: str) -> int:
 
 
 def _collect_less() -> None:
-    """What the start has made stays, and is not looked at again."""
+    """Garbage is collected less often, and not looked for among what the start has made, as that stays."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
+    gc.set_threshold(_GC_THRESHOLD, *gc.get_threshold()[1:])
 
 
 class LoopGroup:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
 
 class BehindGateway(Settings):
-    """What a service takes beside that counts what one client does; see servicekit.http.clients."""
+    """Settings of a service that limits what one client does, too; see servicekit.http.clients."""
 
     behind_gateway: bool = Field(
         default=True,
@@ -138,9 +138,9 @@ class DatabaseSettings(BaseSettings):
         return _conninfo(self.migration_database_url, self.migration_database_password)
 
 
-_SILENT = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-_DEAF = "-c tcp_user_timeout=30000"
-SERVER_NOTICES = f"{_SILENT} {_DEAF}"
+_KEEPALIVES = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+_USER_TIMEOUT = "-c tcp_user_timeout=30000"
+SERVER_NOTICES = f"{_KEEPALIVES} {_USER_TIMEOUT}"
 """So that the server gives up a client whose machine has vanished, and its locks, in half a minute. By default TCP
 waits two hours, and a quarter of one where the client has something to acknowledge. Goes into libpq's `options`."""
 CLIENT_NOTICES = {
@@ -149,7 +149,7 @@ CLIENT_NOTICES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""libpq's own, for a server that has vanished."""
+"""The same for libpq's end of a connection, so that it gives up a server that has vanished."""
 
 
 def server_of(conninfo: str) -> str:

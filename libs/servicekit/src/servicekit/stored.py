@@ -1,7 +1,7 @@
-"""What is stored as JSON and read with every request (a business's record, somebody's hours): parsed once a text.
+"""Parses stored JSON that every request reads (a business's record, somebody's hours), once for each text.
 
-Called by stores, which ask PostgreSQL for the text each time: what is kept here is what a text means, so that it
-cannot be out of date.
+Called by booking's stores and servicekit.tenants, which ask PostgreSQL for the text each time. What is kept here is
+the value of a text, which cannot be out of date.
 """
 
 from collections.abc import Callable

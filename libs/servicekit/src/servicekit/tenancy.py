@@ -50,8 +50,8 @@ ON CONFLICT (tenant_id) DO UPDATE SET state = 'deleted', updated_at = now()
 _STRIP = b"""
 UPDATE tenants SET slug = '', record = '{}' WHERE tenant_id = %s AND record->>'deletion_policy' = 'Delete'
 """
-# Of one that nobody has told is gone (docs/tenants.md, Deleting): the topic is the new bearer's, and goes with
-# that one. servicekit.relay drops what is still to be copied there.
+# From a tenant that is gone, though nobody has said so (docs/tenants.md, Deleting): the topic belongs to the slug's
+# new tenant, and is deleted with that one. servicekit.relay drops what is still to be copied there.
 _TAKE_STREAM = b"""
 UPDATE tenants SET record = jsonb_set(record, '{event_stream,enabled}', 'false')
 WHERE slug = %(slug)s AND tenant_id <> %(tenant_id)s AND state IN ('active', 'suspended')
@@ -68,9 +68,9 @@ ON CONFLICT (tenant_id) DO UPDATE SET status = excluded.status, updated_at = now
 WHERE (said.status->>'generation')::bigint <= (excluded.status->>'generation')::bigint
 RETURNING 1
 """
-_ANSWER_ALONE = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_LOCK_ANSWER = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _REPORTS = 50
-"""Told in one turn; a heart beats between two."""
+"""Tenants reported in one turn; the loop beats between two turns."""
 _UNREPORTED = b"SELECT DISTINCT tenant_id FROM usage WHERE unreported LIMIT %s"
 _OF_AN_EARLIER_MONTH = b"""
 SELECT tenant_id FROM tenant_status JOIN tenants USING (tenant_id)
@@ -98,22 +98,22 @@ class TenantHooks:
         return StatusDetails()
 
     async def remove(self, _conn: Connection, _tenant: TenantChanged) -> bool:
-        """What has to be so at once when a tenant is to be deleted, and takes little; True: go on with its rows.
+        """Does what a tenant's deletion needs at once and takes little; True lets the removal of its rows begin.
 
-        Nothing else is under way for the tenant then, and nothing is taken after. Where it answers False, the
-        service calls servicekit.removal.begin later.
+        No other transaction is under way for the tenant then, and none will write for it. Where it answers False,
+        the service calls servicekit.removal.begin later.
         """
         return True
 
     async def withdraw(self, _conn: Connection, _tenant_id: UUID, _limit: int) -> int:
-        """Before rows are counted or erased: ends what they would still lead to, `limit` at most.
+        """Before rows are counted or erased: cancels what would still be done because of them, such as timers.
 
-        Answers how many there were; called again until there are none.
+        Cancels `limit` of them at most and answers how many; called again until it answers 0.
         """
         return 0
 
     erases: ClassVar[Mapping[str, str]] = {}
-    """Of which tables `erasing` is told what goes, and by which column."""
+    """The tables for whose deleted rows `erasing` is called, and the column whose values it gets."""
 
     async def erasing(
         self, _conn: Connection, _tenant_id: UUID, _table: str, _ids: list[Any]
@@ -122,7 +122,7 @@ class TenantHooks:
         return {}
 
     async def erased(self, _conn: Connection, _tenant_id: UUID) -> dict[str, int]:
-        """Once no row is left: erases what bears the tenant's id otherwise; answers how much, by table."""
+        """Once no row is left: erases what has the tenant's id in another way; answers how much, by table."""
         return {}
 
     def archived(self, counts: dict[str, int]) -> dict[str, int]:
@@ -195,14 +195,14 @@ class TenantFollower:
             )
 
     async def _on_tombstone(self, conn: Connection, gone: UUID, _aggregate: str) -> None:
-        """Of an erased tenant a bare row stays, so that what is still heard of it has no effect.
+        """Of an erased tenant only a row with its id stays, so that events which still come for it have no effect.
 
-        servicekit.housekeeping removes it once nothing can be heard any more.
+        servicekit.housekeeping removes it once none can come any more.
         """
         await conn.execute(_SCOPE, (str(gone),))
         await conn.execute(_GONE, (gone,))
         await conn.execute(_STRIP, (gone,))
-        await _answer_alone(conn, gone)
+        await _lock_answer(conn, gone)
         await conn.execute(b"DELETE FROM tenant_status WHERE tenant_id = %s", (gone,))
 
 
@@ -223,7 +223,7 @@ async def report(
     Needs a transaction that sees the tenant's rows. Everything said before about the tenant is replaced; nothing is
     said of a generation older than the last answer's, or once the tenant is gone.
     """
-    await _answer_alone(conn, tenant_id)
+    await _lock_answer(conn, tenant_id)
     now = clock()
     used = await usage.snapshot(conn, tenant_id, now)
     status = TenantStatusReported(
@@ -240,16 +240,16 @@ async def report(
         await outbox.publish(conn, component.value, status, time=now)
 
 
-async def _answer_alone(conn: Connection, tenant_id: UUID) -> None:
-    """Until this transaction ends nobody else answers for the tenant here; what was answered before can be seen.
+async def _lock_answer(conn: Connection, tenant_id: UUID) -> None:
+    """Until this transaction ends no other of this service answers for the tenant; it sees the last answer.
 
     A lock by name, as there may be no row yet to lock, or none any more.
     """
-    await conn.execute(_ANSWER_ALONE, (f"{tenant_id}/answer",))
+    await conn.execute(_LOCK_ANSWER, (f"{tenant_id}/answer",))
 
 
 class TenantRemover(Periodic):
-    """Keeps or erases the rows of tenants that are being deleted, and answers: a loop. Any number of processes may.
+    """Keeps or erases the rows of tenants that are being deleted, and answers: a loop that any number may run.
 
     A batch at a time, each of one tenant and in a transaction of its own; tenants take turns.
     """
@@ -293,7 +293,7 @@ class TenantRemover(Periodic):
         return _REMOVER_PAUSE
 
     async def _batch_of(self, conn: Connection, job: removal.Removal) -> None:
-        """Ended by no timeout: it would begin anew for ever."""
+        """One batch. Without a timeout: a batch that takes longer would be ended and begun anew for ever."""
         await conn.execute(_SCOPE, (str(job.tenant_id),))
         await conn.execute(_UNLIMITED)
         details = await self._work(conn, job)
@@ -311,8 +311,8 @@ class TenantRemover(Periodic):
             return StatusDetails(
                 archived=_shown(self._hooks.archived(await removal.count(conn, job.tenant_id)))
             )
-        # Nothing is left when a second look finds nothing either: it takes those that were being changed, or that a
-        # loop of the service's had moved to another table between the looks at the two.
+        # Nothing is left when a second run without a limit finds nothing either: it deletes rows that were being
+        # changed, or that a loop of the service moved to another table between the deletions in both.
         erased = await self._erase(conn, job.tenant_id, self._batch)
         erased = erased or await self._erase(conn, job.tenant_id, None)
         if erased:
@@ -359,7 +359,7 @@ class UsageReporter(Periodic):
         self._db = db
         self._clock = clock
         self._month = ""
-        """Nothing that is told of use is older than this."""
+        """No report of a tenant's use is of an earlier month than this."""
 
     async def turn(self) -> float | None:
         async with self._db.worker() as conn:
@@ -372,7 +372,10 @@ class UsageReporter(Periodic):
         return 0 if len(due) >= _REPORTS else None
 
     async def _of_an_earlier_month(self, conn: Connection) -> set[UUID]:
-        """Asked for once a month, and until there are none: some at a time, as they are everybody."""
+        """Tenants whose use was last reported in an earlier month; some at a time, as each month begins with all.
+
+        Once there are none, it does not ask again before the next month.
+        """
         now = self._clock()
         if self._month == usage.month_of(now):
             return set()
@@ -387,7 +390,7 @@ class UsageReporter(Periodic):
         """Answers again for one tenant, if it was answered for before."""
         async with self._db.tenant(tenant_id) as conn:
             await conn.execute(_REPORTED, (tenant_id,))
-            await _answer_alone(conn, tenant_id)
+            await _lock_answer(conn, tenant_id)
             row = await (await conn.execute(_STATUS, (tenant_id,))).fetchone()
             if row is None:
                 return

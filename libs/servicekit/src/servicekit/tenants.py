@@ -12,9 +12,9 @@ from servicekit.logging import name_tenant
 from servicekit.stored import reader
 
 TO_CHANGE = ""
-"""The lock that a transaction shares that writes for a request, so that no erasure begins before it ends.
+"""The lock that a transaction takes in shared mode when it writes for a request: no erasure begins before it ends.
 
-Among what Database.tenant is told to share, before anything else is locked: an erasure may have to be waited for.
+Given to Database.tenant as `sharing`, so that it comes before any other lock: it may have to wait for an erasure.
 """
 
 _read = reader(TenantChanged)

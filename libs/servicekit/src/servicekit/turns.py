@@ -1,4 +1,4 @@
-"""Turns at what is scarce and may be kept for long: so many at once, of which one client or business has a part.
+"""Limits how many may use something scarce for long at the same time, in all and of one client or business.
 
 Used by gateway for large bodies and answers, by business for calendars that it reads, by booking for exports.
 """
@@ -15,9 +15,9 @@ Whose = TypeVar("Whose", bound=Hashable)
 
 
 class Turns(Generic[Whose]):
-    """`at_once` in all, `of_one` of one of them.
+    """At most `at_once` have a turn at a time, and at most `of_one` of one client or business.
 
-    Who has waited for `seconds` is refused in the words of `refusal`, and may come again after `retry_after`.
+    After a wait of `seconds` a request is refused in the words of `refusal`, with a Retry-After of `retry_after` s.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Turns(Generic[Whose]):
         self.all = asyncio.Semaphore(at_once)
         self._most_of_one = of_one
         self.of_each = WeakValueDictionary[Whose, asyncio.Semaphore]()
-        """For as long as it has or awaits a turn."""
+        """Each is kept for as long as it has or awaits a turn."""
         self._seconds = seconds
         self._refusal = refusal
         self._retry_after = retry_after

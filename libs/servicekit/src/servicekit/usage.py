@@ -20,7 +20,7 @@ ON CONFLICT (tenant_id, metric, period) DO UPDATE SET used = u.used + %(count)s,
 WHERE %(limit)s::int IS NULL OR u.used + %(count)s <= %(limit)s
 RETURNING used
 """
-# Nobody uses less than nothing: the table's CHECK refuses it.
+# Beyond the limit it writes -1, which the table's CHECK refuses, so that the statement fails.
 _REQUIRE = b"""
 INSERT INTO usage AS u (tenant_id, metric, period, used)
 VALUES (%(tenant)s, %(metric)s, %(period)s, CASE WHEN %(count)s > %(limit)s::int THEN -1 ELSE %(count)s END)
@@ -32,7 +32,7 @@ _RELEASE = b"""
 UPDATE usage SET used = greatest(0, used - %s), unreported = true
 WHERE tenant_id = %s AND metric = %s AND period = %s
 """
-# 0 of what was used in another month only, so that it replaces what was told then.
+# A metric that was used in other months only is 0, so that it replaces what was reported then.
 _SNAPSHOT = b"""
 SELECT metric, coalesce(sum(used) FILTER (WHERE period IN ('', %s)), 0)::int AS used
 FROM usage WHERE tenant_id = %s GROUP BY metric
@@ -67,9 +67,9 @@ async def consume(
 async def require(
     conn: Connection, tenant: TenantChanged, metric: str, now: datetime, *, count: int = 1
 ) -> None:
-    """As `consume`, for who waits for no answer: what the limit does not allow fails the transaction.
+    """As `consume` without waiting for a result (see servicekit.db): beyond the limit the transaction fails.
 
-    It does so with a psycopg.IntegrityError; `consume` would tell what is used.
+    It does so with a psycopg.IntegrityError, which does not tell what is used, as `consume` does.
     """
     await conn.execute(_REQUIRE, _values(tenant, metric, now, count))
 
@@ -100,7 +100,7 @@ def _period(metric: str, now: datetime) -> str:
 
 
 def _refusal(tenant: TenantChanged, metric: str, limit: int | None, used: int) -> str:
-    """What an owner or a visitor reads. A limit of none is seldom the plan's: the subscription has ended."""
+    """What an owner or a visitor reads. A limit of 0 is seldom the plan's: the subscription has ended."""
     if not limit:
         return f"{tenant.display_name} takes no new {metric.removesuffix('_per_month')} at present."
     words = metric.replace("_per_month", " a month").replace("_", " ")

@@ -1,4 +1,4 @@
-"""`python -m tenant_operator run`: everything in one process; see servicekit.runtime for how it lives.
+"""`python -m tenant_operator run`: everything in one process; see servicekit.runtime for how that starts and ends.
 
 `python -m tenant_operator dead-letters …` is for whoever runs the platform; see tenant_operator.dead_letters.
 """
@@ -9,7 +9,8 @@ from tenant_operator import dead_letters
 
 
 def _run() -> int:
-    # Not for the other command, which runs beside the operator in its pod: kopf and the API's client take 100 MB.
+    # Imported for this command only: kopf and the API's client take 100 MB, and the other command runs in the
+    # operator's pod beside it.
     from servicekit.runtime import run  # noqa: PLC0415
     from tenant_operator.app import SERVICE  # noqa: PLC0415
 

@@ -65,7 +65,7 @@ class Actions:
     async def refresh(self) -> None:
         """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are.
 
-        At the brokers' authority too, as its file is written anew while we run.
+        Reads the brokers' authority again too, as its file may be replaced while we run.
         """
         await self._streams.refresh()
         self._authority = await asyncio.to_thread(_authority, self._kafka)
@@ -106,7 +106,7 @@ class Actions:
         reached(f"operator.{type(action).__name__}")
 
     async def set_finalizers(self, key: Key, finalizers: Sequence[str]) -> None:
-        """Of an object that may have gone meanwhile."""
+        """Sets the object's finalizers; does nothing when it has gone meanwhile."""
         body = self._objects.get(key)
         if body is not None:
             self._objects.update(key, await self._cluster.set_finalizers(body, list(finalizers)))
@@ -117,8 +117,8 @@ class Actions:
         present = await self._cluster.read_secret(name) if name in self._secrets else None
         mine = present is not None and manifests.tenant_id_in(present) == tenant_id
         password = manifests.password_in(present) if present is not None and mine else None
-        # Its own would have a Secret, as that is made before them. Once services were told of them they are its own
-        # without: somebody may have replaced the Secret by one that does not say whose it is.
+        # Topics that are this tenant's come with its Secret, which is made first. Once services were told of them
+        # they are its own without it, too: somebody may have put a Secret there that does not say whose it is.
         if first and not mine and (present is not None or not self._streams.state(stream.slug).empty):
             # Left by a business of that name whose finalizer was taken away by hand: not for this one to read.
             await self._streams.drop(stream.slug)
@@ -141,7 +141,7 @@ class Actions:
         await self._streams.put(stream, password)
 
     async def announce(self, about: Regarding, event: Announce) -> None:
-        """An Event. A receipt has a name of its own, so that it is there once however often it is told."""
+        """Writes an Event. A receipt (one with `rows`) has a fixed name, so that it is there only once."""
         now = micro_time(datetime.now(UTC))
         suffix = secrets.token_hex(8) if event.rows is None else f"{about['uid'][:8]}.{event.reason.lower()}"
         body = manifests.event(

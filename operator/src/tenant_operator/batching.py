@@ -45,7 +45,7 @@ class Batches(Generic[Item, Result]):
             self._draining = None
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """Of what is waited for still: who was cancelled may not do it any more."""
+        """The next items, without those whose caller was cancelled: they must not be done any more."""
         waiting = [(item, future) for item, future in self._waiting if not future.done()]
         self._waiting = waiting[self._most :]
         return waiting[: self._most]

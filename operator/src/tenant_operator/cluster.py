@@ -34,7 +34,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _PAGE = 500
 _SECONDS = 30
 _NO_RIGHT = 'is forbidden: User "'
-"""In the sentence of whoever authorizes (`… User "x" cannot create resource …`), in none of an admission's."""
+"""In the message of a 403 by authorization (`… User "x" cannot create resource …`), in none by admission."""
 
 
 class Cluster:
@@ -132,14 +132,14 @@ class Cluster:
         try:
             await self._write("secret", self._core().create_namespaced_secret(self._tenants, body))
         except NotFoundError as error:
-            # Not for the caller to take for the end of its tenant.
+            # The caller would take a NotFoundError for the end of its tenant's object.
             raise RefusedError(f"The API server refused: {error}") from error
         except ConflictError:
             name = body["metadata"]["name"]
             await self._write("secret", self._core().replace_namespaced_secret(name, self._tenants, body))
 
     async def delete_secret(self, name: str) -> None:
-        """A Secret that is not there is deleted."""
+        """Deletes the Secret if there is one."""
         if await self._maybe(self._core().delete_namespaced_secret(name, self._tenants)) is not None:
             WRITES.labels("secret").inc()
 

@@ -1,7 +1,7 @@
 """The conditions of a Tenant: what is true of it, why, and what to do where it is not.
 
-Pure; called by `status`. Five say how far the parts are, and `overall` sums them up as kstatus reads it (Ready,
-Reconciling, Stalled). docs/tenants.md lists every reason.
+Pure; called by `status` and `reconcile`. Five say how far the parts are, and `overall` sums them up for kstatus
+(Ready, Reconciling, Stalled). docs/tenants.md lists every reason.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ ORDER = (
 )
 PARTITIONS_CANNOT_SHRINK = "PartitionsCannotShrink"
 _MOST_PARTITIONS = 16
-"""That the CRDs take."""
+"""The most that the CRDs allow."""
 _REGISTERING = tuple(part for part in Component if part not in {Component.AUTH, Component.BILLING})
 _ANSWERED_BY = {
     BUSINESS_REGISTERED: _REGISTERING,
@@ -101,11 +101,11 @@ def overall(
     tenant: TenantObject, observed: Observed, record: TenantChanged, of: list[Condition]
 ) -> list[Condition]:
     """What the parts come to: stuck on one that needs somebody, under way, or settled."""
-    refused = sorted(refusals(observed, record, Component), key=lambda part: _goes_on(observed, part))
+    refused = sorted(refusals(observed, record, Component), key=lambda part: _tries_again(observed, part))
     if refused:
         answer = observed.answers[refused[0]]
         message = f"{refused[0].value}: {answer.message}"
-        if _goes_on(observed, refused[0]):
+        if _tries_again(observed, refused[0]):
             return kstatus("False", "True", "False", answer.reason, message)
         return kstatus("False", "False", "True", answer.reason, message)
     stuck = next((part for part in of if part.reason == PARTITIONS_CANNOT_SHRINK), None)
@@ -117,8 +117,8 @@ def overall(
     return kstatus("True", "False", "False", *_settled(tenant, observed))
 
 
-def _goes_on(observed: Observed, part: Component) -> bool:
-    """A component that failed for want of another server tries again by itself, and says so by its reason."""
+def _tries_again(observed: Observed, part: Component) -> bool:
+    """Whether a component that failed tries again by itself: by its reason, another server was unavailable."""
     return observed.answers[part].reason.endswith(UNAVAILABLE)
 
 

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 _STUCK_SECONDS = 180.0
 _TICK_SECONDS = 1.0
 _READ_SECONDS = 60.0
-"""After which Kafka counts as away for who waits for something; it is read all the same."""
+"""After so long Kafka counts as away, and tenants that wait for it say so; reading it goes on."""
 
 
 class Controller:
@@ -67,7 +67,7 @@ class Controller:
         return "the operator has not looked at all objects yet"
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Works until told to stop; on objects first, as far as that goes, and on all once Kafka has been read."""
+        """Works until told to stop; until Kafka has been read, only on what needs nothing of it."""
         with self._leader.working():
             await wait_until(self._leader.held, stop, beat)
             try:
@@ -77,7 +77,7 @@ class Controller:
 
     async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Ends at once when told to, whatever a pass or a look waits for: the Lease may be another's soon."""
-        tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._see())]
+        tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._observe_all())]
         try:
             while not stop.is_set() and not any(task.done() for task in tasks):
                 if self._queue.longest() < _STUCK_SECONDS:
@@ -92,7 +92,10 @@ class Controller:
             await asyncio.wait(tasks)
 
     def noticed(self, kind: str, change: str | None, body: Body) -> None:
-        """Somebody has seen an object; `change` is None in the watch's listing, or ADDED, MODIFIED, DELETED."""
+        """Takes in an object as the watch or a pass has just seen it.
+
+        `change` is ADDED, MODIFIED or DELETED, or None in the watch's listing.
+        """
         key = Key(kind, body["metadata"]["name"])
         before = self._objects.get(key)
         if change == "DELETED":
@@ -100,7 +103,7 @@ class Controller:
         else:
             changed = self._objects.put(key, body)
         if changed:
-            self._know(key)
+            self._note_name(key)
             self._wake_around(key, body, before)
 
     def answered(self, tenant_id: UUID) -> None:
@@ -109,7 +112,7 @@ class Controller:
         if name is not None:
             self._queue.add(Key("Tenant", name))
 
-    async def _see(self) -> None:
+    async def _observe_all(self) -> None:
         """Lists all objects, reads what Kafka has of them, and compares all anew from time to time."""
         await self._repeat(self._list)
         self.listed.set()
@@ -133,7 +136,7 @@ class Controller:
         step: Callable[[], Awaitable[object]],
         tell: Callable[[ActionFailedError], object] = lambda _: None,
     ) -> None:
-        """Until it succeeds; tells of each attempt that failed."""
+        """Does `step` until it succeeds; calls `tell` with each failure."""
         failures = 0
         while True:
             try:
@@ -148,7 +151,9 @@ class Controller:
                 return
 
     def _unread(self, error: ActionFailedError) -> None:
-        """Tenants that wait say for what, and what needs none of it goes on."""
+        """Gives all objects a pass when the reason has changed: tenants that wait for Kafka say so, and what needs
+        nothing of it goes on.
+        """
         before = self._passes.unread
         if before is None or before.reason != error.reason:
             self._passes.unread = error
@@ -188,7 +193,7 @@ class Controller:
     def _later(self, key: Key, seconds: float) -> None:
         self._queue.add_after(key, seconds)
 
-    def _know(self, key: Key) -> None:
+    def _note_name(self, key: Key) -> None:
         body = self._objects.get(key)
         if key.kind == "Tenant" and body is not None:
             self._names[UUID(body["metadata"]["uid"])] = key.name

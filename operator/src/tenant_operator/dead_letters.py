@@ -23,7 +23,7 @@ from servicekit.redrive import SERVICES, DeadLetterBox, Letter, Outcome, Redrive
 from servicekit.settings import KafkaSettings
 
 _MOST = 500
-"""What is listed if nothing else is said: a screen, or a few."""
+"""How many letters are listed without --limit: a screen, or a few."""
 
 Body = dict[str, Any]
 
@@ -161,7 +161,7 @@ def _outcome(outcome: Outcome) -> Body:
 
 
 def _matching(given: argparse.Namespace, box: DeadLetterBox, names: dict[UUID, str]) -> Iterator[Letter]:
-    """By consumer and tenant. Raises RedriveError for a name that nobody has."""
+    """The letters of the given consumer and tenant, or of all. Raises RedriveError for one that does not exist."""
     tenant = _tenant_id(given.tenant, names) if given.tenant else None
     services: Iterable[str] = SERVICES
     if given.consumer:
@@ -210,7 +210,7 @@ def _row(letter: Letter, names: dict[UUID, str]) -> Body:
 class _Rows:
     """Letters as they come, each printed before the next is asked for: `{"letters": [...]}`, or a line each.
 
-    So there may be very many of them, and nobody between here and the terminal takes the connection for dead.
+    So there may be very many of them, and no proxy between here and the terminal takes the connection for dead.
     """
 
     def __init__(self, output: str, *columns: str) -> None:
@@ -227,7 +227,7 @@ class _Rows:
         self._first = False
 
     def end(self, **fields: int) -> None:
-        """With what else JSON has."""
+        """Closes the list; `fields` stand beside it in JSON."""
         if self._json:
             told = "".join(f', "{name}": {value}' for name, value in fields.items())
             self._write(('{"letters": [' if self._first else "") + f"]{told}}}")

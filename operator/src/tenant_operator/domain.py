@@ -55,7 +55,7 @@ SpecLimits = Annotated[Limits, BeforeValidator(_snake_keys)]
 
 
 class StreamSpec(_Spec):
-    """A field that is None was not said: the tenant's comes before the plan's, and that before the default."""
+    """None is a field that was not given: the tenant's comes before the plan's, and that before the default."""
 
     enabled: bool | None = None
     retention_hours: int | None = None
@@ -226,8 +226,8 @@ class WantedStream:
 class StreamState:
     """What exists of a tenant's own topics and of the access to them; `topics` by name.
 
-    `access` says that the user's rules in Kafka are exactly those it should have; `outdated` that the Secret has
-    another authority of the brokers than today's, which nobody changed in the Secret.
+    `access` says that the user's rules in Kafka are exactly those it should have; `outdated` that the Secret lacks
+    the brokers' authority of today. That is no drift (`lacks`): the authority changes while the Secret stays.
     """
 
     topics: Mapping[str, TopicState] = field(default_factory=dict)

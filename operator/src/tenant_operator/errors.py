@@ -38,7 +38,7 @@ class ForbiddenError(ClusterFailedError):
 
 
 class StatusUnwrittenError(ClusterFailedError):
-    """A status could not be written, and no other could. What it would have said is as true as before."""
+    """A status could not be written, and neither could another that says so. What it was to say is still true."""
 
 
 class RefusedError(ClusterFailedError):

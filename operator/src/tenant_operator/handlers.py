@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 20.0
 
 
 class Watch:
-    """A loop for the runtime. Begins after `first`, so that the watch only adds to a whole picture."""
+    """A loop for the runtime. Begins once `first` is set: all objects have been listed, and it adds to them."""
 
     name = "operator.watch"
 
@@ -88,7 +88,7 @@ def handlers(notice: Notice, started: Callable[[asyncio.AbstractEventLoop], obje
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
-    """Nothing of kopf's own on any object, should a handler ever be added that needs some."""
+    """Names in our group for what kopf would write on objects, should a handler ever be added that needs it."""
     settings.persistence.finalizer = f"{GROUP}/watch"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
@@ -109,6 +109,6 @@ async def _operate(registry: kopf.OperatorRegistry, end: threading.Event) -> Non
     try:
         await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=end)
     finally:
-        # One of this loop's threads waits for it, and the loop for its threads, turning all the while: a watch that
-        # the API server has refused would be taken for one that lives.
+        # One of this loop's threads waits for `end`, and the loop, before it ends, for its threads; it goes on
+        # answering meanwhile. So a watch that the API server has refused would be taken for one that lives.
         end.set()

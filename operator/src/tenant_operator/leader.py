@@ -43,7 +43,7 @@ class Leader:
         self._cluster = cluster
         self._lasts = lease_seconds
         self._renew = lease_seconds * _RENEWED_AFTER
-        # Renewed so long ago, it is given up: what is left of the Lease is for the process to end in.
+        # So long after its last renewal the Lease is given up: the rest of it is the time for the process to end.
         self._keep = lease_seconds - self._renew
         self._identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
         self._seen: tuple[str, float] | None = None

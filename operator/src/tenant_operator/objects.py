@@ -14,7 +14,7 @@ Body = dict[str, Any]
 class Objects:
     """By kind and name. A body is what the API server sent, less its managedFields; nobody changes it.
 
-    Knows, too, in which of them somebody has changed what is asked for, until that is `settled`.
+    Also notes in which of them somebody has changed what is asked for, until that is `settled`.
     """
 
     def __init__(self) -> None:
@@ -40,13 +40,13 @@ class Objects:
         return [body for key, body in self._bodies.items() if key.kind == kind]
 
     def put(self, key: Key, body: Body) -> bool:
-        """False when what is known is as new."""
+        """Takes in an object; False when the known one is as new."""
         known = self._bodies.get(key)
         if known is not None and _version(body) <= _version(known):
             return False
         if known is None or _request(body) != _request(known):
             self._asked.add(key)
-        # Half of an object, of no use here, and kept by the API server when a write leaves it out.
+        # managedFields are half of an object and of no use here; the API server keeps them when a write lacks them.
         self._bodies[key] = {
             **body,
             "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"},
@@ -84,7 +84,7 @@ class Objects:
 
 
 def _request(body: Body) -> tuple[int, bool]:
-    """Differs when somebody asks for something else: another spec, or the end."""
+    """Differs when somebody asks for something else: another spec, or the deletion."""
     return body["metadata"]["generation"], "deletionTimestamp" in body["metadata"]
 
 

@@ -1,7 +1,7 @@
 """One pass over an object: observe, ask `reconcile`, do what it says, write the status, tell what changed.
 
-Called by `controller` for each key that its queue hands out. A pass that fails asks to be done again after a while
-that grows, and says so in the status: unless it is telling that failed, as what was to be told stays true.
+Called by `controller` for each key that its queue hands out. A pass that fails is repeated after a growing pause,
+and says so in the status; not where writing the status itself failed, as what it was to say is still true.
 """
 
 import time
@@ -93,11 +93,11 @@ class Passes:
         self._notice = notice
         self._failures: dict[Key, int] = {}
         self._written: dict[Key, float] = {}
-        self._left: dict[Key, float] = {}
+        self._unsettled_since: dict[Key, float] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._counted = float("-inf")
         self.kafka_read = False
-        """Until then nothing is decided that records, answers, streams or Secrets have a part in."""
+        """Until it is True, nothing is decided that depends on records, answers, streams or Secrets."""
         self.unread: ActionFailedError | None = None
         """Why they have not been read, once that has failed."""
         for kind in ORDER:
@@ -135,7 +135,7 @@ class Passes:
             body = self._objects.get(key)
             if body is None:
                 self._written.pop(key, None)
-                self._left.pop(key, None)
+                self._unsettled_since.pop(key, None)
                 return
             tenant = parse_tenant(body)
             decision = reconcile(tenant, self._plan_of(tenant), self._observe(tenant))
@@ -167,9 +167,9 @@ class Passes:
             self._later(key, decision.again.total_seconds())
 
     async def _carry_out(self, key: Key, tenant: TenantObject, decision: Decision) -> bool:
-        """False when a tenant that goes was asked for something else meanwhile, such as another deletionPolicy.
+        """Does a decision's actions; False when the spec of a tenant that is being deleted has changed meanwhile.
 
-        Its last actions take a while, and after them nobody is left to tell.
+        Its last actions take a while, and after them another deletionPolicy, say, would come too late.
         """
         for action in decision.actions:
             if tenant.deleted_at is not None and action != RemoveFinalizer():
@@ -194,7 +194,7 @@ class Passes:
             await self._actions.do(tenant, Announce("Warning", "Abandoned", told))
 
     async def _tell(self, tenant: TenantObject, event: Announce) -> None:
-        """An Event of what is done all the same: without it, nothing is the worse for the business."""
+        """Writes an Event; when that fails the pass goes on, as the business lacks nothing without it."""
         try:
             await self._actions.do(tenant, event)
         except ClusterFailedError as error:
@@ -211,7 +211,7 @@ class Passes:
             for item in self._objects.of_kind("Tenant")
             if item["spec"].get("plan") == plan.name
         }
-        # Without them it keeps the ids at Stripe that its status has.
+        # Until Kafka has been read, the status keeps the ids at Stripe that it has.
         told = [
             (self._records.published(tenant_id), self._records.answers(tenant_id))
             for tenant_id in on_it.values()
@@ -226,7 +226,7 @@ class Passes:
             await self._tell_refusal(plan, decision)
 
     async def _tell_refusal(self, plan: PlanObject, decision: PlanDecision) -> None:
-        """Of a deletion that has to wait, once for every set of tenants that it waits for."""
+        """Announces a deletion that has to wait, once for every set of tenants that it waits for."""
         (condition,) = decision.status["conditions"]
         if condition["status"] == "False" and IN_USE in decision.finalizers:
             about = manifests.about("Plan", plan.name, plan.uid)
@@ -251,11 +251,11 @@ class Passes:
         )
 
     async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:
-        """Writes the status if it differs, and an Event if it tells something; what can wait is gathered."""
+        """Writes the status if it differs, and an Event for what turned; one that can wait is written later."""
         body = self._objects.get(key)
         hurry = haste(tenant.status, status)
         if hurry is not Haste.ROLLOUT:
-            self._left.pop(key, None)
+            self._unsettled_since.pop(key, None)
         if body is None or hurry is Haste.NONE:
             return
         wait = self._due(key, tenant, hurry) - time.monotonic()
@@ -286,14 +286,14 @@ class Passes:
         """When a status may be written, by the monotonic clock."""
         now = time.monotonic()
         if hurry is Haste.ROLLOUT:
-            return self._left.setdefault(key, now) + self._settings.progress_seconds
+            return self._unsettled_since.setdefault(key, now) + self._settings.progress_seconds
         if "observedGeneration" not in tenant.status:
             self._written.setdefault(key, now)
         every = {Haste.USE: self._settings.usage_seconds, Haste.PROGRESS: self._settings.progress_seconds}
         return self._written.get(key, 0.0) + every.get(hurry, 0.0)
 
     async def _failed(self, key: Key, error: ActionFailedError) -> None:
-        """Comes back after a while that grows, and says in the status what failed."""
+        """Has the pass repeated after a pause that grows, and says in the status what failed."""
         self._try_again(key, error)
         body = self._objects.get(key)
         if key.kind == "Tenant" and body is not None:
@@ -315,7 +315,7 @@ class Passes:
         self._later(key, seconds)
 
     async def _read_again(self, key: Key) -> None:
-        """Somebody wrote in between: the object as it is now, then another pass."""
+        """After somebody wrote in between: reads the object as it is now, for another pass."""
         try:
             body = await self._cluster.read(key.kind, key.name)
         except ActionFailedError as error:

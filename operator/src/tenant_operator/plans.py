@@ -86,9 +86,9 @@ def _names(tenants: Collection[str]) -> str:
 
 
 def _stripe(plan: PlanObject, told: Iterable[Told]) -> dict[str, str] | None:
-    """From a tenant that billing has linked at the plan as it is; all of those share the product and price.
+    """The plan's ids at Stripe, from a tenant that billing has linked to the plan as it is: all those share them.
 
-    Not from one that is paused, cannot be moved from another plan, or is still on its way.
+    Not from one that is paused, or has not been moved here from another plan (yet).
     """
     linked = [
         (answer.generation, str(answer.tenant_id), answer.details.billing)

@@ -91,7 +91,7 @@ Action = AddFinalizer | RemoveFinalizer | PutStream | DropStream | Publish | For
 class Decision:
     """`actions` in their order; `status` whole; `again` after this time even if nothing happens.
 
-    `tolerant`: an action that Kafka does not take is passed over, and its remains are told in an Event.
+    `tolerant`: an action that fails at Kafka is passed over, and an Event says what may be left.
     """
 
     actions: tuple[Action, ...]
@@ -114,9 +114,10 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
 
 
 def without_kafka(tenant: TenantObject, observed: Observed, reason: str, fault: str) -> Decision:
-    """Decides about one tenant of whose record, answers and Secret nothing is known yet, as they cannot be read.
+    """Decides about one tenant while its record, answers and Secret are not known, as they cannot be read.
 
-    What is asked for waits and says so; where nothing is, nothing changes. An abandoned object is let go.
+    What is asked for waits, and the status says so; where nothing is asked for, the status stays. An abandoned
+    object is let go.
     """
     if tenant.paused:
         return Decision((), status.paused(tenant, observed.now))
@@ -165,12 +166,12 @@ def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) 
 
 def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> Decision:
     stream = entitlements.wanted_stream(tenant, plan.spec)
-    record = _unknown_bearer(tenant, plan, observed) if stream is not None else None
+    record = _without_stream(tenant, plan, observed) if stream is not None else None
     if record is None:
         record = numbered(desired_record(tenant, plan, observed, stream), tenant, observed)
     said = tenant.status.get("recordGeneration")
     if observed.told(record) and said == record.generation and unheard(tenant, observed):
-        # Nobody answers twice for a number, so that the same record has to come under another.
+        # No component answers twice for a generation, so that the same record has to be sent under the next.
         record = record.model_copy(update={"generation": record.generation + 1})
     actions: list[Action] = []
     if FINALIZER not in tenant.finalizers:
@@ -195,11 +196,11 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     return Decision(tuple(actions), status.progress(tenant, observed, record, stream))
 
 
-def _unknown_bearer(tenant: TenantObject, plan: PlanObject, observed: Observed) -> TenantChanged | None:
+def _without_stream(tenant: TenantObject, plan: PlanObject, observed: Observed) -> TenantChanged | None:
     """The record without a stream, while the services that write there may not know that the name is this tenant's.
 
     They still serve one of the same name that was let go by hand, and write to the topic until they have heard of
-    another that has it (servicekit.relay). None once they know, as of any name that nobody had.
+    another that has it (servicekit.relay). None once they know, and for a name that no tenant had before.
     """
     if not observed.namesake or _was_told(tenant, observed):
         return None

@@ -51,7 +51,7 @@ class Records:
         self._leader = leader
         self._on_answer = on_answer
         self._published: dict[UUID, TenantChanged] = {}
-        self._bearers = defaultdict[str, set[UUID]](set)
+        self._by_slug = defaultdict[str, set[UUID]](set)
         self._unacknowledged: set[UUID] = set()
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
         self._producer: Producer | None = None
@@ -76,7 +76,7 @@ class Records:
 
     def namesake(self, tenant_id: UUID, slug: str) -> bool:
         """Whether a tenant beside this one has a record with that name."""
-        return bool(self._bearers.get(slug, set()) - {tenant_id})
+        return bool(self._by_slug.get(slug, set()) - {tenant_id})
 
     async def ready(self) -> str | None:
         return (
@@ -104,7 +104,7 @@ class Records:
                 for message in batch:
                     self._take(message, unread)
                 if not unread and not self.caught_up.is_set():
-                    await loop.run_in_executor(thread, self._drop_records, client)
+                    await loop.run_in_executor(thread, self._read_answers_only, client)
                     log.info("topics read back", tenants=len(self._published))
                     self.caught_up.set()
         finally:
@@ -114,9 +114,9 @@ class Records:
     async def publish(self, record: TenantChanged) -> None:
         """Publishes a tenant's record; returns when Kafka has acknowledged it. Raises KafkaFailedError.
 
-        What was sent without an answer may have arrived: its number is used, whatever comes of it.
+        A record that is sent and not acknowledged may have arrived: its generation counts as used in any case.
         """
-        self._know(record)
+        self._remember(record)
         self._unacknowledged.add(record.tenant_id)
         await self._send(TenantChanged, record.tenant_id, {record.key: record.model_dump_json().encode()})
         self._unacknowledged.discard(record.tenant_id)
@@ -124,21 +124,21 @@ class Records:
     async def forget(self, tenant_id: UUID) -> None:
         """Tombstones for the record, then for the components' answers. Raises KafkaFailedError.
 
-        In this order: whoever finds answers without a record knows that all is done but this; answers to a record
-        that has none any more would be waited for in vain.
+        In this order: where a crash leaves answers without a record, only they are left to be removed; with a
+        record and no answers, the components would be waited for in vain.
         """
         answers = {record_key(tenant_id, part.value): None for part in self._answers.get(tenant_id, {})}
         await self._send(TenantChanged, tenant_id, {str(tenant_id): None})
-        self._unknow(tenant_id)
+        self._drop(tenant_id)
         self._unacknowledged.discard(tenant_id)
         reached("operator.record-forgotten")
         await self._send(TenantStatusReported, tenant_id, answers)
         self._answers.pop(tenant_id, None)
 
     async def send_no_more(self) -> None:
-        """Before the Lease is another's: what Kafka has not taken is called back, and nothing is sent after.
+        """Before the Lease is another's: drops what Kafka has not acknowledged, and sends nothing after.
 
-        Behind what the next holder tells it would be the last word on a compacted topic.
+        A record that arrived after those of the next holder would remain the last of its key on a compacted topic.
         """
         sender, self._producer = self._producer, None
         if sender is not None:
@@ -163,9 +163,9 @@ class Records:
         client.assign(found)
         return {(item.topic, item.partition) for item in found}
 
-    def _drop_records(self, client: Consumer) -> None:
-        mine = [item for item in client.assignment() if item.topic == TenantChanged.TOPIC]
-        client.incremental_unassign(mine)
+    def _read_answers_only(self, client: Consumer) -> None:
+        records = [item for item in client.assignment() if item.topic == TenantChanged.TOPIC]
+        client.incremental_unassign(records)
 
     def _take(self, message: Message, unread: set[tuple[str, int]]) -> None:
         error = message.error()
@@ -194,22 +194,22 @@ class Records:
             return
         if message.topic == TenantChanged.TOPIC and not self.caught_up.is_set():
             if isinstance(event, TenantChanged):
-                self._know(event)
+                self._remember(event)
             else:
-                self._unknow(tenant_id)
+                self._drop(tenant_id)
         elif message.topic == TenantStatusReported.TOPIC:
             self._answered(tenant_id, key, event)
 
-    def _know(self, record: TenantChanged) -> None:
+    def _remember(self, record: TenantChanged) -> None:
         self._published[record.tenant_id] = record
-        self._bearers[record.slug].add(record.tenant_id)
+        self._by_slug[record.slug].add(record.tenant_id)
 
-    def _unknow(self, tenant_id: UUID) -> None:
+    def _drop(self, tenant_id: UUID) -> None:
         record = self._published.pop(tenant_id, None)
         if record is not None:
-            self._bearers[record.slug].discard(tenant_id)
-            if not self._bearers[record.slug]:
-                del self._bearers[record.slug]
+            self._by_slug[record.slug].discard(tenant_id)
+            if not self._by_slug[record.slug]:
+                del self._by_slug[record.slug]
 
     def _answered(self, tenant_id: UUID, key: str, event: Event | None) -> None:
         answers = self._answers.setdefault(tenant_id, {})
@@ -232,9 +232,9 @@ class Records:
         sender = self._producer
         if sender is None:
             raise KafkaFailedError("Kafka has not been reached yet.")
-        answers, fatal = _produce(sender, batch)
+        answers, fatal = _produce_all(sender, batch)
         if fatal and self._producer is sender:
-            # It stays in that state, as where the operator had no rights yet when it began.
+            # A client stays in that state, as one does for which the operator had no rights yet when it began.
             self._producer = producer(self._kafka, client_id=self.name)
         return answers
 
@@ -271,16 +271,18 @@ def _envelope(event: type[Event], tenant_id: UUID, key: str, data: bytes | None)
 
 @dataclass(frozen=True, slots=True)
 class _Messages:
-    """What is told about one tenant on one topic."""
+    """The messages about one tenant on one topic that are sent together."""
 
     topic: str
     envelopes: Sequence[Envelope]
 
 
-def _produce(sender: Producer, batch: Sequence[_Messages]) -> tuple[Sequence[KafkaFailedError | None], bool]:
+def _produce_all(
+    sender: Producer, batch: Sequence[_Messages]
+) -> tuple[Sequence[KafkaFailedError | None], bool]:
     """Produces all and waits for the acknowledgements; runs in a thread.
 
-    Answers for each item of the batch, and whether the client is good for nothing any more.
+    Answers for each item of the batch, and whether the client cannot be used any more.
     """
     unanswered = [len(item.envelopes) for item in batch]
     refused: dict[int, str] = {}
@@ -316,7 +318,7 @@ def _produce(sender: Producer, batch: Sequence[_Messages]) -> tuple[Sequence[Kaf
     try:
         sender.flush(_ACKNOWLEDGE_SECONDS)
     except (KafkaException, SystemError):
-        # What it makes of a fatal error (see servicekit.dead_letters): not all was called back, or not well.
+        # What flush makes of a fatal error (see servicekit.dead_letters): some of the callbacks may be missing.
         fatal = True
         refused = dict.fromkeys(range(len(batch)), "Fatal error") | refused
     answers = [

@@ -63,7 +63,7 @@ class Signups:
                     failures += 1
                     seconds = backoff(failures, longest=_MAX_BACKOFF)
                     log.warning("sign-up waits", error=str(error), retry_in=seconds)
-                    await loop.run_in_executor(thread, _again, client, message)
+                    await loop.run_in_executor(thread, _seek_back, client, message)
                     await pause_for(seconds, stop)
                 else:
                     failures = 0
@@ -104,7 +104,7 @@ class Signups:
             log.info("tenant made of a sign-up", **known)
 
 
-def _again(client: Consumer, message: Message) -> None:
+def _seek_back(client: Consumer, message: Message) -> None:
     client.seek(TopicPartition(message.topic() or "", message.partition() or 0, message.offset() or 0))
 
 

@@ -16,7 +16,7 @@ from tenant_operator.figures import figures
 
 OVERDUE = "DeletionOverdue"
 _NEVER = "1970-01-01T00:00:00Z"
-"""When the conditions turned that the CRD gives an object which the operator has not seen."""
+"""The lastTransitionTime of the conditions that the CRD gives a new object, before the operator has seen it."""
 
 
 def paused(tenant: TenantObject, now: datetime) -> dict[str, Any]:

@@ -100,7 +100,10 @@ def drop(admin: AdminClient, slugs: Sequence[str]) -> Sequence[KafkaFailedError 
 
 
 def _until_gone(admin: AdminClient, topics: Mapping[str, str]) -> dict[str, KafkaFailedError]:
-    """Brokers hear of a deletion after it is done. What they list still would be taken for the next owner's."""
+    """Waits until the topics are not listed any more, as brokers hear of a deletion after it is done.
+
+    A topic that is still listed would be taken for that of the slug's next tenant.
+    """
     deadline = time.monotonic() + _LAG_SECONDS
     while True:
         try:

@@ -36,8 +36,8 @@ _USER_PREFIX = "tenant-"
 # Two topics each, of up to 16 partitions: a broker refuses a request that makes more than 10,000 records.
 _MOST = 100
 _DESCRIBED = 500
-"""Topics in one look at their settings. Each comes with all of its some forty, and the broker makes the whole
-answer before it sends any of it: for ten thousand topics at once, one with little memory did not answer at all."""
+"""Topics in one request for their settings. Each has some forty, and the broker makes the whole answer before it
+sends any of it: for ten thousand topics at once, a broker with little memory did not answer at all."""
 
 
 class Streams:

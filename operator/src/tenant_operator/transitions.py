@@ -1,4 +1,4 @@
-"""What changed between a status and the next, for who writes it: whether it can wait, and the Event it deserves.
+"""What changed between a status and the next: how soon that has to be written, and which Event tells of it.
 
 Pure; called by `passes`.
 """
@@ -19,7 +19,7 @@ class Haste(Enum):
     NONE = "equal"
     USE = "only the use has changed"
     PROGRESS = "still under way, and further"
-    ROLLOUT = "under way again, of a settled object of which nobody has asked for anything"
+    ROLLOUT = "under way again, though nobody has changed the object, which was settled"
     NOW = "anything else"
 
 
@@ -32,9 +32,11 @@ class Told(NamedTuple):
 
 
 def haste(before: Status, after: Status) -> Haste:
-    """Steps on the way are gathered, as each is a request for every tenant; where the way ends is told at once.
+    """How soon `after` has to be written. Steps under way are gathered, as each is a request for every tenant;
+    where they end is written at once.
 
-    So is the start of a way that a changed plan sends all its tenants: most arrive before it had to be told.
+    Gathered is also the first step after a changed plan, which all its tenants take: most are settled again before
+    it has to be written.
     """
     if before == after:
         return Haste.NONE

@@ -24,7 +24,7 @@ Later = Callable[[Key, float], None]
 
 
 class _Timer(NamedTuple):
-    """When, by the loop's clock; uvloop's handle of less than a millisecond does not say."""
+    """`due` is by the loop's clock. uvloop's handle does not tell it for a delay of less than a millisecond."""
 
     due: float
     handle: asyncio.Handle

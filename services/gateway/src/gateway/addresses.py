@@ -1,7 +1,7 @@
-"""Where a request comes from, as far as it can be believed.
+"""Finds a request's client address: from X-Forwarded-For, as far as trusted proxies have written it.
 
-X-Forwarded-For is a claim of whoever wrote it. It is read from its right end, only as far as the writers are
-trusted proxies (a setting): the first address that is none of them is the client's.
+Called by gateway.admission. Anyone may send the header. It is read from its right end, and only as long as the
+writer is a trusted proxy (a setting): the first address that is none of them is the client's.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""Whether a request may go on: token, business, role, and how often. Used by gateway.proxy; gateway.pages counts.
+"""Whether a request may go on: its token, its business, and the rate limits. Called by gateway.proxy; gateway.pages
+uses `count_address` alone.
 
-A signed-in request counts for its business. What strangers ask about a business counts for their address, and for
-the business in a bucket of its own: they cannot use up what its staff needs, and none of them what the others need.
-A token that is refused, or whose key is not known, counts for the address as well.
+A signed-in request counts for its business. One about a business without a token counts for the client's address,
+and for the business apart from those: visitors cannot use up what its staff needs, and no visitor what the others
+need. A token that is refused, or whose key is not known, counts for the address as well.
 """
 
 from collections.abc import Sequence
@@ -25,11 +26,11 @@ from servicekit.http.tokens import ADMIN, Principal
 from servicekit.logging import name_tenant
 
 _LEAST_SHARE = 30
-"""Requests a minute, enough to book, that one address has where the business has few."""
+"""Requests a minute, enough to book, that one address has at a business whose limit is low."""
 
 
 class Admission:
-    """The checks, in the order in which they cost."""
+    """The checks, the cheapest first."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Admission:
         return client_address(peer, hops.decode("latin-1"), self._trusted)
 
     async def admit(self, request: Incoming, address: str) -> None:
-        """Notes what counted.
+        """Checks the request; adds the limits that counted it to `request.verdicts`.
 
         Raises Unauthorized, Forbidden, NotFound, MethodNotAllowed, Unavailable or RateLimited.
         """
@@ -129,7 +130,7 @@ class Admission:
             )
 
     async def count_address(self, request: Incoming, address: str) -> None:
-        """Notes what counted. Raises RateLimited."""
+        """Counts the request for its client's address alone. Raises RateLimited."""
         limit = self._settings.address_requests_per_minute
         await self._count(request, "address", counted_as(address), limit)
 

@@ -34,7 +34,7 @@ def build(settings: Settings) -> Parts:
     proxy = Proxy(settings, admission, upstreams)
 
     def customize(app: FastAPI) -> None:
-        # The app's own document, of nothing but the gateway, makes way for the merged one.
+        # The app's own document has only the gateway's routes: the merged one replaces it.
         app.router.routes[:] = [
             route
             for route in app.router.routes

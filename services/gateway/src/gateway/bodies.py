@@ -1,8 +1,8 @@
 """A request's body on its way to a service: read whole before one of the connections to the service is taken.
 
-Used by gateway.proxy. A service never gets half of one, and who sends slowly keeps a connection from nobody: there
-are `upstream_connections` for all clients. What that takes is memory, 1 MiB a request at most (the edge of
-servicekit.http refuses more); so large ones take turns, of which one client's address has a part.
+Used by gateway.proxy. A service never gets half of one, and a client that sends slowly does not occupy one of the
+`upstream_connections`, which all clients share. It takes memory, 1 MiB a request at most (servicekit.http.edge
+refuses more); so large ones take turns, of which one client's address has a part.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ _LARGE_OF_ONE = 8
 """Of one address, as the limits count it: who sends slowly keeps a turn for minutes."""
 _TURN_SECONDS = 5.0
 _SLOWEST = 16 * 1024
-"""Bytes a second that a body must come at, on average and beside its first `seconds`."""
+"""Bytes a second at which a body must come on average, after its first `seconds`."""
 
 
 class Bodies:
-    """All requests' bodies. `seconds` is how long one may take to begin, and to pause."""
+    """Reads requests' bodies. One may take `seconds`, and a second more for each 16 KiB that have come."""
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
@@ -70,7 +70,7 @@ class Bodies:
                 small = len(body) <= _SMALL
                 body += message.get("body", b"")
                 if small and len(body) > _SMALL:
-                    # What others keep it waiting for is not the sender's time.
+                    # The wait for a turn, which others cause, does not count as the sender's time.
                     limit.reschedule(None)
                     began = now()
                     await turns.enter_async_context(self._large.of(counted_as(address)))

@@ -47,7 +47,7 @@ class Cors:
 
 
 def preflighted(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[bool, Routed | None]:
-    """Whether this is a preflight, and what the request itself falls under, whichever it is."""
+    """Whether this is a preflight, and the route of the request: of the one that is announced, if it is."""
     asked = headers.get(b"access-control-request-method")
     if method == "OPTIONS" and asked is not None and b"origin" in headers:
         return True, route(asked.decode("latin-1").upper(), path)
@@ -59,4 +59,4 @@ PREFLIGHT = [
     (b"access-control-allow-headers", _ALLOWED_HEADERS),
     (b"access-control-max-age", _PREFLIGHT_SECONDS),
 ]
-"""What the answer to a preflight carries besides; without an allowed origin beside it, it allows nothing."""
+"""Further headers of the answer to a preflight; without one that allows the origin they allow nothing."""

@@ -1,8 +1,8 @@
-"""Who is asking: verified tokens, kept by their SHA-256 until they expire.
+"""Verifies access tokens, and keeps the result until they expire.
 
-Used by gateway.proxy. A token is kept as its digest, never as itself. An entry counts only while its key is the
-one that auth publishes: keys are fetched anew every few minutes, and each fetch makes every token be verified once
-more, so that a key that was withdrawn ends its tokens.
+Used by gateway.admission. Results are kept under the token's SHA-256, never under the token. One counts only while
+its key is the one that was fetched from auth last: keys are fetched every few minutes, and after each fetch every
+token is verified once more, so that the tokens of a key that was withdrawn are refused.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """The merged OpenAPI document, fetched from the services and kept for a while. Served by gateway.pages.
 
-A service that is down is left out, the document says so, and is asked again soon; what a service said last is used
-while it is down. It is kept as it is sent: to write it takes as long as several requests, and anybody may ask.
+While a service is down its last document is used; without one it is left out, and the document says so. Either way
+it is asked again soon. The merged document is kept as bytes: serializing it takes as long as several requests, and
+anybody may ask for it.
 """
 
 import asyncio
@@ -37,14 +38,14 @@ class MergedDocument:
         self._public_url = public_url
         self._seconds = seconds
         self._now = now
-        self._said: dict[str, Document] = {}
+        self._documents: dict[str, Document] = {}
         self._merged: bytes | None = None
         self._good_until = 0.0
-        self._one = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def read(self) -> bytes:
         """The document, as JSON; never fails, as it says itself what is missing."""
-        async with self._one:
+        async with self._lock:
             if self._merged is None or self._now() >= self._good_until:
                 await self._fetch()
             assert self._merged is not None  # noqa: S101 - _fetch sets it
@@ -57,8 +58,8 @@ class MergedDocument:
         down = [service for service, answer in zip(services, answers, strict=True) if not answer]
         # One without an address is missing as well, but asking again soon would not find it.
         unknown = [name for name in UPSTREAMS if name != WEB and name not in self._upstreams.names]
-        missing = sorted([*unknown, *(service for service in down if service not in self._said)])
-        merged = merge(self._said, missing=missing, public_url=self._public_url)
+        missing = sorted([*unknown, *(service for service in down if service not in self._documents)])
+        merged = merge(self._documents, missing=missing, public_url=self._public_url)
         self._merged = json.dumps(merged, ensure_ascii=False, separators=(",", ":")).encode()
         self._good_until = self._now() + (min(_SOON_SECONDS, self._seconds) if down else self._seconds)
 
@@ -71,5 +72,5 @@ class MergedDocument:
         if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
             log.warning("no OpenAPI document", upstream=service, reason="it is none")
             return False
-        self._said[service] = document
+        self._documents[service] = document
         return True

@@ -4,7 +4,7 @@ from servicekit.errors import BadRequest, Problem, TooManyRequests, Unavailable
 
 
 class MalformedRequest(BadRequest):
-    """What cannot be passed on without a chance that two readers read it differently."""
+    """A request that the gateway and a service might read differently, and so is not passed on."""
 
 
 class MethodNotAllowed(Problem):

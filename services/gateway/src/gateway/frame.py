@@ -1,8 +1,8 @@
-"""What every answer gets on its way out, whoever made it: security headers, CORS, rate limits, the trace.
+"""Adds to every answer, whoever made it, the headers of security, CORS, rate limits and the trace.
 
-Raw ASGI, outermost of the gateway's app (gateway.app), so that problems of the edge and of the router get the same.
-It also routes the request, once, for all that come after: `scope["slotwright.request"]`. Probes and metrics are for
-whoever asks the pod itself, as kubelet and Prometheus do; what a route or an ingress passes on finds nothing there.
+Raw ASGI, the outermost of the gateway's app (gateway.app), so that problems of the edge and of the router get them
+too. It also routes the request, once, for all that come after: `scope["slotwright.request"]`. Probes and metrics
+are for requests to the pod itself, as kubelet and Prometheus send them; one that a proxy has passed on gets a 404.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _KEY = "slotwright.request"
 _PRIVATE = (b"cache-control", b"no-store")
 _PASSED_ON = (b"x-forwarded-for", b"forwarded")
-"""Either is written by whoever passes on another's request."""
+"""A proxy writes either of these when it passes on a request."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def incoming(scope: Scope) -> Incoming:
 
 
 class Frame:
-    """Around the whole app."""
+    """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, *, cors: Cors, https: bool) -> None:
         self._app = app
@@ -56,7 +56,7 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The last of each name: only names that come once are read from it.
+        # Of a repeated header it has the last: only headers that may come once are read from it.
         headers: dict[bytes, bytes] = dict(scope["headers"])
         preflight, routed = preflighted(scope["method"], scope["path"], headers)
         request = Incoming(routed, scope["path"], headers, preflight)
@@ -100,7 +100,7 @@ class Frame:
 
 
 def _refusal(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
-    """What is answered before anything counts it: a method is a metric's label, and anyone may invent one."""
+    """The problem of a request that must not reach the metrics: a method is a label, and anyone may invent one."""
     if scope["method"] not in METHODS:
         return MethodNotAllowed(
             "This method is not known here.", headers={"Allow": ", ".join(sorted(METHODS))}

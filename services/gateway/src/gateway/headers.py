@@ -1,4 +1,4 @@
-"""What of a request's headers goes on, what of an answer's comes back, and what the gateway itself adds.
+"""Which headers of a request are passed on, which of an answer are passed back, and which the gateway adds.
 
 Used by gateway.proxy (both ways) and gateway.frame (what stands on every answer). Source: RFC 9110 §7.6.1 on
 hop-by-hop headers; the OWASP REST security cheat sheet on the rest.
@@ -28,8 +28,8 @@ _HOP = frozenset(
 )
 # Written by the gateway or by the client library, whatever came in.
 _OURS = frozenset({b"host", b"content-length", b"expect", b"x-request-id", b"traceparent", b"baggage"})
-# Nothing behind the gateway believes these (tokens are verified in every service); stripped all the same, so
-# that nothing ever can: who someone is, where a request came from, what it really is.
+# Headers by which a client could claim another identity, address, method or path. No service trusts them (each one
+# verifies tokens); they are stripped all the same, so that none ever can.
 _CLAIMS = (
     b"x-slotwright-",
     b"x-tenant",

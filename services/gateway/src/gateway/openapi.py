@@ -1,8 +1,8 @@
 """Merges the services' OpenAPI documents into the platform's one: pure functions, called by gateway.documents.
 
-Of each service stands in it what the gateway routes to it. A component whose name several services use for
-different things is renamed by its service; those that agree are kept once. The framework's own form of validation
-errors, which no route of ours answers, gives way to the problems of RFC 9457.
+It has of each service what the gateway routes to it. A component whose name several services use for different
+things gets its service's name as a prefix; those that agree are kept once. FastAPI's own form of validation errors,
+which no route of ours answers, is replaced by the problems of RFC 9457.
 """
 
 import copy
@@ -147,7 +147,7 @@ def _clashes(parts: Mapping[str, Document]) -> set[tuple[str, str]]:
             for name, value in named.items():
                 forms.setdefault((kind, name), set()).add(json.dumps(value, sort_keys=True))
     clashes = {key for key, texts in forms.items() if len(texts) > 1}
-    # The name of the one schema that is the gateway's own.
+    # A service's component must not replace the one schema that is the gateway's own.
     clashes |= forms.keys() & {("schemas", "Problem")}
     shared = {
         key for key in forms if sum(key[1] in _names(part, key[0]) for part in parts.values()) > 1

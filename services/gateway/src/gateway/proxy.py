@@ -1,7 +1,7 @@
-"""The data path: a request in, through the checks, to its service, and the answer back, which is streamed.
+"""The reverse proxy: passes a request that is admitted on to its service, and streams the answer back.
 
-Raw ASGI; gateway.app puts it behind the router, for every path that is not the gateway's own. What comes from
-outside goes on as it is, except for the headers of gateway.headers; bodies are never parsed.
+Raw ASGI; gateway.app puts it behind the router, for every path that is not the gateway's own. A request is passed
+on as it came, except for the headers of gateway.headers; bodies are never parsed.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ log = structlog.get_logger(__name__)
 
 _NO_BODY = frozenset({204, 304})
 _SMALL = 128 * 1024
-"""aiohttp reads as much ahead: the connection it came by is free, whether the client takes any of it or not."""
-_OF_ALL, _OF_ONE = 2, 16
-"""Parts of the connections to a service: a half and a sixteenth of them may be at large answers at a time, of all
-clients and of one address. Who takes such an answer slowly keeps its connection for as long."""
+"""Bytes of an answer that aiohttp reads ahead: that frees the connection, even if the client does not read."""
+_PART_OF_ALL, _PART_OF_ONE = 2, 16
+"""Half of the connections to a service may be used by large answers at a time, a sixteenth by those to one address:
+a client that reads such an answer slowly occupies the connection for as long."""
 _TURN_SECONDS = 1.0
-"""Short, as what waits has a connection already."""
+"""Short, as an answer that waits for its turn occupies a connection, too."""
 _OUTCOMES = {"unavailable": "unreachable", "bad-gateway": "broken", "upstream-timeout": "timeout"}
 
 
@@ -53,8 +53,8 @@ class Proxy:
         # Of each service apart: a page's answer may wait for that of the API.
         self._large = {
             name: Turns[str](
-                max(1, connections // _OF_ALL),
-                max(1, connections // _OF_ONE),
+                max(1, connections // _PART_OF_ALL),
+                max(1, connections // _PART_OF_ONE),
                 seconds=_TURN_SECONDS,
                 refusal=f"Too many answers of more than {_SMALL // 1024} KiB are being taken at the moment.",
             )
@@ -112,7 +112,7 @@ class Proxy:
     def _turn(
         self, rule: Rule, response: aiohttp.ClientResponse, address: str, scope: Scope
     ) -> AbstractAsyncContextManager[None]:
-        """For an answer that is large, or may be. Raises Unavailable where none is free."""
+        """A turn for an answer that is large, or may be; others need none. Raises Unavailable if none is free."""
         length = 0 if _without_body(scope, response) else response.content_length
         small = length is not None and length <= _SMALL
         return nullcontext() if small else self._large[rule.upstream].of(counted_as(address))
@@ -138,7 +138,7 @@ class Proxy:
             return
         watch: asyncio.Task[None] | None = None
         if response.content_length is None:
-            # An answer without a length may go on for ever, and sending to a client that has left says nothing.
+            # An answer without a length may go on for ever, and sending to a client that has left raises nothing.
             watch = asyncio.create_task(_close_when_gone(receive, response))
         try:
             more = True
@@ -163,7 +163,7 @@ def _without_body(scope: Scope, response: aiohttp.ClientResponse) -> bool:
 
 
 def _require_one_token(scope: Scope) -> None:
-    """Raises MalformedRequest where who judges a token and who acts on it could read different ones."""
+    """Raises MalformedRequest for two tokens, of which the gateway and the service could read different ones."""
     if sum(name == b"authorization" for name, _value in scope["headers"]) > 1:
         raise MalformedRequest("Authorization came more than once.")
 
@@ -180,7 +180,7 @@ async def _answer_preflight(send: Send) -> None:
 
 
 def _target(scope: Scope) -> str:
-    """The raw path and query, as they came. Raises MalformedRequest for what two readers could take differently."""
+    """The raw path and query, as they came. Raises MalformedRequest for what a service could read differently."""
     path: str = scope["path"]
     if not path.startswith("/"):
         raise MalformedRequest("The request's target is not a path.")

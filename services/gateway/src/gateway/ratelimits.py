@@ -1,8 +1,8 @@
-"""How often someone may ask: sliding windows of a minute, in this process's memory.
+"""Rate limits: sliding windows of a minute, in this process's memory.
 
-Used by gateway.proxy. The counting is the library `limits`' sliding-window counter; the storage is ours, because
-the library's own walks over every key at each hit. Each replica counts for itself: with n replicas behind a fair
-balancer a client gets up to n times the limit. Source of the headers: draft-ietf-httpapi-ratelimit-headers-11.
+Used by gateway.admission. The counting is the sliding-window counter of the library `limits`; the storage is ours,
+as the library's own goes through every key at each hit. Each replica counts for itself: with n replicas behind a
+fair balancer a client gets up to n times the limit. Source of the headers: draft-ietf-httpapi-ratelimit-headers-11.
 """
 
 import math
@@ -51,7 +51,7 @@ class RateLimiter:
         self._items: dict[int, RateLimitItem] = {}
 
     async def hit(self, policy: str, who: str, limit: int) -> Verdict:
-        """Counts one request of `who` under `policy`, unless it is one too many."""
+        """Counts one request of `who` under `policy`, unless it goes beyond `limit`."""
         item = self._items.get(limit)
         if item is None:
             item = self._items[limit] = RateLimitItemPerMinute(limit)

@@ -1,6 +1,6 @@
 """Which path goes to which service, who may use it, and which limit counts it: the gateway's one table.
 
-Read by gateway.proxy for each request and by gateway.openapi, which publishes of a service what is routed to it.
+Read by gateway.frame for each request, and by gateway.openapi, which publishes of a service what is routed to it.
 Rules match the decoded path, as the services' own routers do, so that both see the same; the first match wins.
 """
 
@@ -23,11 +23,11 @@ class Access(Enum):
     """Who may use a route."""
 
     TOKEN = "token"  # noqa: S105 - no secret
-    """Who has a valid access token for a business that exists, or is an admin."""
+    """A user with a valid access token for a business that exists, or an admin."""
     PUBLIC = "public"
     """Anyone, from any site's pages; a token is passed on and not asked for."""
     SIGN_IN = "sign-in"
-    """Anyone, but only so often: what lets people in, or makes the platform send mail."""
+    """Anyone, under a strict limit: routes that sign people in, or make the platform send mail."""
     PAGE = "page"
     """A browser: cookies travel."""
     MACHINE = "machine"
@@ -113,7 +113,7 @@ RULES: tuple[Rule, ...] = (
     Rule("/.well-known/openid-configuration", AUTH, Access.PUBLIC, _GET),
 )
 _PAGES = Rule("/**", WEB, Access.PAGE)
-# web has probes of its own, which are nobody's outside.
+# web has probes of its own, which nobody outside may reach.
 _NOT_PAGES = re.compile(r"/(?:v1|webhooks|\.well-known|healthz|readyz|metrics)(?:/.*)?", re.DOTALL)
 
 
@@ -135,7 +135,7 @@ def route(method: str, path: str) -> Routed | None:
 
 
 def methods_of(path: str) -> frozenset[str]:
-    """The methods that a path has where `route` found no rule for another; none when nothing is at the path."""
+    """The methods of a path for which `route` found no rule with another; none when nothing is at the path."""
     return frozenset().union(
         *(rule.methods for rule in RULES if rule.methods and rule.pattern.fullmatch(path))
     )

@@ -93,10 +93,10 @@ class Upstreams:
         headers: CIMultiDict[str] | Mapping[str, str],
         body: bytes | None,
     ) -> aiohttp.ClientResponse:
-        """The answer, its body unread; whoever calls closes it. `target` is the raw path with its query.
+        """The answer, its body unread; the caller closes it. `target` is the raw path with its query.
 
-        `headers` have an X-Request-ID. Every service gives it back, so an answer without it is a stranger's: the
-        address of a pod that has ended may be another's by now, and so may a connection that was kept open to it.
+        `headers` have an X-Request-ID. Every service returns it, so an answer without it is not the service's: the
+        address of a pod that has ended may be another pod's by now, and so may a connection that was kept open.
 
         Raises UpstreamDown, UpstreamBroken or UpstreamTimeout.
         """
@@ -145,7 +145,7 @@ class Upstreams:
 
 
 def _described(error: BaseException) -> str:
-    """Without the address that was asked for: a customer's link is a key."""
+    """The error without the URL, which may hold a customer's link."""
     if isinstance(error, aiohttp.ClientResponseError):
         return f"{type(error).__name__}: {error.message}"
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""What every part of the service layer refuses in the same words."""
+"""A check that all of the service layer shares: business.service, business.closures, business.resources."""
 
 from servicekit.errors import PreconditionFailed
 

@@ -1,4 +1,4 @@
-"""When nobody works, or one does not: the business's closed days, and time off. Called by the routes."""
+"""The business's closed days, and its staff's time off. Part of the service layer, called by the routes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,13 +34,16 @@ _READ_WAIT_SECONDS = 10.0
 
 
 class Closures:
-    """One transaction a method, as in business.service. `read_wait` is how many seconds a file waits to be read."""
+    """One transaction a method, as in business.service; an import has one before its file is read, and one after.
+
+    `read_wait` is how many seconds a file waits for its turn to be read.
+    """
 
     def __init__(self, db: Database, clock: Clock, *, read_wait: float = _READ_WAIT_SECONDS) -> None:
         self._db = db
         self._clock = clock
-        # A large file keeps a thread busy for most of a second, and each such thread takes its part of the
-        # interpreter from whatever else is asked of the process.
+        # Reading a large file takes most of a second in a thread, which slows down all other requests of the
+        # process: Python runs one thread at a time.
         self._reading = Turns[UUID](
             1, 1, seconds=read_wait, refusal="Other calendars are still being read.", retry_after=10
         )

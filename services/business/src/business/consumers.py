@@ -1,5 +1,7 @@
-"""What business does when a tenant comes, changes or goes: it gives it a profile and a reminder policy to start
-from, and takes back what it has told of one that is erased."""
+"""What business does when a tenant comes, changes or goes. Wired in business.app.
+
+A new one gets a profile and the default reminder policy; of one that is erased the catalog gets tombstones.
+"""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -52,9 +54,9 @@ class BusinessHooks(TenantHooks):
         return StatusDetails()
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
-        """Delete also buries the catalog on its topic, which would keep it and people's names for good.
+        """With policy Delete the catalog also gets tombstones, as its compacted topic would keep people's names.
 
-        Here what there is one of; the rest with its rows.
+        Here for what a business has one of; `erasing` writes those of the rest, as their rows are deleted.
         """
         if tenant.deletion_policy is DeletionPolicy.DELETE:
             for entity, event in _ONE_EACH.items():
@@ -65,7 +67,7 @@ class BusinessHooks(TenantHooks):
     erases: ClassVar[Mapping[str, str]] = {kind: f"{kind}_id" for kind in _BY_ID}
 
     async def erasing(self, conn: Connection, tenant_id: UUID, table: str, ids: list[Any]) -> dict[str, int]:
-        """What was deleted before is among them: its rows had stayed."""
+        """Tombstones for what the rows stood for; also for what was deleted before, as its rows have stayed."""
         keys = [record_key(tenant_id, str(entity)) for entity in ids]
         await outbox.bury_all(conn, "business", _BY_ID[table], keys, tenant_id)
         return {}

@@ -24,12 +24,12 @@ from contracts.business import (
 _MIDNIGHT = time(0)
 
 MAX_EXCEPTIONS = 500
-"""Of one staff member: the event that tells of them all has to fit into one message of Kafka's."""
+"""Of one staff member: its event holds them all, and has to fit into one Kafka message."""
 
 MAX_TIME_OFF = 200
 """Of one staff member, for the same reason."""
 
-TELLABLE = timedelta(days=31)
+MAX_BACKDATING = timedelta(days=31)
 """How long ago a time off that is entered may have begun."""
 
 MAX_RESOURCES = 500
@@ -175,9 +175,9 @@ def with_holidays(present: Sequence[Holiday], added: Sequence[Holiday]) -> tuple
 
 
 def time_off_fault(starts_at: datetime, ends_at: datetime, now: datetime) -> tuple[str, str] | None:
-    """Which field is wrong and why, or None. That somebody has been ill since Monday can be told on Wednesday."""
-    if starts_at < now - TELLABLE:
-        return "/starts_at", f"lies more than {TELLABLE.days} days in the past"
+    """Which field is wrong and why, or None. It may have begun: on Wednesday somebody may be ill since Monday."""
+    if starts_at < now - MAX_BACKDATING:
+        return "/starts_at", f"lies more than {MAX_BACKDATING.days} days in the past"
     if ends_at <= starts_at:
         return "/ends_at", "must lie behind starts_at"
     return ("/ends_at", "lies in the past") if ends_at <= now else None

@@ -1,7 +1,7 @@
-"""Closed days out of an iCalendar file (RFC 5545): whole days, several in a row, and those of every year.
+"""Reads closed days from an iCalendar file (RFC 5545): whole days, several in a row, and those of every year.
 
-Pure; called by business.closures. What cannot be taken is refused with the event's name, and nothing is guessed: a
-business that thinks itself closed and is booked has been failed.
+Pure; called by business.closures, and for MAX_BYTES by its routes. What is not supported is refused with the
+event's name, and nothing is guessed: else a business could be booked on a day that it has closed.
 """
 
 from calendar import monthrange
@@ -69,7 +69,7 @@ def _parse(calendar: bytes) -> Component:
         raise _refused("the file is not UTF-8") from None
     except (ValueError, IndexError, KeyError) as error:
         raise _refused(f"this is not an iCalendar file: {str(error)[:200]}") from None
-    except Exception:  # noqa: BLE001 - its code trips over strange parameters, in words of Python's
+    except Exception:  # noqa: BLE001 - icalendar fails on some parameters with whatever Python raises
         raise _refused(
             "something in the file cannot be read, such as a VALUE or TZID that does not suit its property"
         ) from None
@@ -77,7 +77,7 @@ def _parse(calendar: bytes) -> Component:
 
 
 def _replaced(named: list[tuple[str, Component]]) -> set[tuple[str, date]]:
-    """UID and first day of the repetitions that an event of their own, a cancelled one too, takes the place of."""
+    """UID and first day of each repetition that another event, perhaps a cancelled one, replaces."""
     found: set[tuple[str, date]] = set()
     for what, event in named:
         if any(field == _REPLACES for field, _fault in event.errors):
@@ -114,7 +114,7 @@ def _days(event: Component, what: str, today: date, replaced: set[tuple[str, dat
 
 
 def _span(event: Component, what: str) -> tuple[date, timedelta]:
-    """The event's first day and how many there are."""
+    """The event's first day, and its length in whole days."""
     if event.errors:
         raise _unread(event, what)
     if "DTSTART" not in event:
@@ -176,7 +176,7 @@ def _starts(event: Component, what: str, first: date, last: date) -> Iterator[da
 
 
 class _YearlyRule:
-    """What comes every year: on its date, on a day of the month, on a weekday of it (RFC 5545 §3.3.10)."""
+    """A rule for days of one month every year: its own date, BYMONTHDAY or BYDAY (RFC 5545 §3.3.10)."""
 
     def __init__(self, rule: Any, what: str, first: date) -> None:
         """Raises Invalid for a rule that says more than that."""
@@ -185,9 +185,9 @@ class _YearlyRule:
         self._parts: dict[str, list[Any]] = {str(name).upper(): list(rule[name]) for name in rule}
         plain = self._parts.get("FREQ") == ["YEARLY"] and self._parts.keys() <= _YEARLY
         months = self._parts.get("BYMONTH", [first.month])
-        # A leap month (RFC 7529) is one of another calendar.
+        # A leap month (RFC 7529) is one of another calendar system.
         plain = plain and not getattr(months[0], "leap", False)
-        # Without BYMONTH the other two would speak of all months, or of the year.
+        # Without BYMONTH, BYMONTHDAY and BYDAY would apply to every month, or to the year.
         if not plain or len(months) != 1 or ("BYMONTH" not in self._parts and self._parts.keys() & _OF_MONTH):
             raise _refused(
                 f"{what} has an RRULE that cannot be taken: only what comes once a year, on a date or on a weekday "

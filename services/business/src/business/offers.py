@@ -1,4 +1,4 @@
-"""What a service's body must hold true beyond its fields' forms. Called by business.service, in its transaction."""
+"""Checks of a service's fields that need the database. Called by business.service, in its transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from servicekit.ids import new_id
 
 
 async def faults_of(conn: Connection, tenant_id: UUID, fields: Mapping[str, Any]) -> list[FieldError]:
-    """What is wrong about the staff and the needs; those that are known stay until the transaction's end."""
+    """What is wrong about the staff and the needs. Those that exist are locked: none is deleted meanwhile."""
     staff_ids: Sequence[UUID] = fields["staff_ids"]
-    known = await store.living_staff(conn, tenant_id, sorted(set(staff_ids)))
+    known = await store.lock_existing_staff(conn, tenant_id, sorted(set(staff_ids)))
     faults = [
         FieldError(f"/staff_ids/{place}", f"no staff member has the id {staff_id}")
         for place, staff_id in enumerate(staff_ids)
@@ -26,9 +26,9 @@ async def faults_of(conn: Connection, tenant_id: UUID, fields: Mapping[str, Any]
 
 
 async def _needs_faults(conn: Connection, tenant_id: UUID, needs: Sequence[ResourceNeed]) -> list[FieldError]:
-    """Each resource stands once, so that what is free for one need is not another's."""
+    """What is wrong about the needs. A resource may stand in one of them only, or both would count it as free."""
     named = sorted({each for need in needs for each in need.resource_ids})
-    capacities = await store.living_resources(conn, tenant_id, named)
+    capacities = await store.lock_existing_resources(conn, tenant_id, named)
     faults: list[FieldError] = []
     seen: set[UUID] = set()
     for place, need in enumerate(needs):

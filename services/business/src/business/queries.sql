@@ -55,14 +55,14 @@ UPDATE staff SET deleted_at = now(), version = version + 1
 WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff_id)s
 RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off
 
--- name: living_staff
+-- name: lock_existing_staff
 -- Which of these ids are staff members; locked, so that none is deleted meanwhile.
 SELECT staff_id FROM staff
 WHERE tenant_id = %(tenant_id)s AND staff_id = ANY(%(staff_ids)s) AND deleted_at IS NULL
 ORDER BY staff_id FOR SHARE
 
 -- name: count_resources
--- Under the profile's lock, so that two that are added at once are both counted.
+-- Under the profile's lock, so that of two added at once the second counts the first.
 SELECT count(*)::int AS n FROM resource WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL
 
 -- name: insert_resource
@@ -95,7 +95,7 @@ UPDATE resource SET deleted_at = now(), version = version + 1
 WHERE tenant_id = %(tenant_id)s AND resource_id = %(resource_id)s
 RETURNING resource_id, version, name, timezone, capacity, weekly_hours, exceptions
 
--- name: living_resources
+-- name: lock_existing_resources
 -- Which of these ids are resources, and how many places each has; locked, so that none is deleted meanwhile.
 SELECT resource_id, capacity FROM resource
 WHERE tenant_id = %(tenant_id)s AND resource_id = ANY(%(resource_ids)s) AND deleted_at IS NULL
@@ -106,7 +106,7 @@ SELECT name FROM service
 WHERE tenant_id = %(tenant_id)s AND deleted_at IS NULL AND needs @> %(need)s ORDER BY name, service_id
 
 -- name: services_short_of
--- Which need more places of some resources, this one among them, than these have.
+-- With a need for more places than its resources have, of which this is one.
 SELECT s.name FROM service s, jsonb_array_elements(s.needs) AS need
 WHERE s.tenant_id = %(tenant_id)s AND s.deleted_at IS NULL
     AND need->'resource_ids' @> to_jsonb(%(resource_id)s::text)

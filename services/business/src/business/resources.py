@@ -74,7 +74,7 @@ class Resources:
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))
             if "capacity" in fields:
-                # One after another, as a service may need two of which both become less.
+                # Such edits go one after another: a service may need two resources whose capacities both shrink.
                 found(await store.profile(conn, tenant_id, lock=True), "profile")
             present = found(await store.lock_resource(conn, tenant_id, resource_id), "resource")
             require_version(version, present.version, "The resource")

@@ -1,4 +1,4 @@
-"""The service layer: each method is one transaction, with its rules, its use of the plan, and its catalog events.
+"""The service layer: each method is one transaction, with its rules, its use of the plan's limits, and its events.
 
 Called by the routes. The catalog (business.catalog.v1) is compacted, so each event carries the whole entity.
 """
@@ -232,7 +232,7 @@ class BusinessService:
         async with self._db.tenant(tenant_id) as conn:
             tenant = await tenant_to_change(conn, tenant_id)
             require_active(tenant)
-            # Staff before the service, as delete_staff locks them; told of only once the service is known.
+            # Staff before the service, as delete_staff locks them; raised only once the service is known to exist.
             faults = await faults_of(conn, tenant_id, fields)
             present = found(await store.lock_service(conn, tenant_id, service_id), "service")
             require_version(version, present, "The service")
@@ -291,7 +291,7 @@ class BusinessService:
 async def write_policy(
     conn: Connection, tenant_id: UUID, present: ReminderPolicy, wanted: Sequence[tuple[int, Channel]]
 ) -> ReminderPolicy:
-    """Replaces a locked policy and tells; also used when a business is provisioned."""
+    """Replaces a locked policy and publishes its event; also used when a business is provisioned."""
     known = {(rule.offset_seconds, rule.channel): rule for rule in present.rules}
     rules = [
         known.get(pair) or ReminderRule(rule_id=new_id(), offset_seconds=pair[0], channel=pair[1])

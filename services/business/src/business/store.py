@@ -28,7 +28,7 @@ _SQL = Queries("business")
 
 
 async def add_profile(conn: Connection, tenant_id: UUID, display_name: str) -> bool:
-    """Makes the profile of a new business; False when it was there."""
+    """Adds the profile of a new business; False when it was there."""
     values = {"tenant_id": tenant_id, "display_name": display_name}
     return bool((await conn.execute(_SQL.insert_profile, values)).rowcount)
 
@@ -122,10 +122,11 @@ async def delete_staff(conn: Connection, tenant_id: UUID, staff_id: UUID) -> Sta
     return deleted
 
 
-async def living_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the ids are staff members, kept alive until the transaction's end."""
+async def lock_existing_staff(conn: Connection, tenant_id: UUID, staff_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the ids are staff members; locked, so that none is deleted before the transaction's end."""
     values = {"tenant_id": tenant_id, "staff_ids": list(staff_ids)}
-    return {row["staff_id"] for row in await (await conn.execute(_SQL.living_staff, values)).fetchall()}
+    rows = await (await conn.execute(_SQL.lock_existing_staff, values)).fetchall()
+    return {row["staff_id"] for row in rows}
 
 
 def _resource(row: dict[str, Any]) -> Resource:
@@ -191,24 +192,24 @@ async def delete_resource(conn: Connection, tenant_id: UUID, resource_id: UUID) 
     return deleted
 
 
-async def living_resources(
+async def lock_existing_resources(
     conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID]
 ) -> dict[UUID, int]:
-    """The capacity of each id that is a resource; they are kept alive until the transaction's end."""
+    """The capacity of each id that is a resource; locked, so that none is deleted before the transaction's end."""
     values = {"tenant_id": tenant_id, "resource_ids": list(resource_ids)}
-    rows = await (await conn.execute(_SQL.living_resources, values)).fetchall()
+    rows = await (await conn.execute(_SQL.lock_existing_resources, values)).fetchall()
     return {row["resource_id"]: row["capacity"] for row in rows}
 
 
 async def services_that_need(conn: Connection, tenant_id: UUID, resource_id: UUID) -> list[str]:
-    """The names of the services that a locked resource stands in."""
+    """The names of the services that have a locked resource in their needs."""
     values = {"tenant_id": tenant_id, "need": Jsonb([{"resource_ids": [str(resource_id)]}])}
     rows = await (await conn.execute(_SQL.services_that_need, values)).fetchall()
     return [row["name"] for row in rows]
 
 
 async def services_short_of(conn: Connection, tenant_id: UUID, resource_id: UUID) -> list[str]:
-    """The names of the services that need more of a resource, and of those named with it, than there is."""
+    """The names of the services whose need for this resource or others exceeds the capacity of all of these."""
     values = {"tenant_id": tenant_id, "resource_id": str(resource_id)}
     rows = await (await conn.execute(_SQL.services_short_of, values)).fetchall()
     return [row["name"] for row in rows]
@@ -239,7 +240,7 @@ def _service_values(tenant_id: UUID, offer: ServiceOffer) -> dict[str, Any]:
     return values | {"needs": _json(offer.needs), "questions": _json(offer.questions)}
 
 
-async def _perform(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> None:
+async def _set_service_staff(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> None:
     values = {"tenant_id": tenant_id, "service_id": offer.service_id, "staff_ids": list(offer.staff_ids)}
     await conn.execute(_SQL.clear_service_staff, values)
     await conn.execute(_SQL.insert_service_staff, values)
@@ -247,7 +248,7 @@ async def _perform(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> No
 
 async def add_service(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> None:
     await conn.execute(_SQL.insert_service, _service_values(tenant_id, offer))
-    await _perform(conn, tenant_id, offer)
+    await _set_service_staff(conn, tenant_id, offer)
 
 
 async def lock_service(conn: Connection, tenant_id: UUID, service_id: UUID) -> int | None:
@@ -259,11 +260,11 @@ async def lock_service(conn: Connection, tenant_id: UUID, service_id: UUID) -> i
 
 async def update_service(conn: Connection, tenant_id: UUID, offer: ServiceOffer) -> None:
     await conn.execute(_SQL.update_service, _service_values(tenant_id, offer))
-    await _perform(conn, tenant_id, offer)
+    await _set_service_staff(conn, tenant_id, offer)
 
 
 async def touch_service(conn: Connection, tenant_id: UUID, service_id: UUID) -> None:
-    """The next version of a service whose staff has changed."""
+    """Raises the version of a service whose staff has changed."""
     await conn.execute(_SQL.touch_service, {"tenant_id": tenant_id, "service_id": service_id})
 
 

@@ -1,7 +1,7 @@
 """The ACLs of each part of the platform in Kafka, as they follow from the list of topics.
 
-Created by the operator in a cluster (tenant_operator.streams, or Strimzi with what devstack.strimzi writes), and by
-devstack.kafka for the local stack and the tests. The operator makes those of tenants' users by `rule`, too.
+Created in a cluster by the operator (tenant_operator.streams), or by Strimzi from what devstack.strimzi writes; for
+the local stack and the tests by devstack.kafka. `rule` also makes those of tenants' users (tenant_operator).
 """
 
 from collections.abc import Iterable

@@ -53,7 +53,7 @@ _NO_MAILBOX = re.compile(r"\s*5\.1\.(?:1|2|6|10)\b")
 """RFC 3463 and 7505: there is no such mailbox or domain, it has moved away, or its domain takes no mail."""
 _GOODBYE_SECONDS = 2.0
 _LONGEST_WORD = 60
-"""Characters of a word in a header that is not encoded, as its lines can be folded between words only."""
+"""Characters of a word, beyond which a header is encoded: without that its lines end between words only."""
 
 
 class _WholeHeader(UnstructuredHeader, BaseHeader):

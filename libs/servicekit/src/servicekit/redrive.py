@@ -23,7 +23,7 @@ What is guaranteed, and what is not:
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -156,11 +156,7 @@ class DeadLetterBox:
         """
         for service in services:
             partitions = self._partitions(dead_letter_topic(service))
-            marks: dict[Place, str] = {}
-            for message in self._from(*partitions):
-                headers = dict(message.headers)
-                if _MARK in headers:
-                    marks[Place(service, *_numbers(headers[_MARK]))] = _text(headers, "time")
+            marks = self._marks(service, partitions)
             for partition in partitions:
                 for message in self._from(partition):
                     place = Place(service, message.partition, message.offset)
@@ -235,6 +231,15 @@ class DeadLetterBox:
                 continue
             if isinstance(event, TenantChanged):
                 found[event.tenant_id] = event.slug
+        return found
+
+    def _marks(self, service: str, partitions: Sequence[TopicPartition]) -> dict[Place, str]:
+        """When letters of a service were put back, by their places."""
+        found: dict[Place, str] = {}
+        for message in self._from(*partitions):
+            headers = dict(message.headers)
+            if _MARK in headers:
+                found[Place(service, *_numbers(headers[_MARK]))] = _text(headers, "time")
         return found
 
     def _dead(self, place: Place) -> Received | None:

@@ -105,7 +105,7 @@ async def cancel(
 async def run_out(conn: Connection, tenant: TenantChanged, appointment_id: UUID, now: datetime) -> bool:
     """Cancels an appointment that nobody has confirmed by its start; False where that is not so, or no longer.
 
-    Whatever else befell it meanwhile came first and stands: a confirmation, a cancellation, a move.
+    Whatever else happened to it meanwhile came first and stands: a confirmation, a cancellation, a move.
     """
     present = await store.appointment(conn, tenant.tenant_id, appointment_id, lock=True)
     if present is None or present.status is not Status.PENDING or now < present.starts_at:

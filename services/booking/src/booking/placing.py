@@ -1,8 +1,8 @@
 """Placing new appointments and holds, inside the caller's transaction.
 
-Called by the service layer. The order is always the same (DESIGN §5): lock the resources, see who is free, take the
-time (the constraint has the last word), then write what follows from it. The plan's count comes last, because its
-row is every booking's of the business.
+Called by the service layer. The order is always the same (docs/adr/0004): lock the resources, see who is free, take
+the time (the constraint has the last word), then write what follows from it. The plan's count comes last, because
+its row is every booking's of the business.
 
 A booking makes as few round trips to PostgreSQL as it can (docs/adr/0019): a statement whose result decides nothing
 goes out with the next one that has to be waited for. `at_once`, it does not wait to learn whether it was granted

@@ -41,7 +41,9 @@ class AuditQuery:
     def __init__(
         self,
         paging: Paging,
-        entity: Annotated[UUID | None, Query(description="Only what befell the thing with this id.")] = None,
+        entity: Annotated[
+            UUID | None, Query(description="Only what happened to the thing with this id.")
+        ] = None,
         begin: Annotated[Instant | None, Query(alias="from", description="At or after.")] = None,
         end: Annotated[Instant | None, Query(alias="to", description="Before.")] = None,
     ) -> None:

@@ -12,5 +12,5 @@ router = APIRouter(tags=["audit trail"])
 
 @router.get("/v1/business/audit")
 async def list_entries(who: Owner, audit: Audit, business: Business) -> Page[EntryAnswer]:
-    """The newest first. What befell appointments and customers is under /v1/audit."""
+    """The newest first. What happened to appointments and customers is under /v1/audit."""
     return audit.page(await business.entries(who.tenant_id, **audit.arguments()))

@@ -12,5 +12,5 @@ router = APIRouter(tags=["audit trail"])
 
 @router.get("/v1/messages/audit")
 async def list_entries(who: Owner, audit: Audit, notification: Notification) -> Page[EntryAnswer]:
-    """The newest first. What befell appointments and customers is under /v1/audit."""
+    """The newest first. What happened to appointments and customers is under /v1/audit."""
     return audit.page(await notification.entries(who.tenant_id, **audit.arguments()))

@@ -1,14 +1,29 @@
-"""The operator's dead letters, for the tests that look at them; each such file has a Kafka of its own."""
+"""A service's database, and the operator's dead letters; each file that looks at those has a Kafka of its own."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 
 import pytest
 
 from integration.servicekit.desk import Command, Environment, steward_of
+from servicekit.db import Database
 from servicekit.redrive import DeadLetterBox
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
+from support.databases import Databases, ServiceDatabase
+
+
+@pytest.fixture
+def database(databases: Databases) -> ServiceDatabase:
+    return databases.for_service("analytics")
+
+
+@pytest.fixture
+async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
+    made = Database(database.settings, application="test")
+    await made.open()
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from servicekit import outbox
 from servicekit.db import Database
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
-from support.databases import Databases, ServiceDatabase
+from support.databases import ServiceDatabase
 from support.events import Topics, until
 from support.processes import Running, run_service, served_keys
 from support.tenants import new_tenant
@@ -28,11 +28,6 @@ pytestmark = pytest.mark.slow
 def broker() -> Iterator[Broker]:
     with closing(Broker()) as made:
         yield made
-
-
-@pytest.fixture
-def database(databases: Databases) -> ServiceDatabase:
-    return databases.for_service("analytics")
 
 
 @pytest.fixture

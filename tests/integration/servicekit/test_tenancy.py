@@ -38,22 +38,9 @@ from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
 from servicekit.tenants import takes_events
 from support.broker import Broker
-from support.databases import Databases, ServiceDatabase
+from support.databases import ServiceDatabase
 from support.events import Topics
 from support.tenants import know, new_tenant
-
-
-@pytest.fixture
-def database(databases: Databases) -> ServiceDatabase:
-    return databases.for_service("analytics")
-
-
-@pytest.fixture
-async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
-    made = Database(database.settings, application="test")
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_a_report_of_use_repeats_no_answer_that_is_being_replaced(

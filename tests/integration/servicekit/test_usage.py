@@ -1,6 +1,6 @@
 """What is used of a plan's limits: told again after each change, and never less than nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import psycopg
 import pytest
@@ -10,21 +10,8 @@ from servicekit import usage
 from servicekit.clock import utc_now
 from servicekit.db import Connection, Database
 from servicekit.tenancy import UsageReporter, report
-from support.databases import Databases, ServiceDatabase
+from support.databases import ServiceDatabase
 from support.tenants import know, new_tenant
-
-
-@pytest.fixture
-def database(databases: Databases) -> ServiceDatabase:
-    return databases.for_service("analytics")
-
-
-@pytest.fixture
-async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
-    made = Database(database.settings, application="test")
-    await made.open()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The id up to which a relay has nothing more to look for: its polls begin behind it. Used by servicekit.relay.
+"""The id up to which the outbox has no rows for a relay any more: its polls begin above. For servicekit.relay.
 
 What is deleted while an old snapshot is open (a dump, a report, a forgotten session) cannot be cleaned, and a poll
 from the beginning would walk all of it each time. But ids are committed in another order than they are drawn in, so
@@ -24,21 +24,21 @@ _LEAST = b"SELECT id FROM outbox WHERE shard = ANY(%s) AND id > %s ORDER BY id L
 
 
 class Floor:
-    """Of one relay, for one connection: after a failover or a restore, ids may come again."""
+    """One relay's, for one connection: behind a new one there may be another server, with other ids."""
 
     def __init__(self) -> None:
         self.id = 0
         """No event of the relay's shards has this id or a lower one, now or later."""
         self._drawn = 0
-        """An id, and who may have drawn it or a lower one and had not ended then."""
+        """The last id drawn at an earlier look; `_writers` are the transactions that were open then."""
         self._writers: set[str] = set()
 
     def sink(self) -> None:
-        """There are more shards: whoever had them may have left lower ones."""
+        """Starts again at 0, for further shards: the relay that had them may have left rows of lower ids."""
         self.id = 0
 
     async def rise(self, conn: Connection, held: list[int]) -> None:
-        """As far as it may; `conn` is in autocommit, so that each statement sees what was committed before it."""
+        """Raises the floor as far as is safe; `conn` is in autocommit: a statement sees all commits before it."""
         # In this order: whoever draws an id in between draws a higher one.
         drawn = await _one(conn, _DRAWN) or 0
         writers = {row["writer"] for row in await (await conn.execute(_WRITERS)).fetchall()}

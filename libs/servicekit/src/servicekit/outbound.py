@@ -264,9 +264,8 @@ class OutboundClient:
 
     async def _addresses(self, url: URL) -> list[tuple[str, Address]]:
         """The host's addresses, all of them allowed. Raises OutboundRefused, OutboundFailed."""
-        host = (
-            url.raw_host or ""
-        )  # url.host is decoded: encoded again, by other rules, it may be another name
+        # Not url.host, which is decoded: encoded again, by other rules, it may be another name.
+        host = url.raw_host or ""
         try:
             found = [ip_address(item) for item in await self._resolve(host, url.port or 0)]
         except (OSError, ValueError):

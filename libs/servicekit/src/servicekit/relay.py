@@ -1,10 +1,10 @@
 """The relay: sends the outbox to Kafka and deletes what was acknowledged.
 
-It polls (docs/adr/0002), from where nothing lies below (servicekit.floor). One relay holds a shard at a time, by an
-advisory lock of its own connection, so that a key's events are never sent by two. A crash between acknowledgement
-and delete sends again; the readers' inboxes see to that. What Kafka does not take keeps back its own topic's later
-events only (servicekit.outgoing). A tenant's own stream may be gone for good, with the tenant or because it wants
-none any more: what was still to be copied to it is dropped.
+It polls (docs/adr/0002) the rows above a floor, below which there are none any more (servicekit.floor). One relay
+holds a shard at a time, by an advisory lock of its own connection, so that a key's events are never sent by two. A
+crash between acknowledgement and delete sends again; the readers' inboxes see to that. What Kafka does not take
+keeps back its own topic's later events only (servicekit.outgoing). A tenant's own stream may be gone for good, with
+the tenant or because it wants none any more: what was still to be copied to it is dropped.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Relay:
         async with conn, sending(outgoing) as send:
             # A delete that a crash takes back is one event sent twice, as after any crash.
             await conn.execute(b"SET synchronous_commit = off")
-            # Nor is the table read whole, as by a plan from when it was small.
+            # A plan from when the table was small would read it whole, and dead rows with it.
             await conn.execute(b"SET enable_seqscan = off")
             held: list[int] = []
             floor, looked = Floor(), time.monotonic()

@@ -8,7 +8,7 @@ who may do what.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,7 +30,7 @@ from servicekit.errors import Invalid, NotFound, PreconditionFailed, found
 from servicekit.faults import reached
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.links import AppointmentLinks
-from servicekit.localtime import instant_of
+from servicekit.localtime import day_bounds
 from servicekit.tenants import TO_CHANGE, require_active, tenant_by_id, tenant_in_scope
 
 MAX_DAYS = 62
@@ -115,7 +115,7 @@ class BookingService:
             last = min(last, first + timedelta(days=days_at_once(offer, staff_id) - 1))
             if tenant.state is not TenantState.ACTIVE:
                 return Availability(zone.key, last, ())
-            window = (_midnight(first, zone), _midnight(last + timedelta(days=1), zone))
+            window = (day_bounds(first, zone)[0], day_bounds(last, zone)[1])
             look = await allocations.look(conn, tenant.tenant_id, offer, staff_id, window, now)
         return Availability(zone.key, last, await look.free_slots())
 
@@ -385,8 +385,3 @@ def _require_days(first: date, last: date, zone: ZoneInfo, now: datetime) -> Non
     today = now.astimezone(zone).date()
     if abs((first - today).days) > _FURTHEST.days:
         raise Invalid.field("?from", "is not within two years of today")
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When the local day begins, in UTC."""
-    return instant_of(day, datetime.min.time(), zone).astimezone(UTC)

@@ -18,7 +18,7 @@ from gateway.pages import content, markup
 from gateway.routing import Access
 from servicekit.errors import PayloadTooLarge, Problem
 from servicekit.http import words
-from servicekit.http.problems import problem_response, unexpected
+from servicekit.http.problems import respond, unexpected
 
 _DOWN = frozenset({502, 503, 504})
 _CSS = content("pages.css").decode()
@@ -74,7 +74,7 @@ def install(app: FastAPI) -> None:
         scope = request.scope
         if _for_a_person(scope):
             return _page(scope, error.status, *_words(error), error.headers)
-        return problem_response(error, instance=request.url.path, request_id=scope["slotwright.request_id"])
+        return respond(request, error)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:

@@ -77,6 +77,10 @@ class Form:
         key = self.get("key")
         return key if _KEY.fullmatch(key) else str(new_id())
 
+    def renew_key(self, why: str) -> None:
+        """Gives the form another key, and says `why`: its own was used for something else."""
+        self.faults[""], self.values["key"] = why, str(new_id())
+
     def if_match(self) -> str:
         """The entity tag of the version that the page showed; one of no version for a form without one."""
         version = self.get("version")

@@ -73,7 +73,8 @@ class _HttpProblem(Problem):
         )
 
 
-def _respond(request: Request, problem: Problem) -> Response:
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as the answer to this request; also used by the gateway, which answers some with a page."""
     return problem_response(
         problem, instance=request.url.path, request_id=request.scope.get("slotwright.request_id", "")
     )
@@ -90,16 +91,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Problem) -> Response:
-        return _respond(request, error)
+        return respond(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
-        return _respond(request, _from_validation(error))
+        return respond(request, _from_validation(error))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
             # FastAPI's word for a body that it cannot even decode, or that nests too deep.
-            return _respond(request, _no_json())
+            return respond(request, _no_json())
         headers = dict(error.headers) if error.headers else None
-        return _respond(request, _HttpProblem(error.status_code, str(error.detail), headers))
+        return respond(request, _HttpProblem(error.status_code, str(error.detail), headers))

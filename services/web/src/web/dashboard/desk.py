@@ -291,8 +291,7 @@ async def _refused(
         form.faults["starts_at"] = _TAKEN if problem.slug == "slot-taken" else why_not(problem)
         free = await _free_on(site, desk, form.get("staff"), starts_at)
     elif problem.slug == "idempotency-key-reused":
-        form.faults[""] = _SENT_BEFORE
-        form.values["key"] = str(new_id())
+        form.renew_key(_SENT_BEFORE)
     if "/staff_id" in problem.errors:
         form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
     form.absorb(problem, _FIELDS | questions.places(form, desk.offer["questions"] if desk.offer else ()))

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Request
 
-from servicekit.ids import new_id
 from web.forms import Form, Outdated
 from web.gateway_client import ApiAnswer, ApiProblem
 from web.service import Web
@@ -76,7 +75,7 @@ async def sent(
         if problem.status not in refused:
             raise
         if problem.slug == "idempotency-key-reused":
-            form.faults[""], form.values["key"] = _SENT_BEFORE, str(new_id())
+            form.renew_key(_SENT_BEFORE)
         absorb(problem)
         form.status = problem.status
         return None

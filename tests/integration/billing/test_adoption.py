@@ -150,10 +150,7 @@ def test_a_customer_that_was_not_stored_before_a_kill_goes_with_its_tenant(
     """It is at Stripe alone, and its tenant is deleted before billing has come to it again."""
     asked = world.call_stripe("POST", "/v1/customers", name="Known already")["id"] if adopted else None
     tenant = new_tenant(billing=BillingSpec(mode="Stripe", customer_id=asked))
-    world.billing.stop()
-    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-made")
-    world.publish(tenant)
-    assert world.billing.wait() == -9
+    world.kill_billing_at("billing.customer-made", tenant)
     (customer,) = world.customers(tenant)
     later = "UPDATE task SET due_at = now() + interval '1 hour' WHERE tenant_id = %s RETURNING 1 AS x"
     assert world.rows(later, tenant.tenant_id)

@@ -104,10 +104,7 @@ def test_a_kill_after_every_step_makes_nothing_twice(world: World) -> None:
 def test_a_kill_is_resumed_days_later_with_the_same_customer(world: World) -> None:
     """Kafka waits for the killed process's session to end before the next one hears of the tenant."""
     tenant = new_tenant()
-    world.billing.stop()
-    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-made")
-    world.publish(tenant)
-    assert world.billing.wait() == -9
+    world.kill_billing_at("billing.customer-made", tenant)
     world.control("POST", "/clock/advance", days=2)  # Stripe has forgotten the idempotency key
     world.start_billing()
     world.status(tenant, "ready")

@@ -115,10 +115,7 @@ def test_who_was_deleted_at_stripe_is_served_no_longer_and_may_subscribe_anew(wo
 def test_a_customer_that_is_deleted_before_it_subscribes_is_replaced(world: World) -> None:
     """Starts billing twice."""
     tenant = new_tenant()
-    world.billing.stop()
-    world.start_billing(SLOTWRIGHT_FAULT="billing.customer-stored")
-    world.publish(tenant)
-    assert world.billing.wait() == -9
+    world.kill_billing_at("billing.customer-stored", tenant)
     (gone,) = world.customers(tenant)
     world.call_stripe("DELETE", f"/v1/customers/{gone['id']}")
     world.start_billing()

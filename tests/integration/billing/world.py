@@ -177,6 +177,13 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{last_lines(self.billing.log)}") from None
 
+    def kill_billing_at(self, fault: str, tenant: TenantChanged) -> None:
+        """Starts billing anew, tells it of the tenant, and sees it killed at that point."""
+        self.billing.stop()
+        self.start_billing(SLOTWRIGHT_FAULT=fault)
+        self.publish(tenant)
+        assert self.billing.wait() == -9
+
     def _answers(self, url: str) -> bool:
         try:
             return self.http.get(url).status_code == 200

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
 import psycopg
@@ -11,10 +11,10 @@ import pytest
 from contracts.platform import Component, ComponentState, TenantChanged, TenantStatusReported
 from servicekit import outbox
 from servicekit.db import Database
-from servicekit.health import Heartbeat
 from servicekit.relay import _LOCK_CLASS, Relay
 from servicekit.settings import KafkaSettings
 from support.databases import ServiceDatabase
+from support.loops import running
 
 LARGE = "booking.reminder.v1"
 
@@ -27,15 +27,8 @@ class Outbox:
         self._database = database
         self._kafka = kafka
 
-    @asynccontextmanager
-    async def relayed(self) -> AsyncIterator[None]:
-        stop, loop = asyncio.Event(), Relay("booking", self.db, self._kafka)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(loop.run(stop, Heartbeat(loop.name, limit=60)))
-            try:
-                yield
-            finally:
-                stop.set()
+    def relayed(self) -> AbstractAsyncContextManager[None]:
+        return running(Relay("booking", self.db, self._kafka))
 
     async def publish(
         self, *events: TenantStatusReported, copy_to: TenantChanged | None = None, bytes_before: int = 0

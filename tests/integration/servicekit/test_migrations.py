@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,40 +190,40 @@ def test_a_database_that_is_not_there_is_said_in_a_line(
     assert "secret" not in said
 
 
-def test_waiting_names_what_it_waits_for_and_ends_once_the_schema_is_there(probe: Probe) -> None:
-    probe.revise("probe_0001", "CREATE TABLE shop (id int)")
-    assert ended(probe.start())[0] == 0
-    probe.revise("probe_0002", "CREATE TABLE shelf (id int)")
+@contextmanager
+def waiting(probe: Probe) -> Iterator[tuple[subprocess.Popen[str], list[dict[str, Any]]]]:
+    """A process that waits for the schema, and the lines that it has logged so far."""
     process = probe.start("--wait")
     lines: list[dict[str, Any]] = []
     reader = threading.Thread(target=_read, args=(process, lines.append))
     reader.start()
     try:
+        yield process, lines
+    finally:
+        process.kill()
+        reader.join()
+
+
+def test_waiting_names_what_it_waits_for_and_ends_once_the_schema_is_there(probe: Probe) -> None:
+    probe.revise("probe_0001", "CREATE TABLE shop (id int)")
+    assert ended(probe.start())[0] == 0
+    probe.revise("probe_0002", "CREATE TABLE shelf (id int)")
+    with waiting(probe) as (process, lines):
         said = until(lambda: lines[:1], "it says what it waits for")[0]
         assert said["event"] == "waiting for the schema"
         assert said["wanted"] == ["probe_0002"]
         assert "probe_0001" in said["seen"]
         assert ended(probe.start())[0] == 0
         assert process.wait(30) == 0
-    finally:
-        process.kill()
-        reader.join()
 
 
 def test_who_waits_ends_by_itself_when_told_to(probe: Probe) -> None:
     """No signal ends the first process of a container from outside, as it ends another: it has to go."""
     probe.revise("probe_0001", "CREATE TABLE shop (id int)")
-    process = probe.start("--wait")
-    lines: list[dict[str, Any]] = []
-    reader = threading.Thread(target=_read, args=(process, lines.append))
-    reader.start()
-    try:
+    with waiting(probe) as (process, lines):
         until(lambda: lines, "it waits")
         process.terminate()
         assert process.wait(30) == 128 + signal.SIGTERM
-    finally:
-        process.kill()
-        reader.join()
 
 
 @pytest.mark.parametrize(

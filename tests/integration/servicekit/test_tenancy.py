@@ -6,7 +6,6 @@ The loops run in the test, on analytics' database and as its user; the test play
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,16 +29,15 @@ from servicekit import usage
 from servicekit.clock import utc_now
 from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
-from servicekit.health import Heartbeat
 from servicekit.housekeeping import Housekeeping
 from servicekit.ids import new_id
-from servicekit.runtime import Loop
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
 from servicekit.tenants import takes_events
 from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics
+from support.loops import running
 from support.tenants import know, new_tenant
 
 
@@ -359,17 +357,6 @@ async def counts(db: Database, tenant: TenantChanged) -> bool:
     """Whether an event about the tenant would take effect."""
     async with db.tenant(tenant.tenant_id) as conn:
         return await takes_events(conn, tenant.tenant_id)
-
-
-@asynccontextmanager
-async def running(loop: Loop) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(loop.run(stop, Heartbeat(loop.name, limit=60)))
-        try:
-            yield
-        finally:
-            stop.set()
 
 
 async def until(holds: Callable[[], object], what: str) -> None:

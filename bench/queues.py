@@ -27,10 +27,11 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from scheduler.settings import SchedulerSettings
-from scheduler.workers import Stragglers, TimerLoop
+from scheduler.workers import TimerLoop
 from servicekit.db import Database
 from servicekit.health import Heartbeat
 from servicekit.settings import DatabaseSettings
+from servicekit.stragglers import Stragglers
 
 URL = os.environ["DATABASE_URL"]
 History = list[tuple[float, int]]
@@ -70,7 +71,10 @@ async def slotwright(jobs: int) -> Drain:
     async with db.worker() as conn:
         await conn.execute("SELECT 1")
     loop = Watched(db, jobs)
-    loops = (loop, Stragglers(loop, look_seconds=SchedulerSettings().look_seconds))
+    loops = (
+        loop,
+        Stragglers("scheduler.stragglers", loop.look_back, look_seconds=SchedulerSettings().look_seconds),
+    )
 
     async def drain() -> History:
         await asyncio.gather(*(each.run(loop.stop, Heartbeat(each.name, limit=60)) for each in loops))

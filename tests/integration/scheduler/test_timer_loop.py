@@ -5,15 +5,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from integration.scheduler.world import World, requested
 from scheduler import store
-from scheduler.workers import Stragglers, TimerLoop
+from scheduler.workers import TimerLoop
 from servicekit.clock import utc_now
 from servicekit.db import Database
 from servicekit.ids import new_id
-from servicekit.settings import DatabaseSettings
 
 _HELD = "SELECT FROM timer WHERE tenant_id = %s ORDER BY due_at LIMIT 1 FOR UPDATE"
 
@@ -113,7 +111,7 @@ async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_n
     tenant_id = await set_timers(db, [late])
     await loop.turn()
     assert fired(world, tenant_id) == []
-    await Stragglers(loop).turn()
+    await loop.look_back()
     assert fired(world, tenant_id) == [late]
 
 
@@ -131,23 +129,6 @@ async def test_a_flood_of_times_that_the_loop_has_passed_is_fired_by_its_next_tu
     while await loop.turn() == 0:
         pass
     assert sorted(fired(world, tenant_id)) == sorted(times)
-
-
-@pytest.mark.parametrize(
-    ("took", "pause"),
-    [(0.001, 1), (0.04, 1), (0.5, 10), (2, 30)],
-    ids=["at once", "soon", "a share", "half a minute at most"],
-)
-async def test_looking_back_takes_a_twentieth_of_the_time_at_most(took: float, pause: float) -> None:
-    elapsed = [0.0]
-
-    class Slow(TimerLoop):
-        async def look_back(self) -> None:
-            elapsed[0] += took
-
-    no_database = Database(DatabaseSettings(database_url=SecretStr("postgresql://")), application="none")
-    look = Stragglers(Slow(no_database), look_seconds=1, monotonic=lambda: elapsed[0])
-    assert await look.turn() == pytest.approx(pause)
 
 
 async def test_it_sleeps_until_the_next_timer_to_the_millisecond_and_a_look_at_most(db: Database) -> None:

@@ -6,12 +6,13 @@ It serves no routes: nobody asks it anything but whether it is well.
 from contracts.platform import Component
 from scheduler.consumers import SchedulerHooks, timers_consumer
 from scheduler.settings import SchedulerSettings
-from scheduler.workers import ClosedTimers, Stragglers, TimerLoop
+from scheduler.workers import ClosedTimers, TimerLoop
 from servicekit.db import Database
 from servicekit.housekeeping import Housekeeping
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings
+from servicekit.stragglers import Stragglers
 from servicekit.tenancy import TenantFollower
 
 
@@ -29,7 +30,7 @@ def build(settings: Settings) -> Parts:
             tenants.remover,
             timers_consumer(db, kafka, on_set=timers.nudge),
             timers,
-            Stragglers(timers, look_seconds=settings.look_seconds),
+            Stragglers("scheduler.stragglers", timers.look_back, look_seconds=settings.look_seconds),
             ClosedTimers(db),
             Housekeeping("scheduler", db),
         ],

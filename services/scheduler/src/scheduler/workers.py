@@ -7,8 +7,8 @@ dropped, and counted.
 
 The index of due times begins with dead entries, those of fired timers, until a vacuum removes them; an old
 transaction elsewhere can put that off. So a turn begins where the last one ended, and only now and then
-`Stragglers` looks from the beginning, beside it (docs/adr/0016). `ClosedTimers` tidies up. All three are wired in
-scheduler.app.
+servicekit.stragglers has it look from the beginning, in a loop beside it (docs/adr/0016). `ClosedTimers` tidies up.
+Both are wired in scheduler.app.
 """
 
 import asyncio
@@ -32,9 +32,6 @@ _MOVE_BATCH = 1000
 _BATCHES_AT_ONCE = 2
 _TURN_SECONDS = 1.0
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_PAUSE_FACTOR = 20
-_LONGEST_PAUSE = 30.0
-"""After a look from the beginning: 20 times as long as the look took, but not more than 30 s."""
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
 _LATENESS = Histogram(
@@ -135,27 +132,6 @@ def _measure(events: list[ReminderDue], overtaken: int, now: datetime) -> None:
     _FIRED.labels("overtaken").inc(overtaken)
     for event in events:
         _LATENESS.observe((now - event.due_at).total_seconds())
-
-
-class Stragglers(Periodic):
-    """Has `timers` look back from the beginning, for a twentieth of the time at most, and every 30 s at least."""
-
-    def __init__(
-        self,
-        timers: TimerLoop,
-        *,
-        look_seconds: float = 1,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__("scheduler.stragglers", every=look_seconds)
-        self._timers = timers
-        self._monotonic = monotonic
-
-    async def turn(self) -> float:
-        begun = self._monotonic()
-        await self._timers.look_back()
-        pause = _PAUSE_FACTOR * (self._monotonic() - begun)
-        return max(self._every, min(pause, _LONGEST_PAUSE))
 
 
 class ClosedTimers(Periodic):

@@ -23,7 +23,7 @@ from notification.letters import Letters
 from notification.providers import SmtpProvider
 from notification.settings import NotificationSettings
 from notification.store import put_customer, put_name
-from notification.webhooks import store
+from notification.webhooks.claims import Claimed
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
 from notification.webhooks.domain import Delivery, Endpoint
@@ -211,7 +211,7 @@ class Hooks:
         (logged,) = await self.log(made)
         return logged
 
-    async def claims(self, sender: WebhookDeliveries, limit: int = 100) -> list[store.Claimed]:
+    async def claims(self, sender: WebhookDeliveries, limit: int = 100) -> list[Claimed]:
         return await sender.claim(limit)
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:

@@ -163,3 +163,15 @@ def test_a_retained_business_keeps_its_rows_and_writes_to_nobody(world: World) -
     assert status.details.archived["message"] == 3
     assert {row["status"] for row in world.messages(salon)} == {"sent", "suppressed"}
     assert world.get(salon.tenant.tenant_id).status_code == 404
+
+
+def test_a_message_that_lies_before_its_looks_is_sent_by_a_process_that_looks_back(world: World) -> None:
+    salon = world.salon()
+    world.topics.publish(salon.booked())
+    world.settled(salon, 1)
+    world.rows(
+        "UPDATE message SET status = 'queued', settled_at = NULL, next_attempt_at = now() - interval '1 hour'"
+        " WHERE tenant_id = %s RETURNING 1",
+        salon.tenant.tenant_id,
+    )
+    world.mails(salon, 2)

@@ -13,9 +13,9 @@ import pytest
 
 from integration.notification.hooks import Hooks, Made
 from notification.webhooks import delivery
+from notification.webhooks.claims import Claimed
 from notification.webhooks.delivery import OVERDUE
 from notification.webhooks.domain import GIVE_UP_ENDPOINT, Delivery, DeliveryStatus, DisabledFor
-from notification.webhooks.store import Claimed
 from notification.webhooks.workers import WebhookSweep
 from support.events import until
 

@@ -431,3 +431,18 @@ def test_without_its_key_the_platform_says_that_it_has_no_webhooks(world: World,
     finally:
         world.stop()
         world.start()
+
+
+def test_a_webhook_that_lies_before_its_looks_is_sent_by_a_process_that_looks_back(
+    world: World, receiver: Receiver
+) -> None:
+    salon = world.salon()
+    made = endpoint(world, receiver, salon.tenant, "appointment.booked")
+    world.topics.publish(salon.booked())
+    settled(world, made, 1)
+    world.rows(
+        "UPDATE webhook_delivery SET status = 'queued', settled_at = NULL,"
+        " next_attempt_at = now() - interval '1 hour' WHERE tenant_id = %s RETURNING 1",
+        salon.tenant.tenant_id,
+    )
+    received(receiver, made, 2)

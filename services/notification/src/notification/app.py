@@ -27,8 +27,9 @@ from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.links import UnsubscribeLinks
 from servicekit.mail import Mailer, SmtpSettings
 from servicekit.relay import Relay
-from servicekit.runtime import Parts, Service
+from servicekit.runtime import Loop, Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
+from servicekit.stragglers import Stragglers
 from servicekit.tenancy import TenantFollower
 
 
@@ -49,8 +50,10 @@ def build(settings: Settings) -> Parts:
         mail_from=mail_from,
     )
 
-    def sender(provider: Provider) -> Sender:
-        return Sender(provider.channel, Delivery(db, provider, letters, settings, mail_from=smtp.mail_from))
+    def senders(provider: Provider) -> tuple[Loop, ...]:
+        channel = provider.channel
+        delivery = Delivery(db, provider, letters, settings, mail_from=smtp.mail_from)
+        return Sender(channel, delivery), Stragglers(f"notification.{channel}.stragglers", delivery.look_back)
 
     webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())
@@ -68,8 +71,8 @@ def build(settings: Settings) -> Parts:
             customer_consumer(db, kafka),
             catalog_consumer(db, kafka),
             message_consumer(db, kafka, requests),
-            sender(SmtpProvider(Mailer(smtp), mail_from)),
-            sender(sms_provider(settings, db)),
+            *senders(SmtpProvider(Mailer(smtp), mail_from)),
+            *senders(sms_provider(settings, db)),
             Housekeeping("notification", db),
             *webhooks.loops,
         ],

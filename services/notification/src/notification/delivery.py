@@ -3,6 +3,10 @@
 Called by notification.workers. In the first the message is decided about and marked `sending`; it is handed over
 with no transaction open; in the second the outcome is written together with its event. A message found marked
 `sending` after its lease has an unknown fate: it is sent again under the same Message-ID (docs/adr/0007).
+
+A message is claimed by the first look behind its time, or behind the end of the lease of a sender that died; one
+that becomes visible more than notification.looks.MARGIN later, or was locked at that look, once `look_back` has
+found it: a second later, or up to half a minute where very much was settled beside an old snapshot (docs/adr/0025).
 """
 
 import asyncio
@@ -40,6 +44,7 @@ from notification.domain import (
 )
 from notification.drafts import Draft, Drafts
 from notification.letters import Letters
+from notification.looks import Looks
 from notification.providers import Provider, Refused, TryLater
 from notification.quiet import QuietHours
 from notification.segments import size
@@ -95,13 +100,24 @@ class Delivery:
         self._drafts = Drafts(letters, settings, mail_from=mail_from, clock=clock)
         self._settings = settings
         self._clock = clock
+        self._looks = Looks()
 
     async def claim(self, limit: int) -> list[Claimed]:
         """Messages whose turn it is, ours until the lease ends."""
-        now = self._clock()
+        now, since = self._clock(), self._looks.begin()
         lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
         async with self._db.worker() as conn:
-            return await store.claim(conn, self._provider.channel, now, lease_ends, limit)
+            claimed = await store.claim(conn, self._provider.channel, since, now, lease_ends, limit)
+        full = len(claimed) == limit
+        self._looks.end(now, max(item.due_at for item in claimed) if full else None)
+        return claimed
+
+    async def look_back(self) -> None:
+        """Has the next claim begin with what is due and was passed, if there is any. For servicekit.stragglers."""
+        async with self._db.worker() as conn:
+            first = await store.first_due(conn, self._provider.channel, self._clock())
+        if first is not None:
+            self._looks.go_back(first)
 
     async def deliver(self, claimed: Claimed) -> None:
         """Sends a message, or settles that it is not sent, or leaves it for later."""

@@ -1,5 +1,5 @@
 -- notification's statements; see servicekit.queries. Row level security limits each to the transaction's tenant,
--- but for `claim`, which is a worker's.
+-- but for `claim` and `first_due`, which are a worker's.
 
 -- name: put_appointment
 -- An event without a status leaves it as it was; an appointment whose booking has not come counts as confirmed. Only
@@ -103,13 +103,20 @@ VALUES (%(tenant_id)s, %(message_id)s, %(cause)s, 'email', 'webhook-disabled', %
 ON CONFLICT ON CONSTRAINT message_cause DO NOTHING
 
 -- name: claim
+-- Not from the beginning, as all that was settled may still be there (docs/adr/0025).
 WITH due AS (
-    SELECT tenant_id, message_id FROM message
-    WHERE status IN ('queued', 'sending') AND channel = %(channel)s AND next_attempt_at <= %(now)s
+    SELECT tenant_id, message_id, next_attempt_at FROM message
+    WHERE status IN ('queued', 'sending') AND channel = %(channel)s
+      AND next_attempt_at >= %(since)s AND next_attempt_at <= %(now)s
     ORDER BY next_attempt_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 UPDATE message m SET next_attempt_at = %(lease_ends)s FROM due
 WHERE m.tenant_id = due.tenant_id AND m.message_id = due.message_id
-RETURNING m.tenant_id, m.message_id, m.customer_id
+RETURNING m.tenant_id, m.message_id, m.customer_id, due.next_attempt_at AS due_at
+
+-- name: first_due
+SELECT next_attempt_at FROM message
+WHERE status IN ('queued', 'sending') AND channel = %(channel)s AND next_attempt_at <= %(now)s
+ORDER BY next_attempt_at LIMIT 1
 
 -- name: lock_claimed
 -- Nothing when the lease has been lost to another sender, or the message is settled or erased.

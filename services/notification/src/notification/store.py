@@ -40,11 +40,12 @@ _SQL = Queries("notification")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is ours until `lease_ends`; without a customer when it is to the business's owner."""
+    """A message that was due at `due_at` and is ours until `lease_ends`; one to the owner has no customer."""
 
     tenant_id: UUID
     message_id: UUID
     customer_id: UUID | None
+    due_at: datetime
     lease_ends: datetime
 
 
@@ -245,12 +246,27 @@ async def queue_for_owner(
 
 
 async def claim(
-    conn: Connection, channel: Channel, now: datetime, lease_ends: datetime, limit: int
+    conn: Connection, channel: Channel, since: datetime, now: datetime, lease_ends: datetime, limit: int
 ) -> list[Claimed]:
-    """Messages that are due, kept from other senders until the lease ends. Needs a worker's transaction."""
-    values = {"channel": channel.value, "now": now, "lease_ends": lease_ends, "limit": limit}
+    """Up to `limit` messages that were due from `since` to `now`, the longest overdue of them.
+
+    They are kept from other senders until the lease ends. Needs a worker's transaction, as `first_due`.
+    """
+    values = {
+        "channel": channel.value,
+        "since": since,
+        "now": now,
+        "lease_ends": lease_ends,
+        "limit": limit,
+    }
     rows = await (await conn.execute(_SQL.claim, values)).fetchall()
     return [Claimed(**row, lease_ends=lease_ends) for row in rows]
+
+
+async def first_due(conn: Connection, channel: Channel, now: datetime) -> datetime | None:
+    """When the message was due that is longest overdue; None while none is. May pass all that was settled."""
+    row = await _one(conn, _SQL.first_due, channel=channel.value, now=now)
+    return row["next_attempt_at"] if row else None
 
 
 async def lock_claimed(conn: Connection, claimed: Claimed) -> CustomerMessage | OwnerMessage | None:

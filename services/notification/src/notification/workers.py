@@ -1,6 +1,7 @@
 """notification's own loops: a sender for each channel, so that a slow SMS service keeps no mail back.
 
-Wired in notification.app. Any number of processes may run them; a message is claimed by one.
+Wired in notification.app, each with a servicekit.stragglers beside it. Any number of processes may run them; a
+message is claimed by one.
 """
 
 import asyncio

@@ -16,6 +16,7 @@ from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.runtime import Loop
 from servicekit.sealing import Seal, key_bytes
 from servicekit.settings import KafkaSettings
+from servicekit.stragglers import Stragglers
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,11 @@ class Webhooks:
             log.warning("there are no webhooks here: SLOTWRIGHT_WEBHOOK_KEY is not set")
         else:
             seal = Seal(key_bytes(settings.webhook_key))
-            loops.append(WebhookSender(WebhookDeliveries(db, outbound, seal, settings)))
+            deliveries = WebhookDeliveries(db, outbound, seal, settings)
+            loops += [
+                WebhookSender(deliveries),
+                Stragglers("notification.webhooks.stragglers", deliveries.look_back),
+            ]
         return Webhooks(WebhookService(db, typed_in, seal), loops)
 
     def attach(self, api: FastAPI) -> None:

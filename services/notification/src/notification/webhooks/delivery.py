@@ -5,6 +5,11 @@ First the attempt is written down, then the request is made with no transaction 
 sender that dies in between leaves an attempt without an outcome, and a lease; when that has ended the delivery is
 sent again under the same webhook-id, by which the receiver knows a repeat. No log line has the address: it may hold
 a token of the business's.
+
+A delivery whose turn it is, is claimed by the first look behind its time. One that becomes visible more than
+notification.looks.MARGIN later, was locked at that look, or was under way when its sender died, once `look_back`
+has found it: a second later, or up to half a minute where very much was settled beside an old snapshot
+(docs/adr/0025).
 """
 
 import asyncio
@@ -18,8 +23,10 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from notification.looks import BEGINNING, Looks
 from notification.store import queue_for_owner
-from notification.webhooks import store
+from notification.webhooks import claims, store
+from notification.webhooks.claims import Claimed, Waiting
 from notification.webhooks.domain import (
     ENDPOINT_DISABLED,
     FAILED_AT_ONCE,
@@ -41,7 +48,7 @@ from notification.webhooks.domain import (
 )
 from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.signing import signed_headers
-from notification.webhooks.store import Backlog, Claimed, SealedSecret
+from notification.webhooks.store import Backlog, SealedSecret
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
@@ -123,27 +130,52 @@ class WebhookDeliveries:
         self._clock = clock
         self._jitter = jitter
         self._transactions = asyncio.Semaphore(_TRANSACTIONS)
+        self._looks = Looks()
+        self._waiting: Waiting = {}
+        self._passed: Waiting = {}
+        """What the last look back has found, for the next claim."""
 
     async def claim(self, limit: int, *, kept: int = 0) -> list[Claimed]:
         """Deliveries whose turn it is, ours until the lease ends.
 
         `kept` of the `limit` are for endpoints with nothing under way.
         """
-        now = self._clock()
+        now, since = self._clock(), self._looks.begin()
         lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
         async with self._db.worker() as conn:
-            claimed = await store.claim(
-                conn, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
+            first = since == BEGINNING
+            due = await (claims.waiting(conn, now) if first else claims.newly_due(conn, since, now))
+            self._notice(due)
+            self._notice(self._passed)
+            self._passed = {}
+            claimed, waiting = await claims.claim(
+                conn, self._waiting, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
             )
+        self._waiting = waiting
+        self._looks.end(now)
         if claimed:
             reached("webhook.claimed")
         return claimed
 
+    async def look_back(self) -> None:
+        """Has the next claim consider what is due and was passed, and sets the gauge of what waits.
+
+        For servicekit.stragglers: both look from the beginning.
+        """
+        async with self._db.worker() as conn:
+            self._passed = await claims.waiting(conn, self._clock())
+        await self.measure()
+
     async def measure(self) -> None:
         """Sets the gauge of what waits."""
         async with self._db.worker() as conn:
-            since = await store.overdue_since(conn)
+            since = await claims.overdue_since(conn)
         OVERDUE.set(max(0.0, (self._clock() - since).total_seconds()) if since else 0)
+
+    def _notice(self, due: Waiting) -> None:
+        """Has the next claim consider these endpoints, from these times on."""
+        for endpoint, since in due.items():
+            self._waiting[endpoint] = min(since, self._waiting.get(endpoint, since))
 
     async def deliver(self, claimed: Claimed) -> None:
         """Makes one attempt, unless it is not ours any more or its endpoint is disabled.

@@ -1,5 +1,5 @@
--- The statements of webhooks; see servicekit.queries. Row level security limits each to the transaction's tenant, but
--- for those of a worker: claim, overdue and the sweeps. Only the sweeps see an endpoint that was deleted. What is
+-- The statements of webhooks but for claims.sql; see servicekit.queries. Row level security limits each to the
+-- transaction's tenant, but for the sweeps, which are a worker's. Only the sweeps see an endpoint that was deleted. What is
 -- queued for a disabled endpoint has failed, and so has, for one that was enabled again, what was queued up to the
 -- queue number `failed_up_to`: `deliveries` shows it as failed at once, and the sweep marks it later.
 
@@ -95,57 +95,6 @@ INSERT INTO webhook_delivery (tenant_id, delivery_id, endpoint_id, webhook_id, t
 VALUES (%(tenant_id)s, %(delivery_id)s, %(endpoint_id)s, %(webhook_id)s, %(type)s, %(body)s, %(now)s, %(now)s)
 ON CONFLICT ON CONSTRAINT webhook_delivery_once DO NOTHING
 
--- name: lock_claims
--- One claim at a time, in all processes, as each counts what the others have under way. `claim` is to read the first
--- few deliveries of each endpoint in the index's order; the planner, which takes the policies for selective filters,
--- would collect and sort every endpoint's whole queue instead (180 ms for 200,000 deliveries).
-SELECT pg_advisory_xact_lock(hashtextextended('webhook-claims', 0)), set_config('enable_bitmapscan', 'off', true)
-
--- name: claim
--- `waiting`: the endpoints with anything queued, by steps through the index, so that a long queue of one costs the
--- others nothing. `room`: how many places each has; one that is failing has one. `due`: as many of its deliveries as it
--- has places left. `place` and `share` count what is under way already, in all processes: otherwise the endpoint with
--- the longest queue would come first again whenever a delivery ends.
--- All first deliveries of endpoints go before any second one, and among equals those of the business with less under
--- way. Second and third ones stay within their business's share, and leave `kept` of the room to first ones.
--- None goes to a disabled endpoint, as deleted ones are, nor to one with a backlog still to be marked as failed.
-WITH RECURSIVE waiting AS (
-    (SELECT tenant_id, endpoint_id FROM webhook_delivery WHERE status IN ('queued', 'sending')
-     ORDER BY tenant_id, endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT next.tenant_id, next.endpoint_id FROM waiting w CROSS JOIN LATERAL (
-        SELECT d.tenant_id, d.endpoint_id FROM webhook_delivery d
-        WHERE d.status IN ('queued', 'sending') AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
-        ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) next
-), room AS (
-    SELECT w.tenant_id, w.endpoint_id, s.under_way, sum(s.under_way) OVER (PARTITION BY w.tenant_id) AS of_business,
-        CASE WHEN e.failing_since IS NULL THEN %(places)s ELSE 1 END AS places
-    FROM waiting w JOIN webhook_endpoint e ON e.tenant_id = w.tenant_id AND e.endpoint_id = w.endpoint_id
-        AND e.disabled_reason IS NULL AND e.failed_up_to IS NULL
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS under_way FROM webhook_delivery s
-        WHERE s.tenant_id = w.tenant_id AND s.endpoint_id = w.endpoint_id AND s.status = 'sending'
-          AND s.next_attempt_at > %(now)s) s
-), due AS (
-    SELECT r.of_business, r.under_way + row_number() OVER queue AS place, locked.*
-    FROM room r CROSS JOIN LATERAL (
-        SELECT d.tenant_id, d.endpoint_id, d.delivery_id, d.next_attempt_at FROM webhook_delivery d
-        WHERE d.tenant_id = r.tenant_id AND d.endpoint_id = r.endpoint_id
-          AND d.status IN ('queued', 'sending') AND d.next_attempt_at <= %(now)s
-        ORDER BY d.next_attempt_at LIMIT greatest(0, r.places - r.under_way) FOR UPDATE SKIP LOCKED) locked
-    WINDOW queue AS (PARTITION BY locked.tenant_id, locked.endpoint_id ORDER BY locked.next_attempt_at)
-), shared AS (
-    SELECT due.*, of_business + row_number() OVER (PARTITION BY tenant_id ORDER BY place, next_attempt_at) AS share
-    FROM due
-), turns AS (
-    SELECT shared.*, row_number() OVER (ORDER BY place, share, next_attempt_at) AS turn
-    FROM shared WHERE place = 1 OR share <= %(share)s
-)
-UPDATE webhook_delivery m SET status = 'sending', next_attempt_at = %(lease_ends)s FROM turns
-WHERE m.tenant_id = turns.tenant_id AND m.delivery_id = turns.delivery_id
-  AND turns.turn <= %(limit)s - CASE WHEN turns.place = 1 THEN 0 ELSE %(kept)s END
-RETURNING m.tenant_id, m.delivery_id, m.endpoint_id
-
 -- name: lock_claimed
 -- Nothing when the lease has been lost to another sender, or the delivery is settled or gone.
 SELECT tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
@@ -226,14 +175,6 @@ UPDATE webhook_delivery SET status = 'queued', reason = NULL, settled_at = NULL,
 WHERE tenant_id = %(tenant_id)s AND delivery_id = %(delivery_id)s AND status <> 'sending'
 RETURNING tenant_id, delivery_id, endpoint_id, webhook_id, type, body, status, reason, queued_at, next_attempt_at,
     attempts, tries, settled_at
-
--- name: overdue
-SELECT d.next_attempt_at AS since FROM webhook_delivery d
-WHERE d.status = 'queued' AND NOT EXISTS (
-    SELECT 1 FROM webhook_endpoint e
-    WHERE e.tenant_id = d.tenant_id AND e.endpoint_id = d.endpoint_id
-      AND (e.disabled_reason IS NOT NULL OR coalesce(d.queue_number, 0) <= e.failed_up_to))
-ORDER BY d.next_attempt_at LIMIT 1
 
 -- name: sweep_deliveries
 DELETE FROM webhook_delivery WHERE (tenant_id, delivery_id) IN (

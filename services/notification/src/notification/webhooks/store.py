@@ -11,22 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from notification.webhooks.claims import Claimed
 from notification.webhooks.domain import Attempt, Delivery, DeliveryStatus, DisabledFor, Endpoint, Reply
 from servicekit.db import Connection, affected
 from servicekit.ids import new_id
 from servicekit.queries import Queries
 
 _SQL = Queries("notification.webhooks")
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that is ours until `lease_ends`."""
-
-    tenant_id: UUID
-    delivery_id: UUID
-    endpoint_id: UUID
-    lease_ends: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,34 +206,6 @@ async def interested(conn: Connection, tenant_id: UUID, event_type: str) -> list
     return [row["endpoint_id"] for row in await (await conn.execute(_SQL.interested, values)).fetchall()]
 
 
-async def claim(
-    conn: Connection,
-    now: datetime,
-    lease_ends: datetime,
-    *,
-    places: int,
-    share: int,
-    limit: int,
-    kept: int,
-) -> list[Claimed]:
-    """Deliveries whose turn it is, `limit` at most; needs a worker's transaction.
-
-    With those under way, an endpoint has `places` at most, and a business `share` but for the first of each
-    endpoint; `kept` of the `limit` go to such firsts alone.
-    """
-    await conn.execute(_SQL.lock_claims)
-    values = {
-        "now": now,
-        "lease_ends": lease_ends,
-        "places": places,
-        "share": share,
-        "limit": limit,
-        "kept": kept,
-    }
-    rows = await (await conn.execute(_SQL.claim, values)).fetchall()
-    return [Claimed(**row, lease_ends=lease_ends) for row in rows]
-
-
 async def lock_claimed(conn: Connection, claimed: Claimed) -> Delivery | None:
     """None when it is not ours any more."""
     row = await _one(
@@ -375,12 +338,6 @@ async def resend(conn: Connection, found: Delivery, now: datetime) -> Delivery |
 
 
 # across tenants
-
-
-async def overdue_since(conn: Connection) -> datetime | None:
-    """When the delivery that is due first is, or was, to be sent; None while none is queued."""
-    row = await _one(conn, _SQL.overdue)
-    return row["since"] if row else None
 
 
 async def sweep(conn: Connection, now: datetime, kept_since: datetime, limit: int) -> tuple[int, int]:

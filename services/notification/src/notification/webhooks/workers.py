@@ -1,21 +1,20 @@
 """The loops of webhooks, wired in .app: one sends what is due, one removes what is not needed any more.
 
 The sender makes many requests at once and claims again whenever one ends. Some of its room is kept for endpoints
-that have nothing under way, so that slow ones, however many, do not fill it. Any number of
-processes may run it; a delivery is claimed by one.
+that have nothing under way, so that slow ones, however many, do not fill it. Any number of processes may run it,
+each with a servicekit.stragglers beside it; a delivery is claimed by one.
 """
 
 import asyncio
-import time
 from datetime import timedelta
 
 import psycopg
 import structlog
 
 from notification.webhooks import store
+from notification.webhooks.claims import Claimed
 from notification.webhooks.delivery import WebhookDeliveries, fail_backlog
 from notification.webhooks.domain import KEPT_DAYS
-from notification.webhooks.store import Claimed
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Database
 from servicekit.errors import Unavailable
@@ -29,7 +28,6 @@ _AT_ONCE = 64
 """Requests under way in one process; they hold no connection to the database meanwhile."""
 _KEPT = 16
 """How many of them are kept for endpoints with nothing under way."""
-_MEASURED_EVERY = 10.0
 _LAST_SECONDS = 5.0
 """For requests under way when the process is told to stop."""
 _SWEEP_SECONDS = 60.0
@@ -45,7 +43,6 @@ class WebhookSender(Periodic):
         super().__init__("notification.webhooks.sender", every=_EVERY_SECONDS)
         self._deliveries = deliveries
         self._under_way: set[asyncio.Task[None]] = set()
-        self._measured = 0.0
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """At the end, what is under way has a few seconds to end; the rest is sent again after its lease."""
@@ -66,9 +63,6 @@ class WebhookSender(Periodic):
                 task = asyncio.create_task(self._one(claimed))
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
-        if time.monotonic() - self._measured > _MEASURED_EVERY:
-            await self._deliveries.measure()
-            self._measured = time.monotonic()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

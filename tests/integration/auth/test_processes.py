@@ -272,3 +272,47 @@ async def test_housekeeping_drops_what_has_served_its_time(world: World) -> None
         assert len(world.rows("SELECT 1 FROM membership")) == 1
     finally:
         await db.close()
+
+
+_MANY = "FROM generate_series(1, 5001) AS n"
+_EXPIRED = {
+    "invitation_link": (
+        "INSERT INTO invitation_link (tenant_id, token_hash, invitation_id, expires_at)"
+        f" SELECT i.tenant_id, int4send(n), i.invitation_id, '2020-01-01' {_MANY} CROSS JOIN invitation i"
+    ),
+    "password_reset": (
+        "INSERT INTO password_reset (token_hash, user_id, expires_at)"
+        f" SELECT int4send(n), u.user_id, '2020-01-01' {_MANY} CROSS JOIN users u"
+    ),
+    "attempt": (
+        f"INSERT INTO attempt (bucket, count, window_ends_at) SELECT 'of ' || n, 1, '2020-01-01' {_MANY}"
+    ),
+    "signup": (
+        "INSERT INTO signup (signup_id, state, message, slug, owner_email, created_at, changed_at)"
+        f" SELECT gen_random_uuid(), 'failed', '', 'shop-' || n, '', '2020-01-01', '2020-01-01' {_MANY}"
+    ),
+}
+"""One row more than is dropped at once of each."""
+
+
+async def test_of_many_that_have_expired_some_thousands_go_at_a_time(world: World) -> None:
+    """However many there are, no statement runs into its timeout, each time anew."""
+
+    def left() -> dict[str, int]:
+        return {table: len(world.rows(f"SELECT 1 FROM {table}")) for table in _EXPIRED}
+
+    with world.running():
+        world.business()
+    before = left()
+    for statement in _EXPIRED.values():
+        world.rows(f"{statement} RETURNING 1")
+    db = Database(world.database.settings, application="test")
+    await db.open()
+    try:
+        housekeeping = AuthHousekeeping(db, SETTINGS)
+        assert await housekeeping.turn() == 0, "at once again"
+        assert left() == {table: count + 1 for table, count in before.items()}
+        assert await housekeeping.turn() is None
+        assert left() == before
+    finally:
+        await db.close()

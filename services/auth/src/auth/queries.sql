@@ -272,13 +272,20 @@ DELETE FROM refresh_token WHERE (tenant_id, token_hash) IN (
     SELECT tenant_id, token_hash FROM refresh_token WHERE expires_at < %(before)s LIMIT %(limit)s)
 
 -- name: drop_expired_links
-DELETE FROM invitation_link WHERE expires_at < %(before)s
+DELETE FROM invitation_link WHERE (tenant_id, token_hash) IN (
+    SELECT tenant_id, token_hash FROM invitation_link WHERE expires_at < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
 
 -- name: drop_expired_resets
-DELETE FROM password_reset WHERE expires_at < %(before)s
+DELETE FROM password_reset WHERE token_hash IN (
+    SELECT token_hash FROM password_reset WHERE expires_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
 -- name: drop_closed_attempts
-DELETE FROM attempt WHERE window_ends_at < %(before)s
+-- Locked when they are found: a try that is counted meanwhile opens another window, and stays.
+DELETE FROM attempt WHERE bucket IN (
+    SELECT bucket FROM attempt WHERE window_ends_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
 -- name: drop_settled_signups
-DELETE FROM signup WHERE state <> 'requested' AND changed_at < %(before)s
+DELETE FROM signup WHERE signup_id IN (
+    SELECT signup_id FROM signup WHERE state <> 'requested' AND changed_at < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)

@@ -4,7 +4,7 @@ Called by the service modules, the tenant hooks, the loops and auth.rotation. Li
 the transaction's connection and never commit.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from servicekit.db import Connection
 from servicekit.ids import new_id
 
 _KEYS_LOCK = 0xA074_0001
-_DROP_BATCH = 5000
+_DROPPED_AT_ONCE = 5000
 
 
 # sign-ups
@@ -170,17 +170,22 @@ class Dropped:
     signups: int
     users: int
 
+    @property
+    def more(self) -> bool:
+        """Whether there may be more of any."""
+        return _DROPPED_AT_ONCE in astuple(self)
+
 
 async def drop_expired(
     conn: Connection, *, now: datetime, sessions_before: datetime, signups_before: datetime
 ) -> Dropped:
-    """Drops what has expired; of sessions, refresh tokens and users some thousands at most.
+    """Drops what has expired, some thousands of each at most. It waits for nobody.
 
     Needs a worker's transaction.
     """
 
     async def drop(statement: bytes, before: datetime) -> int:
-        return (await conn.execute(statement, {"before": before, "limit": _DROP_BATCH})).rowcount
+        return (await conn.execute(statement, {"before": before, "limit": _DROPPED_AT_ONCE})).rowcount
 
     return Dropped(
         sessions=await drop(SQL.drop_ended_sessions, sessions_before),

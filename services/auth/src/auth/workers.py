@@ -180,7 +180,8 @@ class AuthHousekeeping(Periodic):
         self._patience = timedelta(minutes=settings.signup_minutes)
         self._clock = clock
 
-    async def turn(self) -> None:
+    async def turn(self) -> float | None:
+        """Drops some thousands of each at most; at once again where there may be more."""
         now = self._clock()
         async with self._db.worker() as conn:
             given_up = await give_up(conn, now - self._patience, now)
@@ -196,3 +197,4 @@ class AuthHousekeeping(Periodic):
                 signups_given_up=given_up,
                 links=dropped.links + dropped.resets,
             )
+        return 0 if dropped.more else None

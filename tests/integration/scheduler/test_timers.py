@@ -1,12 +1,18 @@
 """A reminder comes due once, at its time: through duplicates, disorder, withdrawals, downtime and two processes."""
 
+import asyncio
 from datetime import timedelta
 
+from contracts.booking import ReminderRequested
 from contracts.platform import DeletionPolicy, TenantState, TenantStatusReported
 from contracts.topics import dead_letter_topic
 from integration.scheduler.world import World, requested, withdrawn
+from scheduler.consumers import timers_consumer
 from servicekit.clock import utc_now
+from servicekit.db import Database
+from servicekit.ids import new_id
 from support.events import until
+from support.loops import running
 
 
 def test_a_reminder_comes_due_at_its_time_and_says_what_it_was_for(world: World) -> None:
@@ -20,6 +26,21 @@ def test_a_reminder_comes_due_at_its_time_and_says_what_it_was_for(world: World)
     given = request.model_dump()
     assert {name: value for name, value in due.model_dump().items() if name in given} == given
     world.await_timers(tenant.tenant_id, 0)
+
+
+async def test_the_loop_is_woken_once_a_timer_is_there_for_it_to_find(world: World, db: Database) -> None:
+    """Woken before, it would look, find nothing, and find the timer a second later."""
+    tenant_id, found = new_id(), asyncio.Queue[int]()
+
+    def on_set() -> None:
+        found.put_nowait(len(world.rows("SELECT 1 FROM timer WHERE tenant_id = %s", tenant_id)))
+
+    consumer = timers_consumer(db, world.kafka(), on_set=on_set)
+    world.topics.pass_over(f"{world.group}{consumer.name}", ReminderRequested.TOPIC)
+    async with running(consumer), asyncio.timeout(60):
+        for number in (1, 2):
+            world.publish(requested(tenant_id, utc_now() + timedelta(hours=1)))
+            assert await found.get() == number
 
 
 def test_duplicates_of_a_request_fire_once(world: World) -> None:

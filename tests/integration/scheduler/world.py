@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
+from pydantic import SecretStr
 
 from contracts.booking import Channel, ReminderRequested, ReminderWithdrawn
 from contracts.model import Event
@@ -16,6 +17,7 @@ from contracts.scheduler import ReminderDue
 from devstack.processes import free_port
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
+from servicekit.settings import KafkaSettings
 from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics, until
@@ -58,7 +60,7 @@ class World:
     def __init__(self, database: ServiceDatabase, broker: Broker, folder: Path) -> None:
         self._broker = broker
         self._folder = folder
-        self._group = f"{new_id()}."
+        self.group = f"{new_id()}."
         self.topics = Topics(broker.super_user())
         self.settings = database.settings
         self.app_url = database.settings.database_url.get_secret_value()
@@ -78,9 +80,20 @@ class World:
     def _env(self) -> dict[str, str]:
         return {
             "database_url": self.app_url,
-            "kafka_group_prefix": self._group,
+            "kafka_group_prefix": self.group,
             **self._broker.service_env("scheduler"),
         }
+
+    def kafka(self) -> KafkaSettings:
+        """For a consumer that runs in the test."""
+        env = self._broker.service_env("scheduler")
+        return KafkaSettings(
+            bootstrap=env["KAFKA_BOOTSTRAP"],
+            security_protocol="SASL_PLAINTEXT",
+            username=env["KAFKA_USERNAME"],
+            password=SecretStr(env["KAFKA_PASSWORD"]),
+            group_prefix=self.group,
+        )
 
     def publish(self, event: Event, *, event_id: str | None = None) -> str:
         """Writes the event, and remembers it for `settle`; answers its id."""

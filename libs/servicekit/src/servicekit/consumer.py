@@ -59,7 +59,8 @@ class EventConsumer:
 
     `name` makes the group `<service>.<name>`. Handlers run in a transaction of the event's tenant, or of a worker
     when `across_tenants` is set or the event has no tenant. Types without a handler are passed over; one that is
-    unknown is a later release's, and a dead letter (docs/adr/0024).
+    unknown is a later release's, and a dead letter (docs/adr/0024). `on_committed` is called with an event that has
+    taken effect, once others can see that: to hasten what would be done anyway, as a crash may come before.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class EventConsumer:
         topics: Sequence[str],
         handlers: Mapping[type[Event], Handler],
         on_tombstone: TombstoneHandler | None = None,
+        on_committed: Callable[[Event], None] | None = None,
         across_tenants: bool = False,
     ) -> None:
         self.name = f"{service}.{name}"
@@ -81,6 +83,7 @@ class EventConsumer:
         self.events = tuple(handlers)
         self._handlers = {event.TYPE: handler for event, handler in handlers.items()}
         self._on_tombstone = on_tombstone
+        self._on_committed = on_committed
         self._across_tenants = across_tenants
         self._dead_letters = DeadLetters(service, self.name, kafka)
         self._assigned = False
@@ -264,6 +267,8 @@ class EventConsumer:
             )
         else:
             EVENTS_HANDLED.labels(self.name, outcome).inc()
+            if outcome == "handled" and event is not None and self._on_committed is not None:
+                self._on_committed(event)
 
     def _is_for_others(self, envelope: Envelope) -> bool:
         return envelope.data is not None and envelope.type not in self._handlers and is_known(envelope.type)

@@ -27,16 +27,19 @@ class SchedulerHooks(TenantHooks):
 
 
 def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:
-    """`on_set` is called for each timer set, so that the timer loop finds it before its next look."""
+    """`on_set` is called for each timer once it is set, so that the timer loop finds it before its next look."""
 
     async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type
         await store.arm(conn, event)
-        on_set()
 
     async def withdrawn(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderWithdrawn)  # noqa: S101 - as above
         await store.withdraw(conn, event.tenant_id, event.reminder_id)
+
+    def committed(event: Event) -> None:
+        if isinstance(event, ReminderRequested):
+            on_set()
 
     return EventConsumer(
         "scheduler",
@@ -45,4 +48,5 @@ def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], 
         kafka,
         topics=[ReminderRequested.TOPIC],
         handlers={ReminderRequested: requested, ReminderWithdrawn: withdrawn},
+        on_committed=committed,
     )

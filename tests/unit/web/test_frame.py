@@ -8,7 +8,7 @@ import pytest
 
 from auth.routes.signups import NewSignup
 from support import web_samples as samples
-from support.web_site import KEY, Browser, Script, site
+from support.web_site import KEY, Browser, Script, hidden_fields, site
 from web.cookies import CookieBox
 from web.forms import in_words
 from web.money import money
@@ -238,6 +238,21 @@ async def test_a_name_that_is_taken_is_said_at_its_field(gateway: Script, browse
     answer = await browser.submit("/", "/signup", fields)
     assert answer.status_code == 409
     assert 'id="slug-fault">This is taken.' in answer.text
+
+
+async def test_the_sign_up_keeps_its_key_until_it_has_signed_up_another_business(
+    gateway: Script, browser: Browser
+) -> None:
+    fields = hidden_fields((await browser.get("/")).text, "/signup")
+    typed = {"business_name": "Riverside", "name": "Ada", "email": "ada@example.com"}
+    missing = await browser.post("/signup", data=fields | typed | {"name": ""})
+    assert hidden_fields(missing.text, "/signup")["key"] == fields["key"]
+    words = "This Idempotency-Key was used for a request with another body; take a new key."
+    gateway.refuse("POST /v1/signups", 422, "idempotency-key-reused", words)
+    reused = await browser.post("/signup", data=fields | typed)
+    assert "This form has signed up another business before" in reused.text
+    assert "Idempotency-Key" not in reused.text
+    assert hidden_fields(reused.text, "/signup")["key"] != fields["key"]
 
 
 async def test_limits_count_the_visitor_and_not_web(gateway: Script, browser: Browser) -> None:

@@ -289,7 +289,9 @@ async def test_what_is_refused_otherwise_is_said_at_the_time_that_was_chosen(
 ) -> None:
     offerable(gateway)
     gateway.refuse(OFFER, 422, "invalid", "…", staff_id="does not perform this service")
-    refused = await browser.submit(CHOSEN, CHOOSE, {"staff": str(samples.ADA)})
+    fields = hidden_fields((await browser.get(CHOSEN)).text, CHOOSE)
+    refused = await browser.post(CHOOSE, data=fields | {"staff": str(samples.ADA)})
+    assert hidden_fields(refused.text, CHOOSE)["key"] == fields["key"]
     assert 'id="staff-fault">This person does not perform this service.' in refused.text
     assert f'<option value="{samples.ADA}" selected>' in refused.text
     assert hidden_fields(refused.text, CHOOSE)["at"] == AT

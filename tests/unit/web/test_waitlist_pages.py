@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import web_samples as samples
-from support.web_site import Browser, Script
+from support.web_site import Browser, Script, hidden_fields
 from unit.web.open_business import (
     BUSINESS,
     DOG,
@@ -142,6 +142,24 @@ async def test_who_cannot_be_put_on_the_list_is_told_in_words_and_what_was_typed
     assert 'value="lin@example.com"' in refused.text
 
 
+async def test_the_form_keeps_its_key_until_it_has_put_somebody_else_on_the_list(
+    gateway: Script, browser: Browser
+) -> None:
+    full(gateway)
+    fields = hidden_fields((await browser.get(PICKER)).text, ACTION) | {
+        "name": "",
+        "email": "lin@example.com",
+    }
+    missing = await browser.post(ACTION, data=fields)
+    assert hidden_fields(missing.text, ACTION)["key"] == fields["key"]
+    words = "This Idempotency-Key was used for a request with another body; take a new key."
+    gateway.refuse(JOIN, 422, "idempotency-key-reused", words)
+    reused = await browser.post(ACTION, data=fields | {"name": "Lin"})
+    assert "This form has put somebody on the waitlist before." in reused.text
+    assert "Idempotency-Key" not in reused.text
+    assert hidden_fields(reused.text, ACTION)["key"] != fields["key"]
+
+
 async def test_a_refusal_is_said_also_when_something_has_become_free_meanwhile(
     gateway: Script, browser: Browser
 ) -> None:
@@ -218,6 +236,22 @@ async def test_what_is_left_open_or_refused_is_said_at_its_field_and_the_rest_is
     gateway.refuse(ACCEPT, 422, "invalid", "…", answers="'Whose dog?' needs an answer")
     asked_since = await browser.submit(LINK, f"{LINK}/accept", typed)
     assert "&#39;Whose dog?&#39; needs an answer." in asked_since.text, "there is no field yet to say it at"
+
+
+async def test_an_offer_is_taken_under_one_key_however_often_its_answers_are_mended(
+    gateway: Script, browser: Browser
+) -> None:
+    asking(gateway)
+    action = f"{LINK}/accept"
+    fields = hidden_fields((await browser.get(LINK)).text, action)
+    missing = await browser.post(action, data=fields)
+    assert missing.status_code == 422
+    assert hidden_fields(missing.text, action)["key"] == fields["key"]
+    words = "This Idempotency-Key was used for a request with another body; take a new key."
+    gateway.refuse(ACCEPT, 422, "idempotency-key-reused", words)
+    reused = await browser.post(action, data=fields | {f"question-{DOG}": "Rex", f"question-{RULES}": "yes"})
+    assert "You have sent this before, with other answers: those count." in reused.text
+    assert "Idempotency-Key" not in reused.text
 
 
 async def test_a_plan_without_room_is_said_and_what_was_typed_is_kept(

@@ -14,7 +14,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything, if_there, names, next_page
@@ -153,7 +152,7 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
         asked=asked,
         anyone=bool(form.get("anyone")),
         slot=slot,
-        key=str(new_id()),
+        key=form.key(),
     )
 
 

@@ -110,7 +110,7 @@ async def picker_page(request: Request, slug: str, site: Web, form: Form, status
         member=member,
         zone=zone,
         week=week,
-        key=str(new_id()),
+        key=form.key(),
     )
 
 

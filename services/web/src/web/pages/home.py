@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from servicekit.localtime import zone_names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -19,6 +18,10 @@ router = APIRouter(include_in_schema=False)
 _LOCALE = "en"  # what the pages speak
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
 ZONES = sorted(name for name in zone_names() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+_SIGNED_UP_BEFORE = (
+    "This form has signed up another business before: look for its mail. Sent again now, it signs up this one as"
+    " well."
+)
 _FIELDS = {
     "/business_name": "business_name",
     "/slug": "slug",
@@ -31,7 +34,7 @@ _FIELDS = {
 
 def _home(request: Request, site: Web, form: Form, status: int = 200) -> Response:
     return site.pages.render(
-        request, "home.html", status=status, form=form, key=str(new_id()), zones=ZONES, currencies=CURRENCIES
+        request, "home.html", status=status, form=form, key=form.key(), zones=ZONES, currencies=CURRENCIES
     )
 
 
@@ -65,6 +68,8 @@ async def sign_up(request: Request, site: Site) -> Response:
     except ApiProblem as problem:
         if problem.status not in {400, 409, 422, 429}:
             raise
+        if problem.slug == "idempotency-key-reused":
+            form.renew_key(_SIGNED_UP_BEFORE)
         form.absorb(problem, _FIELDS)
         return _home(request, site, form, problem.status)
     return site.pages.redirect(request, f"/signup/{answer.data['id']}")

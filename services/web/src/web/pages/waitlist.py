@@ -9,7 +9,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from servicekit.ids import new_id
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -23,6 +22,11 @@ Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 _FIELDS = {"/customer/name": "name", "/customer/email": "email", "/to": "", "/service_id": ""}
 _CONTACT = ("name", "email")
+_JOINED_BEFORE = (
+    "This form has put somebody on the waitlist before. Sent again now, it does so with what stands here as"
+    " well."
+)
+_TAKEN_BEFORE = "You have sent this before, with other answers: those count."
 _REFUSALS = {
     "already-waiting": "You are on the waitlist for this already. To wait for other days instead, leave it first, "
     "by the link that you were shown when you joined.",
@@ -47,6 +51,8 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
     except ApiProblem as problem:
         if problem.slug in _REFUSALS:
             form.faults[""] = _REFUSALS[problem.slug]
+        elif problem.slug == "idempotency-key-reused":
+            form.renew_key(_JOINED_BEFORE)
         elif problem.status in {403, 409, 422}:
             form.absorb(problem, _FIELDS)
         else:
@@ -95,7 +101,7 @@ async def _page(request: Request, token: str, site: Web, form: Form, status: int
         token=token,
         zone=times.zone_or(place["timezone"], place["business"]["timezone"]),
         people=[person["name"] for person in place["staff"] if person["id"] in named],
-        key=str(new_id()),
+        key=form.key(),
     )
 
 
@@ -121,6 +127,8 @@ async def accept(request: Request, token: Token, site: Site) -> Response:
             return site.pages.redirect(request, f"/waitlist/{token}", problem.detail, failed=True)
         if problem.status not in {403, 422}:
             raise
+        if problem.slug == "idempotency-key-reused":
+            form.renew_key(_TAKEN_BEFORE)
         form.absorb(problem, questions.places(form, asked))
         return await _page(request, token, site, form, problem.status)
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")

@@ -147,6 +147,39 @@ async def test_who_was_signed_out_before_a_form_was_sent_reads_that_it_is_not_sa
     assert "not saved" not in (await browser.get(asked.headers["location"])).text
 
 
+async def test_what_was_typed_by_who_was_signed_out_meanwhile_stands_beside_the_way_to_sign_in(
+    gateway: Script, browser: Browser
+) -> None:
+    gateway.on("GET /v1/resources", samples.page())
+    gateway.refuse(REFRESH, 401, "unauthorized", "It has ended.")
+    gateway.refuse("POST /v1/resources", 401, "unauthorized", "It has ended.")
+    give_session(browser)
+    page = "/dashboard/rooms"
+    fields = hidden_fields((await browser.get(page)).text, page) | {"name": "The <big> room", "capacity": "1"}
+    answer = await browser.post(page, data=fields, headers={"referer": f"http://slotwright.test{page}"})
+    assert answer.status_code == 403
+    assert "so this was not saved" in answer.text
+    assert f'href="/login?next={page}" target="_blank"' in answer.text
+    assert "readonly>The &lt;big&gt; room</textarea>" in answer.text
+    assert "Sign out" not in answer.text
+    assert answer.text.count("<textarea") == 1, "nothing that was not typed in words"
+    assert any(item.startswith(f'{COOKIE}=""') for item in answer.headers.get_list("set-cookie"))
+
+
+@pytest.mark.parametrize(("site", "shown"), [("same-origin", True), ("none", False), ("", False)])
+async def test_of_a_form_without_a_session_the_text_is_shown_where_a_page_of_ours_has_sent_it(
+    browser: Browser, site: str, *, shown: bool
+) -> None:
+    """As after a sign-out in another tab. Any other's may be what somebody would have read on a page of ours."""
+    await browser.get("/login")
+    fields = {"form_token": "of another session", "name": "Please call 555 0100"}
+    answer = await browser.post(
+        "/dashboard/rooms", data=fields, headers={"sec-fetch-site": site} if site else {}
+    )
+    assert answer.status_code == (403 if shown else 303)
+    assert ("555" in answer.text) is shown
+
+
 async def test_pages_that_a_browser_opens_at_once_all_have_forms_that_hold(
     gateway: Script, browser: Browser
 ) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from servicekit.errors import PayloadTooLarge
 from servicekit.http import words
 from web.csrf import COOKIE, ForeignForm, FormOfAnotherSession
-from web.forms import Outdated
+from web.forms import Form, Outdated
 from web.gateway_client import ApiProblem, GatewayDown
 from web.sessions import SignedOut
 
@@ -26,6 +26,7 @@ _OUTDATED = (
     "Somebody changed it meanwhile, so nothing was done. This is how it stands now; please decide again."
 )
 _NOT_SAVED = "You were signed out meanwhile, so this was not saved. Sign in, and make your change again."
+_TYPED = f"{_NOT_SAVED} What you typed stands here, to be copied."
 _EXPIRED = "This form has expired"
 _TOO_MANY = {
     "public": "At the moment more people look at this business's pages than it can serve.",
@@ -77,7 +78,14 @@ def install(app: FastAPI) -> None:
         said = None if request.method == "GET" else _NOT_SAVED
         target = f"/login?next={quote(page)}" if page.startswith("/dashboard") else "/login"
         request.state.session = None
-        response: Response = web.pages.redirect(request, target, said, failed=True)
+        form: Form | None = getattr(request.state, "form", None)
+        response: Response
+        if form is not None and (typed := form.prose()):
+            response = web.pages.render(
+                request, "signed_out.html", status=403, session=None, login=target, text=_TYPED, typed=typed
+            )
+        else:
+            response = web.pages.redirect(request, target, said, failed=True)
         web.sessions.forget(response)
         return response
 

@@ -72,6 +72,14 @@ class Form:
     def all(self, name: str) -> list[str]:
         return self.lists.get(name, [])
 
+    def prose(self) -> dict[str, str]:
+        """What was typed in several words, by the fields' names."""
+        return {
+            name: value
+            for name, value in self.values.items()
+            if len(value.split()) > 1 and "password" not in name
+        }
+
     def key(self) -> str:
         """The Idempotency-Key that the page came with; a new one for a form without one that a header can hold."""
         key = self.get("key")
@@ -143,6 +151,9 @@ def form_of(data: FormData | Mapping[str, Any]) -> Form:
 async def read_form(request: Request, *, files: Mapping[str, int] | None = None) -> Form:
     """The request's form, once its token is checked. Raises web.csrf.ForeignForm, or PayloadTooLarge.
 
+    It is the request's `state.form`, too, once it is certain that a page of ours has sent it: who was signed out
+    meanwhile is shown what they have typed (web.errors).
+
     `files` names the fields that take a file, and how many bytes each may have: one that is empty or was not chosen
     is not among the form's, and one that is larger is a fault at its field. Elsewhere no file is taken.
     """
@@ -152,7 +163,11 @@ async def read_form(request: Request, *, files: Mapping[str, int] | None = None)
         raise PayloadTooLarge(f"A form may have {_LARGEST // 1024} KB at most.")
     async with request.form(max_files=len(wanted), max_fields=600) as data:
         form = form_of(data)
-        request.app.state.service.guard.check(request, form.values.pop("form_token", ""))
+        token = form.values.pop("form_token", "")
+        if request.headers.get("sec-fetch-site") == "same-origin":  # a page of ours, whosever its token is
+            request.state.form = form
+        request.app.state.service.guard.check(request, token)
+        request.state.form = form
         for name, most in wanted.items():
             sent = data.get(name)
             if not isinstance(sent, UploadFile) or not sent.size:

@@ -81,6 +81,15 @@ PLANS: list[tuple[dict[str, Any], str]] = [
         {"price": {"amount": 1, "currency": "EUR", "stripePriceId": "prod_1"}},
         "stripePriceId must be the id of a Stripe price, which begins with price_",
     ),
+    ({"price": {"amount": 5050, "currency": "ISK"}}, "price.amount must end in 00 in ISK and UGX"),
+    ({"price": {"amount": 5010, "currency": "UGX"}}, "price.amount must end in 00 in ISK and UGX"),
+    *(
+        (
+            {"price": {"amount": 2905, "currency": currency}},
+            "price.amount must end in 0 in BHD, JOD, KWD, OMR",
+        )
+        for currency in ("BHD", "JOD", "KWD", "OMR", "TND")
+    ),
     ({"limits": {"requestsPerMinute": 0}}, "should be greater than or equal to 1"),
     ({"displayName": "Pro\tPlus"}, "displayName must be one line, without control characters"),
     ({"price": {"amount": 1, "currency": "EUR", "vat": 23}}, 'unknown field "spec.price.vat"'),
@@ -92,6 +101,20 @@ def test_a_bad_plan_is_refused_in_words(api_server: ApiServer, change: dict[str,
     answer = api_server.create(plan(fresh("plan"), **change))
     assert answer.status_code in {400, 422}, answer.text
     assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        {"amount": 5000, "currency": "UGX"},
+        {"amount": 2910, "currency": "KWD"},
+        {"amount": 2905, "currency": "EUR"},
+        {"amount": 2905, "currency": "JPY"},
+    ],
+)
+def test_a_price_that_stripe_can_charge_is_taken(api_server: ApiServer, price: dict[str, Any]) -> None:
+    answer = api_server.create(plan(fresh("plan"), price=price))
+    assert answer.status_code == 201, answer.text
 
 
 FIXED: list[tuple[dict[str, Any], str]] = [

@@ -79,6 +79,13 @@ class Body(BaseModel):
         return value
 
 
+def refuse_null(value: Any) -> Any:
+    """For the fields of an edit that can be left out, but not emptied: `field_validator("name")(refuse_null)`."""
+    if value is None:
+        raise ValueError("must not be null; leave it out to keep it")
+    return value
+
+
 class Answer(BaseModel):
     """A response body."""
 

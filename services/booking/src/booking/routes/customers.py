@@ -11,7 +11,7 @@ from booking.routes.deps import Records
 from booking.routes.models import ConsentBody, CustomerAnswer
 from contracts.booking import Consent
 from servicekit.http.headers import IfMatch, etag
-from servicekit.http.models import Body, EmailAddress, Locale, Name, Phone, Text
+from servicekit.http.models import Body, EmailAddress, Locale, Name, Phone, Text, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member, Owner
 
@@ -30,12 +30,7 @@ class CustomerEdit(Body):
     consent: ConsentBody | None = None
     notes: Text | None = Field(default=None, description="For the business's eyes.")
 
-    @field_validator("name", "locale", "consent", "notes")
-    @classmethod
-    def _leave_out(cls, value: Any) -> Any:
-        if value is None:
-            raise ValueError("must not be null; leave it out to keep it")
-        return value
+    _not_null = field_validator("name", "locale", "consent", "notes")(refuse_null)
 
     def fields(self) -> dict[str, Any]:
         """Those that are given, as booking.domain.Customer has them."""

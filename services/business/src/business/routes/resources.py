@@ -11,7 +11,7 @@ from business.routes.deps import Business
 from business.routes.hours import Exceptions, WeeklyHours, exceptions, hours
 from contracts.business import Hours, HoursException
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
-from servicekit.http.models import Answer, Body, Name, TimeZone
+from servicekit.http.models import Answer, Body, Name, TimeZone, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member, Owner
 
@@ -35,12 +35,7 @@ class ResourceEdit(Body):
     weekly_hours: WeeklyHours | None = Field(default=None, description="null makes it always open.")
     exceptions: Exceptions | None = Field(default=None, description="Replaces all.")
 
-    @field_validator("name", "timezone", "capacity", "exceptions")
-    @classmethod
-    def _leave_out(cls, value: Any) -> Any:
-        if value is None:
-            raise ValueError("must not be null; leave it out to keep it")
-        return value
+    _not_null = field_validator("name", "timezone", "capacity", "exceptions")(refuse_null)
 
 
 class ResourceAnswer(Answer):

@@ -10,7 +10,7 @@ from business.routes.deps import Business
 from business.routes.hours import ExceptionBody, WeeklyHours, hours, intervals
 from contracts.business import Hours, HoursException
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
-from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, Name, TimeZone
+from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, Name, TimeZone, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.tokens import Member, Owner
 
@@ -29,12 +29,7 @@ class StaffEdit(Body):
     email: EmailAddress | None = None
     timezone: TimeZone | None = None
 
-    @field_validator("name", "timezone")
-    @classmethod
-    def _leave_out(cls, value: str | None) -> str | None:
-        if value is None:
-            raise ValueError("must not be null; leave it out to keep it")
-        return value
+    _not_null = field_validator("name", "timezone")(refuse_null)
 
 
 class WeeklyHoursBody(Body):

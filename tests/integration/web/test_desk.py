@@ -41,7 +41,7 @@ def test_a_customer_who_rings_up_is_booked_for(site: Site) -> None:
         wrong = owner.submit(form, NEW, BEA | {"email": "bea", "starts_at": wall(day(), 1)})
         assert 'id="email-fault">This must be an e-mail address.' in wrong.text, wrong.text
         assert "Rang up.</textarea>" in wrong.text
-        typed = BEA | {"starts_at": times.for_field(times.local(slot, LISBON.key))}
+        typed = BEA | {"starts_at": times.to_input(times.local(slot, LISBON.key))}
         days = [owner.submit(wrong, NEW, typed) for _ in range(2)]
         assert "Booked for Bea &lt;Bond&gt; at 01:30." in days[0].text, days[0].text
         assert days[0].url.params["date"] == day().isoformat()

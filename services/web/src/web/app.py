@@ -8,7 +8,7 @@ from web import dashboard, errors, pages
 from web.cookies import CookieBox
 from web.csrf import FormGuard
 from web.gateway_client import Gateway
-from web.headers import Surroundings
+from web.headers import HeadersMiddleware
 from web.rendering import Assets, Pages
 from web.service import Web
 from web.sessions import Sessions
@@ -27,7 +27,7 @@ def build(settings: Settings) -> Parts:
     def customize(app: FastAPI) -> None:
         errors.install(app)
         app.mount("/static", Assets(renderer.digests), name="static")
-        app.add_middleware(Surroundings)
+        app.add_middleware(HeadersMiddleware)
 
     site = Web(gateway, sessions, guard, renderer, settings.signup_plan)
     return Parts(

@@ -1,6 +1,7 @@
-"""Whom an appointment is for: in a form, as the API takes it, and for the business, whether they hear of a change.
+"""The customer of an appointment: the fields in forms, the API's body, and whether they are told of a change.
 
-Used by the booking page, the waitlist's, and the pages on which the business books for somebody and changes it.
+Used by the booking page, the dashboard's pages on which appointments are made and changed, its page of a customer,
+and the templates.
 """
 
 import re
@@ -17,7 +18,7 @@ FIELDS = {
 }
 """The form's field of each JSON pointer, for Form.absorb."""
 _BETWEEN_DIGITS = re.compile(r"\(0\)|[\s().\-–/]")
-"""Of +44 (0)20 7946 0958; the zero in brackets is dialled within the country only."""
+"""What is typed between digits: in +44 (0)20 7946 0958, the zero in brackets is dialled within the country only."""
 
 
 def require(form: Form) -> None:
@@ -42,7 +43,7 @@ def _require_number(form: Form) -> None:
 
 
 def customer(form: Form) -> dict[str, str]:
-    """Who was typed, the number without what people put between its digits."""
+    """The customer as the API takes them, the number without spaces, dots, hyphens and brackets."""
     typed = {name: form.get(name) for name in ("name", "email") if form.get(name)}
     if phone := _BETWEEN_DIGITS.sub("", form.get("phone")):
         typed["phone"] = phone
@@ -50,7 +51,7 @@ def customer(form: Form) -> dict[str, str]:
 
 
 def told(customer: Mapping[str, Any]) -> str:
-    """What becomes of a change that somebody makes to a customer's appointment: notices go out by e-mail only."""
+    """The end of a sentence on a change: whether the customer is told. Notices go out by e-mail only."""
     if customer["consent"]["email"]:
         return "the customer is told by e-mail"
     return "it is for you to tell the customer, who takes no e-mails"

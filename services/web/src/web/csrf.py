@@ -1,4 +1,4 @@
-"""Forms that only our own pages can send: a signed double submit, bound to the session, and Sec-Fetch-Site.
+"""CSRF protection: a signed double-submit cookie that is bound to the session, and Sec-Fetch-Site.
 
 Each browser has a random value in an HttpOnly cookie; each form carries its keyed digest. A form sent by another
 site has no digest, and one planted by a neighbouring subdomain has no key. `FormGuard.check` runs before every POST
@@ -24,8 +24,8 @@ class ForeignForm(SlotwrightError):
 
 
 class FormOfAnotherSession(ForeignForm):
-    """So it looks as well when a page of ours was opened before this browser signed in or out, or went to another
-    business."""
+    """The token is not one of this browser's session: the form comes from elsewhere, or from a page that was opened
+    before the browser signed in or out, or went to another business."""
 
 
 class FormGuard:
@@ -44,8 +44,8 @@ class FormGuard:
         return self._digest(request, value)
 
     def _new(self, request: Request) -> str:
-        """Of one session always the same: of pages that a browser asks for at once, before it has a value, each
-        would else be given one of its own, and the forms of all but the last would be refused."""
+        """A value for a browser that has none; always the same for one session. A browser may ask for several pages
+        at once: were each given another value, the forms of all but the last would be refused."""
         session = self._sessions.read(request)
         if session is None:
             return secrets.token_urlsafe(24)
@@ -62,12 +62,12 @@ class FormGuard:
             response.set_cookie(COOKIE, value, path="/", httponly=True, secure=self._secure, samesite="lax")
 
     def check(self, request: Request, token: str) -> None:
-        """Raises ForeignForm, where it came from a page of this site FormOfAnotherSession."""
+        """Raises ForeignForm for another site's form or a missing cookie, FormOfAnotherSession for a bad token."""
         site = request.headers.get("sec-fetch-site", "same-origin")
         if site not in {"same-origin", "none"}:
             raise ForeignForm(f"sent from {site}")
         value = request.cookies.get(COOKIE, "")
-        # As bytes: of text it compares ASCII alone.
+        # As bytes: compare_digest takes text only where it is ASCII.
         sent, made = token.encode(errors="replace"), self._digest(request, value).encode()
         if not value:
             raise ForeignForm("no cookie")

@@ -34,7 +34,8 @@ _TOO_MANY = {
     "address": words.FROM_ONE_PLACE,
     "sign-in": words.FROM_ONE_PLACE,
 }
-"""By the gateway's limits; what it says of a business's own is for who works there."""
+"""What a visitor reads, by the limit's name. A business's own limits keep the gateway's words, as only its members
+meet them."""
 
 
 def _page(request: Request, status: int, title: str, text: str, request_id: str = "") -> Response:
@@ -46,7 +47,7 @@ def _page(request: Request, status: int, title: str, text: str, request_id: str 
 
 
 def _page_left(request: Request) -> str:
-    """Where whoever is signed out was, to come back to: the page itself, or that of the form which they sent."""
+    """The page to come back to after signing in: the one that was asked for, or that of the form that was sent."""
     address = request.url if request.method == "GET" else URL(request.headers.get("referer", ""))
     try:
         return f"{address.path}?{address.query}" if address.query else address.path
@@ -55,7 +56,7 @@ def _page_left(request: Request) -> str:
 
 
 def _why_wait(error: ApiProblem) -> str:
-    """Whose limit is reached, and for how long; the gateway speaks of requests, which no visitor has counted."""
+    """Why and how long to wait. The gateway's own words speak of requests, which mean nothing to a visitor."""
     policy = error.body.get("policy")
     if not error.retry_after or policy not in _TOO_MANY:
         return error.detail
@@ -127,7 +128,7 @@ def install(app: FastAPI) -> None:
             text = _why_wait(error) or text
         if (
             error.status == 403 and error.detail and error.slug != "forbidden"
-        ):  # not for the role, then: suspended, say
+        ):  # not for the role, but for example as the business is suspended
             title, text = error.title, error.detail
         response = _page(request, error.status, title, text, error.request_id)
         if error.retry_after:

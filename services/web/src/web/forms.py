@@ -29,14 +29,16 @@ _WORDS = (
     (re.compile(r"^Extra inputs are not permitted$"), "is not known here"),
 )
 _PHONE = re.compile(r"phone")
+NOT_A_NUMBER = "This must be a number with its country code, such as +351912345678."
+"""Of a phone number."""
 _KEY = re.compile(r"[\x21-\x7e]{1,100}")
 _VERSION = re.compile(r"[0-9]{1,9}")
 _LARGEST = 256 * 1024
-"""Bytes of a form without a file. Every page waits while one is taken apart: of this size, 80 ms at the worst."""
+"""Bytes of a form without a file, at most. Parsing one of this size holds up all other requests for up to 80 ms."""
 
 
 class Outdated(SlotwrightError):
-    """Somebody changed, meanwhile, what was to be changed; `page` shows how it stands now."""
+    """Somebody has changed the thing since its form was shown; `page` shows how it stands now."""
 
     def __init__(self, page: str) -> None:
         super().__init__(f"{page} has changed")
@@ -47,9 +49,9 @@ class Outdated(SlotwrightError):
 class Form:
     """What was typed, and what is wrong. `faults` maps field names to sentences; `""` is the form as a whole.
 
-    `files` has what was chosen for the fields of which `read_form` was asked for files; `status` is that of the
-    page which shows the form; `outdated` is the page that shows how the thing stands, where somebody changed it
-    meanwhile.
+    `files` has the contents of the chosen files, for the fields that `read_form` was told to take files from.
+    `status` is the status of the page that shows the form. `outdated` is set where somebody has changed the thing
+    meanwhile: the page that shows how it stands now.
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Form:
         }
 
     def key(self) -> str:
-        """The Idempotency-Key that the page came with; a new one for a form without one that a header can hold."""
+        """The Idempotency-Key that the page came with; a new one where there is none, or no header can hold it."""
         key = self.get("key")
         return key if _KEY.fullmatch(key) else str(new_id())
 
@@ -90,7 +92,7 @@ class Form:
         self.faults[""], self.values["key"] = why, str(new_id())
 
     def if_match(self) -> str:
-        """The entity tag of the version that the page showed; one of no version for a form without one."""
+        """The entity tag of the version that the page showed; without a version, a tag that matches nothing."""
         version = self.get("version")
         return f'"v{version if _VERSION.fullmatch(version) else ""}"'
 
@@ -125,7 +127,7 @@ def _prefixes(pointer: str) -> list[str]:
 def in_words(detail: str, name: str = "") -> str:
     """A sentence for a person, out of what a validator says."""
     if _PHONE.search(name) and "pattern" in detail:
-        return "This must be a number with its country code, such as +351912345678."
+        return NOT_A_NUMBER
     if "pattern" in detail:
         return "This has characters that are not allowed here."
     for pattern, words in _WORDS:
@@ -154,8 +156,8 @@ async def read_form(request: Request, *, files: Mapping[str, int] | None = None)
     It is the request's `state.form`, too, once it is certain that a page of ours has sent it: who was signed out
     meanwhile is shown what they have typed (web.errors).
 
-    `files` names the fields that take a file, and how many bytes each may have: one that is empty or was not chosen
-    is not among the form's, and one that is larger is a fault at its field. Elsewhere no file is taken.
+    `files` names the fields that take a file, with the most bytes of each. An empty or missing file is left out of
+    the form's files, a larger one is a fault at its field. Other fields take no file.
     """
     wanted = files or {}
     with_files = request.headers.get("content-type", "").lower().startswith("multipart/form-data")

@@ -1,8 +1,9 @@
-"""web's only way to anything: the gateway's public API, over one pooled client session.
+"""The client of the gateway's public API, which is all that web has for data: one pooled client session.
 
-Every page calls `Gateway.call`. What the API refuses comes back as ApiProblem, which a page shows at its form's
-fields; a gateway that cannot be reached is GatewayDown, which `web.errors` answers with a page of its own. A file
-that is passed on to the browser comes by `Gateway.download`, and is read while it is sent (see `downloads`).
+Pages call `Gateway.call`, those behind the sign-in through `web.sessions`. What the API refuses comes back as
+ApiProblem, which a page shows at its form's fields; a gateway that cannot be reached is GatewayDown, which
+`web.errors` answers with a page of its own. A file for the browser comes by `Gateway.download`, and is read while
+it is sent (see `web.dashboard.downloads`).
 """
 
 import asyncio
@@ -24,14 +25,14 @@ from web.headers import VISITOR
 log = structlog.get_logger(__name__)
 
 _DOWN = frozenset({502, 503, 504})
-_OF_A_FILE = ("Content-Type", "Content-Disposition")
+_FILE_HEADERS = ("Content-Type", "Content-Disposition")
 _PING_SECONDS = 30.0
 _FILE_SILENCE_SECONDS = 40.0
-"""How long nothing may come of a file. Longer than the gateway waits, so that it can say what is the matter."""
+"""How long a download may stall. Longer than the gateway waits for a service, so that its error comes first."""
 
 
 class GatewayDown(SlotwrightError):
-    """The gateway did not answer, or says that what it needs is not there; trying again later helps."""
+    """The gateway did not answer, or answered that a service behind it is unavailable; trying again later helps."""
 
 
 class ApiProblem(SlotwrightError):
@@ -64,6 +65,11 @@ class ApiAnswer:
     data: Any
     etag: str | None
 
+    @property
+    def version(self) -> str:
+        """The version that the ETag names, for a form's `version`; empty without one."""
+        return (self.etag or "").strip('"').removeprefix("v")
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -74,16 +80,16 @@ class Document:
 
 
 class Download:
-    """A file, of which only the head has been read. Whoever has it closes it."""
+    """A file whose headers have been read, and its content not yet. The caller closes it."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.headers = {
-            name: value for name in _OF_A_FILE if (value := response.headers.get(name)) is not None
+            name: value for name in _FILE_HEADERS if (value := response.headers.get(name)) is not None
         }
 
     async def parts(self) -> AsyncGenerator[bytes]:
-        """What is in it, as it comes. Raises GatewayDown when it breaks off: it must not be taken for whole."""
+        """Its content, as it arrives. Raises GatewayDown when it breaks off: a part must not pass for the whole."""
         try:
             async for part in self._response.content.iter_any():
                 yield part
@@ -91,7 +97,7 @@ class Download:
             raise GatewayDown(type(error).__name__) from error
 
     def close(self) -> None:
-        """Ends the connection where something is still to come: above, an export stops being read."""
+        """Ends the connection where content is still to come, so that booking stops reading for an export."""
         self._response.close()
 
 

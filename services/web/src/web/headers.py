@@ -1,8 +1,9 @@
-"""Headers around every request: what web sends to browsers, and whose request it is when web asks the gateway.
+"""Middleware: security headers on every answer, and the visitor's address for what web asks the gateway.
 
 Raw ASGI, wrapped around the app by `web.app`.
 
-No inline script or style and nothing from another host: what an attacker might get into a page does not run.
+The policy allows no inline script or style, and nothing from another host: script that an attacker gets into a page
+does not run.
 `form-action` stays with this site: pages that lead to Stripe do so by a link.
 """
 
@@ -39,8 +40,8 @@ VISITOR: ContextVar[str | None] = ContextVar("visitor", default=None)
 sign in count visitors, not web."""
 
 
-class Surroundings:
-    """Adds HEADERS to each response, and remembers whose request it is."""
+class HeadersMiddleware:
+    """Adds HEADERS to each response, and keeps the visitor's address in VISITOR."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,11 +1,11 @@
-"""Amounts in minor units, as people read and type them; used by the templates and the catalog's form."""
+"""Amounts in minor units, as people read and type them; for the templates, the catalog's form and the history."""
 
 from decimal import Decimal
 from typing import Any
 
-# Stripe's zero-decimal currencies, less UGX, of which it counts hundredths all the same, as of ISK
+# Stripe's zero-decimal currencies. UGX and ISK have no decimals either, but Stripe counts them in hundredths
 # (docs.stripe.com/currencies#special-cases).
-_WHOLE = frozenset(
+_ZERO_DECIMAL = frozenset(
     (
         "BIF",
         "CLP",
@@ -24,16 +24,15 @@ _WHOLE = frozenset(
         "XPF",
     )
 )
-# Its three-decimal ones.
-_THOUSANDTHS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+_THREE_DECIMAL = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 
 def decimals(currency: str) -> int:
     """How many digits of an amount stand after the point, as Stripe counts minor units."""
-    if currency in _WHOLE:
+    if currency in _ZERO_DECIMAL:
         return 0
-    return 3 if currency in _THOUSANDTHS else 2
+    return 3 if currency in _THREE_DECIMAL else 2
 
 
 def money(value: dict[str, Any] | None) -> str:

@@ -1,4 +1,5 @@
-"""A week of free times, as the pages offer them on which one is booked or moved."""
+"""The free times of a week, for the pages on which an appointment is booked or moved, or a time offered to somebody
+on the waitlist: web.pages.booking and .appointment, web.dashboard.desk and .waiting."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from web.gateway_client import ApiProblem, Gateway
 WEEK = 7
 _LOOK_AHEAD = 28
 _LONGEST_WINDOW = 730
-"""So many days ahead any service can be booked at most."""
+"""The longest booking window that a service can have, in days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Week:
 
     @property
     def full(self) -> list[dt.date]:
-        """The days without a free time: one may wait for one."""
+        """The days without a free time, for which the waitlist can be joined."""
         return [day for day, slots in self.days if not slots]
 
 
@@ -45,10 +46,11 @@ async def free_week(
     date: str | None,
     window_days: int | None = None,
 ) -> Week:
-    """The week from `date` on, and up to four weeks ahead, so that an empty one can say when the next free time is.
+    """The free times of the week from `date` on.
 
-    `next` ends with the days on which the service can be booked: `window_days` from now on, where that is known.
-    Weeks behind them can be asked for, as one may wait for them.
+    Where it has none, four weeks are looked through for the next free time. `next` is None where the week after is
+    beyond the booking window: `window_days` from now, where that is known. Such weeks can still be asked for, as
+    the waitlist can be joined for them.
     """
     today = times.today(zone)
     window = dt.timedelta(days=window_days or _LONGEST_WINDOW)
@@ -71,7 +73,7 @@ async def free_week(
 async def _free(
     gateway: Gateway, slug: str, query: Mapping[str, str], start: dt.date, following: dt.date
 ) -> list[dict[str, Any]]:
-    """The slots of the week from `start` to before `following`, and where it has none, those behind it."""
+    """The slots from `start` to before `following`; where there are none, the next ones after that."""
     last = start + dt.timedelta(days=_LOOK_AHEAD - 1)
     found: list[dict[str, Any]] = []
     begin = start
@@ -79,13 +81,13 @@ async def _free(
         asked = {**query, "from": begin.isoformat(), "to": last.isoformat()}
         answer = await gateway.call("GET", f"/v1/public/{slug}/availability", query=asked)
         found += answer.data["slots"]
-        # A booking of the release before tells all that was asked for, and not how far.
+        # Booking as of the last release has no `to`: it answers all that was asked for.
         begin = dt.date.fromisoformat(answer.data.get("to", asked["to"])) + dt.timedelta(days=1)
     return found
 
 
 def why_not(problem: ApiProblem) -> str:
-    """What to say of a chosen time that the API takes for none that is offered (422)."""
+    """A sentence for a chosen time that the API refuses, as it is not one of those that are offered (422)."""
     fault = problem.errors.get("/starts_at", "can no longer be booked").removeprefix("Value error, ")
     return f"This time {fault}. Please choose another."
 

@@ -1,7 +1,7 @@
-"""A service's questions in a form: their fields, what was answered as the API takes it, its faults at the fields.
+"""A service's questions in a form: their fields, the answers as the API takes them, and its faults at their fields.
 
-Used by the booking page and the waitlist's; macros.html shows the fields. `asked` is the list of questions that the
-API tells of a service.
+Used by the booking page, the waitlist's and the dashboard's desk; macros.html shows the fields. `asked` is the list
+of questions in the API's answer on a service.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ def field(question: Mapping[str, Any]) -> str:
 
 
 def require(form: Form, asked: Asked) -> None:
-    """Notes a fault for each required question that is left open."""
+    """Notes a fault for each required question without an answer."""
     form.require(*(field(item) for item in asked if item["required"]))
 
 
@@ -27,9 +27,9 @@ def answers(form: Form, asked: Asked) -> list[dict[str, Any]]:
     return [{"question_id": item["id"], "answer": answer} for item, answer in _given(form, asked)]
 
 
-def places(form: Form, asked: Asked) -> dict[str, str]:
+def answer_fields(form: Form, asked: Asked) -> dict[str, str]:
     """The field of each answer's JSON pointer, for Form.absorb."""
-    return {f"/answers/{place}": field(item) for place, (item, _) in enumerate(_given(form, asked))}
+    return {f"/answers/{index}": field(item) for index, (item, _) in enumerate(_given(form, asked))}
 
 
 def _given(form: Form, asked: Asked) -> Iterator[tuple[Mapping[str, Any], str | bool]]:

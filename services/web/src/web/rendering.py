@@ -1,4 +1,4 @@
-"""Turns templates into answers: autoescaped, never cached by others, with the same frame around every page.
+"""Renders templates: autoescaped, not to be cached, each with the session, the form token and the notice.
 
 Also serves the static files: their addresses carry a digest of their content, so that browsers may keep them for
 good.
@@ -77,7 +77,7 @@ class Pages:
         return f"/static/{name}?v={self.digests[name]}"
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-        """The page, with what every page needs: session, form token, path."""
+        """The page, with what every page needs: session, form token, path, notice."""
         notice = self._box.unseal(_NOTICE, request.cookies.get(_NOTICE_COOKIE, ""))
         frame = {
             "session": self._sessions.read(request),
@@ -86,7 +86,7 @@ class Pages:
             "notice": notice,
         }
         text = self._templates.get_template(template).render(frame | values)
-        response = self.seal(request, HTMLResponse(text, status))
+        response = self.finish(request, HTMLResponse(text, status))
         if notice is not None:
             response.delete_cookie(
                 _NOTICE_COOKIE, path="/", httponly=True, secure=self._secure, samesite="lax"
@@ -96,11 +96,11 @@ class Pages:
     def redirect(
         self, request: Request, target: str, notice: str | None = None, *, failed: bool = False
     ) -> Response:
-        """See Other: the way every form ends, so that reloading sends nothing twice.
+        """303 See Other, with which forms end, so that reloading the page sends nothing twice.
 
         `notice` is shown once, on the next page.
         """
-        response = self.seal(request, RedirectResponse(target, 303))
+        response = self.finish(request, RedirectResponse(target, 303))
         if notice:
             sealed = self._box.seal(_NOTICE, {"text": notice, "failed": failed})
             response.set_cookie(
@@ -114,8 +114,8 @@ class Pages:
             )
         return response
 
-    def seal(self, request: Request, response: Response) -> Response:
-        """Puts a refreshed session and a new form value into the browser."""
+    def finish(self, request: Request, response: Response) -> Response:
+        """Forbids caching, and sets the cookies of a refreshed or changed session and of a new form value."""
         response.headers["Cache-Control"] = "no-store"
         self._guard.keep(request, response)
         session = self._sessions.read(request)
@@ -125,7 +125,7 @@ class Pages:
 
 
 class Assets(StaticFiles):
-    """The static files. With the digest of today's content in the address they may be kept for good."""
+    """The static files. Browsers may keep one for good where its address has the digest of its present content."""
 
     def __init__(self, digests: dict[str, str]) -> None:
         super().__init__(directory=STATIC)

@@ -1,9 +1,9 @@
 """Who is signed in: tokens travel in an encrypted cookie, and are refreshed here, never in the browser.
 
-Refresh tokens rotate, and one that is used twice ends the whole session, unless it is repeated at once. So of a
-browser's requests one refreshes at a time, and those that come with the old cookie shortly after get what that one
-got; those that come to another replica meanwhile refresh by such a repetition. Pages call `Sessions.call`, which
-does all this around `Gateway.call`, and `Sessions.download`.
+Refresh tokens rotate, and one that is used twice ends the whole session, unless it is repeated within seconds. So
+one request of a session refreshes at a time, and those that come with the old cookie within a minute are given its
+result. Requests that reach another replica use the old token once more, soon enough to be such a repetition. Pages
+call `Sessions.call`, which does all this around `Gateway.call`, and `Sessions.download`.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Sessions:
         self._refreshed: dict[str, tuple[float, Session]] = {}
 
     def read(self, request: Request) -> Session | None:
-        """The request's session, as its cookie tells or as an earlier part of this request refreshed it."""
+        """The request's session: that of its cookie, or as an earlier part of this request has refreshed it."""
         current: Session | None = getattr(request.state, "session", None)
         if current is not None:
             return current
@@ -128,7 +128,7 @@ class Sessions:
         return await self._signed(request, lambda token: self._gateway.download(path, token=token, **options))
 
     async def _signed(self, request: Request, ask: Callable[[str], Awaitable[_Answer]]) -> _Answer:
-        """What `ask` is answered with the user's access token, refreshed where it is old."""
+        """Calls `ask` with the user's access token, refreshed where it is about to expire or is refused."""
         session = self.require(request)
         if session.expires_at - _REFRESH_BEFORE_SECONDS < time.time():
             session = await self._refresh(request, session)
@@ -137,8 +137,8 @@ class Sessions:
         except ApiProblem as problem:
             if problem.status != 401:
                 raise
-        # Its key has gone, say: one try with a new token. With that, auth has said that the session goes on:
-        # whoever refuses it does not know its key yet, which is nothing to sign anybody out for.
+        # Its signing key may have been retired: one more try, with a new token. As auth has given one, the session
+        # is valid; a service that refuses it does not know its key yet, and nobody is signed out for that.
         session = await self._refresh(request, session)
         try:
             return await ask(session.access_token)
@@ -168,9 +168,10 @@ class Sessions:
         return session_from(answer.data, session)
 
     async def switch(self, request: Request, slug: str) -> str:
-        """Goes on at another of the user's businesses, and answers its name; Pages.seal writes the cookie.
+        """Changes the session to another of the user's businesses; answers its name. Pages.finish sets the cookie.
 
-        Raises SignedOut, GatewayDown, and ApiProblem: 409 where one is there already, 403 where one does not work.
+        Raises SignedOut, GatewayDown, and ApiProblem: 409 where the session is at that business already, 403 where
+        the user does not work there.
         """
         answer = await self.call(request, "POST", "/v1/sessions", body={"business": slug})
         request.state.session = session_from(answer.data)
@@ -183,7 +184,7 @@ class Sessions:
             del self._refreshed[digest]
 
     async def end(self, request: Request) -> None:
-        """Ends the session at auth, where that can be reached; a session that is gone already is fine.
+        """Ends the session at auth, where that can be reached; one that has ended already is no error.
 
         Its tokens are in the browser alone, which forgets them in any case: an outage keeps nobody signed in.
         """

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from servicekit.localtime import instant_of, zone_names
 
 _YEARS = range(1000, 9000)
-"""Whose days and weeks before and behind there are, in every zone: Python counts from 1 to 9999."""
+"""The years that are taken: Python has 1 to 9999, and days and weeks around a date must exist in every zone."""
 _Default = TypeVar("_Default", dt.date, None)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -35,24 +35,24 @@ def local(value: str | dt.datetime, zone: str) -> dt.datetime:
 
 
 def clock(value: dt.datetime) -> str:
-    """09:00; 01:30 WEST where the clocks have that time twice, as they are put back: it says which one is meant."""
+    """09:00; 01:30 WEST, with the zone's abbreviation, where that time comes twice as the clocks are put back."""
     twice = value.replace(fold=1 - value.fold).utcoffset() != value.utcoffset()
     return f"{value:%H:%M %Z}" if twice else f"{value:%H:%M}"
 
 
-def for_field(moment: dt.datetime) -> str:
-    """A local time as a field for date and time has it."""
+def to_input(moment: dt.datetime) -> str:
+    """A local time as the value of a datetime-local input."""
     return f"{moment:%Y-%m-%dT%H:%M}"
 
 
-def of_field(text: str, zone: str) -> dt.datetime:
-    """The local time that such a field tells. Raises ValueError.
+def from_input(text: str, zone: str) -> dt.datetime:
+    """The local time of a datetime-local input's value. Raises ValueError.
 
-    Of what the clocks have twice it is the first, of what they skip the end of the gap.
+    A time that comes twice means the first one; a time that the clocks skip moves to the end of the gap.
     """
     wall = dt.datetime.fromisoformat(text)
     if wall.tzinfo is not None or wall.year not in _YEARS:
-        raise ValueError("no date and time on the wall")
+        raise ValueError("no local date and time")
     return instant_of(wall.date(), wall.time(), ZoneInfo(zone)).astimezone(ZoneInfo(zone))
 
 

@@ -1,7 +1,8 @@
-"""The business's pages, for who has signed in: its days, its customers, and all that can be set.
+"""The dashboard: the business's pages for those who work there, from its appointments to its settings.
 
 Each handler asks the gateway as that person, and renders, or sends a form on and redirects. What several of them
-share stands beside them: what they ask for (`reading`), parts of forms (`hours`, `offers`), and words (`…_words`).
+share: reads from the API (`reading`), sending forms (`sending`) and buttons (`pressing`), parts of forms (`hours`,
+`service_rows`), and words (`…_words`).
 """
 
 from web.dashboard import (
@@ -32,9 +33,9 @@ from web.dashboard import (
 )
 
 ROUTERS = (
-    exports.router,  # before those whose addresses have anybody's id in that place
-    desk.router,  # before diary's, whose addresses have an appointment's id in the same place
-    diary.router,  # before agenda's, whose last part of an address is any of its actions
+    exports.router,  # before the routers whose paths have an id in that place
+    desk.router,  # before diary's, whose paths have an appointment's id in that place
+    diary.router,  # before agenda's, whose paths end with the name of an action
     agenda.router,
     customers.router,
     waiting.router,
@@ -47,7 +48,7 @@ ROUTERS = (
     rooms.router,
     holidays.router,
     reminders.router,
-    wording.router,  # before messages', which would take its address for a message's id
+    wording.router,  # before messages', which would take its path for a message's id
     quiet_hours.router,
     blocked.router,
     messages.router,

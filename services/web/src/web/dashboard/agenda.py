@@ -25,19 +25,18 @@ _DONE = {
     "cancel": "The appointment is cancelled, and {told}.",
 }
 _YEARS = range(2001, 2099)
-"""The API's are one more at either end, so that there are days before and behind, in every zone."""
+"""One year less at either end than the API takes, so that it takes the days around any date, in every zone."""
 _BACK = re.compile(r"^/dashboard(/appointments)?(\?[A-Za-z0-9_=&%:.+-]*)?$")
 
 
 def _day_or(date: str | None, default: dt.date) -> dt.date:
-    """As times.day_or, and the default as well where a year was mistyped as one that the API has no days of."""
+    """As times.day_or; also the default for a year that the API does not take, as a mistyped one may be."""
     day = times.day_or(date, default)
     return day if day.year in _YEARS else default
 
 
 @router.get("")
 async def day(request: Request, site: Site, date: str | None = None) -> Response:
-    # One call first: it refreshes the session once, before several go out together.
     known = await names(request, site)
     zone = known.business["timezone"]
     today = times.today(zone)
@@ -83,7 +82,7 @@ async def appointments_page(
     export: Form | None = None,
     status: int = 200,
 ) -> Response:
-    """The list, with the form that asks for it as a file as it was filled in (web.dashboard.exports)."""
+    """The list, with the form for its export; `export` is that form with faults (web.dashboard.exports)."""
     known = await names(request, site)
     zone = known.business["timezone"]
     start = _day_or(date, times.today(zone))

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from servicekit.ids import new_id
+from web.dashboard.reading import profile
 from web.forms import read_form
 from web.gateway_client import ApiProblem
 from web.service import Site
@@ -22,7 +23,7 @@ _PATHS = {"checkout": "/v1/billing/checkout-sessions", "portal": "/v1/billing/po
 
 @router.get("")
 async def billing(request: Request, site: Site) -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     subscription = (await site.sessions.call(request, "GET", "/v1/billing/subscription")).data
     usage = (await site.sessions.call(request, "GET", "/v1/usage")).data
     invoices = (await site.sessions.call(request, "GET", "/v1/billing/invoices")).data

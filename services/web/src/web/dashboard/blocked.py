@@ -1,6 +1,6 @@
 """Blocked addresses: who gets no messages any more and why, adding one by hand, and taking one off the list.
 
-For owners. Addresses are shown as the API has them: masked, as it keeps none.
+For owners. Addresses are shown masked, as the API answers them: it stores none.
 """
 
 from typing import Annotated, Any
@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from web.dashboard.message_words import CHANNELS
 from web.dashboard.pressing import press
-from web.dashboard.reading import next_page
+from web.dashboard.reading import next_page, profile
 from web.dashboard.sending import sent
-from web.forms import Form, read_form
+from web.forms import NOT_A_NUMBER, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
@@ -28,12 +28,12 @@ REASONS = {
     "by-hand": "added by hand",
 }
 _TYPED = frozenset({"complaint", "by-hand"})
-"""What a person tells the business; the other reasons come by themselves."""
+"""The reasons that the business can give; the platform sets the others."""
 
 
 async def _list(request: Request, site: Web, query: dict[str, str], form: Form | None = None) -> Response:
     form = form or Form()
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     answer: dict[str, Any] = (
         await site.sessions.call(request, "GET", _API, query=query | {"limit": "50"})
     ).data
@@ -80,7 +80,7 @@ async def add(request: Request, site: Site) -> Response:
 
     def absorb(problem: ApiProblem) -> None:
         if "/address" in problem.errors and body["channel"] == "sms":
-            form.faults["address"] = "This must be a number with its country code, such as +351912345678."
+            form.faults["address"] = NOT_A_NUMBER
         form.absorb(problem, {"/address": "address"})
 
     key = form.key()

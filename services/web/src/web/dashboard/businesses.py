@@ -1,4 +1,4 @@
-"""Where somebody works, and going from one business to another: a session is of one, and opens the others."""
+"""The businesses at which a user works, and switching between them: the session of one opens one of another."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response

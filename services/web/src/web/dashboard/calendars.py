@@ -1,7 +1,7 @@
-"""A staff member's two calendars, for owners: the one that they subscribe to, and the one that keeps them free.
+"""A staff member's two calendars, for owners: the feed of their appointments, and a calendar of their busy times.
 
-The first is an address of appointments, told once: so the page that makes it shows it, and no other can. Whether
-there is one stands in the audit trail alone. The second is an address elsewhere whose times are not booked.
+The API answers a feed's address only when it makes one, so only the page that does so can show it. Whether there is
+a feed is known from the audit trail alone. The busy times come from a calendar elsewhere, and cannot be booked.
 """
 
 import re
@@ -23,7 +23,7 @@ _REFUSED = frozenset({403, 404, 409, 422})
 _NOT_KNOWN_YET = "This person was added a moment ago. Try again in a few seconds."
 _FEED = "staff-feed."
 _STATUS = re.compile(r"answers with status (\d+)")
-_MEANT = {
+_STATUS_WORDS = {
     "401": "lets nobody in without signing in: take its secret address",
     "403": "lets nobody in without signing in: take its secret address",
     "404": "is not at this address",
@@ -33,11 +33,11 @@ _WEBCAL = re.compile(r"^webcals?://", re.IGNORECASE)
 
 
 def why(fault: str) -> str:
-    """What the API says of a calendar that cannot be read, as the end of a sentence that begins with it."""
+    """Why the API cannot read a calendar, as the end of a sentence that begins with the calendar."""
     status = _STATUS.fullmatch(fault)
     if status is None:
         return fault.replace("an iCalendar file", "a calendar file")
-    return _MEANT.get(status[1], f"answers with an error ({status[1]})")
+    return _STATUS_WORDS.get(status[1], f"answers with an error ({status[1]})")
 
 
 async def _page(
@@ -67,7 +67,7 @@ async def _page(
 
 
 async def _made(request: Request, site: Web, staff_id: UUID) -> str | None:
-    """When the address that holds was made; None without one. The newest entry comes first."""
+    """When the present feed address was made; None without one. The trail has its newest entry first."""
     trail = await everything(request, site, "/v1/audit", {"entity": str(staff_id)})
     last = next((entry for entry in trail if entry["action"].startswith(_FEED)), None)
     return last["at"] if last and last["action"] == f"{_FEED}rotated" else None
@@ -89,7 +89,7 @@ async def make(request: Request, site: Site, staff_id: StaffId) -> Response:
     answer = await sent(request, site, form, "POST", path, absorb=absorb, refused=_REFUSED)
     if answer is None:
         return await _page(request, site, staff_id, feed=form, status=form.status)
-    # No redirect, as everywhere else: the address would have to be kept for the page behind it.
+    # Other forms redirect. Here the address would have to be stored for the next page.
     return await _page(request, site, staff_id, address=answer.data["url"])
 
 
@@ -103,7 +103,7 @@ async def end(request: Request, site: Site, staff_id: StaffId) -> Response:
 async def follow(request: Request, site: Site, staff_id: StaffId) -> Response:
     form = await read_form(request)
     form.require("url")
-    # What programs give as the address to subscribe to; it is the same by https.
+    # Calendar programs give webcal:// as the address to subscribe to; the same file is served by https.
     body = {"url": _WEBCAL.sub("https://", form.get("url"))}
 
     def absorb(problem: ApiProblem) -> None:
@@ -127,7 +127,7 @@ async def unfollow(request: Request, site: Site, staff_id: StaffId) -> Response:
 
 
 async def _taken_back(request: Request, site: Web, staff_id: UUID, path: str, done: str) -> Response:
-    """Ends one of the two; what has ended already is as well."""
+    """Ends the feed or the import; one that has ended already is no error."""
     await read_form(request)
     page = f"/dashboard/staff/{staff_id}/calendars"
     try:

@@ -1,4 +1,4 @@
-"""The services that can be booked: a list, and a form for a new or an old one, whose own lists are `offers`'."""
+"""The services that can be booked: a list, and a form for a new or an existing one (its rows: `service_rows`)."""
 
 from decimal import Decimal
 from functools import partial
@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web.dashboard import offers
-from web.dashboard.reading import everything
+from web.dashboard import service_rows
+from web.dashboard.reading import everything, profile
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.money import decimals
@@ -29,8 +29,8 @@ _NUMBERS = (
     "capacity",
     "staff_count",
 )
-_DEAREST = 100_000_000
-"""In minor units, as the API has it."""
+_HIGHEST_PRICE = 100_000_000
+"""In minor units; the API has the same limit."""
 _DEFAULTS = {
     "duration_minutes": "30",
     "buffer_before_minutes": "0",
@@ -57,7 +57,7 @@ async def listing(request: Request, site: Site) -> Response:
 
 
 async def _page(request: Request, site: Web, form: Form, service_id: UUID | None = None) -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     rooms = await everything(request, site, "/v1/resources")
     return site.pages.render(
         request,
@@ -67,10 +67,10 @@ async def _page(request: Request, site: Web, form: Form, service_id: UUID | None
         service_id=service_id,
         staff=await everything(request, site, "/v1/staff"),
         rooms=rooms,
-        kinds=offers.KINDS,
+        kinds=service_rows.KINDS,
         currency=business["currency"],
         key=form.key(),
-        **offers.rows(form, len(rooms)),
+        **service_rows.rows(form, len(rooms)),
     )
 
 
@@ -84,7 +84,7 @@ async def new(request: Request, site: Site) -> Response:
 async def add(request: Request, site: Site) -> Response:
     form = await read_form(request)
     body = await _body(request, site, form)
-    key, absorb = form.key(), partial(offers.absorb, form, fields=_FIELDS)
+    key, absorb = form.key(), partial(service_rows.absorb, form, fields=_FIELDS)
     if not await sent(
         request, site, form, "POST", "/v1/services", body=body, idempotency_key=key, absorb=absorb
     ):
@@ -100,7 +100,7 @@ async def show(request: Request, site: Site, service_id: ServiceId) -> Response:
     values = {name: str(found[name]) for name in (*_NUMBERS, "name", "description", "version")}
     values |= {"price": str(amount), "requires_confirmation": "yes" if found["requires_confirmation"] else ""}
     form = Form(values, {"staff": found["staff_ids"]})
-    offers.fill(form, found)
+    service_rows.fill(form, found)
     return await _page(request, site, form, service_id)
 
 
@@ -109,7 +109,7 @@ async def replace(request: Request, site: Site, service_id: ServiceId) -> Respon
     form = await read_form(request)
     body = await _body(request, site, form)
     path, page = f"/v1/services/{service_id}", f"/dashboard/services/{service_id}"
-    absorb = partial(offers.absorb, form, fields=_FIELDS)
+    absorb = partial(service_rows.absorb, form, fields=_FIELDS)
     if not await sent(request, site, form, "PUT", path, body=body, changing=page, absorb=absorb):
         return await _page(request, site, form, service_id)
     return site.pages.redirect(request, "/dashboard/services", f"{form.get('name')} is saved.")
@@ -123,9 +123,9 @@ async def remove(request: Request, site: Site, service_id: ServiceId) -> Respons
 
 
 async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:
-    """The API's body; faults stand in the form."""
+    """The API's body; notes faults in the form."""
     form.require("name", "price")
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     body: dict[str, Any] = {"name": form.get("name"), "description": form.get("description")}
     body |= {name: form.whole(name) for name in _NUMBERS}
     return (
@@ -135,23 +135,23 @@ async def _body(request: Request, site: Web, form: Form) -> dict[str, Any]:
             "price_amount": _minor_units(form, str(business["currency"])),
             "staff_ids": form.all("staff"),
         }
-        | offers.typed(form)
+        | service_rows.typed(form)
     )
 
 
 def _minor_units(form: Form, currency: str) -> int | None:
     places = decimals(currency)
-    dearest = Decimal(_DEAREST).scaleb(-places)
+    highest = Decimal(_HIGHEST_PRICE).scaleb(-places)
     try:
         amount = Decimal(form.get("price").replace(",", "."))
     except ArithmeticError:
         amount = Decimal("NaN")
     exponent = amount.as_tuple().exponent
-    # With more digits behind it than the currency has, what stands there parts thousands: 1,000 is not 1.
+    # More decimals than the currency has mean that the point or comma separates thousands: 1,000 is not 1.
     if not isinstance(exponent, int) or exponent < -places or amount < 0:
         form.faults["price"] = f"This must be an amount such as {Decimal(25):.{places}f}."
-    elif amount > dearest:
-        form.faults["price"] = f"This must be at most {dearest:,.{places}f}."
+    elif amount > highest:
+        form.faults["price"] = f"This must be at most {highest:,.{places}f}."
     else:
         return int(amount.scaleb(places))
     return None

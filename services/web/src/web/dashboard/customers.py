@@ -26,7 +26,7 @@ router = APIRouter(prefix="/dashboard/customers", include_in_schema=False)
 CustomerId = Annotated[UUID, Path()]
 _HERE = "/dashboard/customers"
 _LATEST = 10
-"""So many of the appointments that are over are shown at first."""
+"""How many past appointments are shown at first."""
 _CONTACT = ("name", "email", "phone", "locale", "notes")
 _FIELDS = {f"/{name}": name for name in _CONTACT} | {"/consent": "consent_email"}
 _STILL_TO_COME = (
@@ -68,8 +68,8 @@ class Visits:
     past: list[dict[str, Any]]
 
     @property
-    def waited_for(self) -> bool:
-        """Whether one is still to take place, so that the API would not erase the customer."""
+    def any_open(self) -> bool:
+        """Whether an appointment is still to take place; the API does not erase the customer then."""
         return any(item["status"] in OPEN for item in self.coming)
 
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from servicekit.ids import new_id
 from web import contact, questions, times
-from web.dashboard.reading import everything, if_there
+from web.dashboard.reading import everything, if_there, profile
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
@@ -64,9 +64,9 @@ class _Desk:
 
 
 async def _desk(request: Request, site: Web, service: str, *, choosing: bool = False) -> _Desk:
-    """Where there is but one service, it need not be chosen: `choosing`, it is."""
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
-    # What nobody performs has no times.
+    """What can be booked. With `choosing`, a business's only service counts as chosen."""
+    business = await profile(request, site)
+    # A service that nobody performs has no times.
     services = [item for item in await everything(request, site, "/v1/services") if item["staff_ids"]]
     offer = named(services, service) or (services[0] if choosing and len(services) == 1 else None)
     staff = await everything(request, site, "/v1/staff")
@@ -85,7 +85,8 @@ async def _known(request: Request, site: Web, customer: str) -> Mapping[str, Any
 
 
 async def _week(site: Web, desk: _Desk, staff: str, date: str | None) -> Week | None:
-    """Free times from a date on; None of a service that booking does not know yet, a moment after it was made."""
+    """Free times from a date on; None without a service, for a business that is not active, and for a service that
+    booking does not know yet, a moment after it was made."""
     if desk.offer is None or desk.business["state"] != "active":
         return None
     member = named(desk.people, staff)
@@ -137,7 +138,7 @@ async def details(
     desk = await _desk(request, site, service)
     form = Form({"service": service, "staff": staff, "slot": starts_at, "key": key})
     with suppress(ValueError):
-        form.values["starts_at"] = times.for_field(times.local(starts_at, desk.zone))
+        form.values["starts_at"] = times.to_input(times.local(starts_at, desk.zone))
     known = await _known(request, site, customer)
     if known:
         form.values["customer"] = known["id"]  # for the way back to the free times
@@ -149,7 +150,7 @@ async def details(
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Customers whose name or address begins so, as far as they are shown."""
+    """The first customers whose name or e-mail address begins with `begins`; `more`: there are others."""
 
     begins: str = ""
     found: Sequence[Mapping[str, Any]] = ()
@@ -181,11 +182,11 @@ async def _page(
     free: Sequence[dt.datetime] = (),
     refused: Sequence[Mapping[str, Any]] = (),
 ) -> Response:
-    """The form: with `free` times of the chosen day, and those of a series that were `refused`. A customer can be
-    looked for before anything is typed.
+    """The form; `free` are times of the chosen day, `refused` the times of a series that cannot be booked, `search`
+    the search for a known customer, before anything is typed.
 
-    It keeps the key that it came with, in the address or sent: what is sent again, as the answer was lost, is not
-    booked twice, also where it is loaded anew or has faults in between.
+    The form keeps the Idempotency-Key that came with the address or with it: sent again after a lost answer, it
+    books nothing twice, even where the page was reloaded or the form had faults in between.
     """
     if desk.offer is None:
         return site.pages.redirect(request, _HERE, "Please choose a service.", failed=True)
@@ -244,20 +245,20 @@ async def book(request: Request, site: Site) -> Response:
 
 
 def _starts_at(form: Form, zone: str) -> dt.datetime | None:
-    """What was typed; where it is as it was chosen, what was chosen, as the clocks may have that time twice."""
+    """The start that was typed. Unchanged, it is the slot that was chosen: a local time may come twice in a day."""
     with suppress(ValueError):
         chosen = times.local(form.get("slot"), zone)
-        if form.get("starts_at") == times.for_field(chosen):
+        if form.get("starts_at") == times.to_input(chosen):
             return chosen
     try:
-        return times.of_field(form.get("starts_at"), zone)
+        return times.from_input(form.get("starts_at"), zone)
     except ValueError:
         form.faults["starts_at"] = "This must be a date and a time."
         return None
 
 
 def _rule(form: Form) -> dict[str, Any] | None:
-    """How it recurs; None for what does not."""
+    """The rule of the series; None for a single appointment."""
     if form.get("repeat") not in RHYTHMS:
         return None
     _words, rule = RHYTHMS[form.get("repeat")]
@@ -294,12 +295,14 @@ async def _refused(
         form.renew_key(_SENT_BEFORE)
     if "/staff_id" in problem.errors:
         form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
-    form.absorb(problem, _FIELDS | questions.places(form, desk.offer["questions"] if desk.offer else ()))
+    form.absorb(
+        problem, _FIELDS | questions.answer_fields(form, desk.offer["questions"] if desk.offer else ())
+    )
     return await _page(request, site, desk, form, problem.status, free=free, refused=refused)
 
 
 async def _free_on(site: Web, desk: _Desk, staff: str, starts_at: dt.datetime) -> list[dt.datetime]:
-    """What customers could still choose of that day."""
+    """The times of that day that customers could still choose."""
     day = times.local(starts_at, desk.zone).date()
     week = await _week(site, desk, staff, day.isoformat())
     return [slot["local"] for first, slots in week.days if first == day for slot in slots] if week else []

@@ -1,7 +1,7 @@
 """One appointment as the business sees it: moving it, the notes on it, and the end of the series that it is of.
 
-The first two come with the entity tag of what the page showed, so that nobody's change is lost; the last with the
-time from which on the page said that it ends.
+The first two are sent with the entity tag of what the page showed, so that nobody's change is lost; the last with
+the time from which on, as the page said, the series ends.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web import contact, times
-from web.dashboard.reading import OPEN, everything, names
+from web.dashboard.reading import OPEN, everything, names, profile
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -39,8 +39,7 @@ async def _page(
     item, zone = answer.data, known.business["timezone"]
     starts = times.local(item["starts_at"], zone)
     series = await _series(request, site, item)
-    version = (answer.etag or "").strip('"').removeprefix("v")
-    as_it_is = {"version": version, "starts_at": times.for_field(starts)}
+    as_it_is = {"version": answer.version, "starts_at": times.to_input(starts)}
     return site.pages.render(
         request,
         "dashboard/appointment.html",
@@ -54,7 +53,7 @@ async def _page(
         move=move or Form(as_it_is),
         series=series,
         rest=[each for each in series if _to_come(each, item)],
-        noted=noted or Form({"version": version, "notes": item["notes"]}),
+        noted=noted or Form({"version": answer.version, "notes": item["notes"]}),
     )
 
 
@@ -103,9 +102,9 @@ async def _edit(
 @router.post("/move")
 async def move(request: Request, site: Site, appointment_id: AppointmentId) -> Response:
     form = await read_form(request)
-    zone = (await site.sessions.call(request, "GET", "/v1/business")).data["timezone"]
+    zone = (await profile(request, site))["timezone"]
     try:
-        starts_at = times.of_field(form.get("starts_at"), zone)
+        starts_at = times.from_input(form.get("starts_at"), zone)
     except ValueError:
         form.faults["starts_at"] = "This must be a date and a time."
         return await _page(request, site, appointment_id, move=form, status=422)

@@ -1,7 +1,7 @@
-"""Files that the API makes, passed on to the browser while they come: of any size, and never whole in memory.
+"""Streams the API's files to the browser: of any size, and never whole in memory. Used by `web.dashboard.exports`.
 
-A file's end is its answer's end, and an answer whose end never comes is a file that was cut (docs/records.md). So
-one that breaks off between here and the service must not be ended here either. Used by `web.dashboard.exports`.
+A browser takes an answer that ends in order for the whole file, and one that breaks off for a failed download
+(docs/records.md). So where the API's answer breaks off, the browser's must not be ended in order either.
 """
 
 from contextlib import aclosing
@@ -15,7 +15,7 @@ from web.gateway_client import Download, GatewayDown
 log = structlog.get_logger(__name__)
 
 
-class Passed(StreamingResponse):
+class StreamedDownload(StreamingResponse):
     """A download on its way to the browser, under the name that the API gave it."""
 
     def __init__(self, download: Download) -> None:
@@ -25,7 +25,7 @@ class Passed(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            # A browser that leaves cancels what is done here.
+            # This is cancelled when the browser disconnects.
             await super().__call__(scope, receive, send)
         finally:
             self._download.close()
@@ -35,5 +35,5 @@ class Passed(StreamingResponse):
             try:
                 await super().stream_response(send)
             except GatewayDown as error:
-                # Returning with the answer incomplete makes the server end the connection, as the browser can see.
+                # Returning with an incomplete answer makes the server close the connection, which the browser sees.
                 log.warning("a download broke off", error=str(error))

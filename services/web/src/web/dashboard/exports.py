@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.agenda import appointments_page
-from web.dashboard.downloads import Passed
+from web.dashboard.downloads import StreamedDownload
+from web.dashboard.reading import profile
 from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
 from web.service import Site, Web
@@ -34,7 +35,7 @@ async def appointments(request: Request, site: Site, first: str = "", last: str 
     }
     if not begin or not end or form.faults:
         return await appointments_page(request, site, export=form, status=422)
-    zone = (await site.sessions.call(request, "GET", "/v1/business")).data["timezone"]
+    zone = (await profile(request, site))["timezone"]
     query = {
         "from": times.day_bounds(begin, zone)[0].isoformat(),
         "to": times.day_bounds(end, zone)[1].isoformat(),
@@ -51,9 +52,9 @@ async def appointments(request: Request, site: Site, first: str = "", last: str 
 
 
 async def _file(request: Request, site: Web, path: str, query: dict[str, str], page: str) -> Response:
-    """The API's file; back to the page, where a notice says so, when it has no room to make one."""
+    """The API's file; where the API cannot make it now, back to the page with a notice."""
     try:
         download = await site.sessions.download(request, path, query=query)
     except GatewayDown:
         return site.pages.redirect(request, page, _BUSY, failed=True)
-    return site.pages.seal(request, Passed(download))
+    return site.pages.finish(request, StreamedDownload(download))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import times
+from web.dashboard.reading import profile
 from web.service import Site
 
 router = APIRouter(prefix="/dashboard/figures", include_in_schema=False)
@@ -18,7 +19,7 @@ WIDTH, HEIGHT, FLOOR = 720, 190, 160
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day's bar in the chart's own units: bookings, and on top what fell through."""
+    """One day's bar in the chart's own units: `height` of the bookings, `lost` of the cancellations on top."""
 
     x: float
     width: float
@@ -46,7 +47,7 @@ def bars(days: list[dict[str, Any]]) -> list[Bar]:
 
 @router.get("")
 async def figures(request: Request, site: Site, days: str = "30") -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     span = int(days) if days in SPANS else 30
     last = times.today(business["timezone"])
     first = last - dt.timedelta(days=span - 1)

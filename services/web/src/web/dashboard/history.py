@@ -81,7 +81,7 @@ async def _known(request: Request, site: Web) -> Known:
 
 
 async def _members(request: Request, site: Web) -> dict[str, str] | None:
-    """Names by id; None where they cannot be asked for now: what was done can be shown without."""
+    """Members' names by id; None where auth cannot be reached: the entries can be shown without."""
     try:
         return {item["id"]: item["name"] for item in await everything(request, site, "/v1/members")}
     except (ApiProblem, GatewayDown):

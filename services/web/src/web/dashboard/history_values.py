@@ -18,7 +18,10 @@ from web.money import money
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What ids, times and amounts are read with. `members` is None where they could not be asked for."""
+    """What is needed to show ids, times and amounts: names by id, the zone, the currency.
+
+    `things` are rooms and equipment. `members` is None where their names could not be had.
+    """
 
     zone: str
     currency: str
@@ -73,7 +76,7 @@ _WORDS = {
     "all": "all messages",
 } | _WAYS
 _CODED = frozenset({"status", "channel", "channels", "reason", "scope"})
-"""Fields whose values are codes of ours, with words of their own; in any other, `all` is what somebody typed."""
+"""Fields whose values are codes, shown by _WORDS. In any other field, somebody may have typed `all` as a text."""
 _ABSENT = {"exceptions": "as every week", "weekly_hours": "always available", "days": "open"}
 """What holds where nothing is set, by the field's first part."""
 
@@ -105,7 +108,7 @@ def value(field: str, found: Any, known: Known) -> str | None:
         if first.endswith("_minutes"):
             return _span(60 * found)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        # An entry stays as the release of its day wrote it.
+        # An older release may have written the field in another form.
         return _plain(found)
     return _plain(found, _WORDS if first in _CODED else {}) or None
 
@@ -147,7 +150,7 @@ def _moment(text: str, known: Known) -> str:
 
 
 def _people(ids: Sequence[str], known: Known) -> str:
-    """By name, with the rooms and devices that stand among them."""
+    """Their names; `staff_ids` has the appointment's rooms and equipment too."""
     names = {**known.things, **known.staff}
     return (
         ", ".join(dict.fromkeys(names.get(each, "somebody or something former") for each in ids)) or "nobody"
@@ -159,7 +162,7 @@ def _intervals(found: Sequence[Mapping[str, str]]) -> str:
 
 
 def _week(found: Sequence[Mapping[str, Any]]) -> str:
-    """Days that are alike and stand together in one: Mon–Fri 09:00–17:00."""
+    """Consecutive days with the same hours in one: Mon–Fri 09:00–17:00."""
     alike: list[tuple[list[int], str]] = []
     for day, of_day in groupby(sorted(found, key=_begin), key=lambda item: int(item["weekday"])):
         hours = _intervals(list(of_day))

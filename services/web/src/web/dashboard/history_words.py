@@ -31,7 +31,7 @@ _ACTIONS = {
     "webhook-endpoint.secret-rotated": "made a new secret for {}",
 }
 _DONE = frozenset({"added", "changed", "removed"})
-"""What is done to anything else, and needs no words of its own."""
+"""The last parts of other actions: words that can be shown as they are."""
 _ENTITIES = {
     "appointment": "an appointment",
     "customer": "a customer",
@@ -56,7 +56,7 @@ _PAGES = {
     "webhook-endpoint": "/dashboard/webhooks/{}",
 }
 _ONLY_ONE = frozenset({"profile", "holidays", "reminder-policy", "message-template", "quiet-hours"})
-"""Of which a business has one each, all under its own id."""
+"""Kinds of which a business has exactly one, under the business's own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _actor(actor: Mapping[str, Any], known: Known) -> str:
 
 
 def _entity(entry: Mapping[str, Any], known: Known) -> str:
-    """By its name then, where the entry says it; else by the name that it has now."""
+    """Its name at that time, where the entry has it; else its present name, else its kind."""
     kind = entry["entity"]["kind"]
     names = {"staff": known.staff, "service": known.services, "resource": known.things}.get(kind, {})
     said = entry["changes"].get("name", {})
@@ -151,7 +151,7 @@ def _line(field: str, change: Mapping[str, Any], action: str, known: Known) -> L
     if change.get("hidden"):
         return Line(label(field), None, None, hidden=True)
     before, after = (value(field, change.get(side), known) for side in ("old", "new"))
-    # Of what was not there, or is not any more, nothing holds.
+    # What was added had no value before, what was removed has none after.
     return Line(
         label(field),
         None if action.endswith((".added", ".booked")) else before,

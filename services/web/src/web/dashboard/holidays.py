@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.pressing import press
+from web.dashboard.reading import profile
 from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem, Document
@@ -22,7 +23,7 @@ from web.service import Site, Web
 router = APIRouter(prefix="/dashboard/holidays", include_in_schema=False)
 
 MOST_BYTES = 256 * 1024
-"""Of a calendar file, as the API has it."""
+"""Of a calendar file; the API has the same limit."""
 _HERE = "/dashboard/holidays"
 _API = "/v1/business/holidays"
 _DAY = dt.timedelta(days=1)
@@ -35,7 +36,7 @@ _IN_PLAIN_WORDS = (
     (re.compile(r" has an RRULE that cannot be taken"), " repeats in a way that cannot be taken"),
     (re.compile(r"^would make"), "With it there would be"),
 )
-"""Of what the API says of a calendar file, what its words for developers mean."""
+"""What the API says of a calendar file for developers, and the words that are shown instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def _list(request: Request, site: Web) -> dict[str, Any]:
 
 
 async def _today(request: Request, site: Web) -> dt.date:
-    return times.today((await site.sessions.call(request, "GET", "/v1/business")).data["timezone"])
+    return times.today((await profile(request, site))["timezone"])
 
 
 async def _page(
@@ -104,7 +105,7 @@ async def add(request: Request, site: Site) -> Response:
     if form.faults:
         return await _page(request, site, added=form, status=422)
     new = {day.isoformat(): form.get("name") for day in days}
-    # A day that is there already gets the new name; If-Match sees to it that the others are those that were shown.
+    # A day that is there already gets the new name. If-Match ensures that the others are those that were shown.
     kept = {item["date"]: item["name"] for item in (await _list(request, site))["days"]}
 
     def absorb(problem: ApiProblem) -> None:
@@ -120,7 +121,7 @@ async def add(request: Request, site: Site) -> Response:
 
 
 def _days(form: Form, today: dt.date) -> list[dt.date]:
-    """The days that were typed; faults stand in the form."""
+    """The days that were typed; notes faults in the form."""
     form.require("name")
     first = times.day_or(form.get("first_day"), dt.date.min)
     last = times.day_or(form.get("last_day"), dt.date.min) if form.get("last_day") else first
@@ -197,7 +198,7 @@ def _why_not(detail: str) -> str:
 
 
 def _found(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:
-    """What a file brought, by how the list stood before."""
+    """A sentence on the days that a file has added or renamed."""
     known = {item["date"]: item["name"] for item in before}
     added = [_date(item) for item in after if item["date"] not in known]
     renamed = [item for item in after if known.get(item["date"], item["name"]) != item["name"]]

@@ -1,4 +1,4 @@
-"""Hours in forms: a line a day of the week, with a break in it, and a date on which those do not hold.
+"""Hours in forms: a line for each day of the week, with room for a break, and a date with hours of its own.
 
 Used by the pages of staff and of rooms; `week` of macros.html shows the lines, dashboard/dates.html the dates.
 """
@@ -33,7 +33,7 @@ def form_of(weekly_hours: Sequence[dict[str, Any]], version: int) -> Form:
 
 
 def typed(form: Form) -> list[dict[str, Any]]:
-    """The lines as the API takes them; faults stand in the form."""
+    """The lines as the API takes them; notes faults in the form."""
     hours = []
     for day in range(7):
         for span in range(SPANS):
@@ -46,7 +46,7 @@ def typed(form: Form) -> list[dict[str, Any]]:
 
 
 def at_their_days(form: Form) -> None:
-    """Puts what the API says of weekly hours at its day, which it names by its number."""
+    """Moves the API's fault in the weekly hours to the day that it is about, which the API names by number."""
     fault = form.faults.pop("weekly_hours", None)
     if fault is None:
         return
@@ -57,7 +57,7 @@ def at_their_days(form: Form) -> None:
 
 
 def special_date(form: Form) -> dict[str, Any]:
-    """A date and its hours, none where it is closed; faults stand in the form."""
+    """A date and its hours, none where it is closed; notes faults in the form."""
     date = day_or(form.get("date"), dt.date.min)
     if date == dt.date.min:
         form.faults["date"] = "This must be a date."

@@ -41,5 +41,5 @@ def language(tag: str) -> str:
 
 
 def choices(present: str) -> dict[str, str]:
-    """What a form offers, by tag: the languages of our messages, and the one that stands there now."""
+    """What a form offers, by tag: the languages of our messages, and the present one."""
     return LANGUAGES | {present: language(present)}

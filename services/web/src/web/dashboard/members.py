@@ -1,4 +1,4 @@
-"""Who may sign in for the business, as what, the end of their access, and who is asked in; for its owners."""
+"""The business's members, for its owners: their roles, the end of their access, and invitations."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import everything
+from web.dashboard.reading import everything, profile
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -25,7 +25,7 @@ _HERE = "/dashboard/members"
 _REFUSED = frozenset({403, 404, 409, 422})
 _FIELDS = {"/name": "name", "/email": "email", "/role": "role"}
 _LOOKED_THROUGH = 50
-"""Pages of invitations at most: the API tells the oldest first."""
+"""How many pages of invitations are read at most; the newest are on the last, as the API lists the oldest first."""
 
 
 @router.get("")
@@ -34,7 +34,7 @@ async def listing(request: Request, site: Site) -> Response:
 
 
 async def _page(request: Request, site: Web, form: Form) -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     members = await everything(request, site, "/v1/members")
     invitations = await everything(request, site, "/v1/invitations", pages=_LOOKED_THROUGH)
     now = dt.datetime.now(dt.UTC)
@@ -53,14 +53,14 @@ async def _page(request: Request, site: Web, form: Form) -> Response:
 
 
 def _last_of_each(invitations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last invitation of each address, as it took the place of those before it; who still waits comes first."""
+    """The last invitation to each address, which has replaced those before it; pending ones come first."""
     last = {item["email"].casefold(): item for item in invitations}
     newest = sorted(last.values(), key=lambda item: times.instant(item["created_at"]), reverse=True)
     return sorted(newest, key=lambda item: item["status"] != "pending")
 
 
 def standing(invitation: Mapping[str, Any], now: dt.datetime) -> str:
-    """accepted or withdrawn; of one that waits: refused (its mail was given up), unsent, expired or mailed."""
+    """accepted or withdrawn; for a pending one refused (its mail was given up), unsent, expired or mailed."""
     if invitation["status"] != "pending":
         return str(invitation["status"])
     if invitation["refused"] is not None:
@@ -72,7 +72,7 @@ def standing(invitation: Mapping[str, Any], now: dt.datetime) -> str:
 
 @router.post("/invitations")
 async def invite(request: Request, site: Site) -> Response:
-    """Asks somebody in; again, where the address is asked in already."""
+    """Invites somebody, or again, where the address was invited before."""
     form = await read_form(request)
     form.require("name", "email")
     body = {name: form.get(name) for name in ("name", "email", "role") if form.get(name)}

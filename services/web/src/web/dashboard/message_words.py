@@ -1,7 +1,7 @@
 """Messages in a business's words: what kinds there are, what became of one, and why it was not sent.
 
-Used by the pages of messages, wording, quiet hours and blocked addresses. The keys are notification's; what it may
-say one day and is not known here is told in general.
+Used by the pages of messages, wording, blocked addresses, customers and history. The keys are notification's; those
+of a later release, which are not known here, are shown in general words.
 """
 
 from collections.abc import Mapping

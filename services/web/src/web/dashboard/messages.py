@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from web.dashboard.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
-from web.dashboard.reading import if_there, names, next_page
+from web.dashboard.reading import if_there, names, next_page, profile
 from web.service import Site, Web
 
 router = APIRouter(prefix="/dashboard/messages", include_in_schema=False)
@@ -28,7 +28,7 @@ async def listing(
     appointment: str = "",
     cursor: str = "",
 ) -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     chosen: dict[str, str] = {}
     query = {"limit": "50"}
     if status in STATUSES:
@@ -54,7 +54,7 @@ async def listing(
 
 
 def _id(text: str) -> str:
-    """The id in the one form that it has; empty for what is none."""
+    """The id in its canonical form; empty for what is no id."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -86,5 +86,5 @@ async def show(request: Request, site: Site, message_id: Annotated[UUID, Path()]
 
 
 async def _known(request: Request, site: Web, kind: str, item_id: str | None) -> dict[str, Any] | None:
-    """What the message is about, where it is there: an offer to the waitlist may have come to nothing."""
+    """What the message is about, where it exists: an offer to the waitlist may not have become an appointment."""
     return await if_there(request, site, f"/v1/{kind}/{item_id}") if item_id else None

@@ -1,6 +1,6 @@
-"""Buttons that do one thing: it is asked of the API, and one comes to a page with a word on what came of it.
+"""Buttons that send one request to the API, and then lead to a page with a notice of the outcome.
 
-Used by the pages that have such buttons, once they have read the form: that is where its token is checked.
+Used by the pages that have such buttons, after `read_form`, which checks the form's token.
 """
 
 from collections.abc import Callable, Container, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from web.dashboard.sending import as_shown
+from web.dashboard.sending import if_unchanged
 from web.forms import Form
 from web.gateway_client import ApiProblem
 from web.service import Web
@@ -30,18 +30,19 @@ async def press(
     changing: Form | None = None,
     **options: Any,
 ) -> Response:
-    """Leads `then`, or `back`, when it is `done`; and back when it is refused with one of the statuses `refused`.
+    """Sends the request, and redirects: to `then`, or else `back`, when it succeeds; to `back` when it is refused
+    with one of the statuses `refused`.
 
-    What `done` says may be made of what the API answered. Of a refusal its words are shown, or those `said` by the
-    problem's slug or its status. `changing` is the button's form where it changes a thing that `back` shows:
-    as_shown, then. `options` are as Sessions.call takes them. Raises Outdated when somebody changed that meanwhile,
-    SignedOut, ApiProblem or GatewayDown.
+    `done` is the notice of success, or makes it from the API's answer. The notice of a refusal is in `said`, by the
+    problem's slug or status; otherwise it is the problem's detail. `changing` is the button's form where it changes
+    a thing that `back` shows (`if_unchanged`). `options` are as Sessions.call takes them. Raises Outdated when
+    somebody has changed that thing meanwhile, SignedOut, ApiProblem or GatewayDown.
     """
     try:
         if changing is None:
             answer = await site.sessions.call(request, method, path, **options)
         else:
-            answer = await as_shown(request, site, changing, back, method, path, **options)
+            answer = await if_unchanged(request, site, changing, back, method, path, **options)
     except ApiProblem as problem:
         if problem.status not in refused:
             raise

@@ -1,4 +1,4 @@
-"""Quiet hours: from when until when customers are not written to, and what waits for their end."""
+"""Quiet hours: from when until when messages to customers wait, and which of them do."""
 
 from functools import partial
 from typing import Any

@@ -12,7 +12,7 @@ from web.gateway_client import ApiProblem
 from web.service import Web
 
 OPEN = frozenset({"pending", "confirmed"})
-"""What an appointment is that is still to take place, or takes place."""
+"""The statuses of an appointment that is still to take place, or is taking place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,21 @@ class Names:
     staff: Mapping[str, str]
 
 
+async def profile(request: Request, site: Web) -> dict[str, Any]:
+    """The business's own profile: name, zone, currency, state."""
+    found: dict[str, Any] = (await site.sessions.call(request, "GET", "/v1/business")).data
+    return found
+
+
 async def names(request: Request, site: Web) -> Names:
-    """What every appointment list needs to speak of names instead of ids."""
+    """What every list of appointments needs to show names instead of ids."""
     business, services, staff = await asyncio.gather(
-        site.sessions.call(request, "GET", "/v1/business"),
+        profile(request, site),
         everything(request, site, "/v1/services"),
         everything(request, site, "/v1/staff"),
     )
     return Names(
-        business.data,
+        business,
         {item["id"]: item["name"] for item in services},
         {item["id"]: item["name"] for item in staff},
     )
@@ -55,7 +61,7 @@ async def everything(
 
 
 async def if_there(request: Request, site: Web, path: str) -> dict[str, Any] | None:
-    """What stands there; None for what is not there, or no more."""
+    """What the API has at this path; None where it has nothing there (404)."""
     try:
         found: dict[str, Any] = (await site.sessions.call(request, "GET", path)).data
     except ApiProblem as problem:
@@ -66,6 +72,6 @@ async def if_there(request: Request, site: Web, path: str) -> dict[str, Any] | N
 
 
 def next_page(page: str, chosen: Mapping[str, str], answer: Mapping[str, Any]) -> str | None:
-    """Where a list goes on that is shown at `page` as `chosen`, by the API's answer; None at its end."""
+    """The address of the next part of the list that `page` shows with the query `chosen`; None at its end."""
     cursor = answer.get("next_cursor")
     return f"{page}?{urlencode({**chosen, 'cursor': cursor})}" if cursor else None

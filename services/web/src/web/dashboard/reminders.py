@@ -18,7 +18,7 @@ router = APIRouter(prefix=_HERE, include_in_schema=False)
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _LIMIT = 10
 _FARTHEST = 365 * 86400
-"""In seconds, as the API has it."""
+"""In seconds; the API has the same limit."""
 _SPARE = 2
 
 
@@ -73,7 +73,7 @@ async def replace(request: Request, site: Site) -> Response:
 
 
 def _rules(form: Form) -> list[dict[str, Any]]:
-    """The rows that are filled in; faults stand in the form."""
+    """The rows that are filled in; notes faults in the form."""
     rules: list[dict[str, Any]] = []
     for row in range(_LIMIT):
         if not form.get(f"amount-{row}"):

@@ -37,7 +37,7 @@ async def listing(request: Request, site: Site) -> Response:
 
 
 def _details(form: Form) -> dict[str, Any]:
-    """The name and the number as the API takes them; faults stand in the form."""
+    """The name and the number as the API takes them; notes faults in the form."""
     form.require("name")
     return {"name": form.get("name"), "capacity": form.whole("capacity")}
 
@@ -123,7 +123,7 @@ async def set_hours(request: Request, site: Site, room_id: RoomId) -> Response:
 
 
 async def _exceptions(request: Request, site: Web, room_id: UUID, day: str) -> list[dict[str, Any]]:
-    """Those of other dates: the API takes them all at once."""
+    """The exceptions on other dates: the API replaces all of them at once."""
     room = (await site.sessions.call(request, "GET", f"/v1/resources/{room_id}")).data
     return [item for item in room["exceptions"] if item["date"] != day]
 

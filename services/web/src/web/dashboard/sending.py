@@ -1,6 +1,6 @@
-"""Forms that are sent on to the API; where it refuses one, its page shows it again with what is wrong.
+"""Sends forms on to the API; where it refuses one, the form's page shows it again with what is wrong.
 
-Used by the pages that have such forms, once they have read one: that is where its token is checked.
+Used by the pages that have such forms, after `read_form`, which checks the form's token.
 """
 
 from collections.abc import Callable, Container
@@ -21,15 +21,15 @@ _SENT_BEFORE = (
     "stands here as well."
 )
 REFUSED = frozenset({403, 409, 422})
-"""What the API answers to a form that somebody can mend, or learn from why it cannot be."""
+"""Refusals for which a form is shown again: the user can correct it, or reads there why it is not possible."""
 
 
-async def as_shown(
+async def if_unchanged(
     request: Request, site: Web, form: Form, page: str, method: str, path: str, **options: Any
 ) -> ApiAnswer:
-    """Sessions.call on the version of a thing that `form` was shown with; `page` shows how the thing stands.
+    """Sessions.call with If-Match on the version that `form` was shown with; `page` shows how the thing stands.
 
-    Raises Outdated when somebody changed it meanwhile, and what Sessions.call does.
+    Raises Outdated when somebody has changed it meanwhile, and what Sessions.call does.
     """
     try:
         return await site.sessions.call(request, method, path, if_match=form.if_match(), **options)
@@ -51,13 +51,13 @@ async def sent(
     changing: str | None = None,
     **options: Any,
 ) -> ApiAnswer | None:
-    """The answer; None where the form has faults, and then its status is that of the page that shows them.
+    """The API's answer; None where the form has faults. `form.status` is then that of the page that shows them.
 
-    One with faults is not sent, and keeps its key: where the answer to one before was lost, what is sent then
-    takes effect once. `absorb` puts there what the API says of one that is `refused`. `changing` is the page of the
-    thing that is to be changed: as_shown, then. Where somebody changed the thing meanwhile, the form says so, leads
-    to that page, and is one of the version that stands now, so that it can be sent again. `options` are as
-    Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
+    A form with faults is not sent, and keeps its Idempotency-Key: should an earlier answer have been lost, the
+    corrected form takes effect once. `absorb` puts the problem at the form's fields where its status is in
+    `refused`. `changing` is the page of the thing that the form changes (`if_unchanged`). Where somebody has
+    changed the thing meanwhile, the form says so, links to that page, and takes the present version, so that it can
+    be sent again. `options` are as Sessions.call takes them. Raises SignedOut, ApiProblem or GatewayDown.
     """
     if form.faults:
         form.status = 422
@@ -65,10 +65,10 @@ async def sent(
     try:
         if changing is None:
             return await site.sessions.call(request, method, path, **options)
-        return await as_shown(request, site, form, changing, method, path, **options)
+        return await if_unchanged(request, site, form, changing, method, path, **options)
     except Outdated as outdated:
         found = await site.sessions.call(request, "GET", path)
-        form.values["version"] = (found.etag or "").strip('"').removeprefix("v")
+        form.values["version"] = found.version
         form.faults[""], form.outdated, form.status = _OUTDATED, outdated.page, 412
         return None
     except ApiProblem as problem:

@@ -1,4 +1,4 @@
-"""What a business sets once and seldom looks at again: one page that leads to each."""
+"""The settings tab: one page with a link to each page of what a business sets once and seldom looks at again."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response

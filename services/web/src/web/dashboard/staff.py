@@ -1,4 +1,4 @@
-"""Staff members: who they are, their weekly hours, and the dates on which those do not hold."""
+"""Staff members: their names and addresses, their weekly hours, and the dates with hours of their own."""
 
 import datetime as dt
 from functools import partial
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/dashboard/staff", include_in_schema=False)
 
 StaffId = Annotated[UUID, Path()]
 _FIELDS = {"/name": "name", "/email": "email", "/timezone": "timezone"}
-_OF_A_DATE = {"/intervals": "opens", "path:day": "date"}
+_DATE_FIELDS = {"/intervals": "opens", "path:day": "date"}
 
 
 async def _list(request: Request, site: Web, form: Form) -> Response:
@@ -126,7 +126,7 @@ async def set_exception(request: Request, site: Site, staff_id: StaffId) -> Resp
     form = await read_form(request)
     special = weekly.special_date(form)
     path = f"/v1/staff/{staff_id}/exceptions/{special['date']}"
-    body, absorb = {"intervals": special["intervals"]}, partial(form.absorb, fields=_OF_A_DATE)
+    body, absorb = {"intervals": special["intervals"]}, partial(form.absorb, fields=_DATE_FIELDS)
     if not await sent(request, site, form, "PUT", path, body=body, absorb=absorb):
         return await _page(request, site, staff_id, exception=form, status=form.status)
     return site.pages.redirect(request, f"/dashboard/staff/{staff_id}", "The date is saved.")

@@ -1,6 +1,6 @@
-"""When a member of staff does not work: whole days or hours, as they plan them where they are.
+"""A staff member's time off: whole days or hours, in their own zone.
 
-A hairdresser thinks of days, the API of instants: a form without times is of whole days, by the person's own zone.
+The form has days and may have times, the API takes instants: without times, whole days are meant.
 Shown by the staff pages, beside hours and calendars.
 """
 
@@ -26,7 +26,7 @@ from web.service import Site, Web
 router = APIRouter(prefix="/dashboard/staff/{staff_id}/time-off", include_in_schema=False)
 
 _LONGEST = dt.timedelta(days=1)
-"""How long before it begins an appointment is looked for that runs into a time off."""
+"""How long before a time off an appointment may have begun that runs into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ async def add(request: Request, site: Site, staff_id: StaffId) -> Response:
 def _span(form: Form, zone: str) -> tuple[dt.datetime, dt.datetime] | None:
     """The instants that were typed; None when there is a fault in the form.
 
-    Without times it begins and ends with its days, without a last day it is of one; 00:00 ends a day, as in hours.
+    Without times it begins and ends with its days; without a last day it is one day. 00:00 as the end is the end of
+    the day, as in opening hours.
     """
     first = times.day_or(form.get("first_day"), dt.date.min)
     last = times.day_or(form.get("last_day"), dt.date.min) if form.get("last_day") else first
@@ -140,7 +141,7 @@ def _time(form: Form, name: str) -> dt.time:
 
 
 async def _booked(request: Request, site: Web, staff_id: UUID, starts: dt.datetime, ends: dt.datetime) -> int:
-    """How many appointments stand in this time; those that run into it are among them."""
+    """How many open appointments lie in this time or run into it."""
     query = {"staff": str(staff_id), "from": (starts - _LONGEST).isoformat(), "to": ends.isoformat()}
     found = await everything(request, site, "/v1/appointments", query)
     return sum(item["status"] in OPEN and times.instant(item["ends_at"]) > starts for item in found)

@@ -1,7 +1,7 @@
-"""Who waits for a time, as the business sees it: the list, a time offered by hand, somebody taken off it.
+"""The waitlist as the business sees it: the list, offering a time by hand, and removing an entry.
 
-What customers see of it is web.pages.waitlist. A time is chosen on one page and offered on the next one, as the
-mail that tells of it cannot be taken back.
+The customers' side is web.pages.waitlist. A time is chosen on one page and offered on the next one, as the mail
+with the offer cannot be taken back.
 """
 
 import datetime as dt
@@ -49,7 +49,7 @@ class Wish:
 
 
 def wish(entry: Mapping[str, Any], zone: str) -> Wish:
-    """Who joined for days that had begun waits from that moment on, of which nothing has to be said."""
+    """An entry's wish. Where it begins when the customer joined, within a day, it shows no time for that."""
     begins, ends, joined = (times.instant(entry[name]) for name in ("from", "to", "created_at"))
     first = times.local(begins, zone).date()
     last = times.local(ends - dt.timedelta(microseconds=1), zone).date()
@@ -65,7 +65,7 @@ def wish(entry: Mapping[str, Any], zone: str) -> Wish:
 async def listing(
     request: Request, site: Site, show: str = "", service: str = "", cursor: str = ""
 ) -> Response:
-    """Those in line, whoever has an offer to answer first; or those who ended in one way."""
+    """Those who wait, with those who have an open offer first; or the entries that ended in the chosen way."""
     known = await names(request, site)
     zone = known.business["timezone"]
     of_service = {"service": service} if service in known.services else {}
@@ -117,7 +117,7 @@ async def choose(
 
 
 async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Response:
-    """The free times of a week, that of their days first; once one is chosen, what offering it means."""
+    """The free times of a week, at first of the wished days; once a time is chosen, what offering it will do."""
     known = await names(request, site)
     zone = known.business["timezone"]
     entry = await if_there(request, site, f"/v1/waitlist/{entry_id}")
@@ -133,7 +133,7 @@ async def _page(request: Request, site: Web, entry_id: UUID, form: Form) -> Resp
             return site.pages.redirect(request, _HERE, _NOT_OFFERED, failed=True)
         if asked is None or "?staff" not in problem.errors:
             raise
-        # Whom they asked for has left, or does other things now.
+        # The staff member who is wished for has left, or does not perform this service any more.
         asked, week = None, await _free_week(site, known.business, entry, date, None)
     at = form.get("at")
     slot = next((slot for _day, slots in week.days for slot in slots if slot["starts_at"] == at), None)
@@ -184,7 +184,7 @@ async def offer(request: Request, site: Site, entry_id: EntryId) -> Response:
             form.faults["staff"] = f"This person {problem.errors['/staff_id']}."
         form.absorb(problem, {})
         if "staff" not in form.faults and problem.status != 403:
-            form.values["at"] = ""  # it is for the taking no more: another one is chosen
+            form.values["at"] = ""  # it cannot be offered any more: another one has to be chosen
 
     answer = await sent(
         request,

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
-from web.dashboard.reading import everything, next_page
+from web.dashboard.reading import everything, next_page, profile
 from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -42,7 +42,7 @@ EVENTS = {
     "message.sent": "A message went out to a customer",
     "message.failed": "A message could not be sent",
 }
-"""What an endpoint can be told of, in the order in which the form has it."""
+"""The events that an endpoint can be sent, in the order of the form."""
 TOLD = EVENTS | {"webhook.test": "A test"}
 STATUSES = {
     "queued": "waiting",
@@ -63,7 +63,7 @@ def _title(endpoint: Mapping[str, Any]) -> str:
 
 
 async def _zone(request: Request, site: Web) -> str:
-    zone: str = (await site.sessions.call(request, "GET", "/v1/business")).data["timezone"]
+    zone: str = (await profile(request, site))["timezone"]
     return zone
 
 
@@ -109,18 +109,18 @@ async def add(request: Request, site: Site) -> Response:
 
 
 def _body(form: Form) -> dict[str, Any]:
-    """The API's body; faults stand in the form."""
+    """The API's body; notes faults in the form."""
     form.require("url")
     chosen = form.all("events")
     if not chosen:
         form.faults["events"] = "Choose at least one."
-    elif ALL in chosen and len(chosen) > 1:  # which of both is meant nobody knows
+    elif ALL in chosen and len(chosen) > 1:  # they contradict each other
         form.faults["events"] = "Choose either everything or some of them."
     return {"url": form.get("url"), "events": chosen, "description": form.get("description")}
 
 
 def _secret(request: Request, site: Web, endpoint: dict[str, Any], *, replaced: bool) -> Response:
-    """The page that shows it; `endpoint` is the API's answer, with none where the form came a second time."""
+    """The page that shows the secret; `endpoint` is the API's answer, with none where the form came again."""
     return site.pages.render(
         request,
         "dashboard/webhook_secret.html",
@@ -136,7 +136,7 @@ async def _page(request: Request, site: Web, endpoint_id: UUID, form: Form | Non
     path = f"{_API}/{endpoint_id}/deliveries"
     latest = (await site.sessions.call(request, "GET", path, query={"limit": _LATEST})).data["items"]
     as_it_is = {name: str(endpoint[name]) for name in ("url", "description", "version")}
-    # What a later release may add is offered too, where it is chosen already.
+    # An event of a later release is shown too, where it is chosen already.
     others = {name: name for name in endpoint["events"] if name not in EVENTS and name != ALL}
     form = form or Form(as_it_is, {"events": endpoint["events"]})
     return site.pages.render(
@@ -287,7 +287,7 @@ async def delivery(
 
 
 def _under_way(item: Mapping[str, Any]) -> bool:
-    """Whether its outcome is there in a moment; what is tried again in hours is nothing to wait for."""
+    """Whether its outcome is due within seconds; a retry hours from now is not worth waiting for."""
     if item["status"] == "queued":
         return times.instant(item["next_attempt_at"]) - dt.datetime.now(dt.UTC) < _MOMENT
     return bool(item["status"] == "sending")

@@ -1,7 +1,7 @@
-"""The words of the messages that go to customers: which are the business's own, and a form with a preview for each.
+"""The wording of the messages to customers: which are in the business's words, and a form with a preview for each.
 
-A field that is left as it was, or empty, stays with the platform's words, so that those can get better later. The
-buttons to save and to preview are of one form: what was typed is shown again with either's outcome.
+A field that is left unchanged, or empty, keeps the platform's words, also when a later release improves them. One
+form has the buttons to save and to preview: either way, what was typed is shown again.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.dashboard.pressing import press
+from web.dashboard.reading import profile
 from web.dashboard.sending import REFUSED, sent
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -53,7 +54,7 @@ PLACEHOLDERS = {
 }
 _PARTS = {"email": ("subject", "lead"), "sms": ("text",)}
 _LINK = re.compile(r"(https?://[^/\s]+/)\S*0{40,}\S*")
-"""Of a preview: it is of no appointment, so that its key is of noughts."""
+"""A link in a preview. As there is no appointment, its token is all zeros."""
 _FAULTS = (
     (r"there is no variable (\w+);.*", r"There is no placeholder {{ \1 }}."),
     (r"there is no filter (\w+); (there are .*)", r"There is no filter \1; \2."),
@@ -69,7 +70,7 @@ _FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One message's words, by their address here and in the API."""
+    """One message's wording, which has a page here and a path in the API."""
 
     kind: str
     channel: str
@@ -81,7 +82,7 @@ class Template:
 
     @property
     def preview(self) -> str:
-        """Where the API shows what given words make, or, without any, those in use."""
+        """The API's path for a preview of the words that are sent, or, without any, of those in use."""
         return f"{self.api}/preview"
 
     @property
@@ -102,7 +103,7 @@ class Template:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """Those that say something in it."""
+        """Those that have a value in this message."""
         moved = self.kind == "rescheduled"
         return {name: what for name, what in PLACEHOLDERS.items() if moved or name != "previous_when"}
 
@@ -119,7 +120,7 @@ OfTemplate = Annotated[Template, Depends(_template)]
 
 @router.get("")
 async def listing(request: Request, site: Site, language: str = "") -> Response:
-    business = (await site.sessions.call(request, "GET", "/v1/business")).data
+    business = await profile(request, site)
     usual = business["locale"].partition("-")[0]
     chosen = next((known for known in (language, usual) if known in LANGUAGES), FALLBACK)
     templates = [Template(kind, "email", chosen) for kind in KINDS]
@@ -147,7 +148,7 @@ async def show(request: Request, site: Site, template: OfTemplate) -> Response:
         except ApiProblem as problem:
             if problem.status != 422:
                 raise
-            _absorb(form, template, problem)  # of a release before this one: they held when they were written
+            _absorb(form, template, problem)  # written under an older release, in which they were valid
     return _page(request, site, template, form, found, preview)
 
 
@@ -217,7 +218,7 @@ def _cut_short(preview: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(form: Form, template: Template, found: Mapping[str, Any]) -> dict[str, str]:
-    """What was typed, where it is the business's own."""
+    """The typed parts that are the business's own: changed now, or its own before."""
     typed = {part: form.get(part).replace("\r\n", "\n") for part in template.parts}
     return {
         part: words

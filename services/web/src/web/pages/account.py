@@ -46,7 +46,7 @@ async def sign_in(request: Request, site: Site) -> Response:
         return site.pages.render(request, "account/login.html", status=422, form=form)
     target = form.get("next") if _NEXT.fullmatch(form.get("next")) else "/dashboard"
     if target == "/dashboard" and len(answer.data["businesses"]) > 1:
-        # They are where they were last, which need not be where they want to be.
+        # The session is at the business last used, which need not be the one that they want.
         target = "/dashboard/businesses"
     response = site.pages.redirect(request, target)
     site.sessions.start(response, session)
@@ -54,7 +54,7 @@ async def sign_in(request: Request, site: Site) -> Response:
 
 
 def _refusal(problem: ApiProblem) -> str:
-    # auth's own, which says for how long; the other 429 is the gateway's, of a minute.
+    # auth's own 429 says how long to wait; any other is the gateway's limit, which lasts a minute.
     if problem.status == 403 or problem.slug == "too-many-attempts":
         return problem.detail
     if problem.status == 429:
@@ -118,7 +118,7 @@ async def set_password(request: Request, site: Site) -> Response:
             form.absorb(problem, _PASSWORD_FIELDS)
     if form.faults:
         return site.pages.render(request, "account/set_password.html", status=422, form=form)
-    # Whoever was signed in here: the link's holder may be somebody else, and /login leads past its form.
+    # Somebody else than the link's holder may be signed in here, and /login would skip its form for them.
     await site.sessions.end(request)
     response = site.pages.redirect(request, "/login", "Your password is set. Sign in with it.")
     site.sessions.forget(response)

@@ -67,9 +67,9 @@ async def choose(
             return site.pages.redirect(request, f"/appointments/{token}", _NOT_OFFERED, failed=True)
         if asked is None or "?staff" not in problem.errors:
             raise
-        # Who was booked has left, or does other things now.
+        # Who was booked has left, or does not perform this service any more.
         member, week = None, await _free_week(site, found, zone, date, None)
-    if week.next_free is None and week.empty and not await _open(site, found["business"]["slug"]):
+    if week.next_free is None and week.empty and not await _accepts_bookings(site, found["business"]["slug"]):
         words = _SUSPENDED.format(name=found["business"]["display_name"])
         return site.pages.redirect(request, f"/appointments/{token}", words, failed=True)
     return site.pages.render(
@@ -84,11 +84,11 @@ async def choose(
     )
 
 
-async def _open(site: Web, slug: str) -> bool:
-    """Whether the business takes bookings: one that does not has no free times, in any week."""
+async def _accepts_bookings(site: Web, slug: str) -> bool:
+    """Whether the business takes bookings; one that does not has no free times in any week."""
     try:
         return bool((await site.gateway.call("GET", f"/v1/public/{slug}")).data["accepts_bookings"])
-    except GatewayDown:  # what can be said without it is said
+    except GatewayDown:  # the page can be shown without the answer
         return True
 
 

@@ -26,8 +26,8 @@ router = APIRouter(prefix="/b/{slug}", include_in_schema=False)
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
-_OF_THE_TIME = frozenset({"/starts_at", "/staff_id"})
-"""What the form has no field for: sending it again says the same again."""
+_TIME_POINTERS = frozenset({"/starts_at", "/staff_id"})
+"""Faults of the chosen time, which is no field of this form: it would be refused again as it is."""
 _TAKEN = "Somebody else has just taken that time. Please choose another."
 _EXPIRED = "The time was kept for you, but that has run out. If it is still free, sending again will book it."
 _BOOKED_BEFORE = (
@@ -73,10 +73,10 @@ async def choose(
 
 
 async def picker_page(request: Request, slug: str, site: Web, form: Form, status: int = 200) -> Response:
-    """The page on which a time is chosen; `form` may also be one that asks to be told of a free time."""
+    """The page on which a time is chosen; `form` has the choices so far, or is the waitlist's form with faults."""
     business = await _business(site, slug)
     service, staff, timezone = (form.optional(name) for name in ("service", "staff", "timezone"))
-    # What nobody performs has no times.
+    # A service that nobody performs has no times.
     services = [item for item in business["services"] if item["staff_ids"]]
     offer = named(services, service) or (services[0] if len(services) == 1 else None)
     zone = times.zone_or(timezone, business["timezone"])
@@ -148,12 +148,12 @@ async def _hold(site: Web, slug: str, body: dict[str, str], key: str) -> dict[st
 @router.post("/another-time")
 async def give_back(request: Request, slug: Slug, site: Site) -> Response:
     form = await read_form(request)
-    await _let_go(site, slug, form.get("hold"))
+    await _release(site, slug, form.get("hold"))
     return site.pages.redirect(request, _picker(slug, form, form.optional("date")))
 
 
-async def _let_go(site: Web, slug: str, hold: str) -> None:
-    """A courtesy: what is not given back runs out."""
+async def _release(site: Web, slug: str, hold: str) -> None:
+    """Gives a hold back; a refusal does not matter, as a hold that is kept expires."""
     if hold:
         with suppress(ApiProblem):
             await site.gateway.call("DELETE", f"/v1/public/{slug}/holds/{quote(hold, safe='')}")
@@ -204,10 +204,11 @@ async def _details(request: Request, slug: str, site: Web, form: Form, status: i
 
 
 def _key(form: Form) -> str:
-    """The hold's id while there is one, so that a page that is loaded anew, as the answer was lost, books no more.
+    """The form's Idempotency-Key: the hold's id, where there is one, so that a page that is reloaded after a lost
+    answer does not book twice.
 
-    It comes with the address, and so may be anything. Of a form that was sent it is the key that it came with, also
-    once its hold is gone: what was refused has left nothing under it.
+    The id comes from the address, and so may be anything. Without a hold, the form keeps the key that it was sent
+    with: a request that was refused has stored nothing under it.
     """
     try:
         return str(UUID(form.get("hold")))
@@ -241,7 +242,7 @@ async def book(request: Request, slug: Slug, site: Site) -> Response:
             idempotency_key=form.key(),
         )
     except ApiProblem as problem:
-        return await _refused(request, slug, site, form, problem, questions.places(form, asked))
+        return await _refused(request, slug, site, form, problem, questions.answer_fields(form, asked))
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
 
 
@@ -251,13 +252,13 @@ async def _refused(
     site: Web,
     form: Form,
     problem: ApiProblem,
-    places: dict[str, str],
+    answer_fields: dict[str, str],
 ) -> Response:
     if problem.slug == "slot-taken":
         return site.pages.redirect(request, _picker(slug, form, _day(form)), _TAKEN, failed=True)
     if problem.slug == "hold-expired":
-        # It may stand yet, where the service was changed, and would be in the way of the next try.
-        await _let_go(site, slug, form.get("hold"))
+        # Where the service was changed, the hold may still be there, and would block the next try.
+        await _release(site, slug, form.get("hold"))
         form.values |= {"hold": "", "until": ""}
         form.faults[""] = _EXPIRED
         return await _details(request, slug, site, form, 409)
@@ -266,14 +267,14 @@ async def _refused(
     if problem.slug == "idempotency-key-reused":
         form.values["until"] = ""
         form.faults[""] = _BOOKED_BEFORE
-    if _OF_THE_TIME & problem.errors.keys():
+    if _TIME_POINTERS & problem.errors.keys():
         form.faults[""] = why_not(problem)
-    form.absorb(problem, contact.FIELDS | places)
+    form.absorb(problem, contact.FIELDS | answer_fields)
     return await _details(request, slug, site, form, problem.status)
 
 
 def customer(request: Request, form: Form) -> dict[str, str]:
-    """The API's customer: who was typed, and their browser's first language, as messages come in it."""
+    """The API's customer: what was typed, and the browser's first language, in which they get messages."""
     typed = contact.customer(form)
     tags = request.headers.get("accept-language", "").split(",")
     languages = (tag.partition(";")[0].strip() for tag in tags)

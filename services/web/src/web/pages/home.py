@@ -15,7 +15,7 @@ from web.service import Site, Web
 
 router = APIRouter(include_in_schema=False)
 
-_LOCALE = "en"  # what the pages speak
+_LOCALE = "en"  # the language of the pages
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
 ZONES = sorted(name for name in zone_names() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
 _SIGNED_UP_BEFORE = (

@@ -1,7 +1,7 @@
-"""Getting no more messages, by the link in a mail: see what it would do, do it, take it back.
+"""Unsubscribing by the link in a mail: what it would do, doing it, and taking it back.
 
-Opening the page changes nothing, as whoever scans mails opens every link in them. A mail client's one click is a
-POST to the same address, which the gateway hands to notification.
+Opening the page changes nothing, as mail scanners open every link. A mail client's one-click unsubscription
+(RFC 8058) is a POST to the same address, which the gateway sends to notification.
 """
 
 from typing import Annotated
@@ -27,7 +27,7 @@ async def show(request: Request, token: Token, site: Site) -> Response:
 
 @router.post("/choice")
 async def choose(request: Request, token: Token, site: Site) -> Response:
-    """What of it is wanted no more; nothing named takes back what was said before."""
+    """Unsubscribes from reminders or from all messages; without a scope, takes that back."""
     form = await read_form(request)
     scope = form.get("unsubscribed")
     path = f"/v1/unsubscriptions/{token}"

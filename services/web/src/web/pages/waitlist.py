@@ -1,6 +1,6 @@
-"""The waitlist: asking to be told when a time becomes free, in a week or on a day without one; and its link.
+"""The waitlist for customers: joining it for a week or a day without free times, and the page of a place on it.
 
-By the link an offered time is taken, or the list left.
+On that page, which a customer reaches by its link, an offered time is accepted or the list left.
 """
 
 from typing import Annotated, Any
@@ -62,7 +62,7 @@ async def join(request: Request, slug: Slug, site: Site) -> Response:
 
 
 def _wish(request: Request, form: Form) -> dict[str, Any]:
-    """For any start in the week that was shown, or on the one of its days that was chosen."""
+    """The API's body: for any start in the week that was shown, or on one of its days, where that was chosen."""
     zone = times.zone_or(form.get("timezone"), "UTC")
     day = form.get("day")
     start = times.day_or(day or form.get("date"), times.today(zone))
@@ -110,7 +110,7 @@ async def accept(request: Request, token: Token, site: Site) -> Response:
     form = await read_form(request)
     place = await _place(site, token)
     asked = place["questions"]
-    if place["offer"]:  # else the API says how it stands: it may be booked already
+    if place["offer"]:  # without one, the API says why: it may be booked already
         questions.require(form, asked)
     if form.faults:
         return await _page(request, token, site, form, 422)
@@ -129,7 +129,7 @@ async def accept(request: Request, token: Token, site: Site) -> Response:
             raise
         if problem.slug == "idempotency-key-reused":
             form.renew_key(_TAKEN_BEFORE)
-        form.absorb(problem, questions.places(form, asked))
+        form.absorb(problem, questions.answer_fields(form, asked))
         return await _page(request, token, site, form, problem.status)
     return site.pages.redirect(request, f"/appointments/{quote(answer.data['token'])}?booked=1")
 

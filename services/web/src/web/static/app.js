@@ -29,14 +29,14 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form[data-once]")) return;
   if (form.dataset.sent) { event.preventDefault(); return; }
   form.dataset.sent = "yes";
-  // Who stops loading stays here, which no event tells. What is sent twice takes effect once.
+  // Somebody may stop the loading and stay here, of which there is no event. A form sent twice takes effect once.
   setTimeout(() => { delete form.dataset.sent; }, 5000);
 });
 // Coming back by the back button: the form may be sent again.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
-// Said before it is sent: what is far too large would be refused before the page behind the form could say so.
+// Checked before sending: a file that is far too large would be refused before the page could show a sentence for it.
 document.addEventListener("change", (event) => {
   const field = event.target;
   if (!field.matches("input[data-most-bytes]")) return;
@@ -45,10 +45,10 @@ document.addEventListener("change", (event) => {
   field.setCustomValidity(large ? `This file is too large: it may have ${most / 1024} KB.` : "");
   field.reportValidity();
 });
-// Of an answer htmx takes the part alone that has the id of what it stands in for. Where there is none (another page:
-// signed out, say) the browser goes itself to what was asked for, and not to where that led: the notice that says why
-// went with the first answer. So it does for the picker where there is an error, or no answer; what looks by itself
-// whether it is ready yet just looks again.
+// htmx takes from an answer the part with the id of its target. An answer without one is another page, such as the
+// sign-in after a session ended: then the browser loads the requested address itself. It does not load where that
+// request was redirected to, as the notice that says why went with the first answer. It does the same for the picker
+// after an error, or without an answer; elements that poll just poll again.
 function goThere(event) {
   event.preventDefault();
   location.assign(event.detail.pathInfo.finalRequestPath);
@@ -59,9 +59,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:sendError", (event) => { if (event.detail.target.id === "picker") goThere(event); });
 document.addEventListener("htmx:load", (event) => ownZone(event.detail.elt));
-// A form that comes back with faults: at the first of them, which is read out with its field, and may lie far down.
+// A form with faults: focus the first of them, which may be far down; screen readers then read it with its field.
 document.querySelector('main [aria-invalid="true"]')?.focus();
-// On a narrow screen the tabs scroll: one sees where one is.
+// On a narrow screen the tabs scroll: show the current one.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 ownZone(document);

@@ -1,7 +1,7 @@
-"""The lists in a service's form: the rooms and equipment it needs, and the questions that a booking answers.
+"""The rows in a service's form: the rooms and equipment it needs, and the questions that a booking answers.
 
-Used by the pages of the catalog; dashboard/service.html shows the rows. A row that is left empty is none, so the
-API may count otherwise than the form: `absorb` puts what it says at the row that is meant.
+Used by `web.dashboard.catalog`; dashboard/service.html shows the rows. Empty rows are not sent, so an item may have
+another index in the API than in the form: `absorb` puts the API's faults at the right rows.
 """
 
 import re
@@ -29,11 +29,11 @@ _WORDS = (
     (re.compile(r"^Value error, two choices are the same$"), "Two of the choices are the same."),
     (re.compile(r"^List should have at most (\d+) items.*"), r"There can be at most \1."),
 )
-"""For what the API says by its own names and ids."""
+"""The words for faults that the API words by its own field names and ids."""
 
 
 def fill(form: Form, service: Mapping[str, Any]) -> None:
-    """Puts what stands into the rows."""
+    """Fills the rows with what the service has."""
     for row, need in enumerate(service["needs"]):
         form.lists[f"need-{row}"] = need["resource_ids"]
         form.values[f"count-{row}"] = str(need["count"])
@@ -48,8 +48,8 @@ def fill(form: Form, service: Mapping[str, Any]) -> None:
 
 
 def typed(form: Form) -> dict[str, Any]:
-    """What is in the rows, as the API takes it; faults stand in the form."""
-    for row in range(_MOST_QUESTIONS):  # of one that stood already, the empty words mean that it goes
+    """What is in the rows, as the API takes it; notes faults in the form."""
+    for row in range(_MOST_QUESTIONS):  # an existing question without words is one to remove
         if form.get(f"choices-{row}") and not form.get(f"question_id-{row}"):
             form.require(f"question-{row}")
     return {
@@ -87,19 +87,20 @@ def rows(form: Form, rooms: int) -> dict[str, range]:
 
 
 def absorb(form: Form, problem: ApiProblem, fields: Mapping[str, str]) -> None:
-    """Form.absorb, with what the API says of the lists at their rows; `fields` are those of all else."""
-    places = dict(fields)
-    for place, row in enumerate(_needs(form)):
-        places |= {f"/needs/{place}": f"need-{row}", f"/needs/{place}/count": f"count-{row}"}
-    for place, row in enumerate(_questions(form)):
-        places[f"/questions/{place}/label"] = f"question-{row}"
-        places[f"/questions/{place}"] = f"choices-{row}"  # that they are missing is said of the question
+    """Form.absorb, with the API's faults in the lists at their rows; `fields` maps all other pointers."""
+    fields_by_pointer = dict(fields)
+    for index, row in enumerate(_needs(form)):
+        fields_by_pointer |= {f"/needs/{index}": f"need-{row}", f"/needs/{index}/count": f"count-{row}"}
+    for index, row in enumerate(_questions(form)):
+        fields_by_pointer[f"/questions/{index}/label"] = f"question-{row}"
+        # The API reports missing choices at their question.
+        fields_by_pointer[f"/questions/{index}"] = f"choices-{row}"
     problem.errors = {pointer: _in_our_words(pointer, said) for pointer, said in problem.errors.items()}
-    form.absorb(problem, places)
+    form.absorb(problem, fields_by_pointer)
 
 
 def _in_our_words(pointer: str, said: str) -> str:
-    if "/choices/" in pointer:  # one of several in its field
+    if "/choices/" in pointer:  # one of several lines in a field
         return re.sub(r"^This ", "Each of the choices ", in_words(said))
     return next((pattern.sub(words, said) for pattern, words in _WORDS if pattern.match(said)), said)
 

@@ -118,7 +118,7 @@ def _with_problems(operation: Document, access: Access) -> Document:
     responses = operation.setdefault("responses", {})
     responses.pop("422", None)
     responses["default"] = {
-        "description": "A problem.",
+        "description": "Any error, as a problem (RFC 9457).",
         "content": {"application/problem+json": {"schema": _PROBLEM_REF}},
     }
     if access is Access.TOKEN:

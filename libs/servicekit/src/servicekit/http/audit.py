@@ -42,10 +42,14 @@ class AuditQuery:
         self,
         paging: Paging,
         entity: Annotated[
-            UUID | None, Query(description="Only what happened to the thing with this id.")
+            UUID | None, Query(description="Only entries about the thing with this id.")
         ] = None,
-        begin: Annotated[Instant | None, Query(alias="from", description="At or after.")] = None,
-        end: Annotated[Instant | None, Query(alias="to", description="Before.")] = None,
+        begin: Annotated[
+            Instant | None, Query(alias="from", description="Only entries of this time or later.")
+        ] = None,
+        end: Annotated[
+            Instant | None, Query(alias="to", description="Only entries before this time.")
+        ] = None,
     ) -> None:
         self.paging: PageRequest = paging
         self._asked = {"entity_id": entity, "begin": begin, "end": end, "before": paging.after_time_and_id()}

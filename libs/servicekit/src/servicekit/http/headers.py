@@ -16,7 +16,11 @@ _ETAG = re.compile(r'^"v([0-9]{1,9})"$')
 async def _idempotency_key(
     request: Request,
     idempotency_key: Annotated[
-        str | None, Header(description="One effect for each key, kept for 24 h.")
+        str | None,
+        Header(
+            description="A key of your choice. Repeated with it within 24 hours, a request takes effect once and is"
+            " answered as before."
+        ),
     ] = None,
 ) -> IdempotencyKey | None:
     if idempotency_key is None:
@@ -45,7 +49,9 @@ def etag(version: int) -> str:
 
 
 async def _if_match(
-    if_match: Annotated[str | None, Header(description="The ETag that you edit; `*` for any.")] = None,
+    if_match: Annotated[
+        str | None, Header(description="The ETag of the version that you edit; `*` overwrites any version.")
+    ] = None,
 ) -> int | None:
     if if_match is None:
         raise PreconditionRequired("Send If-Match with the ETag that you read, so that no edit is lost.")

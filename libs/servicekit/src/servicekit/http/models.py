@@ -191,6 +191,9 @@ Name = Annotated[
 """One line, as names stand in the subjects of mails."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_printable)]
-Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +351912345678.")]
+Phone = Annotated[
+    str,
+    Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="A number in E.164 format, such as +351912345678."),
+]
 LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
-Locale = Annotated[str, Field(pattern=LOCALE, description="BCP 47.")]
+Locale = Annotated[str, Field(pattern=LOCALE, description="A BCP 47 language tag, such as pt-PT.")]

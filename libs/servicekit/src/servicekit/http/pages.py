@@ -20,7 +20,7 @@ MAX_LIMIT = 200
 
 
 class Page(Answer, Generic[T]):
-    """One page of a list; `next_cursor` is None on the last."""
+    """One page of a list; `next_cursor` is null on the last."""
 
     items: list[T]
     next_cursor: str | None = None
@@ -37,8 +37,10 @@ class PageRequest:
         self,
         request: Request,
         response: Response,
-        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
-        cursor: Annotated[str | None, Query(max_length=500)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The most items of a page.")] = 50,
+        cursor: Annotated[
+            str | None, Query(max_length=500, description="The `next_cursor` of the page before.")
+        ] = None,
     ) -> None:
         self.limit = limit
         self._request = request

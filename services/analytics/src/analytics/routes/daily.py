@@ -18,12 +18,13 @@ class DaysQuery(Body):
     """Which days."""
 
     first: LocalDate | None = Field(
-        default=None, alias="from", description=f"The first day; without it, {DEFAULT_DAYS} days up to `to`."
+        default=None, alias="from", description=f"The first day. Without it, {DEFAULT_DAYS} days up to `to`."
     )
     last: LocalDate | None = Field(
         default=None,
         alias="to",
-        description=f"The last day, included; {MAX_DAYS} days at most. Without it, the business's today.",
+        description=f"The last day, inclusive; the range has {MAX_DAYS} days at most. Without it, today in the"
+        " business's time zone.",
     )
 
 
@@ -33,15 +34,19 @@ class DayAnswer(Answer):
     cancelled: int = Field(description="Appointments cancelled on this day.")
     completed: int = Field(description="Appointments of this day that took place.")
     no_shows: int = Field(
-        description="Appointments of this day marked as no-show and, if any of the day was settled, the unsettled."
+        description="Appointments of this day marked as no-show. If any of this day was marked as completed or"
+        " no-show, the unsettled count here too."
     )
     unsettled: int = Field(
-        description="Confirmed appointments of this day that ended over 24 h ago, and nobody said how."
+        description="Confirmed appointments of this day that ended more than 24 hours ago and were not marked as"
+        " completed or no-show."
     )
     reminders_sent: int
     reminders_failed: int
     reminder_success_rate: float | None = Field(
-        ge=0, le=1, description="Sent, of those sent and failed; null without any."
+        ge=0,
+        le=1,
+        description="The share of sent reminders among those sent and failed; null when there were none.",
     )
 
 
@@ -52,16 +57,18 @@ class SubscriptionAnswer(Answer):
 
 
 class DailyAnswer(Answer):
-    items: list[DayAnswer] = Field(description="One for each day, in order; zeros where nothing happened.")
+    items: list[DayAnswer] = Field(
+        description="One entry for each day, in order; all zeros for a day on which nothing happened."
+    )
     first: dt.date = Field(serialization_alias="from")
     last: dt.date = Field(serialization_alias="to")
-    timezone: str = Field(description="The business's, in which its days begin and end.")
+    timezone: str = Field(description="The business's time zone, in which its days begin and end.")
     subscription: SubscriptionAnswer | None = Field(
-        description="For the owner: the subscription as billing last told of it; null without one."
+        description="For owners only: the subscription as billing last reported it; null without one."
     )
 
 
-@router.get("/v1/analytics/daily")
+@router.get("/v1/analytics/daily", summary="Read the figures by day")
 async def read_daily(days: Annotated[DaysQuery, Query()], who: Member, analytics: Analytics) -> DailyAnswer:
     daily = await analytics.daily(who.tenant_id, days.first, days.last)
     shown = daily.subscription if who.role == OWNER else None

@@ -12,16 +12,16 @@ router = APIRouter(tags=["discovery"])
 _CACHE = "public, max-age=300"
 
 
-@router.get("/.well-known/jwks.json")
+@router.get("/.well-known/jwks.json", summary="Read the signing keys")
 async def jwks(auth: Auth, response: Response) -> dict[str, Any]:
-    """RFC 7517. A key stands here before it signs and until its last token has expired."""
+    """The public signing keys (RFC 7517). A key is listed before it signs, and until its last token has expired."""
     response.headers["Cache-Control"] = _CACHE
     return auth.keyring.jwks()
 
 
-@router.get("/.well-known/openid-configuration")
+@router.get("/.well-known/openid-configuration", summary="Read the OpenID configuration")
 async def configuration(auth: Auth, response: Response) -> dict[str, Any]:
-    """OpenID Connect Discovery 1.0, as far as it holds here: there is no authorization endpoint."""
+    """OpenID Connect Discovery 1.0, as far as it applies: there is no authorization endpoint."""
     response.headers["Cache-Control"] = _CACHE
     return {
         "issuer": auth.issuer,

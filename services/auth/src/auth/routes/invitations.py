@@ -31,9 +31,10 @@ class InvitationAnswer(Answer):
     status: str = Field(description="pending, accepted or withdrawn.")
     created_at: datetime
     sent_at: datetime | None
-    expires_at: datetime | None = Field(description="When the last link that was mailed ends.")
+    expires_at: datetime | None = Field(description="When the link in the last mail expires.")
     refused: str | None = Field(
-        description="Why it was not mailed: what the mail server said, or that it was away for too long."
+        description="Why the mail was not sent: what the mail server answered, or that it could not be reached for"
+        " too long."
     )
 
 
@@ -51,13 +52,13 @@ def _answer(invitation: Invitation) -> InvitationAnswer:
     )
 
 
-@router.post("/v1/invitations", status_code=201, response_model=InvitationAnswer)
+@router.post("/v1/invitations", status_code=201, response_model=InvitationAnswer, summary="Invite a member")
 async def invite(body: NewInvitation, who: Owner, key: Idempotency, auth: Auth) -> Response:
-    """The mail is on its way when this answers; `sent_at` tells when the server took it."""
+    """Answers before the mail is sent; `sent_at` tells when the mail server took it."""
     return respond(await auth.invitations.invite(who, key, body.email, body.name, Role(body.role), _answer))
 
 
-@router.get("/v1/invitations")
+@router.get("/v1/invitations", summary="List invitations")
 async def list_invitations(who: Owner, paging: Paging, auth: Auth) -> Page[InvitationAnswer]:
     found = await auth.invitations.page(who, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
@@ -66,6 +67,6 @@ async def list_invitations(who: Owner, paging: Paging, auth: Auth) -> Page[Invit
     return Page(items=[_answer(item) for item in found], next_cursor=paging.link(cursor))
 
 
-@router.delete("/v1/invitations/{invitation_id}", status_code=204)
+@router.delete("/v1/invitations/{invitation_id}", status_code=204, summary="Withdraw an invitation")
 async def withdraw(invitation_id: UUID, who: Owner, auth: Auth) -> None:
     await auth.invitations.withdraw(who, invitation_id)

@@ -21,12 +21,12 @@ class MemberChange(Body):
 
 
 class MemberAnswer(Answer):
-    id: UUID = Field(description="The user's: the `actor` of audit trails.")
+    id: UUID = Field(description="The user's id, which is the `actor` in audit trails.")
     email: str
     name: str
     role: str = Field(description="owner or staff.")
     joined_at: datetime
-    signed_in_at: datetime | None = Field(description="When they last signed in here.")
+    signed_in_at: datetime | None = Field(description="When they last signed in to this business.")
 
 
 def _answer(member: Member) -> MemberAnswer:
@@ -40,9 +40,9 @@ def _answer(member: Member) -> MemberAnswer:
     )
 
 
-@router.get("/v1/members")
+@router.get("/v1/members", summary="List members")
 async def list_members(who: Owner, paging: Paging, auth: Auth) -> Page[MemberAnswer]:
-    """Who has accepted; those who have not are invitations."""
+    """Those who have accepted their invitation. The others are listed as invitations."""
     found = await auth.members.page(who, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
     found = found[: paging.limit]
@@ -50,19 +50,19 @@ async def list_members(who: Owner, paging: Paging, auth: Auth) -> Page[MemberAns
     return Page(items=[_answer(item) for item in found], next_cursor=paging.link(cursor))
 
 
-@router.patch("/v1/members/{member_id}")
+@router.patch("/v1/members/{member_id}", summary="Change a member's role")
 async def change_member(member_id: UUID, body: MemberChange, who: Owner, auth: Auth) -> MemberAnswer:
-    """Ends the member's sessions here, if the role is another one. The last owner stays one.
+    """Ends the member's sessions at this business, if the role changes. The last owner must stay an owner.
 
-    Takes no If-Match: a role is set whole, and nothing of another's edit is lost with it.
+    Takes no If-Match: the role is all that is set, so that no other edit can be lost.
     """
     return _answer(await auth.members.set_role(who, member_id, Role(body.role)))
 
 
-@router.delete("/v1/members/{member_id}", status_code=204)
+@router.delete("/v1/members/{member_id}", status_code=204, summary="Remove a member")
 async def remove_member(member_id: UUID, who: Owner, auth: Auth) -> None:
-    """Ends the member's access and sessions here, but for the last owner's; an access token that is out runs out.
+    """Ends the member's access to this business and their sessions; an access token is valid until it expires.
 
-    Staff that can be booked are another list, `/v1/staff`.
+    The last owner cannot be removed. Staff who can be booked are a list of their own, `/v1/staff`.
     """
     await auth.members.remove(who, member_id)

@@ -19,23 +19,30 @@ class ResetRequestAnswer(Answer):
 
 
 class NewPassword(Body):
-    token: str = Field(min_length=1, max_length=200, description="Of an invitation or of a reset mail.")
+    token: str = Field(
+        min_length=1, max_length=200, description="The token in the link of an invitation or of a reset mail."
+    )
     password: GivenPassword
 
 
 class PasswordAnswer(Answer):
-    email: str = Field(description="What to sign in with.")
+    email: str = Field(description="The e-mail address to sign in with.")
 
 
-@router.post("/v1/passwords/reset-requests", status_code=202, response_model=ResetRequestAnswer)
+@router.post(
+    "/v1/passwords/reset-requests",
+    status_code=202,
+    response_model=ResetRequestAnswer,
+    summary="Request a mail to reset a password",
+)
 async def request_reset(body: ResetRequest, key: Idempotency, address: ClientAddress, auth: Auth) -> Response:
-    """The same answer whether anybody has this address or not."""
+    """Answers the same whether or not somebody has this address."""
     answer = ResetRequestAnswer(message="If somebody here has this address, a mail is on its way to it.")
     return respond(await auth.links.request_reset(key, body.email, address, answer))
 
 
-@router.post("/v1/passwords/reset")
+@router.post("/v1/passwords/reset", summary="Set a password by a link")
 async def set_password(body: NewPassword, auth: Auth) -> PasswordAnswer:
-    """Each link works once, so a repeat changes nothing and is refused."""
+    """Each link works once: a repeated request is refused and changes nothing."""
     email = await auth.links.set_password(body.token, body.password.get_secret_value())
     return PasswordAnswer(email=email)

@@ -18,14 +18,18 @@ router = APIRouter(tags=["sign-in"])
 
 
 class NewSession(Body):
-    """E-mail and password sign in. A business alone, with an access token, opens a session there as well.
+    """With `email` and `password`, signs in. With `business` alone and an access token, opens a session at another
+    business.
 
-    That one ends with the session whose token it was, and is no way to prolong it: 409 where it is already.
+    The new session ends with the one whose token was used. It cannot prolong that one: a business at which the
+    session is already is refused with 409.
     """
 
     email: EmailAddress | None = None
     password: GivenPassword | None = None
-    business: Slug | None = Field(default=None, description="A slug; else the business last signed in to.")
+    business: Slug | None = Field(
+        default=None, description="The business's slug. Without it, the business last signed in to."
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -56,9 +60,11 @@ class SessionAnswer(Answer):
     token_type: str = "Bearer"  # noqa: S105 - a scheme's name
     expires_in: int = Field(description="Seconds until the access token expires.")
     refresh_token: str = Field(
-        description="For one use. Repeated within 30 seconds, for an answer that was lost, it gives another."
+        description="Valid once. Used again within 30 seconds, as after a lost answer, it gives another token."
     )
-    businesses: list[BusinessAnswer] = Field(description="All of the user's, the session's own first.")
+    businesses: list[BusinessAnswer] = Field(
+        description="All businesses of the user, with the session's own first."
+    )
 
 
 class MeAnswer(Answer):
@@ -92,11 +98,11 @@ def _answer(signed_in: SignedIn, response: Response) -> SessionAnswer:
     )
 
 
-@router.post("/v1/sessions", status_code=201)
+@router.post("/v1/sessions", status_code=201, summary="Sign in, or open a session at another business")
 async def sign_in(
     body: NewSession, request: Request, address: ClientAddress, auth: Auth, response: Response
 ) -> SessionAnswer:
-    """Takes no Idempotency-Key: its answer would have to be kept, and with it the tokens."""
+    """Takes no Idempotency-Key: its answer, and so the tokens, would have to be stored."""
     if body.email is not None and body.password is not None:
         password = body.password.get_secret_value()
         signed_in = await auth.sessions.sign_in(body.email, password, body.business, address)
@@ -107,18 +113,18 @@ async def sign_in(
     return _answer(signed_in, response)
 
 
-@router.post("/v1/sessions/refresh")
+@router.post("/v1/sessions/refresh", summary="Refresh a session")
 async def refresh(body: RefreshBody, auth: Auth, response: Response) -> SessionAnswer:
     return _answer(await auth.sessions.refresh(body.refresh_token), response)
 
 
-@router.delete("/v1/sessions/{session_id}", status_code=204)
+@router.delete("/v1/sessions/{session_id}", status_code=204, summary="Sign out")
 async def sign_out(session_id: UUID, who: Anyone, auth: Auth) -> None:
-    """Ends, too, what the session opened at other businesses, and what opened it."""
+    """Ends the session, the one that opened it, and those that were opened from it at other businesses."""
     await auth.sessions.sign_out(who, session_id)
 
 
-@router.get("/v1/me")
+@router.get("/v1/me", summary="Read the signed-in user")
 async def read_me(who: Anyone, auth: Auth) -> MeAnswer:
     me = await auth.sessions.me(who)
     businesses = [_business(item) for item in me.businesses]

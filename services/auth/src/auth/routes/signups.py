@@ -18,8 +18,8 @@ router = APIRouter(tags=["sign-up"])
 
 
 class NewSignup(Body):
-    email: EmailAddress = Field(description="The owner's; the invitation goes there.")
-    name: Name = Field(description="The owner's.")
+    email: EmailAddress = Field(description="The owner's e-mail address, to which the invitation is sent.")
+    name: Name = Field(description="The owner's name.")
     business_name: Name
     slug: Slug
     plan: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -48,14 +48,14 @@ def _answer(signup: Signup) -> SignupAnswer:
     )
 
 
-@router.post("/v1/signups", status_code=202, response_model=SignupAnswer)
+@router.post("/v1/signups", status_code=202, response_model=SignupAnswer, summary="Sign up a business")
 async def sign_up(body: NewSignup, key: Idempotency, address: ClientAddress, auth: Auth) -> Response:
-    """Answers before the business is there: poll the Location."""
+    """Answers before the business exists: poll the URL in `Location`."""
     outcome = await auth.signups.request(key, Wanted(**body.model_dump()), address, _answer)
     signup_id = SignupAnswer.model_validate_json(outcome.body).id
     return respond(outcome, location=f"/v1/signups/{signup_id}")
 
 
-@router.get("/v1/signups/{signup_id}")
+@router.get("/v1/signups/{signup_id}", summary="Read the state of a sign-up")
 async def read_signup(signup_id: UUID, auth: Auth) -> SignupAnswer:
     return _answer(await auth.signups.read(signup_id))

@@ -23,7 +23,7 @@ ReturnPath = Annotated[
     Field(
         max_length=500,
         pattern=r"^/([A-Za-z0-9._~?=&%-][A-Za-z0-9._~/?=&%-]*)?$",
-        description="The page of this site to come back to.",
+        description="The path of this site's page to return to.",
     ),
 ]
 
@@ -48,7 +48,7 @@ class SubscriptionAnswer(Answer):
     cancel_at_period_end: bool
     has_payment_method: bool
     checkout_url: str | None = Field(
-        description="A page on which to pay or to give a card, when one is open."
+        description="The page on which to pay or to enter a card, while one is open; otherwise null."
     )
 
     @classmethod
@@ -80,7 +80,7 @@ class CheckoutAnswer(Answer):
     id: str
     url: str
     mode: Literal["setup", "subscription"] = Field(
-        description="`setup` takes a card, `subscription` subscribes."
+        description="`setup` stores a card, `subscription` starts the subscription."
     )
     expires_at: datetime
 
@@ -91,7 +91,7 @@ class PortalAnswer(Answer):
 
 
 class Amount(Answer):
-    """Minor units of the currency; a credit's total is negative."""
+    """An amount in minor units of the currency; the total of a credit is negative."""
 
     amount: int
     currency: str
@@ -121,22 +121,32 @@ def _portal(session_id: str, url: str) -> PortalAnswer:
     return PortalAnswer(id=session_id, url=url)
 
 
-@router.get("/v1/billing/subscription")
+@router.get("/v1/billing/subscription", summary="Read the subscription")
 async def read_subscription(who: Owner, billing: Billing) -> SubscriptionAnswer:
     return SubscriptionAnswer.of(await billing.standing(who.tenant_id))
 
 
-@router.post("/v1/billing/checkout-sessions", status_code=201, response_model=CheckoutAnswer)
+@router.post(
+    "/v1/billing/checkout-sessions",
+    status_code=201,
+    response_model=CheckoutAnswer,
+    summary="Open a page to pay or enter a card",
+)
 async def open_checkout(body: PageBody, who: Owner, key: Idempotency, billing: Billing) -> Response:
     return respond(await billing.open_checkout(who.tenant_id, key, body.return_path, _checkout))
 
 
-@router.post("/v1/billing/portal-sessions", status_code=201, response_model=PortalAnswer)
+@router.post(
+    "/v1/billing/portal-sessions",
+    status_code=201,
+    response_model=PortalAnswer,
+    summary="Open Stripe's customer portal",
+)
 async def open_portal(body: PageBody, who: Owner, key: Idempotency, billing: Billing) -> Response:
     return respond(await billing.open_portal(who.tenant_id, key, body.return_path, _portal))
 
 
-@router.get("/v1/billing/invoices")
+@router.get("/v1/billing/invoices", summary="List invoices")
 async def list_invoices(who: Owner, paging: Paging, billing: Billing) -> Page[InvoiceAnswer]:
     found = await billing.invoices(who.tenant_id, _before(paging.after), paging.limit + 1)
     more = len(found) > paging.limit

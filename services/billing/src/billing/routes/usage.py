@@ -12,13 +12,19 @@ from servicekit.http.tokens import Owner
 
 router = APIRouter(tags=["billing"])
 
-Month = Annotated[str | None, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="YYYY-MM, in UTC.")]
+Month = Annotated[
+    str | None,
+    Query(
+        pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$",
+        description="The month in UTC, as YYYY-MM; the present one by default.",
+    ),
+]
 
 
 class MetricAnswer(Answer):
     metric: str
-    limit: int | None = Field(description="Null is unlimited.")
-    used: int | None = Field(description="Null where billing does not count it.")
+    limit: int | None = Field(description="The plan's limit; null when there is none.")
+    used: int | None = Field(description="What was used of it; null where billing does not count it.")
 
 
 class AppointmentsAnswer(Answer):
@@ -36,7 +42,7 @@ class UsageAnswer(Answer):
     appointments: AppointmentsAnswer
 
 
-@router.get("/v1/usage")
+@router.get("/v1/usage", summary="Read a month's usage")
 async def read_usage(who: Owner, billing: Billing, month: Month = None) -> UsageAnswer:
     tenant, shown, counts = await billing.usage(who.tenant_id, month)
     used = {"bookings_per_month": counts.get("booked", 0)}

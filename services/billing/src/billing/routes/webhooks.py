@@ -21,7 +21,7 @@ _BODY = {
 }
 
 
-@router.post("/webhooks/stripe", openapi_extra=_BODY)
+@router.post("/webhooks/stripe", openapi_extra=_BODY, summary="Receive Stripe's webhooks")
 async def receive(request: Request, billing: Billing) -> ReceivedAnswer:
     await billing.receive_webhook(await request.body(), request.headers.get("stripe-signature"))
     return ReceivedAnswer(received=True)

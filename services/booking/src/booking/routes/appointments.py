@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
 
 
 class StaffBookingBody(BookingBody):
-    notes: Text = Field(default="", description="For the business's eyes.")
+    notes: Text = Field(default="", description="Notes that only the business sees.")
 
 
 def _tagged(found: tuple[Appointment, Customer], response: Response) -> AppointmentAnswer:
@@ -26,25 +26,30 @@ def _tagged(found: tuple[Appointment, Customer], response: Response) -> Appointm
     return AppointmentAnswer.of(*found)
 
 
-@router.post("", status_code=201, response_model=BookedAnswer)
+@router.post("", status_code=201, response_model=BookedAnswer, summary="Book an appointment for a customer")
 async def book(body: StaffBookingBody, who: Member, key: Idempotency, booking: Booking) -> Response:
     wanted = body.request("staff", notes=body.notes)
     return respond(await booking.book(who.tenant_id, key, wanted, body.person, BookedAnswer.of))
 
 
-@router.get("")
+@router.get("", summary="List appointments")
 async def list_appointments(
     who: Member,
     paging: Paging,
     booking: Booking,
-    begin: Annotated[Instant | None, Query(alias="from", description="Starts at or after.")] = None,
-    end: Annotated[Instant | None, Query(alias="to", description="Starts before.")] = None,
+    begin: Annotated[
+        Instant | None, Query(alias="from", description="Appointments that start at this time or later.")
+    ] = None,
+    end: Annotated[
+        Instant | None, Query(alias="to", description="Appointments that start before this time.")
+    ] = None,
     status: Status | None = None,
     staff: UUID | None = None,
     customer: UUID | None = None,
     series: UUID | None = None,
     order: Annotated[
-        Literal["asc", "desc"], Query(description="The earliest start first, or the latest.")
+        Literal["asc", "desc"],
+        Query(description="`asc`: the earliest start first; `desc`: the latest first."),
     ] = "asc",
 ) -> Page[AppointmentAnswer]:
     found = await booking.appointments(
@@ -68,12 +73,12 @@ async def list_appointments(
     return Page(items=[AppointmentAnswer.of(*item) for item in found], next_cursor=paging.link(cursor))
 
 
-@router.get("/{appointment_id}")
+@router.get("/{appointment_id}", summary="Read an appointment")
 async def read(appointment_id: UUID, who: Member, booking: Booking, response: Response) -> AppointmentAnswer:
     return _tagged(await booking.appointment(who.tenant_id, appointment_id), response)
 
 
-@router.patch("/{appointment_id}")
+@router.patch("/{appointment_id}", summary="Move an appointment or change its notes")
 async def edit(
     appointment_id: UUID,
     body: AppointmentEdit,
@@ -93,28 +98,28 @@ async def edit(
     return _tagged(found, response)
 
 
-@router.post("/{appointment_id}/cancel")
+@router.post("/{appointment_id}/cancel", summary="Cancel an appointment")
 async def cancel(
     appointment_id: UUID, who: Member, booking: Booking, response: Response
 ) -> AppointmentAnswer:
     return _tagged(await booking.cancel(who.tenant_id, appointment_id), response)
 
 
-@router.post("/{appointment_id}/confirm")
+@router.post("/{appointment_id}/confirm", summary="Confirm a pending appointment")
 async def confirm(
     appointment_id: UUID, who: Member, booking: Booking, response: Response
 ) -> AppointmentAnswer:
     return _tagged(await booking.settle(who.tenant_id, appointment_id, Status.CONFIRMED), response)
 
 
-@router.post("/{appointment_id}/complete")
+@router.post("/{appointment_id}/complete", summary="Mark an appointment as completed")
 async def complete(
     appointment_id: UUID, who: Member, booking: Booking, response: Response
 ) -> AppointmentAnswer:
     return _tagged(await booking.settle(who.tenant_id, appointment_id, Status.COMPLETED), response)
 
 
-@router.post("/{appointment_id}/no-show")
+@router.post("/{appointment_id}/no-show", summary="Mark an appointment as no-show")
 async def no_show(
     appointment_id: UUID, who: Member, booking: Booking, response: Response
 ) -> AppointmentAnswer:

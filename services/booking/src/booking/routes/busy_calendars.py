@@ -17,12 +17,12 @@ router = APIRouter(prefix="/v1/busy-calendars/{staff_id}", tags=["busy calendars
 
 
 class BusyCalendarBody(Body):
-    url: Annotated[str, Field(max_length=MAX_URL, description="https:// address of an iCalendar file.")]
+    url: Annotated[str, Field(max_length=MAX_URL, description="The https:// address of an iCalendar file.")]
 
 
 class BusyCalendarAnswer(Answer):
-    """Fetched every quarter of an hour. While it fails, the times of the last success stand: `failing_since` says
-    since when, `fault` why. `busy_times` is how many there are."""
+    """The calendar is fetched every quarter of an hour. While that fails, the busy times of the last success are
+    kept: `failing_since` says since when, `fault` why. `busy_times` is their number."""
 
     staff_id: UUID
     url: str
@@ -45,19 +45,19 @@ def _answer(calendar: BusyCalendar) -> BusyCalendarAnswer:
     )
 
 
-@router.put("")
+@router.put("", summary="Import busy times from a calendar")
 async def import_from(
     staff_id: UUID, body: BusyCalendarBody, who: Owner, calendars: BusyCalendars
 ) -> BusyCalendarAnswer:
-    """Imports from this address; the times of another one are forgotten."""
+    """Imports busy times from this address. Those from an earlier address are removed."""
     return _answer(await calendars.import_from(who.tenant_id, staff_id, body.url))
 
 
-@router.get("")
+@router.get("", summary="Read the state of the import")
 async def read(staff_id: UUID, who: Owner, calendars: BusyCalendars) -> BusyCalendarAnswer:
     return _answer(await calendars.calendar(who.tenant_id, staff_id))
 
 
-@router.delete("", status_code=204)
+@router.delete("", status_code=204, summary="End the import")
 async def remove(staff_id: UUID, who: Owner, calendars: BusyCalendars) -> None:
     await calendars.remove(who.tenant_id, staff_id)

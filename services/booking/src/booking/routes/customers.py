@@ -21,14 +21,14 @@ Beginning = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 
 
 class CustomerEdit(Body):
-    """What is left out stays. There must be an address or a number."""
+    """Fields that are left out stay as they are. A customer must have an e-mail address or a phone number."""
 
     name: Name | None = None
     email: EmailAddress | None = None
     phone: Phone | None = None
     locale: Locale | None = None
     consent: ConsentBody | None = None
-    notes: Text | None = Field(default=None, description="For the business's eyes.")
+    notes: Text | None = Field(default=None, description="Notes that only the business sees.")
 
     _not_null = field_validator("name", "locale", "consent", "notes")(refuse_null)
 
@@ -45,13 +45,13 @@ def _tagged(customer: Customer, response: Response) -> CustomerAnswer:
     return CustomerAnswer.of(customer)
 
 
-@router.get("")
+@router.get("", summary="List customers")
 async def list_customers(
     who: Member,
     paging: Paging,
     records: Records,
     begins: Annotated[
-        Beginning | None, Query(alias="q", description="How the name or the e-mail address begins.")
+        Beginning | None, Query(alias="q", description="The beginning of the name or of the e-mail address.")
     ] = None,
 ) -> Page[CustomerAnswer]:
     found = await records.customers_page(who.tenant_id, begins, paging.after_id(), paging.limit + 1)
@@ -61,12 +61,12 @@ async def list_customers(
     return Page(items=[CustomerAnswer.of(item) for item in found], next_cursor=paging.link(cursor))
 
 
-@router.get("/{customer_id}")
+@router.get("/{customer_id}", summary="Read a customer")
 async def read(customer_id: UUID, who: Member, records: Records, response: Response) -> CustomerAnswer:
     return _tagged(await records.customer(who.tenant_id, customer_id), response)
 
 
-@router.patch("/{customer_id}")
+@router.patch("/{customer_id}", summary="Correct a customer")
 async def edit(
     customer_id: UUID,
     body: CustomerEdit,
@@ -79,7 +79,8 @@ async def edit(
     return _tagged(found, response)
 
 
-@router.delete("/{customer_id}", status_code=204)
+@router.delete("/{customer_id}", status_code=204, summary="Erase a customer's personal data")
 async def erase(customer_id: UUID, who: Owner, records: Records) -> None:
-    """Erases the person; their past appointments stay, without a name. Cancel those to come first."""
+    """Erases the personal data; past appointments stay, without a name. Refused while there are appointments to
+    come: cancel those first."""
     await records.erase_customer(who.tenant_id, customer_id)

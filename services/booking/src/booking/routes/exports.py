@@ -22,7 +22,7 @@ router = APIRouter(tags=["exports"])
 _STALLED_SECONDS = 20.0
 """Less than the database lets a transaction wait for its next statement."""
 _LONGEST_SECONDS = 900.0
-"""What a transaction has read from cannot be tidied up before it ends, whoever's it is."""
+"""VACUUM cannot remove dead rows that are newer than an open transaction, so exports are limited."""
 
 _MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
 _DESCRIBED: dict[int | str, dict[str, Any]] = {
@@ -31,10 +31,10 @@ _DESCRIBED: dict[int | str, dict[str, Any]] = {
 
 
 class Streamed(StreamingResponse):
-    """Closes what it reads from when its reader goes away, not at some later time: a transaction hangs on it.
+    """Closes the generator that it reads from as soon as its reader disconnects, as that holds a transaction open.
 
-    So it does when the reader takes nothing for `stalled` seconds, or has not all of it after `longest`: the answer
-    is cut then, as the reader can see.
+    It also does so when the reader takes nothing for `stalled` seconds, or has not all of it after `longest`: the
+    answer is cut off then, which the reader can see.
     """
 
     def __init__(
@@ -84,21 +84,35 @@ async def _begun(parts: AsyncGenerator[str]) -> AsyncGenerator[str]:
     return all_of_them()
 
 
-@router.get("/v1/appointments/export.csv", response_class=Response, responses=_DESCRIBED)
+@router.get(
+    "/v1/appointments/export.csv",
+    response_class=Response,
+    responses=_DESCRIBED,
+    summary="Export appointments as CSV",
+)
 async def export_appointments(
     who: Owner,
     records: Records,
-    begin: Annotated[Instant, Query(alias="from", description="Starts at or after.")],
-    end: Annotated[Instant, Query(alias="to", description="Starts before.")],
+    begin: Annotated[
+        Instant, Query(alias="from", description="Appointments that start at this time or later.")
+    ],
+    end: Annotated[Instant, Query(alias="to", description="Appointments that start before this time.")],
 ) -> Response:
-    """Times have the business's offset; a cell that a spreadsheet would calculate begins with an apostrophe."""
+    """Times are in the business's time zone, with their offset. A cell that a spreadsheet would take for a formula
+    begins with an apostrophe."""
     if end <= begin:
         raise Invalid.field("?to", "lies not after `from`")
     parts = await _begun(records.export_appointments(who.tenant_id, begin, end))
     return Streamed(parts, "appointments.csv")
 
 
-@router.get("/v1/customers/export.csv", response_class=Response, responses=_DESCRIBED)
+@router.get(
+    "/v1/customers/export.csv",
+    response_class=Response,
+    responses=_DESCRIBED,
+    summary="Export customers as CSV",
+)
 async def export_customers(who: Owner, records: Records) -> Response:
-    """Those who were not erased; a cell that a spreadsheet would calculate begins with an apostrophe."""
+    """All customers who are not erased. A cell that a spreadsheet would take for a formula begins with an
+    apostrophe."""
     return Streamed(await _begun(records.export_customers(who.tenant_id)), "customers.csv")

@@ -16,27 +16,28 @@ router = APIRouter(tags=["calendar feeds"])
 
 
 class FeedAnswer(Answer):
-    """`url` is told this once; whoever has it sees the staff member's appointments with customers' names."""
+    """`url` is in this answer only. Whoever has it sees the staff member's appointments with customers' names."""
 
     staff_id: UUID
     url: str
 
 
-@router.post("/v1/staff-feeds/{staff_id}")
+@router.post("/v1/staff-feeds/{staff_id}", summary="Make a new feed address")
 async def rotate(staff_id: UUID, who: Owner, feeds: Feeds, response: Response) -> FeedAnswer:
-    """Makes an address, and an earlier one void."""
+    """Makes a new feed address; an earlier one stops working."""
     response.headers["Cache-Control"] = "no-store"
     return FeedAnswer(staff_id=staff_id, url=await feeds.rotate(who.tenant_id, staff_id))
 
 
-@router.delete("/v1/staff-feeds/{staff_id}", status_code=204)
+@router.delete("/v1/staff-feeds/{staff_id}", status_code=204, summary="Withdraw the feed address")
 async def withdraw(staff_id: UUID, who: Owner, feeds: Feeds) -> None:
     await feeds.withdraw(who.tenant_id, staff_id)
 
 
-@router.get("/v1/public/feeds/{token}.ics", response_class=Response)
+@router.get("/v1/public/feeds/{token}.ics", response_class=Response, summary="Read a staff member's feed")
 async def feed(token: Annotated[str, Path(max_length=100)], request: Request, feeds: Feeds) -> Response:
-    """RFC 5545: 60 days back and 400 ahead, cancelled appointments as such. Answers 304 to a known ETag."""
+    """The appointments as an iCalendar file (RFC 5545): 60 days back and 400 ahead, with cancelled ones marked so.
+    Answers 304 to the present ETag."""
     found = await feeds.feed(token, _tags(request))
     headers = {"ETag": f'"{found.tag}"', "Cache-Control": f"private, max-age={int(REFRESH.total_seconds())}"}
     if found.content is None:

@@ -38,11 +38,11 @@ class NamedAnswer(Answer):
 
 
 class BookedServiceAnswer(NamedAnswer):
-    booking_window_days: int = Field(description="It can be moved to a time so many days ahead at most.")
+    booking_window_days: int = Field(description="How many days ahead the appointment can be moved at most.")
 
 
 class ManagedAnswer(Answer):
-    """`changeable_until` is None when it can no longer be changed online."""
+    """`changeable_until` is null when the appointment can no longer be changed online."""
 
     id: UUID
     version: int
@@ -86,9 +86,9 @@ def _named(taken: Sequence[Resource], kind: str) -> list[NamedAnswer]:
     return [NamedAnswer(id=item.resource_id, name=item.name) for item in taken if item.kind == kind]
 
 
-@router.get("/{token}.ics", response_class=Response)
+@router.get("/{token}.ics", response_class=Response, summary="Read an appointment as a calendar file")
 async def calendar(token: Token, booking: Booking) -> Response:
-    """RFC 5545, with a UID that stays and a SEQUENCE that rises with each change."""
+    """An iCalendar file (RFC 5545). Its UID stays the same, its SEQUENCE rises with each change."""
     managed = await booking.managed(token)
     appointment = managed.appointment
     event = CalendarEvent(
@@ -108,16 +108,16 @@ async def calendar(token: Token, booking: Booking) -> Response:
     )
 
 
-@router.get("/{token}")
+@router.get("/{token}", summary="Read an appointment by its link")
 async def read(token: Token, booking: Booking) -> ManagedAnswer:
     return ManagedAnswer.of(await booking.managed(token))
 
 
-@router.patch("/{token}")
+@router.patch("/{token}", summary="Move an appointment by its link")
 async def reschedule(token: Token, body: MoveBody, booking: Booking) -> ManagedAnswer:
     return ManagedAnswer.of(await booking.reschedule_by_customer(token, body.starts_at, body.staff_id))
 
 
-@router.delete("/{token}")
+@router.delete("/{token}", summary="Cancel an appointment by its link")
 async def cancel(token: Token, booking: Booking) -> ManagedAnswer:
     return ManagedAnswer.of(await booking.cancel_by_customer(token))

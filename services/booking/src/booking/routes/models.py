@@ -15,24 +15,25 @@ from contracts.model import Money
 from servicekit.errors import Invalid
 from servicekit.http.models import Answer, Body, EmailAddress, Instant, Locale, Name, Phone, Text, TimeZone
 
-StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of the offered starts.")]
+StartsAt = Annotated[Instant, Field(description="RFC 3339 with offset; one of the starts that are offered.")]
 
 
 TakenIds = Annotated[
-    list[UUID], Field(description="All that it takes: staff first, then rooms and the like.")
+    list[UUID],
+    Field(description="The ids of all resources that it takes: staff first, then rooms and equipment."),
 ]
 
 Canceller = Annotated[
     CancelledBy | None,
     Field(
-        description="Who cancelled it; `system`, as the business had not confirmed it by its start."
-        " Null where it is not cancelled, or was before this was kept."
+        description="Who cancelled it; `system` where the business had not confirmed it by its start. Null where it"
+        " is not cancelled, or was cancelled before this was recorded."
     ),
 ]
 
 
 class ConsentBody(Body):
-    """What the customer agreed to be told by."""
+    """The channels by which the customer agreed to get messages."""
 
     email: bool
     sms: bool = False
@@ -51,7 +52,7 @@ class ContactBody(Body):
 
 
 class CustomerBody(ContactBody):
-    """Who books for themselves: without an address they would never get the link to what they booked."""
+    """A customer who books online. They need an e-mail address, as the link to the appointment is sent there."""
 
     email: EmailAddress
 
@@ -59,7 +60,8 @@ class CustomerBody(ContactBody):
 class SlotBody(Body):
     service_id: UUID
     staff_id: UUID | None = Field(
-        default=None, description="Who must be in the team; without it whoever is free and least busy."
+        default=None,
+        description="The staff member who must take part. Without it, those who are free and least busy.",
     )
     starts_at: StartsAt
 
@@ -83,15 +85,15 @@ class AnswerBody(Body):
         return Given(self.question_id, self.answer)
 
 
-Answers = Annotated[
-    list[AnswerBody], Field(max_length=50, description="To the questions that the service asks.")
-]
+Answers = Annotated[list[AnswerBody], Field(max_length=50, description="Answers to the service's questions.")]
 
 
 class BookingBody(SlotBody):
     customer: ContactBody
     consent: ConsentBody
-    timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
+    timezone: TimeZone | None = Field(
+        default=None, description="The time zone in which times are shown to the customer."
+    )
     answers: Answers = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -126,7 +128,10 @@ class BookingBody(SlotBody):
 
 class MoveBody(Body):
     starts_at: StartsAt
-    staff_id: UUID | None = Field(default=None, description="Without it the same people, if free.")
+    staff_id: UUID | None = Field(
+        default=None,
+        description="The staff member who must take part. Without it, the same people, if they are free.",
+    )
 
 
 class BookedAnswer(Answer):
@@ -163,11 +168,13 @@ class BookedAnswer(Answer):
 
 
 class AppointmentEdit(Body):
-    """What is left out stays. Who moves it has to say when to."""
+    """Fields that are left out stay as they are. With `staff_id`, `starts_at` is required too."""
 
-    starts_at: Instant | None = Field(default=None, description="RFC 3339 with offset; another start.")
-    staff_id: UUID | None = Field(default=None, description="Without it the same person, if free.")
-    notes: Text | None = Field(default=None, description="For the business's eyes.")
+    starts_at: Instant | None = Field(default=None, description="The new start, RFC 3339 with offset.")
+    staff_id: UUID | None = Field(
+        default=None, description="The staff member to move it to. Without it, the same person, if free."
+    )
+    notes: Text | None = Field(default=None, description="Notes that only the business sees.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -179,7 +186,7 @@ class AppointmentEdit(Body):
 
 
 class CustomerAnswer(Answer):
-    """`notes` are for the business's eyes. An erased customer has `erased_at`, and nothing that is personal."""
+    """`notes` are seen by the business only. An erased customer has `erased_at` and no personal data."""
 
     id: UUID
     version: int
@@ -207,7 +214,7 @@ class CustomerAnswer(Answer):
 
 
 class AnsweredAnswer(Answer):
-    """What the customer answered to a question, as it was asked then."""
+    """A customer's answer, with the question as it was worded then."""
 
     question_id: UUID
     label: str

@@ -29,32 +29,36 @@ _AT_ONCE = 1000
 class AvailabilityQuery(Body):
     service: UUID
     staff: UUID | None = None
-    first: LocalDate = Field(alias="from", description="Local date in the zone.")
+    first: LocalDate = Field(alias="from", description="The first local date, in `timezone`.")
     last: LocalDate = Field(
-        alias="to", description="Local date, inclusive; 62 days at most. The answer's `to` may lie before it."
+        alias="to",
+        description="The last local date; the range has 62 days at most. The answer's `to` may be earlier.",
     )
-    timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
+    timezone: TimeZone | None = Field(default=None, description="The business's time zone by default.")
 
 
 class SlotAnswer(Answer):
     starts_at: dt.datetime
     ends_at: dt.datetime
-    staff_ids: list[UUID] = Field(description="Who can be asked for then.")
+    staff_ids: list[UUID] = Field(description="The staff members who can be asked for at this time.")
 
 
 class AvailabilityAnswer(Answer):
     service_id: UUID
     timezone: str
     to: dt.date = Field(
-        description="The last local date whose slots are here. Where it lies before the one asked for, ask again "
-        "from the day after it: of a short step and many staff, few days are told at once."
+        description="The last local date whose slots are in this answer. Where it is before the one asked for, ask"
+        " again from the day after: for services with a short step and many staff, one answer holds a few"
+        " days only."
     )
     slots: list[SlotAnswer]
 
 
 class PublicBookingBody(BookingBody):
     customer: CustomerBody
-    hold_id: UUID | None = Field(default=None, description="A hold of this slot, which becomes the booking.")
+    hold_id: UUID | None = Field(
+        default=None, description="The id of a hold of this slot, which then becomes the appointment."
+    )
 
 
 class HoldAnswer(Answer):
@@ -77,7 +81,7 @@ class HoldAnswer(Answer):
         )
 
 
-@router.get("/availability", response_model=AvailabilityAnswer)
+@router.get("/availability", response_model=AvailabilityAnswer, summary="List free slots")
 async def availability(
     query: Annotated[AvailabilityQuery, Query()], slug: Slug, booking: Booking
 ) -> Response:
@@ -111,7 +115,7 @@ def _listed(slots: Sequence[Slot]) -> bytes:
     )[1:-1]
 
 
-@router.post("/holds", status_code=201, response_model=HoldAnswer)
+@router.post("/holds", status_code=201, response_model=HoldAnswer, summary="Hold a slot")
 async def hold(
     body: SlotBody, key: Idempotency, slug: Slug, address: ClientAddress, booking: Booking
 ) -> Response:
@@ -119,13 +123,13 @@ async def hold(
     return respond(await booking.hold(slug, key, wanted, address, HoldAnswer.of))
 
 
-@router.delete("/holds/{hold_id}", status_code=204)
+@router.delete("/holds/{hold_id}", status_code=204, summary="Give a held slot back")
 async def give_back(hold_id: UUID, slug: Slug, booking: Booking) -> None:
-    """Whatever has become of the hold, the answer is the same."""
+    """The answer is the same when the hold has expired, was used or never existed."""
     await booking.give_back(slug, hold_id)
 
 
-@router.post("/appointments", status_code=201, response_model=BookedAnswer)
+@router.post("/appointments", status_code=201, response_model=BookedAnswer, summary="Book an appointment")
 async def book(body: PublicBookingBody, key: Idempotency, slug: Slug, booking: Booking) -> Response:
     wanted = body.request("public", hold_id=body.hold_id)
     return respond(await booking.book(slug, key, wanted, body.person, BookedAnswer.of))

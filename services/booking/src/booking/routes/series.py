@@ -22,15 +22,17 @@ router = APIRouter(prefix="/v1/series", tags=["recurring appointments"])
 
 
 class RuleBody(Body):
-    """The wall clock recurs: 09:00 stays 09:00 when the clocks change.
+    """The local time recurs: 09:00 stays 09:00 when the clocks change.
 
-    A time that a clock change skips moves to the end of the gap; one that happens twice means the first. A month
-    without the first start's day is left out and counts for none.
+    A time that a clock change skips moves to the end of the gap; of a time that comes twice, the first is meant. A
+    month that lacks the day of the first start is left out and not counted.
     """
 
     every: Every
-    interval: int = Field(default=1, ge=1, le=12, description="Every so many days, weeks or months.")
-    count: int | None = Field(default=None, ge=2, le=MOST, description="How many appointments.")
+    interval: int = Field(
+        default=1, ge=1, le=12, description="Every how many days, weeks or months it recurs."
+    )
+    count: int | None = Field(default=None, ge=2, le=MOST, description="The number of appointments.")
     until: LocalDate | None = Field(
         default=None, description=f"The last local date, instead of `count`; {MOST} appointments at most."
     )
@@ -45,7 +47,8 @@ class RuleBody(Body):
 class SeriesBody(StaffBookingBody):
     rule: RuleBody
     on_conflict: Literal["refuse", "skip"] = Field(
-        default="refuse", description="What becomes of the rest when some of the times cannot be booked."
+        default="refuse",
+        description="When some of the times cannot be booked: `refuse` books none, `skip` books the others.",
     )
 
 
@@ -56,13 +59,16 @@ class SkippedAnswer(Answer):
 
 
 class SeriesAnswer(Answer):
-    """`timezone` is the zone whose wall clock recurs: that of the named member of staff, else the business's."""
+    """`timezone` is the zone of the local time that recurs: that of the staff member in the request, else the
+    business's."""
 
     id: UUID
     timezone: str
     appointments: list[AppointmentAnswer]
     skipped: list[SkippedAnswer]
-    months_without_day: list[str] = Field(description="Left out, as they lack the day: YYYY-MM.")
+    months_without_day: list[str] = Field(
+        description="The months that were left out, as they lack the day: YYYY-MM."
+    )
 
     @classmethod
     def of(cls, series: Series) -> "SeriesAnswer":
@@ -77,7 +83,9 @@ class SeriesAnswer(Answer):
 
 class RestBody(Body):
     begin: Instant | None = Field(
-        default=None, alias="from", description="Appointments that start before stay; the present by default."
+        default=None,
+        alias="from",
+        description="Appointments that start before this time stay. Now, by default.",
     )
 
 
@@ -92,18 +100,19 @@ class RestAnswer(Answer):
         return cls(id=series_id, cancelled=[AppointmentAnswer.of(*item) for item in cancelled])
 
 
-@router.post("", status_code=201, response_model=SeriesAnswer)
+@router.post("", status_code=201, response_model=SeriesAnswer, summary="Book a series of appointments")
 async def book(body: SeriesBody, who: Member, key: Idempotency, booking: Booking) -> Response:
-    """All in one go, or none. Without `staff_id` one person takes all of it where somebody can, else each
-    appointment goes to whoever is free and least busy."""
+    """Books all appointments in one transaction, or none. Without `staff_id`, one person takes all of them where
+    somebody can; otherwise each goes to whoever is free and least busy."""
     rule = Rule(body.rule.every, body.rule.interval, body.rule.count, body.rule.until)
     first = body.request("staff", notes=body.notes)
     wanted = SeriesRequest(first, body.person, rule, body.on_conflict == "skip")
     return respond(await booking.book_series(who.tenant_id, key, wanted, SeriesAnswer.of))
 
 
-@router.post("/{series_id}/cancel")
+@router.post("/{series_id}/cancel", summary="Cancel the rest of a series")
 async def cancel(series_id: UUID, who: Member, booking: Booking, body: RestBody | None = None) -> RestAnswer:
-    """Cancels the rest: every appointment of it that has not begun. GET /v1/appointments?series= lists them."""
+    """Cancels the rest: every appointment of the series that has not begun. `GET /v1/appointments?series=` lists
+    them."""
     begin = body.begin if body else None
     return RestAnswer.of(series_id, await booking.cancel_series(who.tenant_id, series_id, begin))

@@ -10,7 +10,7 @@ from servicekit.http.tokens import Owner
 router = APIRouter(tags=["audit trail"])
 
 
-@router.get("/v1/audit")
+@router.get("/v1/audit", summary="List the audit trail of appointments and customers")
 async def list_entries(who: Owner, audit: Audit, records: Records) -> Page[EntryAnswer]:
-    """The newest first. What was changed at staff, services and settings is under /v1/business/audit."""
+    """The newest entries first. Changes to staff, services and settings are under /v1/business/audit."""
     return audit.page(await records.entries(who.tenant_id, **audit.arguments()))

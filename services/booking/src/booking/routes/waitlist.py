@@ -37,14 +37,20 @@ Token = Annotated[str, Path(max_length=100)]
 
 class JoinBody(Body):
     service_id: UUID
-    staff_id: UUID | None = Field(default=None, description="Without it anyone.")
-    earliest: Instant = Field(
-        alias="from", description="The first start that suits; the beginning of today means now."
+    staff_id: UUID | None = Field(
+        default=None, description="The staff member to wait for. Without it, anyone."
     )
-    latest: Instant = Field(alias="to", description="Starts before; within 62 days of `from`.")
+    earliest: Instant = Field(
+        alias="from", description="The earliest start that suits. The beginning of today means now."
+    )
+    latest: Instant = Field(
+        alias="to", description="The start must be before this time, which is within 62 days of `from`."
+    )
     customer: CustomerBody
-    consent: ConsentBody = Field(description="To e-mail: that is how an offer comes.")
-    timezone: TimeZone | None = Field(default=None, description="In which the customer reads the time.")
+    consent: ConsentBody = Field(description="Consent to e-mail is required, as offers are sent by e-mail.")
+    timezone: TimeZone | None = Field(
+        default=None, description="The time zone in which times are shown to the customer."
+    )
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:
@@ -76,7 +82,7 @@ class WindowAnswer(Answer):
 
 
 class OfferAnswer(Answer):
-    """A time that is kept until `expires_at`."""
+    """A time that is kept for the customer until `expires_at`."""
 
     starts_at: dt.datetime
     ends_at: dt.datetime
@@ -108,9 +114,13 @@ class WaitingAnswer(WindowAnswer):
     business: BusinessAnswer
     service: NamedAnswer
     staff_id: UUID | None
-    staff: list[NamedAnswer] = Field(description="The names of those who are wished for or offered.")
+    staff: list[NamedAnswer] = Field(
+        description="The names of the staff members who are asked for or offered."
+    )
     price: Money
-    questions: list[QuestionAnswer] = Field(description="What the service asks now of whoever accepts.")
+    questions: list[QuestionAnswer] = Field(
+        description="The questions that the service asks now, for accepting an offer."
+    )
     offer: OfferAnswer | None
     manage_url: str | None = Field(description="The appointment's link, once it is booked.")
     url: str
@@ -139,7 +149,7 @@ class WaitingAnswer(WindowAnswer):
 
 
 class EntryAnswer(WindowAnswer):
-    """An entry as the business sees it; `offers` counts all that it was offered."""
+    """An entry as the business sees it; `offers` is the number of offers that were made for it."""
 
     id: UUID
     state: EntryState
@@ -175,44 +185,46 @@ class AcceptBody(Body):
 
 class OfferBody(Body):
     starts_at: StartsAt
-    staff_id: UUID | None = Field(default=None, description="Without it whoever is free and least busy.")
+    staff_id: UUID | None = Field(
+        default=None, description="The staff member to offer. Without it, whoever is free and least busy."
+    )
 
 
-@public.post("/waitlist", status_code=201, response_model=WaitingAnswer)
+@public.post("/waitlist", status_code=201, response_model=WaitingAnswer, summary="Join the waitlist")
 async def join(
     body: JoinBody, key: Idempotency, slug: Slug, address: ClientAddress, waitlist: Waitlist
 ) -> Response:
-    """Waits for a time to become free. It is then kept for the customer, and offered by e-mail.
+    """Waits for a time to become free, which is then kept for the customer and offered by e-mail.
 
-    A customer has one place in line for a service.
+    A customer has one place on the waitlist for each service.
     """
     return respond(await waitlist.join(slug, key, body.request(), address, WaitingAnswer.of))
 
 
-@links.get("/{token}")
+@links.get("/{token}", summary="Read a place on the waitlist")
 async def read(token: Token, waitlist: Waitlist) -> WaitingAnswer:
     return WaitingAnswer.of(await waitlist.by_link(token))
 
 
-@links.delete("/{token}")
+@links.delete("/{token}", summary="Leave the waitlist")
 async def leave(token: Token, waitlist: Waitlist) -> WaitingAnswer:
-    """Gives an offered time back at once."""
+    """An offered time is given back at once."""
     return WaitingAnswer.of(await waitlist.leave(token))
 
 
-@links.post("/{token}/accept", status_code=201, response_model=BookedAnswer)
+@links.post("/{token}/accept", status_code=201, response_model=BookedAnswer, summary="Accept an offered time")
 async def accept(
     token: Token, key: Idempotency, waitlist: Waitlist, body: AcceptBody | None = None
 ) -> Response:
-    """Books the time that is offered; the body may be left out where no answer is required.
+    """Books the time that is offered. The body may be left out where no question requires an answer.
 
-    Repeated, it answers the same appointment.
+    A repeated request answers the same appointment.
     """
     given = [item.given() for item in body.answers] if body else []
     return respond(await waitlist.accept(token, key, given, BookedAnswer.of))
 
 
-@router.get("")
+@router.get("", summary="List the waitlist's entries")
 async def list_entries(
     who: Member,
     paging: Paging,
@@ -220,7 +232,7 @@ async def list_entries(
     state: EntryState | None = None,
     service: UUID | None = None,
 ) -> Page[EntryAnswer]:
-    """In the order in which they came."""
+    """Entries in the order in which the customers joined."""
     found = await waitlist.page(
         who.tenant_id, state=state, service_id=service, after=paging.after_id(), limit=paging.limit + 1
     )
@@ -229,21 +241,23 @@ async def list_entries(
     return Page(items=[EntryAnswer.of(item) for item in shown], next_cursor=paging.link(cursor))
 
 
-@router.get("/{entry_id}")
+@router.get("/{entry_id}", summary="Read an entry of the waitlist")
 async def read_entry(entry_id: UUID, who: Member, waitlist: Waitlist) -> EntryAnswer:
     return EntryAnswer.of(await waitlist.entry(who.tenant_id, entry_id))
 
 
-@router.post("/{entry_id}/offer", status_code=201, response_model=EntryAnswer)
+@router.post(
+    "/{entry_id}/offer", status_code=201, response_model=EntryAnswer, summary="Offer a time to an entry"
+)
 async def offer(
     entry_id: UUID, body: OfferBody, who: Member, key: Idempotency, waitlist: Waitlist
 ) -> Response:
-    """Offers a time by hand, ahead of who came first."""
+    """Offers a time by hand, out of turn."""
     return respond(
         await waitlist.offer(who.tenant_id, entry_id, key, body.starts_at, body.staff_id, EntryAnswer.of)
     )
 
 
-@router.delete("/{entry_id}", status_code=204)
+@router.delete("/{entry_id}", status_code=204, summary="Remove an entry")
 async def remove(entry_id: UUID, who: Member, waitlist: Waitlist) -> None:
     await waitlist.remove(who.tenant_id, entry_id)

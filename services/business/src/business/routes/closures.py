@@ -66,13 +66,13 @@ def _time_off(item: TimeOff) -> TimeOffAnswer:
     return TimeOffAnswer(id=item.time_off_id, starts_at=item.starts_at, ends_at=item.ends_at)
 
 
-@router.get("/v1/business/holidays")
+@router.get("/v1/business/holidays", summary="Read the holidays")
 async def read_holidays(who: Member, business: Business, response: Response) -> HolidaysAnswer:
-    """Nobody works on these dates who has no exception for it."""
+    """The dates on which nobody works, except staff who have an exception for that date."""
     return _holidays(await business.closures.holidays(who.tenant_id), response)
 
 
-@router.put("/v1/business/holidays")
+@router.put("/v1/business/holidays", summary="Replace the holidays")
 async def replace_holidays(
     body: HolidaysBody, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> HolidaysAnswer:
@@ -80,11 +80,14 @@ async def replace_holidays(
     return _holidays(await business.closures.replace_holidays(who.tenant_id, version, days), response)
 
 
-@router.post("/v1/business/holidays/import", openapi_extra=_CALENDAR)
+@router.post(
+    "/v1/business/holidays/import", openapi_extra=_CALENDAR, summary="Import holidays from a calendar file"
+)
 async def import_holidays(
     request: Request, who: Owner, business: Business, response: Response
 ) -> HolidaysAnswer:
-    """Adds the whole days of an iCalendar file, repeated every year for three years; what stands stays."""
+    """Adds the all-day events of an iCalendar file from today until three years on, with yearly recurrences.
+    Existing holidays stay as they are."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "text/calendar":
         raise Invalid.field("header:Content-Type", "must be text/calendar")
@@ -94,16 +97,18 @@ async def import_holidays(
     return _holidays(await business.closures.import_holidays(who.tenant_id, calendar), response)
 
 
-@router.get("/v1/staff/{staff_id}/time-off")
+@router.get("/v1/staff/{staff_id}/time-off", summary="List a staff member's time off")
 async def list_time_off(staff_id: UUID, who: Member, business: Business) -> list[TimeOffAnswer]:
     return [_time_off(item) for item in (await business.staff_member(who.tenant_id, staff_id)).time_off]
 
 
-@router.post("/v1/staff/{staff_id}/time-off", status_code=201, response_model=TimeOffAnswer)
+@router.post(
+    "/v1/staff/{staff_id}/time-off", status_code=201, response_model=TimeOffAnswer, summary="Add time off"
+)
 async def add_time_off(
     staff_id: UUID, body: TimeOffBody, who: Owner, key: Idempotency, business: Business
 ) -> Response:
-    """Appointments that stand are not touched; `GET /v1/appointments` with `staff`, `from` and `to` lists them."""
+    """Existing appointments are not changed; `GET /v1/appointments` with `staff`, `from` and `to` lists them."""
     return respond(
         await business.closures.add_time_off(
             who.tenant_id, staff_id, key, body.starts_at, body.ends_at, _time_off
@@ -111,6 +116,6 @@ async def add_time_off(
     )
 
 
-@router.delete("/v1/staff/{staff_id}/time-off/{time_off_id}", status_code=204)
+@router.delete("/v1/staff/{staff_id}/time-off/{time_off_id}", status_code=204, summary="Delete time off")
 async def delete_time_off(staff_id: UUID, time_off_id: UUID, who: Owner, business: Business) -> None:
     await business.closures.delete_time_off(who.tenant_id, staff_id, time_off_id)

@@ -12,7 +12,7 @@ from servicekit.http.models import Body, LocalDate, LocalTime
 
 class IntervalBody(Body):
     opens: LocalTime = Field(examples=["09:00"])
-    closes: LocalTime = Field(examples=["17:00"], description="00:00 is the end of the day.")
+    closes: LocalTime = Field(examples=["17:00"], description="00:00 means the end of the day.")
 
 
 class HoursBody(IntervalBody):
@@ -36,7 +36,7 @@ WeeklyHours = Annotated[list[HoursBody], Field(max_length=70), AfterValidator(_w
 
 class ExceptionBody(Body):
     intervals: Annotated[list[IntervalBody], Field(max_length=10), AfterValidator(_daily)] = Field(
-        description="The hours of that date; none means closed."
+        description="The hours of that date; an empty list means closed."
     )
 
 
@@ -62,6 +62,6 @@ def intervals(items: Sequence[IntervalBody]) -> list[Interval]:
 
 
 def exceptions(items: Sequence[DatedException]) -> list[HoursException]:
-    """By date."""
+    """As the domain has them, by date."""
     found = [HoursException(date=item.date, intervals=intervals(item.intervals)) for item in items]
     return sorted(found, key=lambda item: item.date)

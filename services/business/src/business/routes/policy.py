@@ -17,7 +17,9 @@ router = APIRouter(tags=["reminder policy"])
 
 
 class RuleBody(Body):
-    offset_seconds: Annotated[int, Field(ge=1, le=31_536_000, description="How long before the start.")]
+    offset_seconds: Annotated[
+        int, Field(ge=1, le=31_536_000, description="How many seconds before the start the reminder is sent.")
+    ]
     channel: Channel
 
 
@@ -51,12 +53,12 @@ def _answer(policy: ReminderPolicy, response: Response) -> PolicyAnswer:
     return PolicyAnswer(version=policy.version, rules=rules)
 
 
-@router.get("/v1/reminder-policy")
+@router.get("/v1/reminder-policy", summary="Read the reminder policy")
 async def read_policy(who: Member, business: Business, response: Response) -> PolicyAnswer:
     return _answer(await business.policy(who.tenant_id), response)
 
 
-@router.put("/v1/reminder-policy")
+@router.put("/v1/reminder-policy", summary="Replace the reminder policy")
 async def replace_policy(
     body: PolicyBody, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> PolicyAnswer:

@@ -79,14 +79,14 @@ def _answer(tenant: TenantChanged, profile: Profile) -> ProfileAnswer:
     )
 
 
-@router.get("/v1/business")
+@router.get("/v1/business", summary="Read the business")
 async def read_business(who: Member, business: Business, response: Response) -> ProfileAnswer:
     answer = _answer(*await business.profile(who.tenant_id))
     response.headers["ETag"] = etag(answer.version)
     return answer
 
 
-@router.patch("/v1/business")
+@router.patch("/v1/business", summary="Edit the business")
 async def edit_business(
     body: ProfileBody, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> ProfileAnswer:
@@ -97,7 +97,7 @@ async def edit_business(
     return answer
 
 
-@router.get("/v1/public/{slug}")
+@router.get("/v1/public/{slug}", summary="Read the public profile of a business")
 async def read_public(slug: Slug, business: Business) -> PublicBusiness:
     tenant, profile, offers, members = await business.public_profile(slug)
     return PublicBusiness(

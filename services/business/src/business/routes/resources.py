@@ -22,9 +22,11 @@ Capacity = Annotated[int, Field(ge=1, le=1000, description="How many identical o
 
 class NewResource(Body):
     name: Name
-    timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
+    timezone: TimeZone | None = Field(default=None, description="The business's time zone by default.")
     capacity: Capacity = 1
-    weekly_hours: WeeklyHours | None = Field(default=None, description="Without any it is always open.")
+    weekly_hours: WeeklyHours | None = Field(
+        default=None, description="Opening hours. Without any, it is always open."
+    )
     exceptions: Exceptions = Field(default_factory=list)
 
 
@@ -32,8 +34,10 @@ class ResourceEdit(Body):
     name: Name | None = None
     timezone: TimeZone | None = None
     capacity: Capacity | None = None
-    weekly_hours: WeeklyHours | None = Field(default=None, description="null makes it always open.")
-    exceptions: Exceptions | None = Field(default=None, description="Replaces all.")
+    weekly_hours: WeeklyHours | None = Field(
+        default=None, description="Opening hours. null makes it always open."
+    )
+    exceptions: Exceptions | None = Field(default=None, description="Replaces all exceptions.")
 
     _not_null = field_validator("name", "timezone", "capacity", "exceptions")(refuse_null)
 
@@ -76,13 +80,13 @@ def _tagged(resource: Resource, response: Response) -> ResourceAnswer:
     return _answer(resource)
 
 
-@router.post("", status_code=201, response_model=ResourceAnswer)
+@router.post("", status_code=201, response_model=ResourceAnswer, summary="Add a resource")
 async def add_resource(body: NewResource, who: Owner, key: Idempotency, business: Business) -> Response:
     plain: dict[str, Any] = {"timezone": None, "capacity": 1, "weekly_hours": None, "exceptions": ()}
     return respond(await business.resources.add(who.tenant_id, key, plain | _fields(body), _answer))
 
 
-@router.get("")
+@router.get("", summary="List resources")
 async def list_resources(who: Member, paging: Paging, business: Business) -> Page[ResourceAnswer]:
     found = await business.resources.page(who.tenant_id, paging.after_id(), paging.limit + 1)
     more = len(found) > paging.limit
@@ -91,14 +95,14 @@ async def list_resources(who: Member, paging: Paging, business: Business) -> Pag
     return Page(items=[_answer(item) for item in found], next_cursor=paging.link(cursor))
 
 
-@router.get("/{resource_id}")
+@router.get("/{resource_id}", summary="Read a resource")
 async def read_resource(
     resource_id: UUID, who: Member, business: Business, response: Response
 ) -> ResourceAnswer:
     return _tagged(await business.resources.read(who.tenant_id, resource_id), response)
 
 
-@router.patch("/{resource_id}")
+@router.patch("/{resource_id}", summary="Edit a resource")
 async def edit_resource(
     resource_id: UUID,
     body: ResourceEdit,
@@ -111,7 +115,7 @@ async def edit_resource(
     return _tagged(edited, response)
 
 
-@router.delete("/{resource_id}", status_code=204)
+@router.delete("/{resource_id}", status_code=204, summary="Delete a resource")
 async def delete_resource(resource_id: UUID, who: Owner, business: Business) -> None:
-    """409 while a service needs it."""
+    """Refused with 409 while a service needs it."""
     await business.resources.delete(who.tenant_id, resource_id)

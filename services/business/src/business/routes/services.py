@@ -24,9 +24,14 @@ Minutes = Annotated[int, Field(ge=0, le=1440)]
 
 class NeedBody(Body):
     resource_ids: Annotated[
-        list[UUID], Field(min_length=1, max_length=100, description="Any of them, the first that are free.")
+        list[UUID],
+        Field(
+            min_length=1,
+            max_length=100,
+            description="The resources to choose from: the first that are free are taken.",
+        ),
     ]
-    count: Annotated[int, Field(ge=1, le=1000, description="How many places at once.")] = 1
+    count: Annotated[int, Field(ge=1, le=1000, description="How many places of them are needed at once.")] = 1
 
 
 def _distinct(choices: list[str]) -> list[str]:
@@ -36,8 +41,10 @@ def _distinct(choices: list[str]) -> list[str]:
 
 
 class QuestionBody(Body):
-    id: UUID | None = Field(default=None, description="Of a question that stays; a new one gets its own.")
-    label: Annotated[Name, Field(max_length=120, description="What is asked.")]
+    id: UUID | None = Field(
+        default=None, description="The id of a question that is kept. A new question is given an id."
+    )
+    label: Annotated[Name, Field(max_length=120, description="The text of the question.")]
     kind: Literal["text", "choice", "checkbox"]
     choices: Annotated[list[Name], Field(max_length=50), AfterValidator(_distinct)] = Field(
         default_factory=list
@@ -58,21 +65,37 @@ class ServiceBody(Body):
     buffer_before_minutes: Minutes = 0
     buffer_after_minutes: Minutes = 0
     slot_step_minutes: Annotated[
-        int, Field(ge=1, le=1440, description="How far apart starts are offered.")
+        int, Field(ge=1, le=1440, description="How many minutes apart the offered starts are.")
     ] = 15
     minimum_notice_minutes: Annotated[int, Field(ge=0, le=525_600)] = 0
-    booking_window_days: Annotated[int, Field(ge=1, le=730, description="How far ahead can be booked.")] = 60
+    booking_window_days: Annotated[
+        int, Field(ge=1, le=730, description="How many days ahead the service can be booked.")
+    ] = 60
     cancellation_window_minutes: Annotated[
-        int, Field(ge=0, le=525_600, description="Customers may change up to this long before the start.")
+        int,
+        Field(
+            ge=0,
+            le=525_600,
+            description="Customers may move or cancel until so many minutes before the start.",
+        ),
     ] = 0
-    capacity: Annotated[int, Field(ge=1, le=1000, description="Places; more than one makes it a class.")] = 1
+    capacity: Annotated[
+        int,
+        Field(ge=1, le=1000, description="The number of places; more than one makes the service a class."),
+    ] = 1
     requires_confirmation: bool = False
-    price_amount: Annotated[int, Field(ge=0, le=100_000_000, description="Minor units of the currency.")]
+    price_amount: Annotated[
+        int, Field(ge=0, le=100_000_000, description="The price in minor units of the business's currency.")
+    ]
     staff_ids: Annotated[list[UUID], Field(max_length=500)]
-    staff_count: Annotated[int, Field(ge=1, le=50, description="So many of them at once: a team.")] = 1
-    needs: Annotated[list[NeedBody], Field(max_length=10, description="What it takes beside staff.")] = Field(
-        default_factory=list
-    )
+    staff_count: Annotated[
+        int,
+        Field(ge=1, le=50, description="How many staff members take part; more than one makes them a team."),
+    ] = 1
+    needs: Annotated[
+        list[NeedBody],
+        Field(max_length=10, description="The rooms and equipment that it takes besides staff."),
+    ] = Field(default_factory=list)
     questions: Annotated[list[QuestionBody], Field(max_length=20)] = Field(default_factory=list)
 
     def fields(self) -> dict[str, Any]:
@@ -126,12 +149,12 @@ class ServiceAnswer(Answer):
         )
 
 
-@router.post("/v1/services", status_code=201, response_model=ServiceAnswer)
+@router.post("/v1/services", status_code=201, response_model=ServiceAnswer, summary="Add a service")
 async def add_service(body: ServiceBody, who: Owner, key: Idempotency, business: Business) -> Response:
     return respond(await business.add_service(who.tenant_id, key, body.fields(), ServiceAnswer.of))
 
 
-@router.get("/v1/services")
+@router.get("/v1/services", summary="List services")
 async def list_services(who: Member, paging: Paging, business: Business) -> Page[ServiceAnswer]:
     tenant, offers = await business.services_page(who.tenant_id, paging.after_id(), paging.limit + 1)
     more = len(offers) > paging.limit
@@ -140,7 +163,7 @@ async def list_services(who: Member, paging: Paging, business: Business) -> Page
     return Page(items=[ServiceAnswer.of(tenant, offer) for offer in offers], next_cursor=paging.link(cursor))
 
 
-@router.get("/v1/services/{service_id}")
+@router.get("/v1/services/{service_id}", summary="Read a service")
 async def read_service(
     service_id: UUID, who: Member, business: Business, response: Response
 ) -> ServiceAnswer:
@@ -149,7 +172,7 @@ async def read_service(
     return answer
 
 
-@router.put("/v1/services/{service_id}")
+@router.put("/v1/services/{service_id}", summary="Replace a service")
 async def replace_service(
     service_id: UUID, body: ServiceBody, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> ServiceAnswer:
@@ -160,6 +183,6 @@ async def replace_service(
     return answer
 
 
-@router.delete("/v1/services/{service_id}", status_code=204)
+@router.delete("/v1/services/{service_id}", status_code=204, summary="Delete a service")
 async def delete_service(service_id: UUID, who: Owner, business: Business) -> None:
     await business.delete_service(who.tenant_id, service_id)

@@ -20,7 +20,7 @@ router = APIRouter(tags=["staff"])
 class NewStaff(Body):
     name: Name
     email: EmailAddress | None = None
-    timezone: TimeZone | None = Field(default=None, description="Defaults to the business's.")
+    timezone: TimeZone | None = Field(default=None, description="The business's time zone by default.")
     weekly_hours: WeeklyHours = Field(default_factory=list)
 
 
@@ -63,7 +63,7 @@ def _tagged(member: StaffMember, response: Response) -> StaffAnswer:
     return _answer(member)
 
 
-@router.post("/v1/staff", status_code=201, response_model=StaffAnswer)
+@router.post("/v1/staff", status_code=201, response_model=StaffAnswer, summary="Add a staff member")
 async def add_staff(body: NewStaff, who: Owner, key: Idempotency, business: Business) -> Response:
     outcome = await business.add_staff(
         who.tenant_id, key, body.name, body.email, body.timezone, hours(body.weekly_hours), _answer
@@ -71,7 +71,7 @@ async def add_staff(body: NewStaff, who: Owner, key: Idempotency, business: Busi
     return respond(outcome)
 
 
-@router.get("/v1/staff")
+@router.get("/v1/staff", summary="List staff members")
 async def list_staff(who: Member, paging: Paging, business: Business) -> Page[StaffAnswer]:
     members = await business.staff_page(who.tenant_id, paging.after_id(), paging.limit + 1)
     more = len(members) > paging.limit
@@ -80,12 +80,12 @@ async def list_staff(who: Member, paging: Paging, business: Business) -> Page[St
     return Page(items=[_answer(member) for member in members], next_cursor=paging.link(cursor))
 
 
-@router.get("/v1/staff/{staff_id}")
+@router.get("/v1/staff/{staff_id}", summary="Read a staff member")
 async def read_staff(staff_id: UUID, who: Member, business: Business, response: Response) -> StaffAnswer:
     return _tagged(await business.staff_member(who.tenant_id, staff_id), response)
 
 
-@router.patch("/v1/staff/{staff_id}")
+@router.patch("/v1/staff/{staff_id}", summary="Edit a staff member")
 async def edit_staff(
     staff_id: UUID, body: StaffEdit, who: Owner, version: IfMatch, business: Business, response: Response
 ) -> StaffAnswer:
@@ -93,18 +93,18 @@ async def edit_staff(
     return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, **fields), response)
 
 
-@router.delete("/v1/staff/{staff_id}", status_code=204)
+@router.delete("/v1/staff/{staff_id}", status_code=204, summary="Delete a staff member")
 async def delete_staff(staff_id: UUID, who: Owner, business: Business) -> None:
-    """409 while a service needs a team that is larger than who is left."""
+    """Refused with 409 while a service needs a larger team than the remaining staff."""
     await business.delete_staff(who.tenant_id, staff_id)
 
 
-@router.get("/v1/staff/{staff_id}/hours")
+@router.get("/v1/staff/{staff_id}/hours", summary="Read the weekly hours")
 async def read_hours(staff_id: UUID, who: Member, business: Business, response: Response) -> list[Hours]:
     return _tagged(await business.staff_member(who.tenant_id, staff_id), response).weekly_hours
 
 
-@router.put("/v1/staff/{staff_id}/hours")
+@router.put("/v1/staff/{staff_id}/hours", summary="Set the weekly hours")
 async def set_hours(
     staff_id: UUID,
     body: WeeklyHoursBody,
@@ -117,12 +117,12 @@ async def set_hours(
     return _tagged(await business.edit_staff(who.tenant_id, staff_id, version, weekly_hours=weekly), response)
 
 
-@router.get("/v1/staff/{staff_id}/exceptions")
+@router.get("/v1/staff/{staff_id}/exceptions", summary="List the dates with hours of their own")
 async def list_exceptions(staff_id: UUID, who: Member, business: Business) -> list[HoursException]:
     return list((await business.staff_member(who.tenant_id, staff_id)).exceptions)
 
 
-@router.put("/v1/staff/{staff_id}/exceptions/{day}")
+@router.put("/v1/staff/{staff_id}/exceptions/{day}", summary="Set the hours of a date")
 async def set_exception(
     staff_id: UUID, day: LocalDate, body: ExceptionBody, who: Owner, business: Business, response: Response
 ) -> StaffAnswer:
@@ -130,6 +130,6 @@ async def set_exception(
     return _tagged(member, response)
 
 
-@router.delete("/v1/staff/{staff_id}/exceptions/{day}", status_code=204)
+@router.delete("/v1/staff/{staff_id}/exceptions/{day}", status_code=204, summary="Remove the hours of a date")
 async def delete_exception(staff_id: UUID, day: LocalDate, who: Owner, business: Business) -> None:
     await business.set_exception(who.tenant_id, staff_id, day, None)

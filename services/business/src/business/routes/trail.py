@@ -10,7 +10,7 @@ from servicekit.http.tokens import Owner
 router = APIRouter(tags=["audit trail"])
 
 
-@router.get("/v1/business/audit")
+@router.get("/v1/business/audit", summary="List the audit trail of the business, its staff and services")
 async def list_entries(who: Owner, audit: Audit, business: Business) -> Page[EntryAnswer]:
-    """The newest first. What happened to appointments and customers is under /v1/audit."""
+    """The newest entries first. Changes to appointments and customers are under /v1/audit."""
     return audit.page(await business.entries(who.tenant_id, **audit.arguments()))

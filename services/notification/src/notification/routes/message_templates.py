@@ -16,7 +16,9 @@ from servicekit.http.tokens import Member, Owner
 
 router = APIRouter(prefix="/v1/message-templates/{kind}/{channel}/{language}", tags=["message templates"])
 
-Language = Annotated[str, Path(max_length=8, description="One that messages are written in: de, en or pt.")]
+Language = Annotated[
+    str, Path(max_length=8, description="A language that messages are written in: de, en or pt.")
+]
 Subject = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
@@ -24,17 +26,19 @@ _OF: dict[Channel, tuple[Part, ...]] = {Channel.EMAIL: ("subject", "lead"), Chan
 
 
 class WordingBody(Body):
-    """What is left out, or null, is said in the platform's words."""
+    """A part that is left out or null keeps the platform's words."""
 
-    subject: Subject | None = Field(default=None, description="Of a mail; one line. Jinja.")
-    lead: Words | None = Field(
-        default=None, description="What a mail begins with, below the greeting. Jinja."
+    subject: Subject | None = Field(
+        default=None, description="The subject of a mail, one line: a Jinja template."
     )
-    text: Words | None = Field(default=None, description="Of a text message. Jinja.")
+    lead: Words | None = Field(
+        default=None, description="The beginning of a mail, below the greeting: a Jinja template."
+    )
+    text: Words | None = Field(default=None, description="A text message: a Jinja template.")
 
 
 class TemplateAnswer(Answer):
-    """The words in use; `own` names those that are the business's."""
+    """The words in use; `own` names the parts in the business's own words."""
 
     kind: TemplateKind
     channel: Channel
@@ -47,14 +51,14 @@ class TemplateAnswer(Answer):
 
 
 class PreviewAnswer(Answer):
-    """A message with sample facts. Encoding, units and segments are a text message's."""
+    """A message with sample data. `encoding`, `units` and `segments` are set for text messages only."""
 
     subject: str | None
     text: str
     html: str | None
-    encoding: str | None = Field(description="GSM-7, or UCS-2 when a character is not in that.")
+    encoding: str | None = Field(description="GSM-7, or UCS-2 when a character is not in GSM-7.")
     units: int | None = Field(description="Septets in GSM-7, UTF-16 code units in UCS-2.")
-    segments: int | None = Field(description="What it counts for against the plan's text messages.")
+    segments: int | None = Field(description="How many of the plan's text messages it counts for.")
 
 
 def _wording(channel: Channel, body: WordingBody) -> Wording:
@@ -90,7 +94,7 @@ def _answer(
     )
 
 
-@router.get("")
+@router.get("", summary="Read a message's words")
 async def read_template(
     kind: TemplateKind,
     channel: Channel,
@@ -103,7 +107,7 @@ async def read_template(
     return _answer(kind, channel, language, words, response)
 
 
-@router.put("")
+@router.put("", summary="Replace a message's words")
 async def replace_template(
     kind: TemplateKind,
     channel: Channel,
@@ -114,7 +118,8 @@ async def replace_template(
     rules: MessageRules,
     response: Response,
 ) -> TemplateAnswer:
-    """Tried with sample facts first; a fault is a problem that names the part, the line and what is wrong."""
+    """The words are tried with sample data first. A fault is answered as a problem that names the part, the line
+    and what is wrong."""
     wanted = _wording(channel, body)
     if not wanted.parts():
         names = " or ".join(_OF[channel])
@@ -123,7 +128,7 @@ async def replace_template(
     return _answer(kind, channel, language, words, response)
 
 
-@router.delete("", status_code=204)
+@router.delete("", status_code=204, summary="Delete the business's own words")
 async def delete_template(
     kind: TemplateKind,
     channel: Channel,
@@ -132,11 +137,11 @@ async def delete_template(
     version: IfMatch,
     rules: MessageRules,
 ) -> None:
-    """Back to the platform's words."""
+    """Goes back to the platform's words."""
     await rules.drop_wording(who.tenant_id, kind, channel, language, version)
 
 
-@router.post("/preview")
+@router.post("/preview", summary="Preview a message")
 async def preview_template(
     kind: TemplateKind,
     channel: Channel,
@@ -145,7 +150,7 @@ async def preview_template(
     rules: MessageRules,
     body: WordingBody,
 ) -> PreviewAnswer:
-    """What a message would say with sample facts, in the words given, else in those in use; keeps nothing."""
+    """Shows the message with sample data, in the words of the request, else in those in use. Nothing is stored."""
     given = _wording(channel, body)
     letter = await rules.preview(who.tenant_id, kind, channel, language, given if given.parts() else None)
     taken = size(letter.text) if channel is Channel.SMS else None

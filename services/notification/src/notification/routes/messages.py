@@ -29,26 +29,30 @@ class MessageAnswer(Answer):
     kind: MessageKind
     channel: Channel
     status: Status
-    reason: str | None = Field(description="Why it was suppressed or has failed.")
+    reason: str | None = Field(description="Why the message was suppressed or has failed.")
     recipient: str | None = Field(
-        description="Where it went; masked for staff. Null before the first attempt and once erased."
+        description="The address that it went to; masked for staff. Null before the first attempt, and once the"
+        " customer is erased."
     )
     appointment_id: UUID | None = Field(
-        description="Of an offer to the waitlist: the one that it becomes when taken. Null in one to the owner."
+        description="The appointment, or the one that an offer to the waitlist becomes when accepted. Null in a"
+        " message to the owner."
     )
     appointment_version: int | None
     customer_id: UUID | None
-    endpoint_id: UUID | None = Field(description="Of `webhook-disabled`, to the owner: which was disabled.")
-    reminder_id: UUID | None
-    due_at: datetime | None = Field(description="A reminder's time.")
-    segments: int | None = Field(
-        description="Of a text message: how many it counted for when it was first handed over."
+    endpoint_id: UUID | None = Field(
+        description="The endpoint that was disabled, in the message `webhook-disabled` to the owner."
     )
-    held_until: datetime | None = Field(description="The end of the quiet hours that it waits for.")
+    reminder_id: UUID | None
+    due_at: datetime | None = Field(description="When a reminder is due.")
+    segments: int | None = Field(
+        description="The number of segments of a text message, as counted when it was first handed over."
+    )
+    held_until: datetime | None = Field(description="The end of the quiet hours for which the message waits.")
     attempts: int
     possibly_repeated: bool = Field(
-        description="The sender died, or the connection broke, when it may have been handed over; it was sent again"
-        " under the same Message-ID."
+        description="The sender died or the connection broke when the message may have been handed over already. It"
+        " was sent again, under the same Message-ID."
     )
     provider: str | None
     created_at: datetime
@@ -61,7 +65,7 @@ class MessageAnswer(Answer):
 
 class MessageDetail(MessageAnswer):
     text: str | None = Field(
-        description="Of a text message that the mock provider has kept instead of sending."
+        description="A text message that the mock provider has kept instead of sending it."
     )
 
 
@@ -86,7 +90,7 @@ def _fields(message: Message, who: Principal) -> dict[str, object]:
     }
 
 
-@router.get("")
+@router.get("", summary="List messages")
 async def list_messages(
     who: Member,
     paging: Paging,
@@ -95,7 +99,7 @@ async def list_messages(
     channel: Channel | None = None,
     appointment_id: Annotated[UUID | None, Query()] = None,
 ) -> Page[MessageAnswer]:
-    """The newest first."""
+    """The newest messages first."""
     found = await notification.messages(
         who.tenant_id,
         status=status,
@@ -109,7 +113,7 @@ async def list_messages(
     return Page(items=[MessageAnswer.of(item, who) for item in shown], next_cursor=paging.link(cursor))
 
 
-@router.get("/{message_id}")
+@router.get("/{message_id}", summary="Read a message")
 async def read_message(message_id: UUID, who: Member, notification: Notification) -> MessageDetail:
     message, text = await notification.message(who.tenant_id, message_id)
     return MessageDetail.model_validate({**_fields(message, who), "text": text})

@@ -24,14 +24,17 @@ def _distinct(channels: list[Channel]) -> list[Channel]:
 
 
 class QuietHoursBody(Body):
-    """Times on the wall where the appointment is read; `to` may lie before `from`, over midnight."""
+    """Local times in the zone in which the customer is shown the appointment. `to` may be before `from`: past
+    midnight."""
 
     from_: LocalTime = Field(alias="from")
     to: LocalTime
     channels: Annotated[list[Channel], Field(max_length=2), AfterValidator(_distinct)] = Field(
-        description="What waits; none turns quiet hours off."
+        description="The channels whose messages wait. An empty list turns quiet hours off."
     )
-    notices: bool = Field(default=False, description="Whether news of appointments waits, beside reminders.")
+    notices: bool = Field(
+        default=False, description="Whether notices of appointments wait too, not only reminders."
+    )
 
 
 class QuietHoursAnswer(Answer):
@@ -53,17 +56,17 @@ def _answer(quiet: QuietHours, response: Response) -> QuietHoursAnswer:
     )
 
 
-@router.get("")
+@router.get("", summary="Read the quiet hours")
 async def read_quiet_hours(who: Member, rules: MessageRules, response: Response) -> QuietHoursAnswer:
-    """Without channels while none were laid down."""
+    """There are no channels while no quiet hours were set."""
     return _answer(await rules.quiet_hours(who.tenant_id), response)
 
 
-@router.put("")
+@router.put("", summary="Replace the quiet hours")
 async def replace_quiet_hours(
     body: QuietHoursBody, who: Owner, version: IfMatch, rules: MessageRules, response: Response
 ) -> QuietHoursAnswer:
-    """Messages that wait for the end of the old ones are looked at anew."""
+    """Messages that wait for the end of the previous quiet hours are checked again."""
     if body.from_ == body.to:
         raise Invalid.field("/to", "must differ from `from`; without channels there are no quiet hours")
     wanted = QuietHours(

@@ -26,15 +26,22 @@ _ADDRESS: dict[Channel, tuple[TypeAdapter[str], str]] = {
 
 class SuppressionBody(Body):
     channel: Channel
-    address: Annotated[str, Field(max_length=254, description="An e-mail address, or a number in E.164.")]
+    address: Annotated[
+        str, Field(max_length=254, description="An e-mail address, or a phone number in E.164 format.")
+    ]
     reason: Reason = "by-hand"
-    scope: Scope = Field(default="all", description="`reminders` lets news of appointments through.")
+    scope: Scope = Field(
+        default="all",
+        description="`reminders` blocks reminders only: notices of appointments are still sent.",
+    )
 
 
 class SuppressionAnswer(Answer):
     id: UUID
     channel: Channel
-    address: str | None = Field(description="Masked; null when the person is erased, or is not known here.")
+    address: str | None = Field(
+        description="The masked address; null when the person is erased or not known here."
+    )
     reason: Reason
     scope: Scope
     created_at: datetime
@@ -51,7 +58,7 @@ class SuppressionAnswer(Answer):
         )
 
 
-@router.get("")
+@router.get("", summary="List blocked addresses")
 async def list_suppressions(
     who: Owner,
     paging: Paging,
@@ -59,7 +66,7 @@ async def list_suppressions(
     channel: Channel | None = None,
     reason: Reason | None = None,
 ) -> Page[SuppressionAnswer]:
-    """The newest first."""
+    """The newest entries first."""
     found = await rules.suppressions(
         who.tenant_id,
         channel=channel,
@@ -72,11 +79,11 @@ async def list_suppressions(
     return Page(items=[SuppressionAnswer.of(item) for item in shown], next_cursor=paging.link(cursor))
 
 
-@router.post("", status_code=201, response_model=SuppressionAnswer)
+@router.post("", status_code=201, response_model=SuppressionAnswer, summary="Block an address")
 async def add_suppression(
     body: SuppressionBody, who: Owner, key: Idempotency, rules: MessageRules
 ) -> Response:
-    """Said again for the same address and reason, it holds as far as it was said last."""
+    """For an address that is on the list for the same reason, the new scope replaces the old one."""
     kind, fault = _ADDRESS[body.channel]
     try:
         address = kind.validate_python(body.address)
@@ -88,7 +95,7 @@ async def add_suppression(
     return respond(outcome)
 
 
-@router.delete("/{suppression_id}", status_code=204)
+@router.delete("/{suppression_id}", status_code=204, summary="Unblock an address")
 async def delete_suppression(suppression_id: UUID, who: Owner, rules: MessageRules) -> None:
-    """The address is written to again, unless another reason stands against it."""
+    """Messages go to the address again, unless another entry blocks it."""
     await rules.unsuppress(who.tenant_id, suppression_id)

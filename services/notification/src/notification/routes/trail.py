@@ -10,7 +10,7 @@ from servicekit.http.tokens import Owner
 router = APIRouter(tags=["audit trail"])
 
 
-@router.get("/v1/messages/audit")
+@router.get("/v1/messages/audit", summary="List the audit trail of messages and webhooks")
 async def list_entries(who: Owner, audit: Audit, notification: Notification) -> Page[EntryAnswer]:
-    """The newest first. What happened to appointments and customers is under /v1/audit."""
+    """The newest entries first. Changes to appointments and customers are under /v1/audit."""
     return audit.page(await notification.entries(who.tenant_id, **audit.arguments()))

@@ -26,7 +26,7 @@ class SubscriptionBody(Body):
 
 
 class SubscriptionAnswer(Answer):
-    """`unsubscribed` is null while messages go out; notices of appointments go on with `reminders`."""
+    """`unsubscribed` is null while all messages are sent. With `reminders`, notices are still sent."""
 
     business: str
     channel: Channel
@@ -38,19 +38,19 @@ def _answer(found: tuple[TenantChanged, Subscription, Scope | None]) -> Subscrip
     return SubscriptionAnswer(business=tenant.display_name, channel=subscription.channel, unsubscribed=scope)
 
 
-@router.get("/v1/unsubscriptions/{token}")
+@router.get("/v1/unsubscriptions/{token}", summary="Read what a link has unsubscribed from")
 async def read_subscription(token: Token, rules: MessageRules) -> SubscriptionAnswer:
     return _answer(await rules.subscription(token))
 
 
-@router.put("/v1/unsubscriptions/{token}")
+@router.put("/v1/unsubscriptions/{token}", summary="Unsubscribe by a link")
 async def unsubscribe(token: Token, body: SubscriptionBody, rules: MessageRules) -> SubscriptionAnswer:
     return _answer(await rules.unsubscribe(token, body.unsubscribed))
 
 
-@router.delete("/v1/unsubscriptions/{token}")
+@router.delete("/v1/unsubscriptions/{token}", summary="Take an unsubscription back")
 async def resubscribe(token: Token, rules: MessageRules) -> SubscriptionAnswer:
-    """Takes back what was said by the link."""
+    """Takes back an earlier unsubscription by this link."""
     return _answer(await rules.resubscribe(token))
 
 

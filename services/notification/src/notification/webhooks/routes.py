@@ -59,14 +59,16 @@ Events = Annotated[list[Wanted], Field(min_length=1, max_length=len(EventType)),
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_URL),
-    Field(description="https, at a public address. Redirects are not followed."),
+    Field(description="An https:// URL at a public address. Redirects are not followed."),
 ]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
 
 class NewEndpoint(Body):
     url: Url = Field(examples=["https://riverside.example/webhooks"])
-    events: Events = Field(description="`*` alone: all of them, and those that are still to come.")
+    events: Events = Field(
+        description="The event types to send. `*` alone means all, with those of later releases."
+    )
     description: Description = ""
 
 
@@ -92,19 +94,23 @@ class EndpointAnswer(Answer):
     description: str
     enabled: bool
     disabled_reason: DisabledFor | None = Field(
-        description="`gone`: it answered 410. `failing`: every attempt of five days failed. `owner`: by you."
+        description="`gone`: it answered 410. `failing`: every attempt of five days failed. `owner`: an owner"
+        " disabled it."
     )
     disabled_at: datetime | None
-    failing_since: datetime | None = Field(description="The first failed attempt since one last succeeded.")
+    failing_since: datetime | None = Field(
+        description="When the first attempt failed since the last success."
+    )
     old_secret_until: datetime | None = Field(
-        description="Until then a secret that was replaced signs beside the present one."
+        description="Until then, deliveries are signed with the replaced secret too, beside the present one."
     )
     created_at: datetime
 
 
 class EndpointWithSecret(EndpointAnswer):
     secret: str | None = Field(
-        description="Shown this once. Null where an Idempotency-Key is repeated: rotate the secret for another."
+        description="In this answer only. Null where an Idempotency-Key is repeated: rotate the secret to get a new"
+        " one."
     )
 
 
@@ -112,8 +118,8 @@ class AttemptAnswer(Answer):
     number: int
     began_at: datetime
     duration_ms: int | None
-    http_status: int | None = Field(description="Null when there was no answer.")
-    error: str | None = Field(description="`Interrupted`: whoever sent it stopped before it knew.")
+    http_status: int | None = Field(description="The HTTP status of the answer; null when there was none.")
+    error: str | None = Field(description="`Interrupted`: the sender stopped before it knew the outcome.")
 
 
 class AttemptDetail(AttemptAnswer):
@@ -122,10 +128,10 @@ class AttemptDetail(AttemptAnswer):
 
 class DeliveryAnswer(Answer):
     id: UUID
-    webhook_id: str = Field(description="The header webhook-id: the event's id, the same at each attempt.")
+    webhook_id: str = Field(description="The `webhook-id` header: the event's id, the same at each attempt.")
     type: str
     status: DeliveryStatus
-    reason: str | None = Field(description="Why it has failed.")
+    reason: str | None = Field(description="Why the delivery has failed.")
     attempts: list[AttemptAnswer]
     created_at: datetime
     next_attempt_at: datetime | None
@@ -133,7 +139,7 @@ class DeliveryAnswer(Answer):
 
 
 class DeliveryDetail(DeliveryAnswer):
-    payload: str = Field(description="The body, byte for byte.")
+    payload: str = Field(description="The request's body, byte for byte.")
     attempts: list[AttemptDetail]  # type: ignore[assignment]  # each tells more
 
 
@@ -191,14 +197,14 @@ def _delivery_fields(logged: Logged) -> dict[str, Any]:
     }
 
 
-@router.post("", status_code=201, response_model=EndpointWithSecret)
+@router.post("", status_code=201, response_model=EndpointWithSecret, summary="Add an endpoint")
 async def add_endpoint(body: NewEndpoint, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
     return respond(
         await webhooks.add(who.tenant_id, key, body.url, body.events, body.description, _with_secret)
     )
 
 
-@router.get("")
+@router.get("", summary="List endpoints")
 async def list_endpoints(who: Owner, paging: Paging, webhooks: Webhooks) -> Page[EndpointAnswer]:
     found = await webhooks.endpoints(who.tenant_id, paging.after_id(), paging.limit + 1)
     shown = found[: paging.limit]
@@ -208,14 +214,14 @@ async def list_endpoints(who: Owner, paging: Paging, webhooks: Webhooks) -> Page
     )
 
 
-@router.get("/{endpoint_id}")
+@router.get("/{endpoint_id}", summary="Read an endpoint")
 async def read_endpoint(
     endpoint_id: UUID, who: Owner, webhooks: Webhooks, response: Response
 ) -> EndpointAnswer:
     return _with_etag(await webhooks.endpoint(who.tenant_id, endpoint_id), response)
 
 
-@router.patch("/{endpoint_id}")
+@router.patch("/{endpoint_id}", summary="Edit an endpoint")
 async def edit_endpoint(
     endpoint_id: UUID,
     body: EndpointEdit,
@@ -230,19 +236,21 @@ async def edit_endpoint(
     return _with_etag(await webhooks.edit(who.tenant_id, endpoint_id, version, fields), response)
 
 
-@router.delete("/{endpoint_id}", status_code=204)
+@router.delete("/{endpoint_id}", status_code=204, summary="Delete an endpoint")
 async def delete_endpoint(endpoint_id: UUID, who: Owner, webhooks: Webhooks) -> None:
-    """With what waits for it, and its log."""
+    """Deletes the endpoint, the deliveries that wait for it, and its log."""
     await webhooks.delete(who.tenant_id, endpoint_id)
 
 
-@router.post("/{endpoint_id}/rotate-secret", response_model=EndpointWithSecret)
+@router.post(
+    "/{endpoint_id}/rotate-secret", response_model=EndpointWithSecret, summary="Rotate an endpoint's secret"
+)
 async def rotate_secret(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
     """The old secret signs beside the new one for 24 hours."""
     return respond(await webhooks.rotate_secret(who.tenant_id, endpoint_id, key, _with_secret))
 
 
-@router.post("/{endpoint_id}/test", status_code=201, response_model=DeliveryAnswer)
+@router.post("/{endpoint_id}/test", status_code=201, response_model=DeliveryAnswer, summary="Send a test")
 async def send_test(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: Webhooks) -> Response:
     """Sends a `webhook.test`, once: it is not tried again."""
 
@@ -252,7 +260,7 @@ async def send_test(endpoint_id: UUID, who: Owner, key: Idempotency, webhooks: W
     return respond(await webhooks.send_test(who.tenant_id, endpoint_id, key, answer))
 
 
-@router.get("/{endpoint_id}/deliveries")
+@router.get("/{endpoint_id}/deliveries", summary="List deliveries")
 async def list_deliveries(
     endpoint_id: UUID,
     who: Owner,
@@ -261,7 +269,7 @@ async def list_deliveries(
     status: DeliveryStatus | None = None,
     event_type: Annotated[Told | None, Query(alias="type")] = None,
 ) -> Page[DeliveryAnswer]:
-    """The newest first, for 30 days."""
+    """The deliveries of the last 30 days, the newest first."""
     found = await webhooks.deliveries(
         who.tenant_id,
         endpoint_id,
@@ -277,7 +285,7 @@ async def list_deliveries(
     )
 
 
-@router.get("/{endpoint_id}/deliveries/{delivery_id}")
+@router.get("/{endpoint_id}/deliveries/{delivery_id}", summary="Read a delivery")
 async def read_delivery(
     endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
 ) -> DeliveryDetail:
@@ -285,9 +293,11 @@ async def read_delivery(
     return DeliveryDetail(**_delivery_fields(logged), payload=logged[0].body)
 
 
-@router.post("/{endpoint_id}/deliveries/{delivery_id}/resend", status_code=202)
+@router.post(
+    "/{endpoint_id}/deliveries/{delivery_id}/resend", status_code=202, summary="Send a delivery again"
+)
 async def resend_delivery(
     endpoint_id: UUID, delivery_id: UUID, who: Owner, webhooks: Webhooks
 ) -> DeliveryAnswer:
-    """At once, under the same webhook-id, and with the whole schedule before it."""
+    """Sends the delivery again at once, under the same webhook-id and with the full schedule of retries."""
     return DeliveryAnswer(**_delivery_fields(await webhooks.resend(who.tenant_id, endpoint_id, delivery_id)))

@@ -31,16 +31,19 @@ class SmtpSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    smtp_host: str = Field(default="127.0.0.1", description="The mail server.")
-    smtp_port: int = Field(default=1025, description="Its port.")
-    smtp_username: str | None = Field(default=None, description="Who signs in there; nobody when not set.")
+    smtp_host: str = Field(default="127.0.0.1", description="The mail server's host.")
+    smtp_port: int = Field(default=1025, description="The mail server's port.")
+    smtp_username: str | None = Field(
+        default=None,
+        description="The user to sign in as at the mail server; when not set, mails are sent without signing in.",
+    )
     smtp_password: SecretStr | None = Field(default=None, description="That user's password.")
     smtp_starttls: bool | None = Field(
         default=None, description="Whether STARTTLS is used; when not set, where the server offers it."
     )
-    smtp_timeout: float = Field(default=10, description="For the whole exchange of one mail.")
+    smtp_timeout: float = Field(default=10, description="How long handing over one mail may take.")
     mail_from: str = Field(
-        default="Slotwright <no-reply@slotwright.example>", description="Whom mails come from."
+        default="Slotwright <no-reply@slotwright.example>", description="The sender of mails."
     )
 
 

@@ -51,9 +51,11 @@ class OutboundSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_OUTBOUND_", extra="ignore", frozen=True)
 
-    allow_http: bool = Field(default=False, description="For development: http:// addresses, too.")
+    allow_http: bool = Field(
+        default=False, description="Whether http:// addresses may be called too, for development."
+    )
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
-        default=(), description="Networks that may be called though they are not public."
+        default=(), description="Networks that may be called although they are not public."
     )
 
 

@@ -19,31 +19,35 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_", extra="ignore", frozen=True)
 
-    host: str = Field(default="127.0.0.1", description="The address that it listens at; images set 0.0.0.0.")
-    port: int = Field(default=8000, ge=0, le=65535, description="The port; 0 takes any that is free.")
+    host: str = Field(default="127.0.0.1", description="The address to listen at; images set 0.0.0.0.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="The port to listen at; 0 takes any free one."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What is logged at least."
+        default="info", description="The lowest level that is logged."
     )
     log_format: Literal["json", "console"] = Field(
-        default="json", description="`json` is one object a line, `console` is for a person's eyes."
+        default="json", description="`json` writes one object a line, `console` is for people to read."
     )
     public_url: str = Field(default="http://127.0.0.1:8080", description="The gateway as a browser sees it.")
     otlp_endpoint: str | None = Field(
-        default=None, description="OTLP/HTTP traces go here; none are kept when not set."
+        default=None, description="Where traces are sent by OTLP/HTTP; when not set, none are kept."
     )
     max_body_bytes: int = Field(
-        default=1024 * 1024, gt=0, description="The largest body of a request; a larger one is a 413."
+        default=1024 * 1024, gt=0, description="The largest body of a request; a larger one is answered 413."
     )
     idle_seconds: int = Field(
         default=620,
         gt=0,
-        description="How long a connection on which nobody asks stays open: longer than any proxy in front keeps"
-        " its own, or that one sends a request now and then into one that was just ended, and tells a 502.",
+        description="How long an idle connection stays open. It must be longer than any proxy in front keeps one:"
+        " otherwise the proxy now and then sends a request on a connection that was just closed, and"
+        " answers 502.",
     )
     drain_seconds: float = Field(
         default=0,
         ge=0,
-        description="A process that is told to stop answers until nobody asked for so long; 4 times that at most.",
+        description="A process that is told to stop goes on answering until no request has come for so long,"
+        " and for 4 times that at most.",
     )
 
 
@@ -52,7 +56,8 @@ class BehindGateway(Settings):
 
     behind_gateway: bool = Field(
         default=True,
-        description="Clients are told apart by the X-Forwarded-For that the gateway writes; else by their socket.",
+        description="Whether clients are told apart by the X-Forwarded-For that the gateway sets, or by their"
+        " connection's address.",
     )
 
 
@@ -72,24 +77,28 @@ class KafkaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLOTWRIGHT_KAFKA_", extra="ignore", frozen=True)
 
-    bootstrap: str = Field(default="127.0.0.1:9092", description="The brokers, `host:port,…`.")
+    bootstrap: str = Field(default="127.0.0.1:9092", description="The brokers, as `host:port,…`.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How they are spoken to."
+        default="PLAINTEXT", description="The protocol of connections to the brokers."
     )
     sasl_mechanism: str = Field(
-        default="SCRAM-SHA-512", description="How the part signs in, with a protocol of SASL."
+        default="SCRAM-SHA-512", description="The SASL mechanism, where the protocol has SASL."
     )
-    username: str | None = Field(default=None, description="Its user.")
-    password: SecretStr | None = Field(default=None, description="Its user's password.")
+    username: str | None = Field(default=None, description="The Kafka user, where the protocol has SASL.")
+    password: SecretStr | None = Field(default=None, description="The Kafka user's password.")
     ca_location: str | None = Field(
-        default=None, description="A file with the brokers' authority; the system's own when not set."
+        default=None,
+        description="A file with the CA certificates for the brokers; the system's own when not set.",
     )
-    group_prefix: str = Field(default="", description="Put before consumer groups, so that tests run apart.")
+    group_prefix: str = Field(
+        default="", description="A prefix of the names of consumer groups, so that tests run apart."
+    )
     session_seconds: float = Field(
         default=10,
         ge=1,
-        description="So long a killed consumer keeps its partitions from the others. Brokers take no less than"
-        " their `group.min.session.timeout.ms`, 6 seconds as Kafka comes.",
+        description="The session timeout of consumers: for so long, a killed one keeps its partitions from the"
+        " others. Brokers take no less than their `group.min.session.timeout.ms`, which is 6 seconds by"
+        " default.",
     )
 
     def client_config(self) -> dict[str, str | int | bool]:
@@ -122,12 +131,12 @@ class DatabaseSettings(BaseSettings):
         default=None, description="That user's password, where the URL has none."
     )
     migration_database_url: SecretStr = Field(
-        default=SecretStr(""), description="`postgresql://…` as the database's owner; for `migrate` alone."
+        default=SecretStr(""), description="`postgresql://…` as the database's owner; only `migrate` uses it."
     )
     migration_database_password: SecretStr | None = Field(
         default=None, description="The owner's password, where the URL has none."
     )
-    database_pool_size: int = Field(default=8, ge=2, description="Connections of one process, at most.")
+    database_pool_size: int = Field(default=8, ge=2, description="The most connections of one process.")
 
     def conninfo(self) -> str:
         """libpq's connection string of the service itself."""
@@ -170,12 +179,12 @@ class TokenSettings(BaseSettings):
 
     jwks_url: str = Field(
         default="http://127.0.0.1:8001/.well-known/jwks.json",
-        description="Where auth's public keys are; auth itself has no use for it.",
+        description="The URL of auth's public keys; auth itself does not use it.",
     )
     token_issuer: str | None = Field(
         default=None,
-        description="The `iss` claim that auth writes and all ask for; the public URL when not set.",
+        description="The `iss` claim that auth writes and all services require; the public URL when not set.",
     )
     token_audience: str = Field(
-        default="slotwright", description="The `aud` claim that auth writes and all ask for."
+        default="slotwright", description="The `aud` claim that auth writes and all services require."
     )

@@ -9,16 +9,19 @@ class BillingSettings(Settings):
     """Without a key only tenants with billing.mode Manual are served; the others fail with that reason."""
 
     stripe_api_key: SecretStr | None = Field(
-        default=None, description="Stripe's secret key; without it tenants are billed by hand alone."
+        default=None, description="Stripe's secret key. Without it, all tenants are billed by hand."
     )
     stripe_api_base: str | None = Field(
-        default=None, description="Where Stripe's API is; Stripe's own when not set."
+        default=None, description="The base URL of Stripe's API; Stripe's own when not set."
     )
     stripe_webhook_secret: SecretStr | None = Field(
-        default=None, description="Signs webhooks; without it none is accepted."
+        default=None,
+        description="The secret with which Stripe signs its webhooks. Without it, none is accepted.",
     )
     resync_seconds: int = Field(
-        default=3600, ge=1, description="How old a subscription may get before it is fetched again."
+        default=3600,
+        ge=1,
+        description="How old the copy of a subscription may get before it is fetched from Stripe again.",
     )
 
     @field_validator("stripe_api_key", "stripe_api_base", "stripe_webhook_secret", mode="before")

@@ -11,16 +11,16 @@ class BookingSettings(BehindGateway):
     """
 
     link_key: SecretStr = Field(
-        min_length=32, description="Signs customers' links; notification needs the same."
+        min_length=32, description="The key that signs customers' links; notification needs the same one."
     )
     hold_seconds: int = Field(default=300, ge=10, le=3600, description="How long a hold keeps a slot.")
     holds_per_address: int = Field(
-        default=10, ge=1, description="So many slots of one business does one client address hold at a time."
+        default=10, ge=1, description="How many slots of one business one client address can hold at a time."
     )
     waitlist_per_address: int = Field(
         default=10,
         ge=1,
-        description="So many places on the waitlist of one business does one client address have at a time.",
+        description="How many places on the waitlist of one business one client address can have at a time.",
     )
     offer_seconds: int = Field(
         default=900,

@@ -32,39 +32,46 @@ class GatewaySettings(Settings):
     """Times are in seconds; limits are requests a minute, in each replica for itself."""
 
     upstreams: Annotated[dict[str, str], AfterValidator(_base_urls)] = Field(
-        description="Base URL of each service. One that is missing counts as down."
+        description="The base URL of each service. A service without one counts as down."
     )
     cors_origins: Annotated[list[str], AfterValidator(_origins)] = Field(
         default=[],
-        description="Other sites whose pages may call the API with a token. Public routes allow all.",
+        description="Origins whose pages may call the API with a token. Public routes allow every origin.",
     )
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         default=[],
-        description="Whose X-Forwarded-For is believed: the ingress, and web, which calls on visitors' behalf.",
+        description="The networks whose X-Forwarded-For is trusted: the ingress, and web, which calls on visitors'"
+        " behalf.",
     )
     address_requests_per_minute: int = Field(
-        default=600, ge=1, description="Without a token, from one client address (an IPv6 /64)."
+        default=600, ge=1, description="Requests without a token from one client address (an IPv6 /64)."
     )
     visitor_share: float = Field(
         default=0.25,
         gt=0,
         le=1,
-        description="Of what strangers may ask about a business, so much from one client address.",
+        description="The share of a business's limit for public requests that one client address can use.",
     )
     sign_in_requests_per_minute: int = Field(
         default=30, ge=1, description="Sign-ins, sign-ups and password resets from one client address."
     )
     admin_requests_per_minute: int = Field(
-        default=600, ge=1, description="By one of the platform's own people."
+        default=600, ge=1, description="Requests by one administrator of the platform."
     )
-    connect_timeout: float = Field(default=2, gt=0, description="For a connection to a service.")
+    connect_timeout: float = Field(default=2, gt=0, description="How long connecting to a service may take.")
     queue_timeout: float = Field(
         default=20,
         gt=0,
         description="How long a request waits while all connections to its service are in use.",
     )
     answer_timeout: float = Field(
-        default=30, gt=0, description="The longest silence of an upstream before and within an answer."
+        default=30,
+        gt=0,
+        description="How long an upstream may send nothing, before its answer and within it.",
     )
-    upstream_connections: int = Field(default=200, ge=1, description="The most to one upstream at a time.")
-    openapi_seconds: float = Field(default=60, ge=0, description="How long the merged document is kept.")
+    upstream_connections: int = Field(
+        default=200, ge=1, description="Connections to one upstream at a time, at most."
+    )
+    openapi_seconds: float = Field(
+        default=60, ge=0, description="How long the merged OpenAPI document is kept."
+    )

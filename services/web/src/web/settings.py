@@ -18,7 +18,9 @@ class WebSettings(Settings):
     signup_plan: str = Field(
         default="starter", description="The Plan that a sign-up from the front page gets."
     )
-    gateway_timeout: float = Field(default=10, gt=0, description="For one request to the gateway.")
+    gateway_timeout: float = Field(
+        default=10, gt=0, description="How long one request to the gateway may take."
+    )
 
     @property
     def secure_cookies(self) -> bool:

@@ -23,7 +23,7 @@ from contracts.platform import Component, TenantChanged, TenantStatusReported
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
-from servicekit.kafka import Received, consumer, producer, received, waiting
+from servicekit.kafka import Received, consumer, poll_batch, producer, received
 from servicekit.loops import wait_until
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import current_traceparent
@@ -100,7 +100,7 @@ class Records:
                 unread = await loop.run_in_executor(thread, self._assign, client)
             while not stop.is_set():
                 beat.beat()
-                batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
+                batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
                 for message in batch:
                     self._take(message, unread)
                 if not unread and not self.caught_up.is_set():

@@ -68,7 +68,7 @@ async def test_a_file_of_another_business_is_read_before_the_further_ones_of_a_b
     await until(lambda: reader.begun == [b"first"])
     for calendar in (b"second", b"third"):
         send(busy, calendar)
-    await until(lambda: waiting(service._reading.of_each[busy.tenant_id]) == 2)
+    await until(lambda: waiting(service._reading.by_owner[busy.tenant_id]) == 2)
     send(other, b"another's")
     await until(lambda: waiting(service._reading.all) == 1)
     assert reader.begun == [b"first"]
@@ -76,7 +76,7 @@ async def test_a_file_of_another_business_is_read_before_the_further_ones_of_a_b
     await asyncio.gather(*imports)
     assert reader.begun[1] == b"another's"
     assert len(reader.begun) == 4
-    assert not service._reading.of_each
+    assert not service._reading.by_owner
 
 
 async def test_a_file_that_has_waited_for_too_long_is_to_be_sent_again(

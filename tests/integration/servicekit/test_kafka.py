@@ -14,7 +14,7 @@ from contracts.topics import dead_letter_topic
 from devstack.kafka import create_user
 from servicekit.dead_letters import DeadLetters
 from servicekit.ids import new_id
-from servicekit.kafka import Received, consumer, readable, waiting
+from servicekit.kafka import Received, consumer, poll_batch, readable
 from servicekit.kafka_access import rule
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
@@ -41,7 +41,7 @@ def test_a_message_that_comes_alone_waits_for_no_others(broker: Broker) -> None:
         Topics(broker.super_user()).publish(tenant)
         found: list[bytes | None] = []
         while str(tenant.tenant_id).encode() not in found:
-            found += [message.key() for message in waiting(client, 500, 600) if readable("test", message)]
+            found += [message.key() for message in poll_batch(client, 500, 600) if readable("test", message)]
     finally:
         client.close()
 

@@ -287,13 +287,13 @@ async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor(
     with pytest.raises(asyncio.CancelledError):
         async with sending(outgoing) as send:
             sent = asyncio.ensure_future(send([row]))
-            while not outgoing.waiting:  # noqa: ASYNC110 - a thread tells
+            while not outgoing.in_flight:  # noqa: ASYNC110 - a thread tells
                 await asyncio.sleep(0.01)
             raise asyncio.CancelledError
     assert await sent == []
-    assert not outgoing.waiting
+    assert not outgoing.in_flight
     assert outgoing.send([row]) == []
-    assert not outgoing.waiting
+    assert not outgoing.in_flight
 
 
 def _told(lines: list[structlog.typing.EventDict]) -> int:

@@ -30,7 +30,7 @@ from servicekit.dead_letters import DeadLetters, for_another
 from servicekit.errors import PermanentError
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, readable, received, waiting
+from servicekit.kafka import Received, consumer, poll_batch, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
@@ -110,7 +110,7 @@ class EventConsumer:
             looked = -_LOOK_SECONDS
             while not stop.is_set():
                 beat.beat()
-                batch = await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS)
+                batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
                 done = await self._handle_all(batch, client, thread, stop, beat)
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
@@ -177,7 +177,7 @@ class EventConsumer:
 
     @contextmanager
     def _about(self, message: Received) -> Iterator[None]:
-        """What is logged inside names the event's tenant and trace; one that is not for it is in no trace."""
+        """Binds the event's tenant and trace to what is logged inside; an event for others is in no trace."""
         try:
             envelope = parse_headers(message.headers, message.value)
         except MalformedEventError:

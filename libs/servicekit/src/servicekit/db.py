@@ -25,7 +25,7 @@ from pydantic_core import from_json, to_json
 
 from servicekit.errors import Unavailable
 from servicekit.logging import name_tenant
-from servicekit.settings import CLIENT_NOTICES, SERVER_NOTICES, DatabaseSettings, server_of
+from servicekit.settings import CLIENT_TCP_TIMEOUTS, SERVER_TCP_TIMEOUTS, DatabaseSettings, server_of
 
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
@@ -37,7 +37,7 @@ set_json_loads(from_json)
 _WAIT_SECONDS = 5
 _TIMEOUTS = "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 _INSTANTS = "-c timezone=UTC"
-"""So that psycopg answers instants in Python's own UTC, which is the cheapest to compare."""
+"""Has psycopg answer instants in Python's own UTC, which is the cheapest to compare."""
 _OVERTIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 """One of the timeouts above has ended a statement; the transaction is rolled back."""
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
@@ -71,7 +71,7 @@ class Database:
     """A pool of connections as the service's app role, which owns nothing and cannot bypass RLS."""
 
     def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
-        self._conninfo = make_conninfo(settings.conninfo(), **CLIENT_NOTICES)
+        self._conninfo = make_conninfo(settings.conninfo(), **CLIENT_TCP_TIMEOUTS)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._conninfo,
             min_size=1,
@@ -88,7 +88,7 @@ class Database:
                 "autocommit": True,
                 "row_factory": dict_row,
                 "cursor_factory": _Cursor,
-                "options": f"{_TIMEOUTS} {_INSTANTS} {SERVER_NOTICES}",
+                "options": f"{_TIMEOUTS} {_INSTANTS} {SERVER_TCP_TIMEOUTS}",
                 "application_name": application,
                 "connect_timeout": _WAIT_SECONDS,
             },
@@ -170,7 +170,7 @@ class Database:
             self._conninfo,
             autocommit=True,
             row_factory=dict_row,
-            options=f"-c app.worker=on {SERVER_NOTICES}",
+            options=f"-c app.worker=on {SERVER_TCP_TIMEOUTS}",
             connect_timeout=_WAIT_SECONDS,
             target_session_attrs="read-write",
         )
@@ -213,7 +213,7 @@ async def _step_by_step(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _pipelined(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
-    """Without psycopg's own transaction(), which in a pipeline waits for the server four times, for no result."""
+    """A transaction in a pipeline. psycopg's transaction() would wait for the server four times, for no result."""
     try:
         async with conn.pipeline() as pipeline:
             _hold_back(pipeline)

@@ -18,9 +18,9 @@ from servicekit.kafka import Received, producer
 from servicekit.settings import KafkaSettings
 
 FAILURE_PREFIX = "dl_"
-"""What the names of a letter's headers begin with that are not the message's own."""
+"""The prefix of a letter's headers that are not the original message's own."""
 REDRIVEN_FOR = "dl_for"
-"""In a message that was put back: the consumer that it is for, as the others have handled it the first time."""
+"""The header of a message that was put back: the only consumer to handle it, as the others have done so before."""
 TOPIC = f"{FAILURE_PREFIX}topic"
 TOPIC_WITH_BYTES = f"{FAILURE_PREFIX}compacted_topic"
 """Instead of TOPIC, where only the topic has the bytes. The release before knows TOPIC alone: it would take such a

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer as KafkaConsumer
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged, TenantState
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, received, waiting
+from servicekit.kafka import Received, consumer, poll_batch, received
 from servicekit.loops import pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
@@ -38,7 +38,7 @@ class Tenants:
 
     _by_id: dict[UUID, TenantChanged] = field(default_factory=dict)
     _by_slug: dict[str, list[UUID]] = field(default_factory=dict)
-    """Of two with one slug one is being deleted; which is read first is chance, as each has its partition."""
+    """Of two tenants with one slug, one is being deleted. They are read in any order: each has its partition."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -48,7 +48,7 @@ class Tenants:
         return self._by_id.get(tenant_id)
 
     def by_slug(self, slug: str) -> TenantChanged | None:
-        """As `by_id`; when a slug was given again, the one that is not being deleted."""
+        """As `by_id`; where a slug was given to a second tenant, the one that is not being deleted."""
         bearers = [self._by_id[tenant_id] for tenant_id in reversed(self._by_slug.get(slug, ()))]
         return max(bearers, key=lambda tenant: tenant.state is not TenantState.DELETING, default=None)
 
@@ -107,7 +107,7 @@ class TenantDirectory:
                     await pause_for(_RETRY_SECONDS, stop)
             while not stop.is_set():
                 beat.beat()
-                for message in await loop.run_in_executor(thread, waiting, client, _BATCH, _POLL_SECONDS):
+                for message in await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS):
                     self._take(message)
                 if time.monotonic() > lag_due:
                     await loop.run_in_executor(thread, self._measure, client)

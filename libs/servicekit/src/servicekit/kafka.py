@@ -39,8 +39,8 @@ class Received:
         return self.topic, self.partition
 
 
-def waiting(client: Consumer, most: int, seconds: float) -> list[Message]:
-    """At most `most` messages, as soon as there is one; none when there is none after `seconds`.
+def poll_batch(client: Consumer, most: int, seconds: float) -> list[Message]:
+    """Waits up to `seconds` for a message; answers it with those that have come already, `most` in all, or none.
 
     `Consumer.consume` alone would wait all that time for a batch to fill, and so hold up each message that comes
     alone. Some may be errors: see `readable`.

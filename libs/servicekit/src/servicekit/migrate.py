@@ -23,7 +23,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from servicekit.errors import SlotwrightError
-from servicekit.settings import CLIENT_NOTICES, SERVER_NOTICES, DatabaseSettings, server_of
+from servicekit.settings import CLIENT_TCP_TIMEOUTS, SERVER_TCP_TIMEOUTS, DatabaseSettings, server_of
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +82,9 @@ def migrate(service: str, settings: DatabaseSettings, *, limit: float = 0) -> No
 
 
 def _with_keepalives(conninfo: str) -> str:
-    """So that a migration whose machine has vanished does not keep its locks for hours."""
+    """With TCP timeouts, so that a migration whose machine has vanished does not keep its locks for hours."""
     options = conninfo_to_dict(conninfo).get("options", "")
-    return make_conninfo(conninfo, options=f"{options} {SERVER_NOTICES}".strip(), **CLIENT_NOTICES)
+    return make_conninfo(conninfo, options=f"{options} {SERVER_TCP_TIMEOUTS}".strip(), **CLIENT_TCP_TIMEOUTS)
 
 
 def _migrate(service: str, conninfo: str, limit: float) -> None:

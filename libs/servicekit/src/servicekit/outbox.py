@@ -83,7 +83,7 @@ async def bury(conn: Connection, source: str, event: type[Event], key: str, tena
 async def bury_all(
     conn: Connection, source: str, event: type[Event], keys: Sequence[str], tenant_id: UUID | None
 ) -> None:
-    """As `bury`, of any number of keys in one statement."""
+    """As `bury`, for any number of keys in one statement."""
     now, traceparent = utc_now(), current_traceparent()
     headers = [
         Envelope(

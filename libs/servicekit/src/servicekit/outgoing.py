@@ -1,7 +1,7 @@
-"""Sends a relay's events by its Kafka client, and keeps account: acknowledged, refused, or still under way.
+"""Sends a relay's events by its Kafka client, and keeps account: acknowledged, refused, or still in flight.
 
-Used by servicekit.relay. No topic waits for another. An event that is not acknowledged within a second stays under
-way; one that Kafka refuses (its topic is missing, it is too large) is sent again after 60 s or 10 s. Its topic's
+Used by servicekit.relay. No topic waits for another. An event that is not acknowledged within a second stays in
+flight; one that Kafka refuses (its topic is missing, it is too large) is sent again after 60 s or 10 s. Its topic's
 later events wait behind it, so that order holds within a key.
 """
 
@@ -39,28 +39,28 @@ class Outgoing:
 
     def __init__(self, client: Producer) -> None:
         self._client = client
-        self._under_way: dict[int, str] = {}
+        self._in_flight: dict[int, str] = {}
         """Topics by the ids of their rows."""
-        self._left_alone: dict[str, float] = {}
-        """By topic: until when, on the monotonic clock."""
+        self._refused_until: dict[str, float] = {}
+        """By topic that refused an event: until when to wait, on the monotonic clock."""
         self._acknowledged: list[int] = []
         self._given_up = threading.Event()
         self.fault: KafkaException | None = None
         """The fatal error after which the client cannot be used any more."""
 
     @property
-    def waiting(self) -> bool:
-        """Whether events are under way, so that `send` may answer something even without rows."""
-        return bool(self._under_way)
+    def in_flight(self) -> bool:
+        """Whether events are not acknowledged yet, so that `send` may answer some even without rows."""
+        return bool(self._in_flight)
 
-    def closed(self) -> list[str]:
-        """The topics whose events have to wait for now."""
+    def paused_topics(self) -> list[str]:
+        """The topics with an event in flight or refused, whose later events have to wait for now."""
         now = time.monotonic()
-        self._left_alone = {topic: until for topic, until in self._left_alone.items() if until > now}
-        return [*{*self._left_alone, *self._under_way.values()}]
+        self._refused_until = {topic: until for topic, until in self._refused_until.items() if until > now}
+        return [*{*self._refused_until, *self._in_flight.values()}]
 
     def send(self, rows: Sequence[Row]) -> list[int]:
-        """Sends rows of topics that are not closed; answers the ids acknowledged since the last call."""
+        """Sends rows of topics that are not paused; answers the ids acknowledged since the last call."""
         for row in rows:
             self._produce(row)
         self._wait_for({row["id"] for row in rows})
@@ -82,7 +82,7 @@ class Outgoing:
 
     def _produce(self, row: Row) -> None:
         headers = dict(row["headers"])
-        while not self._over and row["topic"] not in self._left_alone:
+        while not self._over and row["topic"] not in self._refused_until:
             try:
                 self._client.produce(
                     row["topic"],
@@ -97,19 +97,19 @@ class Outgoing:
                 self._refused(row, error.args[0])
                 return
             else:
-                self._under_way[row["id"]] = row["topic"]
+                self._in_flight[row["id"]] = row["topic"]
                 return
 
     def _wait_for(self, ids: set[int]) -> None:
-        """In short flushes: a flush ends early only when all that is under way has been answered for."""
+        """In short flushes: a flush ends early only when all that is in flight has been answered for."""
         until = time.monotonic() + _PATIENCE_SECONDS
         self._client.poll(0)
-        while not ids.isdisjoint(self._under_way) and not self._over and time.monotonic() < until:
+        while not ids.isdisjoint(self._in_flight) and not self._over and time.monotonic() < until:
             self._client.flush(_SLICE_SECONDS)
 
     def _answered(self, row: Row) -> Callable[[KafkaError | None, Message], None]:
         def answered(error: KafkaError | None, _message: Message) -> None:
-            del self._under_way[row["id"]]
+            del self._in_flight[row["id"]]
             if error is not None:
                 if not self._given_up.is_set():
                     self._refused(row, error)
@@ -125,7 +125,7 @@ class Outgoing:
             self.fault = KafkaException(error)
             return
         pause = _MISSING_SECONDS if error.code() in _MISSING else _REFUSED_SECONDS
-        self._left_alone[row["topic"]] = time.monotonic() + pause
+        self._refused_until[row["topic"]] = time.monotonic() + pause
         OUTBOX_FAILED.inc()
         log.warning(
             "event refused", topic=row["topic"], outbox_id=row["id"], reason=error.str(), retry_in=pause

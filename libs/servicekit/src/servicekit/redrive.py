@@ -44,7 +44,7 @@ from servicekit.dead_letters import (
     produce_one,
 )
 from servicekit.errors import SlotwrightError
-from servicekit.kafka import Received, consumer, producer, received, waiting
+from servicekit.kafka import Received, consumer, poll_batch, producer, received
 from servicekit.settings import KafkaSettings
 
 SERVICES = tuple(topic.name.split(".")[0] for topic in DEAD_LETTERS)
@@ -249,7 +249,7 @@ class DeadLetterBox:
         return found if found is not None and found.offset == place.offset else None
 
     def _as_it_was(self, letter: Letter, dead: Received) -> Received | None:
-        """As `message` says, of a letter that lies there as `dead`."""
+        """As `message`, for a letter that was read as `dead`."""
         own = Received(
             letter.topic, letter.partition, letter.offset, dead.key, dead.value, list(letter.headers)
         )
@@ -316,7 +316,7 @@ class DeadLetterBox:
         unread = {(start.topic, start.partition) for start in starts}
         heard = time.monotonic()
         while unread:
-            for message in waiting(self._consumer, _BATCH, _POLL_SECONDS):
+            for message in poll_batch(self._consumer, _BATCH, _POLL_SECONDS):
                 error = message.error()
                 if error is None:
                     yield received(message)

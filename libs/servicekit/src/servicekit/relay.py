@@ -45,7 +45,7 @@ SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - 
             AND NOT EXISTS (SELECT FROM tenants o
                 WHERE o.slug = t.slug AND o.state <> 'deleted' AND o.updated_at > t.updated_at))
     AS wanted
-FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(closed)s) AND id > %(floor)s
+FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(paused)s) AND id > %(floor)s
 ORDER BY id LIMIT %(most)s
 """
 _OLDEST = b"""
@@ -115,20 +115,20 @@ class Relay:
         self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int], floor: int
     ) -> int:
         """Sends what is next above the floor; answers how many rows are done with."""
-        closed = outgoing.closed()
+        paused = outgoing.paused_topics()
         taken = {
             "held": held,
-            "closed": closed,
+            "paused": paused,
             "floor": floor,
             "most": _BATCH,
             "prefix": TENANT_TOPIC_PREFIX,
         }
         rows = await (await conn.execute(_TAKE, taken)).fetchall()
         oldest = next(iter(rows), None)
-        if closed:
+        if paused:
             oldest = await (await conn.execute(_OLDEST, (floor,))).fetchone()
         OUTBOX_AGE.set(float(oldest["age"]) if oldest else 0)
-        if not rows and not outgoing.waiting:
+        if not rows and not outgoing.in_flight:
             return 0
         done = await send([row for row in rows if row["wanted"]])
         reached("relay.produced")

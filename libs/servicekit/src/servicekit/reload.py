@@ -100,7 +100,7 @@ def _started(module: str, arguments: list[str], code: Path) -> multiprocessing.p
 
 
 def _run_module(module: str, arguments: list[str], code: Path) -> None:
-    """In the child: as `python -m module` with `code` first on the path."""
+    """Runs in the child: as `python -m module`, with `code` first on the path."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     # The image writes no bytecode, as its own files are read-only. Here it saves compiling everything each time.

@@ -30,9 +30,10 @@ from servicekit.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 10
-"""For requests to end, then for loops. With `_LAST_SECONDS`, and 5 s for the pool, 30 s: charts count on that."""
+"""How long requests, and then loops, have to end. With `_LAST_SECONDS`, and 5 s for the pool, that is 30 s, on
+which the charts rely."""
 _LAST_SECONDS = 5
-"""For a loop that was cancelled to release what it holds."""
+"""How long a cancelled loop has to release what it holds."""
 _GC_THRESHOLD = 20_000
 """New objects after which Python looks for garbage. Its default of 700 comes to one look a request."""
 

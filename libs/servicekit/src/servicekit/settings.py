@@ -149,16 +149,17 @@ class DatabaseSettings(BaseSettings):
 
 _KEEPALIVES = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 _USER_TIMEOUT = "-c tcp_user_timeout=30000"
-SERVER_NOTICES = f"{_KEEPALIVES} {_USER_TIMEOUT}"
-"""So that the server gives up a client whose machine has vanished, and its locks, in half a minute. By default TCP
-waits two hours, and a quarter of one where the client has something to acknowledge. Goes into libpq's `options`."""
-CLIENT_NOTICES = {
+SERVER_TCP_TIMEOUTS = f"{_KEEPALIVES} {_USER_TIMEOUT}"
+"""Makes the server drop a client whose machine has vanished, and its locks, within half a minute. By default TCP
+waits two hours, or a quarter of an hour where the client has something to acknowledge. Goes into libpq's
+`options`."""
+CLIENT_TCP_TIMEOUTS = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""The same for libpq's end of a connection, so that it gives up a server that has vanished."""
+"""The same for libpq's end of a connection, for a server that has vanished."""
 
 
 def server_of(conninfo: str) -> str:

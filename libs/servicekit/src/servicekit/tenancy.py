@@ -84,7 +84,7 @@ _REMOVER_PAUSE = 0.05
 _AGAIN_SECONDS = 10.0
 _BATCH = 1000
 _COUNTING_SECONDS = 1800.0
-"""What counting the rows of a large business that are kept may take."""
+"""How long counting the rows may take that are kept of a large business."""
 
 
 class TenantHooks:
@@ -118,15 +118,15 @@ class TenantHooks:
     async def erasing(
         self, _conn: Connection, _tenant_id: UUID, _table: str, _ids: list[Any]
     ) -> dict[str, int]:
-        """In the transaction that erases these rows: answers what it has erased beside them, by table."""
+        """Called in the transaction that erases these rows; answers how many others it has erased, by table."""
         return {}
 
     async def erased(self, _conn: Connection, _tenant_id: UUID) -> dict[str, int]:
-        """Once no row is left: erases what has the tenant's id in another way; answers how much, by table."""
+        """Called once no row is left; erases what has the tenant's id in another way. Answers counts by table."""
         return {}
 
     def archived(self, counts: dict[str, int]) -> dict[str, int]:
-        """Of the rows that were there, those that are kept."""
+        """The numbers of rows that are kept, by table, from the `counts` of all."""
         return counts
 
 
@@ -271,7 +271,7 @@ class TenantRemover(Periodic):
         self._batch = batch
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """As every loop of its kind; counting alone may take longer than others may be silent."""
+        """As Periodic.run, with a longer limit for its beat: counting may take longer than other loops' turns."""
         beat.limit = max(beat.limit, _COUNTING_SECONDS)
         await super().run(stop, beat)
 

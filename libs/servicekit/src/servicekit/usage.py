@@ -100,7 +100,7 @@ def _period(metric: str, now: datetime) -> str:
 
 
 def _refusal(tenant: TenantChanged, metric: str, limit: int | None, used: int) -> str:
-    """What an owner or a visitor reads. A limit of 0 is seldom the plan's: the subscription has ended."""
+    """The problem's detail, for owners and visitors. A limit of 0 mostly means that the subscription has ended."""
     if not limit:
         return f"{tenant.display_name} takes no new {metric.removesuffix('_per_month')} at present."
     words = metric.replace("_per_month", " a month").replace("_", " ")

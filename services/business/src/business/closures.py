@@ -23,12 +23,12 @@ from business.ical import closed_days
 from contracts.business import Holiday, TimeOff
 from servicekit import outbox
 from servicekit.clock import Clock
+from servicekit.concurrency import ConcurrencyLimit
 from servicekit.db import Connection, Database
 from servicekit.errors import Invalid, NotFound, found
 from servicekit.idempotency import IdempotencyKey, Outcome, once
 from servicekit.ids import new_id
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
-from servicekit.turns import Turns
 
 _READ_WAIT_SECONDS = 10.0
 
@@ -44,7 +44,7 @@ class Closures:
         self._clock = clock
         # Reading a large file takes most of a second in a thread, which slows down all other requests of the
         # process: Python runs one thread at a time.
-        self._reading = Turns[UUID](
+        self._reading = ConcurrencyLimit[UUID](
             1, 1, seconds=read_wait, refusal="Other calendars are still being read.", retry_after=10
         )
 
@@ -76,7 +76,7 @@ class Closures:
             tenant = await tenant_by_id(conn, tenant_id)
             require_active(tenant)
         today = self._clock().astimezone(ZoneInfo(tenant.timezone)).date()
-        async with self._reading.of(tenant_id):
+        async with self._reading.acquire(tenant_id):
             added = await asyncio.to_thread(closed_days, calendar, today)
         async with self._db.tenant(tenant_id) as conn:
             require_active(await tenant_to_change(conn, tenant_id))

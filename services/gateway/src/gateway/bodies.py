@@ -13,12 +13,12 @@ from starlette.types import Receive
 
 from gateway.errors import BodyTooSlow, ClientGone, MalformedRequest
 from servicekit.addresses import counted_as
-from servicekit.turns import Turns
+from servicekit.concurrency import ConcurrencyLimit
 
 _SMALL = 64 * 1024
 _LARGE_AT_ONCE = 64
 _LARGE_OF_ONE = 8
-"""Of one address, as the limits count it: who sends slowly keeps a turn for minutes."""
+"""Large bodies of one address at a time, as the limits count addresses: a slow client takes minutes for one."""
 _TURN_SECONDS = 5.0
 _SLOWEST = 16 * 1024
 """Bytes a second at which a body must come on average, after its first `seconds`."""
@@ -29,7 +29,7 @@ class Bodies:
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
-        self._large = Turns[str](
+        self._large = ConcurrencyLimit[str](
             _LARGE_AT_ONCE,
             _LARGE_OF_ONE,
             seconds=_TURN_SECONDS,
@@ -73,7 +73,7 @@ class Bodies:
                     # The wait for a turn, which others cause, does not count as the sender's time.
                     limit.reschedule(None)
                     began = now()
-                    await turns.enter_async_context(self._large.of(counted_as(address)))
+                    await turns.enter_async_context(self._large.acquire(counted_as(address)))
                     latest += now() - began
                 limit.reschedule(latest + len(body) / _SLOWEST)
         return bytes(body)

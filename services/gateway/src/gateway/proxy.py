@@ -24,9 +24,9 @@ from gateway.routing import UPSTREAMS, Access, Rule
 from gateway.settings import GatewaySettings
 from gateway.upstreams import Upstreams
 from servicekit.addresses import counted_as
+from servicekit.concurrency import ConcurrencyLimit
 from servicekit.errors import Problem
 from servicekit.tracing import current_traceparent
-from servicekit.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Proxy:
         connections = settings.upstream_connections
         # Of each service apart: a page's answer may wait for that of the API.
         self._large = {
-            name: Turns[str](
+            name: ConcurrencyLimit[str](
                 max(1, connections // _PART_OF_ALL),
                 max(1, connections // _PART_OF_ONE),
                 seconds=_TURN_SECONDS,
@@ -115,7 +115,7 @@ class Proxy:
         """A turn for an answer that is large, or may be; others need none. Raises Unavailable if none is free."""
         length = 0 if _without_body(scope, response) else response.content_length
         small = length is not None and length <= _SMALL
-        return nullcontext() if small else self._large[rule.upstream].of(counted_as(address))
+        return nullcontext() if small else self._large[rule.upstream].acquire(counted_as(address))
 
     async def _answer(
         self,

@@ -17,7 +17,7 @@ from servicekit.http.models import control_character_fault
 from servicekit.http.problems import MAX_FIELD_ERRORS, pointer
 
 _WITH_BODIES = frozenset({"POST", "PUT", "PATCH"})
-"""In the other methods a body has no meaning (RFC 9110 §9.3), and is passed over."""
+"""The methods whose body is checked. In others a body has no meaning (RFC 9110 §9.3), and is ignored."""
 
 
 async def refuse_undeclared(request: Request) -> None:

@@ -13,7 +13,7 @@ from servicekit.errors import BadRequest, FieldError, Invalid, Problem
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 100
-"""So many faults are named; a client that made more has the wrong idea altogether."""
+"""How many faults a problem names at most: with more, a client has misunderstood the whole request."""
 _PLACES = {"query": "?", "path": "path:", "header": "header:", "cookie": "cookie:"}
 
 

@@ -57,7 +57,7 @@ class KeySource(Protocol):
         """The key with this id; None when it is not known (yet)."""
 
     def gone(self, kid: str) -> bool:
-        """Of a key that is not known: whether keys were read since it was first asked for, and it was not there."""
+        """Whether a key that is not known was missing when keys were read after it was first asked for."""
 
 
 class MissingKeys:
@@ -71,7 +71,7 @@ class MissingKeys:
         self._sought: OrderedDict[str, bool] = OrderedDict()
 
     def gone(self, kid: str) -> bool:
-        """As KeySource has it; the first time notes the key as asked for."""
+        """As KeySource.gone; notes a key that is asked for the first time."""
         if kid not in self._sought:
             self._note(kid, gone=False)
         return self._sought[kid]

@@ -23,10 +23,10 @@ from contracts.model import record_key
 from servicekit import audit, outbox
 from servicekit.audit import Entry
 from servicekit.clock import Clock, utc_now
+from servicekit.concurrency import ConcurrencyLimit
 from servicekit.db import Connection, Database
 from servicekit.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from servicekit.tenants import require_active, tenant_by_id, tenant_to_change
-from servicekit.turns import Turns
 
 _EXPORTS_AT_ONCE = 2
 _EXPORT_WAIT_SECONDS = 10.0
@@ -43,7 +43,7 @@ class RecordService:
         self._db = db
         self._clock = clock
         # Each holds a connection for as long as its reader takes; most of the pool stays for bookings.
-        self._exports = Turns[UUID](
+        self._exports = ConcurrencyLimit[UUID](
             _EXPORTS_AT_ONCE,
             1,
             seconds=export_wait,
@@ -192,7 +192,7 @@ class RecordService:
 
         Raises Unavailable for who has waited `export_wait` seconds for its turn: others read slowly.
         """
-        async with self._exports.of(tenant_id), self._db.tenant(tenant_id) as conn:
+        async with self._exports.acquire(tenant_id), self._db.tenant(tenant_id) as conn:
             yield conn
 
 

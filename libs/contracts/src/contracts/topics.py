@@ -106,12 +106,12 @@ DEAD_LETTERS: tuple[Topic, ...] = tuple(
 )
 
 ALL_TOPICS: tuple[Topic, ...] = TOPICS + DEAD_LETTERS
-"""What has to exist before a service starts."""
+"""The topics that have to exist before a service starts."""
 
 
 TENANT_TOPIC_PREFIX = "tenant."
 TENANT_TOPIC_WRITERS = ("booking", "notification", "billing")
-"""Whose relays copy a tenant's events to its own topic."""
+"""The services whose relays copy a tenant's events to its own topic."""
 PARTS = (*_SERVICES, "gateway", "operator")
 """Everything of the platform's that is a Kafka user."""
 

@@ -41,7 +41,7 @@ class BillingHooks(TenantHooks):
         return None
 
     async def remove(self, conn: Connection, tenant: TenantChanged) -> bool:
-        """What is at Stripe is ended first, by the worker."""
+        """True when nothing is at Stripe; else False: the worker ends that first."""
         if tenant.billing.mode == "Manual" and not await store.is_touched(conn, tenant.tenant_id):
             return True
         await store.want(conn, tenant.tenant_id, "remove")

@@ -51,7 +51,7 @@ class Customers:
         return account
 
     async def _is_gone(self, account: Account, found: list[FetchedSubscription]) -> bool:
-        """So say its subscriptions or, before it has any, the customer itself."""
+        """Whether Stripe has deleted it, by its subscriptions or, before it has any, by the customer itself."""
         if found or account.subscription_id is not None:
             return any(item.customer_gone for item in found)
         return await self._api.is_deleted(account.customer_id)

@@ -32,7 +32,7 @@ MANUAL = BillingDetails(state="manual")
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the plan stands for at Stripe."""
+    """The plan, and the product and price that it has at Stripe."""
 
     product_id: str
     price_id: str

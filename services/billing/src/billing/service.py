@@ -127,7 +127,7 @@ class BillingService:
             return await once(conn, tenant_id, key, effect)
 
     async def _close(self, tenant_id: UUID, sessions: Sequence[Checkout]) -> None:
-        """Of two pages that subscribe, both could be paid. Raises BillingNotReady when one has been."""
+        """Closes open pages that subscribe: two could both be paid. Raises BillingNotReady when one has been."""
         for session in sessions:
             if session.mode == "subscription" and self._usable(session):
                 async with _as_problems():
@@ -199,7 +199,7 @@ class _EventData(BaseModel):
 
 
 class _Event(BaseModel):
-    """What is read of one of Stripe's events: whom it is about. The rest is fetched."""
+    """The part of a Stripe event that is used: what it is about. The rest is fetched from Stripe."""
 
     id: Annotated[str, Field(min_length=1, max_length=255)]
     type: Annotated[str, Field(min_length=1, max_length=255)]

@@ -41,7 +41,7 @@ _read_time_off = reader(tuple[TimeOff, ...])
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose the time becomes: an appointment, or a hold until `held_until`."""
+    """The appointment, or the hold until `held_until`, that time is allocated to."""
 
     appointment_id: UUID | None = None
     hold_id: UUID | None = None
@@ -82,7 +82,7 @@ async def lock(conn: Connection, tenant_id: UUID, resource_ids: Sequence[UUID]) 
 
 
 async def resources_in(asked: Cursor) -> list[Resource]:
-    """As `resources`, from what `lock` answered."""
+    """As `resources`, from the answer to `lock`."""
     return [_resource(row) for row in await asked.fetchall() if not row["deleted"]]
 
 

@@ -135,7 +135,7 @@ async def ask_offer(conn: Connection, service_id: UUID, *, deleted_too: bool = F
 
 
 async def offer_in(asked: Cursor) -> Offer | None:
-    """As `offer`, from what `ask_offer` answered."""
+    """As `offer`, from the answer to `ask_offer`."""
     row = await asked.fetchone()
     if row is None:
         return None

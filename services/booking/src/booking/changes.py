@@ -117,7 +117,7 @@ async def run_out(conn: Connection, tenant: TenantChanged, appointment_id: UUID,
 async def _cancel(
     conn: Connection, tenant: TenantChanged, present: Appointment, by: CancelledBy, now: datetime
 ) -> Appointment:
-    """Of an open appointment that is locked."""
+    """Cancels an open appointment that is locked."""
     cancelled = replace(present, version=present.version + 1, status=Status.CANCELLED, cancelled_by=by)
     await allocations.release(conn, tenant.tenant_id, present.appointment_id)
     reached("booking.cancel.released")

@@ -35,7 +35,7 @@ class ClientCap(ABC):
         self._key = hmac.digest(link_key.get_secret_value().encode(), self.purpose, hashlib.sha256)
 
     def client(self, tenant_id: UUID, address: str) -> bytes:
-        """Whose that is which comes from the address; 16 bytes."""
+        """The keyed digest that stands for a client address at a business; 16 bytes."""
         whose = tenant_id.bytes + counted_as(address).encode()
         return hmac.digest(self._key, whose, hashlib.sha256)[:_DIGEST_BYTES]
 

@@ -42,7 +42,7 @@ CALENDAR_STATUS: dict[Status, EventStatus] = {
 }
 """How a calendar shows it; a cancelled one stays there as such."""
 FEED_BACK = timedelta(days=60)
-"""So far back does a staff member's calendar feed reach."""
+"""How far back a staff member's calendar feed reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Offer:
         return (*self.resource_ids, *(each for need in self.needs for each in need.resource_ids))
 
     def looked_at(self, wanted: UUID | None) -> tuple[UUID, ...]:
-        """Whose time decides when it is free, with the member of staff `wanted` or anyone."""
+        """The resources whose time decides when it is free, with the staff member `wanted` or anyone."""
         return (wanted,) if wanted is not None and self.takes_one else self.all_ids
 
     @property

@@ -184,7 +184,7 @@ class BookingService:
         *,
         at_once: bool,
     ) -> Outcome:
-        """As `book`, and as placing.book."""
+        """As `book`; `at_once` is as placing.book takes it."""
         async with self._db.tenant(business, pipelined=True, sharing=changes.SHARING) as conn:
             asked = await catalog.ask_offer(conn, wanted.service_id)
             tenant = await tenant_in_scope(conn)
@@ -226,7 +226,7 @@ class BookingService:
 
     @asynccontextmanager
     async def _freeing(self, tenant_id: UUID) -> AsyncIterator[tuple[Connection, TenantChanged]]:
-        """As `_changing`, for what gives time back: who waits for it need not wait for the next turn."""
+        """As `_changing`, for what gives time back: tells the waitlist's loop, which need not wait for its turn."""
         async with self._changing(tenant_id) as changing:
             yield changing
         self._freed()

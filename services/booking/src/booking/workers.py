@@ -28,14 +28,14 @@ _UNCONFIRMED_AT_ONCE = 100
 _ALIGNED_AT_ONCE = 50
 _DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
-"""So long is an appointment left alone that could not be cancelled, or a business whose policy not followed."""
+"""How long until a failed cancellation, or a failed alignment with a business's policy, is tried again."""
 _LEFTOVERS = (
     ("waitlist_entries", waitlist_store.drop_ended, KEEP_ENDED),
     ("holds", allocations.drop_released_holds, allocations.KEEP_HOLDS),
     ("appointments", allocations.drop_released_appointments, allocations.KEEP_APPOINTMENTS),
     ("reminders", store.drop_reminders, reminders.KEEP_PAST),
 )
-"""What is dropped, by what, and how long behind its end."""
+"""What is dropped, the function that does it, and how long after its end."""
 
 
 class HoldSweeper(Periodic):

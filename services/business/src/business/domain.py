@@ -24,19 +24,19 @@ from contracts.business import (
 _MIDNIGHT = time(0)
 
 MAX_EXCEPTIONS = 500
-"""Of one staff member: its event holds them all, and has to fit into one Kafka message."""
+"""At most for one staff member: its event holds them all, and has to fit into one Kafka message."""
 
 MAX_TIME_OFF = 200
-"""Of one staff member, for the same reason."""
+"""At most for one staff member, for the same reason."""
 
 MAX_BACKDATING = timedelta(days=31)
 """How long ago a time off that is entered may have begun."""
 
 MAX_RESOURCES = 500
-"""Of one business."""
+"""At most for one business."""
 
 MAX_HOLIDAYS = 500
-"""Of one business; about what three years of any country's have."""
+"""At most for one business; about as many as any country has in three years."""
 
 DEFAULT_REMINDERS: tuple[tuple[int, Channel], ...] = ((24 * 3600, Channel.EMAIL), (3600, Channel.EMAIL))
 """A new business's reminder policy: offsets in seconds before the start, and the channel."""

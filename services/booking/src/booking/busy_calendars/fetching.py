@@ -35,16 +35,16 @@ log = structlog.get_logger(__name__)
 EVERY = timedelta(minutes=15)
 AT_ONCE = 8
 _FAILING_EVERY = timedelta(hours=4)
-"""At the latest: so often is one fetched that has failed for long."""
+"""How often a calendar that has failed for long is still fetched."""
 MAX_BYTES = 2 * 1024 * 1024
 _FETCH_SECONDS = 10
 _READ_SECONDS = 10
 MAX_READ = 2 * 1024 * 1024
-"""What the reader tells, in bytes: its MOST times need less."""
+"""Bytes of the reader's output, at most: its MOST times need less."""
 _REDIRECTS = 3
 _BACK = timedelta(days=1)
 _HORIZON = timedelta(days=731)
-"""As far as staff can book ahead."""
+"""How far ahead staff can book."""
 _FOLLOW_AGAIN = timedelta(days=1)
 _MAX_TAG = 500
 _CHUNK = 64 * 1024
@@ -183,7 +183,7 @@ async def read_apart(content: bytes, zone: str, begin: datetime, end: datetime) 
 
 
 async def _communicate(process: Process, content: bytes) -> tuple[bytes, bytes]:
-    """As the process's own method, but it is killed when it tells more than MAX_READ."""
+    """As `process.communicate`, but the process is killed when it writes more than MAX_READ."""
     _, out, err = await asyncio.gather(
         _feed(process.stdin, content), _told(process, process.stdout), _told(process, process.stderr)
     )

@@ -90,7 +90,7 @@ def _takes_time(event: Event) -> bool:
 
 
 def _end(event: Event, start: datetime, zone: tzinfo) -> datetime:
-    """Of the occurrence at `start`: as long after it as the first one's, or at the same midnight."""
+    """The end of the occurrence at `start`, which lasts as long as the first one, or as many whole days."""
     first = event["DTSTART"].dt
     timed = isinstance(first, datetime)
     if "DTEND" in event:
@@ -174,7 +174,7 @@ def _listed(event: Event, name: str) -> list[Any]:
 
 
 def _wall(value: date, own: tzinfo) -> datetime:
-    """As a clock in the zone shows it."""
+    """The local time in the zone; midnight for a date."""
     if not isinstance(value, datetime):
         return datetime.combine(value, time(0))
     return value.replace(tzinfo=None) if value.tzinfo is None else _in(value, own).replace(tzinfo=None)

@@ -19,7 +19,7 @@ class BusyCalendarFetcher(Periodic):
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """As every loop of its kind; what is under way at the end comes to its own."""
+        """As Periodic.run; at the end it waits for the fetches that are under way."""
         try:
             await super().run(stop, beat)
         finally:

@@ -30,7 +30,7 @@ REFRESH = timedelta(minutes=15)
 _AHEAD = timedelta(days=400)
 _SECRET_BYTES = 32
 _FORM = 1
-"""Of the document, told with its tag: a calendar that has another form has to fetch it anew."""
+"""The version of the document's form, part of the ETag: a calendar with an older form has to fetch it again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Schedule:
         self.openings = opening_hours(resource, first, last)
         self._opens = [opening.opens for opening in self.openings]
         self.time_off: list[Span] = []
-        """What of it may matter to them, by its beginning."""
+        """The time off that may touch the openings, by its beginning."""
         if self.openings:
             opens, until = self._opens[0], max(opening.until for opening in self.openings)
             self.time_off = sorted(off for off in resource.time_off if off[0] < until and opens < off[1])

@@ -28,7 +28,7 @@ class Day:
 
     @cached_property
     def sessions(self) -> frozenset[UUID]:
-        """Whose they are."""
+        """The sessions to which these busy times belong."""
         return frozenset(item.session_id for item in self.items)
 
     def taken(self, starts_at: datetime) -> list[Busy]:

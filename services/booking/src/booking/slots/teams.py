@@ -153,7 +153,7 @@ class Tally:
         self._digits: list[int] = []
 
     def add(self, bits: int, times: int = 1) -> None:
-        """As often as `times` says."""
+        """Adds the number `times` times."""
         for place in range(times.bit_length()):
             carry, at = bits if times >> place & 1 else 0, place
             while carry:

@@ -15,14 +15,15 @@ from booking.slots.availability import Slot
 from booking.slots.hours import Span
 
 MOST_OFFERS = 3
-"""So many offers without an answer, and an entry leaves the list."""
+"""After how many offers without an answer an entry leaves the list."""
 MAX_WINDOW = timedelta(days=62)
 TODAY = timedelta(days=2)
 """How long ago a window may have begun: in some time zone that may still be today. It is taken to begin now."""
 LOOK_EVERY = timedelta(hours=1)
-"""In full, at the latest: time also becomes bookable without an event, when the booking window moves on."""
+"""How often an entry's whole window is checked at least: time also becomes bookable without an event, as the
+booking window moves on."""
 KEEP_ENDED = timedelta(days=90)
-"""So long is an entry kept when it has left the line: its link says how it ended."""
+"""How long an entry is kept after it has left the line: its link says how it ended."""
 
 Outcome = Literal["taken", "lapsed", "withdrawn"]
 

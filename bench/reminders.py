@@ -27,8 +27,8 @@ from typing import Any
 
 import asyncpg
 import procrastinate
-import psutil
 import psycopg
+from cpu import server_cpu
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
 from psycopg.types.json import Jsonb
@@ -76,21 +76,12 @@ class Stack:
                 conn.execute(statement.encode())
 
     def empty(self) -> None:
-        """Nothing is left of what ran before, and no checkpoint of it falls into what comes."""
+        """Removes what an earlier run has left, with a checkpoint, so that none of it falls into the next run."""
         self.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE", "VACUUM ANALYZE", "CHECKPOINT")
 
     def cpu(self) -> float:
         """CPU-seconds of the server's processes, those that have ended among them."""
-        head = psutil.Process(self.server.running().pid)
-        own = head.cpu_times()
-        spent: float = own.user + own.system + own.children_user + own.children_system
-        for child in head.children():
-            try:
-                times = child.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            spent += times.user + times.system
-        return spent
+        return server_cpu(self.server)
 
     def requests(self, number: int, due: Callable[[int], datetime]) -> Iterator[ReminderRequested]:
         """So many reminders of as many appointments, of a hundred businesses."""

@@ -1,8 +1,8 @@
-"""booking with businesses to book at, on a PostgreSQL that syncs what it commits: what booking's benches stand on.
+"""The stack of booking's benches: booking with businesses to book at, on a PostgreSQL that syncs each commit.
 
-The ids of businesses, staff and services follow from a number, so that pgbench can make them, too. It is in their
-first digits, where UUIDs of version 7 differ: a GiST index, as that of the constraint, does not tell them apart by
-their last ones.
+The ids of businesses, staff and services follow from a number, so that pgbench can make them, too. The number is in
+the first digits, where UUIDs of version 7 differ: a GiST index, as the constraint has one, does not tell ids apart
+by their last digits.
 """
 
 import json
@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psutil
 import psycopg
+from cpu import server_cpu
 from load import request
 
 from booking.catalog import CatalogFollower
@@ -32,9 +33,9 @@ from support.tenants import know, new_tenant
 
 ALL_DAY = (time(0), time(0))
 STEP = timedelta(minutes=30)
-"""So long an appointment lasts."""
+"""How long an appointment lasts."""
 ZONE = "Europe/Lisbon"
-"""Of the staff; the requests name it, as web's do."""
+"""The zone of the staff; requests name it, as those of web do."""
 NAME = "Bea Customer"
 KNOWN = "known@customer.example"
 """The address of the one customer whom a business knows."""
@@ -55,7 +56,7 @@ def staff_id(number: int) -> UUID:
 
 
 def customer_id(shop: int) -> UUID:
-    """Of KNOWN."""
+    """The id of the customer with the address KNOWN."""
     return numbered("b000", shop)
 
 
@@ -166,7 +167,7 @@ class Shops:
         )
 
     def settle(self) -> None:
-        """What a server does for itself in a minute: else a run had plans for the tables as they were before."""
+        """What a server does by itself within a minute: without it, a run has plans for the tables as they were."""
         with psycopg.connect(self.database.admin_url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
             conn.execute("CHECKPOINT")
@@ -206,15 +207,7 @@ class Stack:
 
     def server_cpu(self) -> float:
         """CPU seconds of PostgreSQL so far, with those of its ended processes."""
-        server = psutil.Process(self.databases.server.running().pid)
-        while True:
-            own = server.cpu_times()
-            total = float(own.user + own.system + own.children_user + own.children_system)
-            try:
-                times = [child.cpu_times() for child in server.children()]
-            except psutil.NoSuchProcess:  # it has just ended, and is counted with the server's own next time
-                continue
-            return total + float(sum(each.user + each.system for each in times))
+        return server_cpu(self.databases.server)
 
 
 def process_cpu(running: Running) -> float:

@@ -23,6 +23,7 @@ from contracts.topics import PARTS
 from devstack.services import DATABASE_SERVICES
 
 ROOT = Path(__file__).parents[3]
+"""The checkout."""
 KIND_CONFIG = ROOT / "dev" / "cluster" / "kind.yaml"
 CLUSTER = "slotwright"
 NAMESPACE = "slotwright"
@@ -49,7 +50,7 @@ class ClusterError(Exception):
 
 @dataclass(frozen=True)
 class Cluster:
-    """A kind cluster by its name, and where in it the platform stands."""
+    """A kind cluster by its name, and the platform's namespace in it."""
 
     name: str = CLUSTER
     namespace: str = NAMESPACE
@@ -84,11 +85,11 @@ class Cluster:
                 "2m",
                 *where,
             )
-            # kind gives it no share of the CPU. Under load it would hear half a minute late that a pod goes, and
-            # send to where nobody is; clusters that others run give it a share.
+            # kind gives kube-proxy no CPU request. Under load it would learn half a minute late that a pod has
+            # gone, and send requests to it; managed clusters give it one.
             proxy = ("--namespace=kube-system", "daemonset/kube-proxy")
             self.kubectl("set", "resources", *proxy, "--requests=cpu=100m")
-            # What the engine has of charts/backing's images; the node pulls the rest by itself.
+            # Those of charts/backing's images that Docker has already; the node pulls the rest by itself.
             named = yaml.safe_load((ROOT / "charts" / "backing" / "values.yaml").read_text("utf-8"))
             public = [part["image"] for part in named.values() if isinstance(part, dict) and "image" in part]
             self._load(name for name in public if _has(name))
@@ -121,19 +122,19 @@ class Cluster:
         self.helm("upgrade", "--install", "crds", str(ROOT / "charts" / "crds"), "--wait")
 
     def backing(self, tag: str, more: Sequence[str] = ()) -> None:
-        """What the platform stands on; waits until it is ready."""
+        """Installs the servers that the platform needs (PostgreSQL, Kafka, …); waits until they are ready."""
         image = ("--set", f"stripe.image=slotwright/stripe-standin:{tag}")
         waits = ("--wait", "--timeout", "5m")
         self.helm("upgrade", "--install", BACKING, *chart("backing"), *image, *waits, *more)
 
     def platform(self, tag: str, more: Sequence[str] = ()) -> None:
-        """The platform; waits until its schemas are made and all of it is ready."""
+        """Installs the platform; waits until its schemas are migrated and all of it is ready."""
         image = ("--set", f"global.slotwright.image.tag={tag}")
         waits = ("--wait", "--wait-for-jobs", "--timeout", "10m")
         self.helm("upgrade", "--install", PLATFORM, *chart("slotwright", "platform"), *image, *waits, *more)
 
     def seed(self) -> None:
-        """The sample plans and business."""
+        """Applies the sample plans and business; waits until it is Ready."""
         self.kubectl("apply", "-f", str(ROOT / "dev" / "samples"))
         self.kubectl("wait", "--for=condition=Ready", "tenant/riverside", "--timeout=3m")
 
@@ -170,7 +171,7 @@ def _secret(name: str, data: Mapping[str, str]) -> dict[str, object]:
 
 
 def source_tag() -> str:
-    """Names what the images are built from: the same for the same files."""
+    """A tag from a digest of the files that the images are built from."""
     digest = hashlib.sha256()
     for file in run(
         "git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", *_BUILT_FROM

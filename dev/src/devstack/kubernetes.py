@@ -1,6 +1,6 @@
 """A real API server on a port of its own: etcd and kube-apiserver, with RBAC on, no nodes and no controllers.
 
-Used by the stack and by the tests of the operator. Two people know it: the cluster's admin, and the operator, whose
+Used by the stack and by the tests of the operator. It has two users: the cluster's admin, and the operator, whose
 rights are those of operator/rbac.yaml and no more. Data stays in the folder between starts.
 """
 
@@ -30,7 +30,7 @@ _PROCESSES = 2
 
 
 class KubernetesError(StackError):
-    """The API server could not be made or started; the message says what it printed."""
+    """The API server could not be made or started, or kubectl failed; the message says what was printed."""
 
 
 class Kubernetes:
@@ -67,7 +67,7 @@ class Kubernetes:
             processes.end(self.processes.pop(name), signal.SIGTERM)
 
     def token(self, user: str) -> str:
-        """What a user shows the API server."""
+        """The user's bearer token."""
         return self._tokens()[user]
 
     def client(self, user: str = ADMIN) -> httpx.Client:
@@ -172,6 +172,21 @@ class Kubernetes:
                                 f"{name} did not start. From {self.log(name)}:\n{log[-2000:]}"
                             )
                     time.sleep(0.05)
+
+
+def kubectl(kubeconfig: Path, *arguments: str) -> str:
+    """What kubectl prints. Raises KubernetesError with what it says on a failure."""
+    done = subprocess.run(
+        [processes.script("kubectl"), "--kubeconfig", kubeconfig, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise KubernetesError(f"kubectl {' '.join(arguments)}: {said}")
+    return done.stdout
 
 
 def _answers(client: httpx.Client, path: str) -> bool:

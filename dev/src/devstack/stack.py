@@ -4,26 +4,20 @@ Run by `python -m devstack supervise`, under a Supervisor. The servers start at 
 CRDs and rights are made where they are missing; then every process of ours starts.
 """
 
-import subprocess
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from pydantic import SecretStr
 
-from devstack.errors import StackError
-from devstack.kubernetes import OPERATOR, Kubernetes
+from devstack.cluster import ROOT
+from devstack.kubernetes import OPERATOR, Kubernetes, kubectl
 from devstack.postgres import ensure_service
-from devstack.processes import script
 from devstack.servers import Servers, chosen, make_topics
 from devstack.services import DATABASE_SERVICES, HTTP_SERVICES, Backing, Command, Wiring
 from devstack.state import PartState, StackFolder
 from devstack.supervisor import Supervisor
 from servicekit.migrate import migrate
 from servicekit.settings import DatabaseSettings
-
-ROOT = Path(__file__).parents[3]
-"""The checkout: CRDs and rights are applied from it."""
 
 
 class Stack:
@@ -77,8 +71,8 @@ class Stack:
         self._kubernetes.write_kubeconfig(self._folder.path / "operator.kubeconfig", OPERATOR)
         supervisor.tell("kubernetes", PartState.STARTING, "CRDs and rights", url=self._kubernetes.url)
         crds = ROOT / "crds"
-        _kubectl(admin, "apply", "--server-side", "-f", str(crds), "-f", str(ROOT / "operator" / "rbac.yaml"))
-        _kubectl(admin, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
+        kubectl(admin, "apply", "--server-side", "-f", str(crds), "-f", str(ROOT / "operator" / "rbac.yaml"))
+        kubectl(admin, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(crds))
 
     def _prepare(self, supervisor: Supervisor, servers: Servers, backing: Backing) -> None:
         """One after the other: Alembic's context is the process's, not a thread's."""
@@ -91,15 +85,3 @@ class Stack:
 
 def _run(supervisor: Supervisor, name: str, command: Command) -> None:
     supervisor.run_service(name, command.argv, command.env, command.url, command.ready)
-
-
-def _kubectl(kubeconfig: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [script("kubectl"), "--kubeconfig", kubeconfig, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        raise StackError(f"kubectl {arguments[0]} failed: {done.stderr.strip()}")

@@ -8,7 +8,6 @@ import base64
 import json
 import re
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +20,9 @@ from zoneinfo import ZoneInfo
 import httpx
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from devstack.cluster import TENANTS_NAMESPACE
+from devstack.cluster import ROOT, TENANTS_NAMESPACE
+from devstack.kubernetes import KubernetesError, kubectl
 from devstack.mailpit import Mailbox
-from devstack.processes import script
-from devstack.stack import ROOT
 
 T = TypeVar("T")
 
@@ -133,16 +131,10 @@ class Story:
         return found
 
     def _kubectl(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [script("kubectl"), "--kubeconfig", self._kubeconfig, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        if done.returncode:
-            raise StoryError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+        try:
+            return kubectl(self._kubeconfig, *arguments)
+        except KubernetesError as error:
+            raise StoryError(str(error)) from error
 
     # the owner
 

@@ -35,7 +35,7 @@ from servicekit.stragglers import Stragglers
 
 URL = os.environ["DATABASE_URL"]
 History = list[tuple[float, int]]
-"""When so many had been fired, in seconds since 1970; ours alone tells it."""
+"""When each number of timers had been fired, in seconds since 1970; only our own queue reports it."""
 Drain = Callable[[], Awaitable[History]]
 
 

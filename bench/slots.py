@@ -1,4 +1,4 @@
-"""What a look at free slots costs, against the query for busy ranges that it makes, and how it grows.
+"""What a request for free slots costs, against its own query for busy ranges, and how that grows.
 
 Part of bench/bookings.py.
 """

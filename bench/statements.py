@@ -29,7 +29,7 @@ _PARAMETER = re.compile(r"\$([0-9]+) = (NULL|'(?:[^']|'')*')")
 _PLACE = re.compile(r"\$([0-9]+)")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KEY = re.compile(_UUID.pattern + "/" + _UUID.pattern)
-"""Of an event."""
+"""The key of an event: two ids."""
 _UUIDS = re.compile(r"\{" + _UUID.pattern + r"(?:," + _UUID.pattern + r")*\}")
 _INSTANT = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:.]+\+00")
 _WHOLE = re.compile(r"-?[0-9]{1,9}")
@@ -49,7 +49,7 @@ _LOCKS = "FOR NO KEY UPDATE OF resource"
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 RUN_STEPS = 20_000
-"""Each run books at times of its own: so many steps, from EPOCH on."""
+"""Each run books at times of its own: this number of steps, from EPOCH on."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def core(statements: Sequence[Statement]) -> list[Statement]:
 
 
 def without_outbox(statements: Sequence[Statement]) -> list[Statement]:
-    """As if nobody had to be told."""
+    """Those that do not write events."""
     return [item for item in statements if not item.text.startswith(_OUTBOX)]
 
 

@@ -17,7 +17,7 @@ from kubectl_slotwright.waiting import until
 _PAUSED = "Paused"
 _OVERDUE = "DeletionOverdue"
 _PATIENCE = "10s"
-"""Of each look while something is waited for: kubectl waits for an API server that says nothing without an end."""
+"""The timeout of each request while waiting. Without one, kubectl waits for a silent API server for ever."""
 _RECEIPT_SECONDS = 10.0
 """The operator writes the receipt before it lets the object go; an Event may still be seen a moment later."""
 
@@ -29,7 +29,7 @@ def set_paused(session: Session, name: str, *, paused: bool, seconds: float | No
     told: Tenant | None = None
     unread: PluginError | None = None
     if seconds is not None:
-        kubectl = _looking(session)
+        kubectl = _polling(session)
 
         def look() -> Tenant | None:
             nonlocal tenant, unread
@@ -64,7 +64,7 @@ def erase(session: Session, name: str, *, yes: bool, seconds: float) -> None:
         raise PluginError(
             f"{name} is paused, so the operator would not delete it; `kubectl slotwright resume {name}` first."
         )
-    _receipts(session, tenant)
+    _require_events(session, tenant)
     if not yes:
         _ask(tenant)
     # The uid keeps it from another tenant that has got the name in the meantime.
@@ -78,8 +78,8 @@ def erase(session: Session, name: str, *, yes: bool, seconds: float) -> None:
     _gone(session, last)
 
 
-def _receipts(session: Session, tenant: Tenant) -> None:
-    """Asks for the Events before anything is done: without the right to them the receipt would be lost."""
+def _require_events(session: Session, tenant: Tenant) -> None:
+    """Reads the Events before anything is done: without the right to read them, the receipt would be lost."""
     try:
         session.kubectl.events(tenant.uid)
     except PluginError as error:
@@ -117,7 +117,7 @@ def _wait_until_gone(session: Session, tenant: Tenant, seconds: float) -> tuple[
     # What it says is news only once the deletion has begun.
     said = "" if tenant.deleted_at else tenant.ready.message
     overdue_already = bool(tenant.deleted_at) and tenant.ready.reason == _OVERDUE
-    kubectl = _looking(session)
+    kubectl = _polling(session)
 
     def tell(sentence: str) -> None:
         nonlocal said
@@ -164,7 +164,7 @@ def _not_gone(session: Session, tenant: Tenant, seconds: float) -> None:
 
 def _gone(session: Session, tenant: Tenant) -> None:
     """`tenant` as it was seen last."""
-    kubectl = _looking(session)
+    kubectl = _polling(session)
     unread: PluginError | None = None
 
     def look() -> receipt.Receipt | None:
@@ -198,8 +198,8 @@ def _gone(session: Session, tenant: Tenant) -> None:
         )
 
 
-def _looking(session: Session) -> Kubectl:
-    """The cluster, for who looks again and again."""
+def _polling(session: Session) -> Kubectl:
+    """kubectl with a timeout for each request, for asking again and again."""
     return replace(session.kubectl, patience=_PATIENCE)
 
 

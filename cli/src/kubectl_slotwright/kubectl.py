@@ -18,14 +18,14 @@ PLANS = "plans.slotwright.io"
 EVENTS = "events.events.k8s.io"
 NAMESPACE = "slotwright"
 OPERATOR = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/name=operator"
-"""The labels of its Deployment and pods, whose names are the release's and the values' to choose."""
+"""The labels of the operator's Deployment and pods; their names depend on the Helm release and its values."""
 _EVENTS_NAMESPACE = "default"
-"""Where Events about cluster-scoped objects stand."""
+"""The namespace of Events about cluster-scoped objects."""
 
 Body = dict[str, Any]
 
 _NOISE = re.compile(r"^([EWI]\d{4} |Warning: |command terminated with exit code )")
-"""What client-go logs before the error itself, warnings, and the last word of `kubectl exec`."""
+"""What client-go logs before the error itself, warnings, and the line that `kubectl exec` adds."""
 _PREFIX = re.compile(r"^(error: |Error from server: |Error from server \((?P<reason>\w+)\): )")
 _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
     (

@@ -106,7 +106,7 @@ def redrive_command(
     try:
         body = _ask(session, "redrive", *flags, *_filters(consumer, tenant), *letters)
     except PluginError as error:
-        done = _as_far_as(error.printed)
+        done = _complete_letters(error.printed)
         if done:
             session.emit({"letters": done}, redrive_text(done, session.screen))
         raise
@@ -182,8 +182,8 @@ def _filters(consumer: str | None, tenant: str | None) -> list[str]:
     return given + ([f"--tenant={tenant}"] if tenant else [])
 
 
-def _as_far_as(answer: str) -> list[Body]:
-    """The letters of an answer that broke off: the operator writes each on a line of its own."""
+def _complete_letters(answer: str) -> list[Body]:
+    """The complete letters of an answer that broke off: the operator writes each on a line of its own."""
     for text in (answer, answer.rpartition("\n")[0] + "]}"):
         try:
             found: list[Body] = json.loads(text)["letters"]

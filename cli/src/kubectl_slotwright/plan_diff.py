@@ -17,7 +17,7 @@ LIMIT_NAMES = ("bookingsPerMonth", "staff", "services", "emailsPerMonth", "smsPe
 _RETENTION_HOURS = 168
 GIVEN = frozenset({"sms", "webhooks"})
 """Features that the services ask for, and that a business has unless its plan says false."""
-_WHOLE = frozenset(
+_ZERO_DECIMAL = frozenset(
     [
         "BIF",
         "CLP",
@@ -36,10 +36,10 @@ _WHOLE = frozenset(
         "XPF",
     ]
 )
-"""Currencies whose amounts have no digits after the point, as Stripe counts minor units: UGX's have two, as ISK's
+"""Stripe's zero-decimal currencies. UGX and ISK have no decimals either, but Stripe counts them in hundredths
 (docs.stripe.com/currencies#special-cases)."""
-_THOUSANDTHS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-"""Those that have three."""
+_THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+"""Stripe's three-decimal currencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def _price(plan: Plan | None) -> dict[str, Any] | None:
 def _price_text(price: Mapping[str, Any] | None) -> str:
     if price is None:
         return "unknown"
-    decimals = 0 if price["currency"] in _WHOLE else 3 if price["currency"] in _THOUSANDTHS else 2
+    decimals = 0 if price["currency"] in _ZERO_DECIMAL else 3 if price["currency"] in _THREE_DECIMAL else 2
     return f"{price['amount'] / 10**decimals:.{decimals}f} {price['currency']} a {price['interval']}"
 
 

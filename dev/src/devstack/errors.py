@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 _NO_ROOM = 8 << 20
-"""With less than this free, whatever failed failed for want of room."""
-_SAYINGS = ("no space left", "check free disk space")
+"""Bytes. With less disk space free than this, a failure is put down to the full disk."""
+_DISK_FULL_WORDS = ("no space left", "check free disk space")
 A_STACK_TAKES = 300 << 20
 """Bytes on disk, its first hours included."""
 
@@ -27,9 +27,11 @@ def explain(error: Exception, folder: Path) -> str:
 
 
 def is_full(error: Exception, folder: Path) -> bool:
-    """Whether a full disk is why; many a program says so in its own words, or dies without any."""
+    """Whether a full disk is the cause: programs say so in words of their own, or die without any."""
     said = str(error).lower()
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(one in said for one in _SAYINGS):
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(
+        one in said for one in _DISK_FULL_WORDS
+    ):
         return True
     return folder.exists() and shutil.disk_usage(folder).free < _NO_ROOM
 

@@ -39,7 +39,7 @@ _LOGGING = "org.apache.logging.log4j:log4j-slf4j2-impl:2.25.1"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A listener beside the usual one, which its clients reach at another port of this machine: through a proxy."""
+    """An additional listener, whose clients connect to another port of this machine: that of a proxy."""
 
     name: str
     port: int

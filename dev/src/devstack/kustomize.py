@@ -20,7 +20,7 @@ from devstack.cluster import ROOT, TENANTS_NAMESPACE, run
 
 FOLDER = ROOT / "kustomize"
 PLATFORM = "slotwright"
-"""The release's name and the namespace: names, alerts and the operator's rights hold them."""
+"""The release's name and the namespace, which are part of names, alerts and the operator's rights."""
 _VALUES = FOLDER / "values"
 _DATABASE_HOST = "SLOTWRIGHT_DATABASE_HOST"
 _SETTINGS = frozenset(
@@ -35,7 +35,7 @@ _SETTINGS = frozenset(
         "SLOTWRIGHT_MAIL_FROM",
     }
 )
-"""What an overlay says once, in ConfigMap slotwright-settings, under the variable's own name."""
+"""The variables that an overlay sets in one place, ConfigMap slotwright-settings, under their own names."""
 _MERGED_BY = {
     "containers": "name",
     "initContainers": "name",
@@ -46,7 +46,7 @@ _MERGED_BY = {
 """Lists that a strategic merge patch merges by a key; any other is replaced whole."""
 _HASH = re.compile(r"-migrate-[0-9a-f]{8}$")
 REFERENCE = re.compile(r"\$\((\w+)\)")
-"""One variable in the value of another, as Kubernetes has it."""
+"""A reference to another variable in a value, in the syntax of Kubernetes."""
 _HEAD = "# Written by `make kustomize` from the charts{source}. Do not edit.\n"
 
 Body = dict[str, Any]
@@ -55,7 +55,7 @@ Identity = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Layer:
-    """What a folder of kustomize/ adds to what it stands on, as files of values."""
+    """A folder of kustomize/: the values files that it adds to the base, or to another layer's (`over`)."""
 
     values: tuple[Path, ...]
     over: tuple[Path, ...] = ()
@@ -97,15 +97,15 @@ def written() -> dict[Path, str]:
 
 
 def render(*values: Path) -> dict[Identity, Body]:
-    """What Helm makes of all charts with these values, without its tests, as kustomize is to have it."""
+    """What Helm renders of all charts with these values, without hooks and tests, adapted for kustomize."""
     given = [f"--values={path}" for path in (_file("base"), *values)]
-    # Last, so that no file of values has another word.
+    # Last, so that no values file overrides it.
     given += ["--set-string", f"global.slotwright.database.host=$({_DATABASE_HOST})"]
     return _objects(_template(PLATFORM, PLATFORM, "--namespace", PLATFORM, *given))
 
 
 def _template(release: str, chart: str, *arguments: str) -> str:
-    """What is rendered must not depend on the Helm that does it."""
+    """Renders a chart, for a fixed version of Kubernetes: Helm would otherwise take one of its own."""
     where = ("template", release, str(ROOT / "charts" / chart), "--kube-version", "1.34.3")
     return run("helm", *where, *arguments)
 
@@ -119,13 +119,13 @@ def _objects(text: str) -> dict[Identity, Body]:
 
 
 def identity(body: Body) -> Identity:
-    """A migration's Job is the same whatever its hash: it is named once, in the base."""
+    """By what an object is known. A migration's Job counts as the same whatever the hash in its name."""
     metadata = body["metadata"]
     return body["kind"], metadata.get("namespace", ""), _HASH.sub("-migrate", metadata["name"])
 
 
 def _adapt(node: Any) -> None:
-    """Labels tell the truth about who applies it; settings come from the overlay's ConfigMaps."""
+    """Sets the managed-by label to kustomize, and has settings come from the overlay's ConfigMaps."""
     if isinstance(node, list):
         for each in node:
             _adapt(each)
@@ -247,9 +247,9 @@ def _removal(old: Body) -> Body:
 
 
 def _patch(old: Body, change: Body) -> Body:
-    """For pods by their labels, as `apart` has several Deployments of a service; for the rest by name.
+    """A patch of `old`: Deployments are found by labels, as `apart` has several of a service, all else by name.
 
-    What is said of a service's one Deployment is meant for each of those, what is said of a role's for that alone.
+    A patch of a service's only Deployment is meant for each of those, one of a role's Deployment for that alone.
     """
     metadata = old["metadata"]
     body = {"apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": {"name": metadata["name"]}}

@@ -93,7 +93,7 @@ class Postgres:
         return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
 
     def _place(self) -> Path:
-        """Where the data is, by a path that the server's user can go, and writable for it."""
+        """The data's folder, under a path that the server's user may pass through, and writable for that user."""
         if not self._folder.exists():
             if self._passes(self._folder):
                 self._folder.mkdir(mode=0o711)
@@ -107,7 +107,7 @@ class Postgres:
         return home
 
     def _passes(self, path: Path) -> bool:
-        """Whether the server's user gets to `path`."""
+        """Whether the server's user may pass through the folders above `path`."""
         return self._user is None or all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
     def _binaries(self, home: Path) -> Path:

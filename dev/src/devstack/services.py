@@ -17,7 +17,7 @@ from devstack.state import StackFolder
 
 GATEWAY_PORT = 8080
 HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "billing", "analytics", "web")
-"""All that answer by HTTP, be it only how they are."""
+"""All that answer HTTP requests, if only those of health checks."""
 DATABASE_SERVICES = HTTP_SERVICES[:-1]
 _ROUTED = tuple(name for name in HTTP_SERVICES if name != "scheduler")
 

@@ -47,14 +47,14 @@ _TABLE = re.compile(r"(<!-- settings of (.+?) -->\n\n).*?(\n<!-- end -->)", re.D
 
 
 def settings_of(part: str) -> type[Settings]:
-    """A part's own class; Settings stands below each."""
+    """A part's own class, which derives from Settings."""
     kind: type[Settings] = import_module(f"{PARTS[part]}.app").SERVICE.settings
     return kind
 
 
 @cache
 def shared_by(part: str) -> tuple[str, ...]:
-    """Which of SHARED a part reads, as one of its modules takes the class in."""
+    """Which of SHARED a part reads: those whose class one of its modules imports."""
     package: ModuleType = import_module(PARTS[part])
     folder = Path(package.__path__[0])
     names = {

@@ -218,4 +218,4 @@ def test_an_unknown_plan_names_those_that_there_are() -> None:
 
 
 def test_currencies_without_digits_after_the_point_are_those_of_the_pages() -> None:
-    assert plan_diff._WHOLE == money._WHOLE
+    assert plan_diff._ZERO_DECIMAL == money._ZERO_DECIMAL

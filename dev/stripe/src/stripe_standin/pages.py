@@ -12,15 +12,15 @@ from stripe_standin.store import Object
 from stripe_standin.world import World
 
 Card = Annotated[str, Form(pattern=r"^[0-9 ]{13,23}$")]
-_WHOLE = frozenset(
+_ZERO_DECIMAL = frozenset(
     ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
 )
-"""Currencies whose amounts have no digits after the point (docs.stripe.com/currencies#minor-units)."""
-_THOUSANDTHS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+"""Stripe's zero-decimal currencies (docs.stripe.com/currencies#zero-decimal)."""
+_THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 
 
 def _money(amount: int, currency: str) -> str:
-    places = 0 if currency in _WHOLE else 3 if currency in _THOUSANDTHS else 2
+    places = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
     return f"{amount / 10**places:.{places}f} {currency.upper()}"
 
 

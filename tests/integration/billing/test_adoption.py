@@ -88,6 +88,36 @@ def test_a_subscription_that_has_more_in_it_than_the_plan_is_adopted_and_keeps_t
     assert amounts == [500, TEAM.price.amount]
 
 
+def test_of_several_subscriptions_to_the_plan_none_is_ended_and_somebody_says_which_is_the_businesss(
+    world: World,
+) -> None:
+    product = world.call_stripe("POST", "/v1/products", name="Sold twice")["id"]
+    recurring = {"unit_amount": "2900", "recurring[interval]": "month"}
+    price = world.call_stripe("POST", "/v1/prices", product=product, currency="eur", **recurring)["id"]
+    customer = world.call_stripe("POST", "/v1/customers", name="Has two shops")["id"]
+    items = {"items[0][price]": price, "trial_period_days": "30"}
+    older, newer = (
+        world.call_stripe("POST", "/v1/subscriptions", customer=customer, **items)["id"] for _ in range(2)
+    )
+    plan = PRO.model_copy(update={"name": "twice", "stripe_price_id": price})
+    tenant = new_tenant(plan=plan, billing=BillingSpec(mode="Stripe", customer_id=customer))
+    world.publish(tenant)
+    refused = world.status(tenant, "failed")
+    assert refused.reason == "SubscriptionUnclear"
+    assert older in refused.message
+    assert newer in refused.message
+    assert world.subscriptions(tenant) == []
+
+    mine = {"metadata[tenant_id]": str(tenant.tenant_id)}
+    world.call_stripe("POST", f"/v1/subscriptions/{older}", **mine)
+    details = world.provision(again(tenant)).details.billing
+    assert details is not None
+    assert details.subscription_id == older
+    world.delete(again(tenant), DeletionPolicy.RETAIN)
+    states = {item["id"]: item["status"] for item in world.objects("subscription", customer=customer)}
+    assert states == {older: "canceled", newer: "trialing"}
+
+
 @pytest.mark.parametrize("policy", list(DeletionPolicy))
 def test_an_adopted_customer_is_let_go_with_its_tenant(world: World, policy: DeletionPolicy) -> None:
     customer = world.call_stripe("POST", "/v1/customers", name="Comes back")["id"]

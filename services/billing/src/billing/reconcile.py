@@ -259,15 +259,31 @@ class Reconciler:
     async def _claimed(
         self, tenant: TenantChanged, account: Account, wanted: _Wanted
     ) -> list[FetchedSubscription]:
-        """The customer's subscriptions that are the tenant's. An adopted customer's, at this price, becomes so."""
+        """The customer's subscriptions that are the tenant's.
+
+        Where none of them lives, an adopted customer's own at this price becomes so. Raises CannotProvision where
+        there are several of those: the tenant's are ended but for one, and whose they are is not ours to say.
+        """
         found = await self._fetched(account, wanted)
-        mine = str(tenant.tenant_id)
-        if account.customer_adopted:
-            for index, item in enumerate(found):
-                if item.tenant_id is None and item.stored.live and item.stored.price_id == wanted.price_id:
-                    await self._api.claim_subscription(item.stored.subscription_id, tenant.tenant_id)
-                    found[index] = replace(item, tenant_id=mine)
-        return of_tenant(tenant.tenant_id, account.subscription_id, found)
+        ours = of_tenant(tenant.tenant_id, account.subscription_id, found)
+        if not account.customer_adopted or any(item.stored.live for item in ours):
+            return ours
+        own = [
+            item
+            for item in found
+            if item.tenant_id is None and item.stored.live and item.stored.price_id == wanted.price_id
+        ]
+        if len(own) > 1:
+            names = ", ".join(item.stored.subscription_id for item in own)
+            raise CannotProvision(
+                "SubscriptionUnclear",
+                f"The customer has several subscriptions at the price of the plan {tenant.plan.name}: {names}."
+                f" Give this business's the metadata tenant_id = {tenant.tenant_id} at Stripe.",
+            )
+        if not own:
+            return ours
+        await self._api.claim_subscription(own[0].stored.subscription_id, tenant.tenant_id)
+        return [replace(own[0], tenant_id=str(tenant.tenant_id)), *ours]
 
     async def _cards(
         self,

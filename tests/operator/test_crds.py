@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -29,6 +30,7 @@ TENANTS: list[tuple[dict[str, Any], str]] = [
     ({"limits": {"bookingsPerMonth": -1}}, "should be greater than or equal to 0"),
     ({"eventStream": {"retentionHours": 0}}, "should be greater than or equal to 1"),
     ({"eventStream": {"partitions": 17}}, "should be less than or equal to 16"),
+    ({"tenantId": "0195B3A0-0000-7000-8000-000000000001"}, "tenantId must be a UUID in lower case"),
     ({"deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
     ({"plan": None}, "spec.plan: Required value"),
     ({"displayName": "Riverside\nBarbers"}, "displayName must be one line, without control characters"),
@@ -122,6 +124,11 @@ FIXED: list[tuple[dict[str, Any], str]] = [
     ({"billing": {"customerId": None}}, "spec.billing.customerId cannot change or be taken away"),
     ({"billing": None}, "spec.billing.customerId cannot change or be taken away"),
     ({"currency": "USD"}, "spec.currency cannot change"),
+    (
+        {"tenantId": "0195b3a0-0000-7000-8000-000000000002"},
+        "spec.tenantId is given when the object is created",
+    ),
+    ({"tenantId": None}, "spec.tenantId is given when the object is created"),
     ({"eventStream": {"partitions": 1}}, "eventStream.partitions can rise but not fall"),
 ]
 
@@ -129,11 +136,19 @@ FIXED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "sentence"), FIXED)
 def test_what_may_not_change(api_server: ApiServer, change: dict[str, Any], sentence: str) -> None:
     name = fresh("shop")
-    own = {"billing": {"customerId": "cus_1"}, "eventStream": {"partitions": 2}}
+    own = {"billing": {"customerId": "cus_1"}, "eventStream": {"partitions": 2}, "tenantId": str(uuid4())}
     assert api_server.create(tenant(name, "pro", **own)).status_code == 201
     answer = api_server.patch("Tenant", name, {"spec": change})
     assert answer.status_code == 422, answer.text
     assert sentence in answer.json()["message"]
+
+
+def test_an_id_cannot_be_set_later(api_server: ApiServer) -> None:
+    name = fresh("shop")
+    assert api_server.create(tenant(name, "pro")).status_code == 201
+    answer = api_server.patch("Tenant", name, {"spec": {"tenantId": str(uuid4())}})
+    assert answer.status_code == 422, answer.text
+    assert "spec.tenantId is given when the object is created" in answer.json()["message"]
 
 
 def test_a_customer_can_be_set_later(api_server: ApiServer) -> None:

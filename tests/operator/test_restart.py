@@ -8,7 +8,7 @@ import pytest
 
 from contracts.platform import TenantChanged, TenantStatusReported
 from contracts.topics import tenant_topic
-from support.operator_world import OperatorWorld, condition, eventually, write_unreadable
+from support.operator_world import OperatorWorld, condition, eventually, tenant, write_unreadable
 
 _A_WRITE = re.compile(
     r'apiserver_request_total{.*resource="(tenants|plans|secrets|events)".*'
@@ -92,6 +92,31 @@ def test_killed_in_the_midst_of_provisioning_it_goes_on(still_world: OperatorWor
         for name in names:
             body = world.await_condition(name, "Ready", "True")
             assert condition(body, "TopicsReady")[0] == "True"
+
+
+@pytest.mark.slow
+def test_a_business_whose_object_was_lost_comes_back_with_its_id(still_world: OperatorWorld) -> None:
+    """Takes two starts. The topics of its stream are its own still, as its Secret says."""
+    world = still_world
+    with world.operator():
+        plan = world.new_plan()
+        name = world.provisioned(plan)
+    tenant_id = world.tenant_id(name)
+    before, secret = world.record(tenant_id), world.secret(name)
+    world.api.patch("Tenant", name, {"metadata": {"finalizers": None}})
+    world.api.delete("Tenant", name)
+    assert world.api.create(tenant(name, plan, tenantId=str(tenant_id))).status_code == 201
+    assert world.tenant_id(name) != tenant_id, "the API server gives each object another uid"
+    assert before is not None
+    with world.operator():
+        eventually(lambda: world.record(tenant_id) != before, "another record of the same business")
+        record = world.await_record(tenant_id)
+        assert record == before.model_copy(update={"generation": record.generation})
+        assert record.generation > before.generation
+        world.answer_all(record)
+        body = world.await_condition(name, "Ready", "True")
+    assert body["status"]["tenantId"] == str(tenant_id)
+    assert world.secret(name) == secret
 
 
 @pytest.mark.slow

@@ -92,8 +92,8 @@ def _ask(tenant: Tenant) -> None:
     if not _at_a_terminal():
         raise click.UsageError("Erasing cannot be undone: there is no terminal to confirm it at; give --yes.")
     click.echo(
-        f"This erases {tenant.name} ({clean(tenant.display_name)}, tenant id {tenant.uid}) in every service: staff,"
-        " appointments, customers, messages. It cannot be undone.",
+        f"This erases {tenant.name} ({clean(tenant.display_name)}, tenant id {tenant.tenant_id}) in every service:"
+        " staff, appointments, customers, messages. It cannot be undone.",
         err=True,
     )
     if (
@@ -188,9 +188,9 @@ def _gone(session: Session, tenant: Tenant) -> None:
         session.emit(_erase_json(tenant, "NoReceipt", "The operator has left no Event about the end."), ())
         raise PluginError(
             f"{tenant.name} is gone, but the operator has left no receipt; its log tells what was done for"
-            f" tenant id {tenant.uid}."
+            f" tenant id {tenant.tenant_id}."
         )
-    body = {"tenant": tenant.name, "tenantId": tenant.uid} | receipt.to_json(found)
+    body = {"tenant": tenant.name, "tenantId": tenant.tenant_id} | receipt.to_json(found)
     session.emit(body, receipt.to_text(found, session.screen))
     if found.outcome == receipt.ABANDONED:
         raise PluginError(
@@ -217,7 +217,7 @@ def _pause_json(tenant: Tenant, paused: bool, *, confirmed: bool) -> dict[str, A
 def _erase_json(tenant: Tenant, outcome: str, message: str) -> dict[str, Any]:
     return {
         "tenant": tenant.name,
-        "tenantId": tenant.uid,
+        "tenantId": tenant.tenant_id,
         "outcome": outcome,
         "time": None,
         "message": message,

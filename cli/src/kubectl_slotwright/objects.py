@@ -42,6 +42,11 @@ class Tenant:
     deleted_at: str | None
 
     @property
+    def tenant_id(self) -> str:
+        """Its id in every service: the object's, or the one that it had before it was lost and made anew."""
+        return str(self.spec.get("tenantId") or self.uid)
+
+    @property
     def conditions(self) -> dict[str, Condition]:
         """By type, in the operator's order."""
         return {

@@ -85,7 +85,7 @@ def one_json(tenant: Tenant, events: Iterable[Event]) -> dict[str, Any]:
     return {
         "name": tenant.name,
         "displayName": tenant.display_name,
-        "tenantId": tenant.uid,
+        "tenantId": tenant.tenant_id,
         "plan": tenant.plan,
         "ready": tenant.ready.status,
         "reason": tenant.ready.reason,

@@ -74,7 +74,7 @@ class Actions:
     def stream(self, tenant: TenantObject) -> StreamState:
         """What there is of a tenant's stream, as of the last look and what was done since."""
         found = self._secrets.get(manifests.secret_name(tenant.name))
-        mine = found is not None and found.tenant_id == str(tenant.uid)
+        mine = found is not None and found.tenant_id == str(tenant.tenant_id)
         outdated = found is not None and not found.current
         return replace(self._streams.state(tenant.name), secret=mine, outdated=outdated)
 
@@ -99,7 +99,7 @@ class Actions:
             case Publish(record):
                 await self._records.publish(record)
             case Forget():
-                await self._records.forget(tenant.uid)
+                await self._records.forget(tenant.tenant_id)
             case Announce():
                 await self.announce(manifests.about("Tenant", tenant.name, tenant.uid), action)
         ACTIONS.labels(type(action).__name__).inc()

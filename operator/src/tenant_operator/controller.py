@@ -14,6 +14,7 @@ from servicekit.loops import backoff, pause_for, wait_until
 from servicekit.settings import KafkaSettings
 from tenant_operator.actions import Actions
 from tenant_operator.cluster import Cluster
+from tenant_operator.domain import tenant_id_of
 from tenant_operator.errors import ActionFailedError, KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.metrics import ORPHANS
@@ -179,8 +180,7 @@ class Controller:
             bodies, version = await self._cluster.list_all(kind)
             found += self._objects.replace_all(kind, bodies, version)
         self._names = {
-            UUID(body["metadata"]["uid"]): body["metadata"]["name"]
-            for body in self._objects.of_kind("Tenant")
+            tenant_id_of(body): body["metadata"]["name"] for body in self._objects.of_kind("Tenant")
         }
         return found
 
@@ -196,7 +196,7 @@ class Controller:
     def _note_name(self, key: Key) -> None:
         body = self._objects.get(key)
         if key.kind == "Tenant" and body is not None:
-            self._names[UUID(body["metadata"]["uid"])] = key.name
+            self._names[tenant_id_of(body)] = key.name
 
     def _wake_around(self, key: Key, body: Body, before: Body | None) -> None:
         """The object itself, and what depends on it: a plan's tenants, a tenant's plans (which count them)."""

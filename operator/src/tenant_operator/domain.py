@@ -88,6 +88,8 @@ class BillingSpec(_Spec):
 
 
 class TenantSpec(_Spec):
+    """`tenant_id` is that of a business whose object was lost with its cluster."""
+
     display_name: str
     owner: Owner
     plan: str
@@ -99,6 +101,7 @@ class TenantSpec(_Spec):
     event_stream: StreamSpec = StreamSpec()
     billing: BillingSpec = BillingSpec()
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    tenant_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,12 @@ class TenantObject:
     finalizers: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     deleted_at: datetime | None = None
+    created_at: datetime | None = None
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Its id in every service."""
+        return self.spec.tenant_id or self.uid
 
     @property
     def paused(self) -> bool:
@@ -162,7 +171,7 @@ def parse_plan(body: Mapping[str, Any]) -> PlanObject:
         spec=PlanSpec.model_validate(body["spec"]),
         status=body.get("status") or {},
         finalizers=tuple(metadata.get("finalizers") or ()),
-        deleted_at=_deleted_at(metadata),
+        deleted_at=_moment(metadata, "deletionTimestamp"),
     )
 
 
@@ -177,13 +186,19 @@ def parse_tenant(body: Mapping[str, Any]) -> TenantObject:
         status=body.get("status") or {},
         finalizers=tuple(metadata.get("finalizers") or ()),
         annotations=metadata.get("annotations") or {},
-        deleted_at=_deleted_at(metadata),
+        deleted_at=_moment(metadata, "deletionTimestamp"),
+        created_at=_moment(metadata, "creationTimestamp"),
     )
 
 
-def _deleted_at(metadata: Mapping[str, Any]) -> datetime | None:
-    deleted = metadata.get("deletionTimestamp")
-    return datetime.fromisoformat(deleted) if deleted else None
+def tenant_id_of(body: Mapping[str, Any]) -> UUID:
+    """As `TenantObject.tenant_id`, of an object that nothing else is asked of."""
+    return UUID(body["spec"].get("tenantId") or body["metadata"]["uid"])
+
+
+def _moment(metadata: Mapping[str, Any], name: str) -> datetime | None:
+    said = metadata.get(name)
+    return datetime.fromisoformat(said) if said else None
 
 
 def conditions_in(status: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -30,7 +30,7 @@ def wanted_stream(tenant: TenantObject, plan: PlanSpec) -> WantedStream | None:
         return None
     return WantedStream(
         slug=tenant.name,
-        tenant_id=tenant.uid,
+        tenant_id=tenant.tenant_id,
         partitions=own.partitions or default.partitions or 1,
         retention_hours=own.retention_hours or default.retention_hours or DEFAULT_RETENTION_HOURS,
     )

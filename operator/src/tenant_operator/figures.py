@@ -25,7 +25,10 @@ def figures(
     tenant: TenantObject, observed: Observed, record: TenantChanged | None, stream: WantedStream | None = None
 ) -> dict[str, Any]:
     """By the names of the status's fields; without what is not known."""
-    found: dict[str, Any] = {"tenantId": str(tenant.uid), "url": f"{observed.public_url}/b/{tenant.name}"}
+    found: dict[str, Any] = {
+        "tenantId": str(tenant.tenant_id),
+        "url": f"{observed.public_url}/b/{tenant.name}",
+    }
     used = _usage(tenant, observed)
     if used:
         found["usage"] = used

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 from opentelemetry.trace import SpanKind
@@ -31,6 +30,7 @@ from tenant_operator.domain import (
     conditions_in,
     parse_plan,
     parse_tenant,
+    tenant_id_of,
 )
 from tenant_operator.errors import (
     ActionFailedError,
@@ -190,7 +190,9 @@ class Passes:
                 raise
             what = type(action).__name__
             log.warning("left behind", action=what, error=str(error))
-            told = f"Let go by slotwright.io/abandon. {what} of tenant {tenant.uid} was not done: {error}"
+            told = (
+                f"Let go by slotwright.io/abandon. {what} of tenant {tenant.tenant_id} was not done: {error}"
+            )
             await self._actions.do(tenant, Announce("Warning", "Abandoned", told))
 
     async def _tell(self, tenant: TenantObject, event: Announce) -> None:
@@ -207,7 +209,7 @@ class Passes:
         self._objects.settled(key)
         plan = parse_plan(body)
         on_it = {
-            item["metadata"]["name"]: UUID(item["metadata"]["uid"])
+            item["metadata"]["name"]: tenant_id_of(item)
             for item in self._objects.of_kind("Tenant")
             if item["spec"].get("plan") == plan.name
         }
@@ -243,11 +245,11 @@ class Passes:
             now=datetime.now(UTC),
             public_url=self._public_url,
             tenants_namespace=self._settings.tenants_namespace,
-            published=self._records.published(tenant.uid),
-            acknowledged=self._records.acknowledged(tenant.uid),
-            answers=self._records.answers(tenant.uid),
+            published=self._records.published(tenant.tenant_id),
+            acknowledged=self._records.acknowledged(tenant.tenant_id),
+            answers=self._records.answers(tenant.tenant_id),
             stream=self._actions.stream(tenant),
-            namesake=self._records.namesake(tenant.uid, tenant.name),
+            namesake=self._records.namesake(tenant.tenant_id, tenant.name),
         )
 
     async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:

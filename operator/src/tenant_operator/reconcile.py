@@ -6,7 +6,7 @@ leads to the same end. The protocol: docs/tenants.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from tenant_operator.conditions import (
 from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
 
 DELETION_DEADLINE = timedelta(minutes=10)
+TENANT_ID_TAKEN = "TenantIdTaken"
 _RELAYING = (Component.BOOKING, Component.NOTIFICATION, Component.BILLING)
 
 
@@ -104,6 +105,8 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
     """Decides about one tenant. `plan` is the object that spec.plan names, or None when there is none."""
     if tenant.paused:
         return Decision((), status.paused(tenant, observed.now))
+    if observed.published is not None and observed.published.slug != tenant.name:
+        return _of_another(tenant, observed, observed.published)
     if tenant.deleted_at is not None:
         return _delete(tenant, observed)
     problem = _problem(tenant, plan, observed)
@@ -131,8 +134,8 @@ def without_kafka(tenant: TenantObject, observed: Observed, reason: str, fault: 
         left = _until_deadline(tenant, observed.now)
         return Decision((), interrupted(tenant, observed, reason, fault), left)
     report = (
-        f"Let go by slotwright.io/abandon. Nothing of tenant {tenant.uid} is confirmed deleted, and no component"
-        f" was told: {fault} Its record, topics, user, Secret and data may be left."
+        f"Let go by slotwright.io/abandon. Nothing of tenant {tenant.tenant_id} is confirmed deleted, and no"
+        f" component was told: {fault} Its record, topics, user, Secret and data may be left."
     )
     return Decision((Announce("Warning", "Abandoned", report), RemoveFinalizer()), tenant.status)
 
@@ -162,6 +165,15 @@ def _problem(tenant: TenantObject, plan: PlanObject | None, observed: Observed) 
             f"{tenant.spec.timezone} is not a time zone of the IANA database, such as Europe/Lisbon.",
         )
     return None
+
+
+def _of_another(tenant: TenantObject, observed: Observed, record: TenantChanged) -> Decision:
+    """For an object whose spec.tenantId names the business of another one: that one's record is left alone."""
+    if tenant.deleted_at is not None:
+        return Decision((RemoveFinalizer(),) if FINALIZER in tenant.finalizers else (), tenant.status)
+    unknown = replace(observed, published=None, answers={})
+    message = f"spec.tenantId is the id of the business {record.slug}; none of another name can have it."
+    return Decision((), status.stalled(tenant, unknown, TENANT_ID_TAKEN, message))
 
 
 def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> Decision:
@@ -229,7 +241,7 @@ def desired_record(
     """The record that the services should have, with generation 1 (see `numbered`)."""
     spec = tenant.spec
     return TenantChanged(
-        tenant_id=tenant.uid,
+        tenant_id=tenant.tenant_id,
         slug=tenant.name,
         generation=1,
         display_name=spec.display_name,
@@ -254,10 +266,13 @@ def numbered(record: TenantChanged, tenant: TenantObject, observed: Observed) ->
 
     A number once sent stands for that record for ever, as services pass over another one that has it; whether Kafka
     has acknowledged it makes no difference. The status remembers the last number too: Kafka may have lost its data,
-    or hold back a record that it has not acknowledged, so that an operator that starts does not find it.
+    or hold back a record that it has not acknowledged, so that an operator that starts does not find it. An object
+    that was made anew for a business has neither: its numbers begin at the second of its creation, above all that
+    services can have of it.
     """
     published = observed.published
-    last = max(published.generation if published else 0, tenant.status.get("recordGeneration", 0))
+    first = int(tenant.created_at.timestamp()) if tenant.spec.tenant_id and tenant.created_at else 0
+    last = max(first, published.generation if published else 0, tenant.status.get("recordGeneration", 0))
     if published is not None and record.model_copy(update={"generation": last}) == published:
         return published
     return record.model_copy(update={"generation": last + 1})
@@ -297,7 +312,7 @@ def _abandon(tenant: TenantObject, observed: Observed, told: TenantChanged | Non
         actions.append(Publish(told))
     missing = _not_deleted(told, observed) if told is not None else []
     if missing:
-        report = f"Let go by slotwright.io/abandon. Not confirmed deleted for tenant {tenant.uid}: "
+        report = f"Let go by slotwright.io/abandon. Not confirmed deleted for tenant {tenant.tenant_id}: "
         actions.append(Announce("Warning", "Abandoned", report + "; ".join(missing)))
     actions += _last_actions(tenant, observed, told)
     return Decision(tuple(actions), tenant.status, tolerant=True)
@@ -330,7 +345,7 @@ def _receipt(tenant: TenantObject, rows: dict[str, dict[str, int]]) -> Announce:
     erased = tenant.spec.deletion_policy is DeletionPolicy.DELETE
     counts = ", ".join(f"{part} {sum(tables.values())}" for part, tables in sorted(rows.items())) or "none"
     verb = "erased" if erased else "archived"
-    message = f"Rows of tenant {tenant.uid} {verb}: {counts}."
+    message = f"Rows of tenant {tenant.tenant_id} {verb}: {counts}."
     return Announce("Normal", "Erased" if erased else "Archived", message, rows)
 
 

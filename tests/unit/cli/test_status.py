@@ -139,6 +139,12 @@ def test_the_form_of_one_tenant() -> None:
     assert (found["current"], found["paused"], found["deletedAt"]) == (True, False, None)
 
 
+def test_the_id_is_the_one_that_a_business_had_before_its_object_was_made_anew() -> None:
+    assert status.one_json(tenant(), [])["tenantId"] == UID
+    before = "0195b3a0-0000-7000-8000-00000000000f"
+    assert status.one_json(tenant(tenantId=before), [])["tenantId"] == before
+
+
 def test_the_table_and_form_of_all() -> None:
     other = body(status={})
     other["metadata"] = {"name": "a", "uid": "2"}

@@ -16,7 +16,7 @@ def _source(folder: Path) -> str:
 def _reasons() -> set[str]:
     operator, billing, auth = _source(_OPERATOR), _source(_BILLING), _source(_AUTH)
     found = set(re.findall(r'return \(\n\s+"([A-Z]\w+)",', operator))
-    found |= set(re.findall(r'(?:OVERDUE|PARTITIONS_CANNOT_SHRINK) = "(\w+)"', operator))
+    found |= set(re.findall(r'(?:OVERDUE|PARTITIONS_CANNOT_SHRINK|TENANT_ID_TAKEN) = "(\w+)"', operator))
     found |= set(re.findall(r'CannotProvision\(\s*"(\w+)"', billing))
     found |= set(re.findall(r'"(Customer\w+|StripeRefused|BillingError)"', billing))
     found |= set(re.findall(r'ComponentState\.FAILED, "(\w+)"', auth))

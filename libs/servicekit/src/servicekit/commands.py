@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m <service> all | serve | consume | relay | migrate`.
+"""The command line of a service: `python -m <service> all | serve | consume | relay | migrate | retell`.
 
 Each service's `__main__` calls `main` with its name. A command imports only what it needs: `migrate`, which an init
 container of every pod runs to wait for the schema, not the service; the others not Alembic.
@@ -35,9 +35,13 @@ def main(name: str, argv: Sequence[str] | None = None) -> int:
         migration.add_argument(
             "--timeout", type=float, default=600, help="seconds to wait for the database, or its schema"
         )
+    if find_spec(f"{name}.retelling") is not None:
+        commands.add_parser("retell", help="publish the compacted topics' records anew, after a restore")
     arguments = parser.parse_args(argv)
     if arguments.role == "migrate":
         return _migrate(name, wait=arguments.wait, limit=arguments.timeout)
+    if arguments.role == "retell":
+        return _retell(name)
     from servicekit.runtime import run  # noqa: PLC0415
 
     return run(import_module(f"{name}.app").SERVICE, arguments.role)
@@ -65,6 +69,16 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
         # The charts' Job does not count this exit code as a try (charts/servicelib/templates/_migration.tpl).
         return os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else 1
     return 0
+
+
+def _retell(name: str) -> int:
+    from servicekit.retelling import run  # noqa: PLC0415
+
+    settings = from_environment(name, Settings)
+    if settings is None:
+        return 2
+    configure_logging(name, settings.log_level, settings.log_format)
+    return run(name)
 
 
 def _end(number: int, _: object) -> None:

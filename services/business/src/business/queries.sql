@@ -187,6 +187,32 @@ DELETE FROM service_staff WHERE tenant_id = %(tenant_id)s AND staff_id = %(staff
 INSERT INTO service_staff (tenant_id, service_id, staff_id)
 SELECT %(tenant_id)s, %(service_id)s, unnest(%(staff_ids)s::uuid[])
 
+-- name: raise_profile
+UPDATE profile SET version = version + %(step)s, policy_version = policy_version + %(step)s,
+    holidays_version = holidays_version + %(step)s
+WHERE tenant_id = %(tenant_id)s
+
+-- name: raise_staff
+-- Those that were deleted too, as readers may have missed it.
+UPDATE staff SET version = version + %(step)s WHERE tenant_id = %(tenant_id)s
+RETURNING staff_id, version, name, email, timezone, weekly_hours, exceptions, time_off,
+    deleted_at IS NOT NULL AS deleted
+
+-- name: raise_resources
+UPDATE resource SET version = version + %(step)s WHERE tenant_id = %(tenant_id)s
+RETURNING resource_id, version, name, timezone, capacity, weekly_hours, exceptions,
+    deleted_at IS NOT NULL AS deleted
+
+-- name: raise_services
+UPDATE service s SET version = version + %(step)s WHERE s.tenant_id = %(tenant_id)s
+RETURNING s.service_id, s.version, s.name, s.description, s.duration_minutes, s.buffer_before_minutes,
+    s.buffer_after_minutes, s.slot_step_minutes, s.minimum_notice_minutes, s.booking_window_days,
+    s.cancellation_window_minutes, s.capacity, s.requires_confirmation, s.price_amount, s.staff_count, s.needs,
+    s.questions,
+    array(SELECT staff_id FROM service_staff l
+          WHERE l.tenant_id = s.tenant_id AND l.service_id = s.service_id ORDER BY staff_id) AS staff_ids,
+    s.deleted_at IS NOT NULL AS deleted
+
 -- name: lock_policy
 SELECT policy_version AS version FROM profile WHERE tenant_id = %(tenant_id)s FOR UPDATE
 

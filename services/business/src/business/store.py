@@ -332,3 +332,32 @@ async def replace_policy(
     row = await (await conn.execute(_SQL.touch_policy, {"tenant_id": tenant_id})).fetchone()
     assert row is not None  # noqa: S101 - the caller holds the policy's lock
     return ReminderPolicy(row["version"], tuple(rules))
+
+
+async def raise_profile(conn: Connection, tenant_id: UUID, step: int) -> None:
+    """Raises the versions of the profile, the policy and the closed days."""
+    await conn.execute(_SQL.raise_profile, {"tenant_id": tenant_id, "step": step})
+
+
+async def raise_staff(conn: Connection, tenant_id: UUID, step: int) -> list[tuple[StaffMember, bool]]:
+    """Raises all versions; answers everyone, each with whether they were deleted."""
+    return [(_staff(row), deleted) for row, deleted in await _raised(conn, _SQL.raise_staff, tenant_id, step)]
+
+
+async def raise_resources(conn: Connection, tenant_id: UUID, step: int) -> list[tuple[Resource, bool]]:
+    """As `raise_staff`."""
+    rows = await _raised(conn, _SQL.raise_resources, tenant_id, step)
+    return [(_resource(row), deleted) for row, deleted in rows]
+
+
+async def raise_services(conn: Connection, tenant_id: UUID, step: int) -> list[tuple[ServiceOffer, bool]]:
+    """As `raise_staff`."""
+    rows = await _raised(conn, _SQL.raise_services, tenant_id, step)
+    return [(_service(row), deleted) for row, deleted in rows]
+
+
+async def _raised(
+    conn: Connection, statement: bytes, tenant_id: UUID, step: int
+) -> list[tuple[dict[str, Any], bool]]:
+    rows = await (await conn.execute(statement, {"tenant_id": tenant_id, "step": step})).fetchall()
+    return [(row, row.pop("deleted")) for row in rows]

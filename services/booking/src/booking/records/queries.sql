@@ -11,6 +11,15 @@ UPDATE customer SET name = %(name)s, email = %(email)s, phone = %(phone)s, local
     erased_at = %(erased_at)s, version = version + 1
 WHERE tenant_id = %(tenant_id)s AND customer_id = %(customer_id)s
 
+-- name: raise_customers
+-- The next by id, so that the last one's is where to go on; of those who were erased a tombstone has told.
+UPDATE customer SET version = version + %(step)s
+WHERE tenant_id = %(tenant_id)s AND customer_id IN (
+    SELECT customer_id FROM customer
+    WHERE tenant_id = %(tenant_id)s AND erased_at IS NULL AND (%(after)s::uuid IS NULL OR customer_id > %(after)s)
+    ORDER BY customer_id LIMIT %(limit)s FOR UPDATE)
+RETURNING customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
+
 -- name: customers_page
 SELECT customer_id, version, name, email, phone, locale, consent_email, consent_sms, notes, erased_at
 FROM customer

@@ -36,6 +36,15 @@ async def update_customer(conn: Connection, tenant_id: UUID, customer: Customer)
     await conn.execute(_SQL.update_customer, values)
 
 
+async def raise_customers(
+    conn: Connection, tenant_id: UUID, step: int, after: UUID | None, limit: int
+) -> list[Customer]:
+    """Raises the versions of the next ones by id; answers them in that order."""
+    values = {"tenant_id": tenant_id, "step": step, "after": after, "limit": limit}
+    rows = await (await conn.execute(_SQL.raise_customers, values)).fetchall()
+    return sorted(map(customer_of, rows), key=lambda customer: customer.customer_id)
+
+
 async def customers_page(
     conn: Connection, tenant_id: UUID, begins: str | None, after: UUID | None, limit: int
 ) -> list[Customer]:

@@ -1,4 +1,4 @@
-"""What a business offered when: the states that each service and member of staff may have had at a time.
+"""What a business offered when: the states that each service, member of staff and reminder policy may have had.
 
 Standard library only; see checker.py. Booking hears of a change through Kafka, whenever that is. A sighting
 (watch.py) tells that from one moment to another it surely went by one version; between two of them it may have gone
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 _DAY = timedelta(days=1)
 FIRST = 1
-"""The version that a run's setup record tells of."""
+"""The version that a run's setup record tells of, where it does not say another."""
 
 
 class State(NamedTuple):
@@ -29,18 +29,28 @@ class State(NamedTuple):
 
 
 class Catalog:
-    """Of one run: `first` is what was there at its begin, `answered` what businesses were told of their changes."""
+    """Of one run: `first` is what was there at its begin, `begun` its version where that was none of FIRST.
 
-    def __init__(self, first: Mapping[str, Row], sightings: Iterable[Row], answered: Iterable[Row]) -> None:
+    `answered` is what businesses were told of their changes.
+    """
+
+    def __init__(
+        self,
+        first: Mapping[str, Row],
+        sightings: Iterable[Row],
+        answered: Iterable[Row],
+        begun: Mapping[str, int],
+    ) -> None:
         self.first = first
         seen: dict[str, list[Row]] = defaultdict(list)
         for sighting in sightings:
             seen[sighting["id"]].append(sighting)
-        known: dict[str, dict[int, Row]] = {key: {FIRST: values} for key, values in first.items()}
+        self.begun = {key: begun.get(key, FIRST) for key in first}
+        known: dict[str, dict[int, Row]] = {key: {self.begun[key]: first[key]} for key in first}
         for answer in answered:
             known[answer["id"]][answer["version"]] = answer["values"]
         self.seen = {key: sorted(seen[key], key=lambda item: float(item["since"])) for key in first}
-        self._states = {key: _states(self.seen[key], known[key]) for key in first}
+        self._states = {key: _states(self.seen[key], known[key], self.begun[key]) for key in first}
         self._latest = {key: [state.latest for state in states] for key, states in self._states.items()}
 
     def possible(self, key: str, begin: float, end: float) -> list[State]:
@@ -54,17 +64,17 @@ class Catalog:
         return found
 
 
-def _states(seen: list[Row], known: Mapping[int, Row]) -> list[State]:
+def _states(seen: list[Row], known: Mapping[int, Row], begun: int) -> list[State]:
     states: list[State] = []
     until, last = float("-inf"), 0
     for place, sighting in enumerate(seen):
         version = sighting["version"]
-        skipped = range(max(last + 1, FIRST), version)
+        skipped = range(max(last + 1, begun), version)
         states += [State(between, known.get(between), until, sighting["since"]) for between in skipped]
         latest = seen[place + 1]["since"] if place + 1 < len(seen) else float("inf")
         states.append(State(version, sighting["values"], until, latest))
         until, last = sighting["until"], version
-    return states or [State(FIRST, known[FIRST], float("-inf"), float("inf"))]
+    return states or [State(begun, known[begun], float("-inf"), float("inf"))]
 
 
 def admits(staff: Row, step: float, starts: float, ends: float) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chaos import rules_bookings, rules_catalog, rules_events, rules_messages
+from chaos import rules_bookings, rules_catalog, rules_events, rules_messages, rules_reminders
 from chaos.catalog import Row
 from chaos.evidence import Evidence, Violation
 
@@ -35,8 +35,10 @@ WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.answers_are_what_was_told,
     rules_events.unconfirmed_runs_out_at_its_start,
     rules_events.nothing_is_read_that_was_overtaken,
-    rules_events.reminders_are_asked_for_once,
-    rules_events.reminders_come_due_at_their_time,
+    rules_reminders.reminders_are_asked_for_once,
+    rules_reminders.policies_are_followed,
+    rules_reminders.reminders_come_due_at_their_time,
+    rules_reminders.withdrawn_does_not_come_due,
 )
 WITH_MESSAGES: tuple[Rule, ...] = (
     rules_messages.one_message_a_cause,
@@ -75,6 +77,8 @@ def verdict(evidence: Evidence) -> Row:
         "appointments": len(evidence.appointments),
         "changes_heard_of": sum(len(seen) - 1 for seen in evidence.catalog.seen.values() if seen),
         "judged": dict(rules_catalog.judged(evidence)),
+        "policies_followed": sum(map(len, evidence.followed.values())),
+        "reminders": rules_reminders.judged(evidence) if evidence.has_topics else {},
         "run_out": len(evidence.run_out()),
         "mails": len(evidence.final.get("mails", ())),
         "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),

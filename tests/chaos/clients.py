@@ -46,6 +46,12 @@ BOOKINGS = {"book": 1}
 """And nothing of it is changed: what customers are told stays true."""
 
 
+def with_policies(weights: Mapping[str, float], operations: int, changes: int) -> dict[str, float]:
+    """So that of so many operations about so many change a reminder policy, of a short run one in twenty."""
+    share = min(0.05, changes / operations)
+    return {**weights, owners.POLICY: sum(weights.values()) * share / (1 - share)}
+
+
 @dataclass
 class Known:
     """An appointment that was acknowledged, or a hold that was."""
@@ -85,7 +91,7 @@ class Client:
         self._town, self._history, self._minter = town, history, minter
         self._chance, self._http = chance, http
 
-    async def run(self, weights: Mapping[str, int], enough: Callable[[], bool]) -> None:
+    async def run(self, weights: Mapping[str, float], enough: Callable[[], bool]) -> None:
         """One operation after the other."""
         kinds, counts = list(weights), list(weights.values())
         while not enough():
@@ -100,7 +106,7 @@ class Client:
             await self._hold()
         elif kind == "give-back" and town.holds:
             await self._give_back(self._chance.choice(town.holds))
-        elif kind in owners.CHANGES:
+        elif kind == owners.POLICY or kind in owners.CHANGES:
             await self._change_catalog(kind)
         elif kind in {"list", "availability"}:
             await (self._list() if kind == "list" else self._availability())
@@ -132,12 +138,13 @@ class Client:
             "staff_id": staff_id,
             "hold_id": held.id if held else None,
             "consent": chance.random() < 0.4,
+            "phone": f"+49{chance.randrange(10**9, 10**10)}" if chance.random() < 0.2 else None,
         }
         body = {
             "service_id": args["service_id"],
             "starts_at": starts_at,
-            "customer": {"name": "Bea", "email": args["email"]},
-            "consent": {"email": args["consent"]},
+            "customer": {"name": "Bea", "email": args["email"], "phone": args["phone"]},
+            "consent": {"email": args["consent"], "sms": args["phone"] is not None},
         }
         body |= {"staff_id": staff_id} if staff_id else {}
         body |= {"hold_id": held.id} if held else {}
@@ -308,7 +315,7 @@ async def busy(
     enough: Callable[[], bool],
     *,
     clients: int = 24,
-    weights: Mapping[str, int] = EVERYTHING,
+    weights: Mapping[str, float] = EVERYTHING,
 ) -> None:
     """So many clients, until it is enough."""
     connector = aiohttp.TCPConnector(limit=0)

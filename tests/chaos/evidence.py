@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from chaos.catalog import Catalog, Row
+from chaos.catalog import FIRST, Catalog, Row
 
 FOREVER = float("inf")
 OPEN = frozenset({"pending", "confirmed"})
-CATALOG = frozenset({"change-service", "change-hours", "change-day", "change-zone"})
+CATALOG = frozenset({"change-service", "change-hours", "change-day", "change-zone", "change-policy"})
 """What a business changes of what it offers."""
 
 
@@ -69,7 +69,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Event:
-    """An event as an independent consumer read it; `offset` orders those of one partition."""
+    """An event as an independent consumer read it; `offset` orders those of one partition.
+
+    `time` is by the clock of the process that it is from.
+    """
 
     id: str
     type: str
@@ -77,6 +80,7 @@ class Event:
     key: str
     partition: int
     offset: int
+    time: str
     data: Row
 
     @property
@@ -106,12 +110,25 @@ class Evidence:
         self.tenant_of: dict[str, str] = {}
         """By a service's id, or somebody's."""
         first: dict[str, Row] = {}
+        begun: dict[str, int] = {}
         for tenant in self.setup["tenants"]:
-            for item in (*tenant["services"], *tenant["staff"]):
+            for item in (*tenant["services"], *tenant["staff"], tenant["policy"]):
                 self.tenant_of[item["id"]] = tenant["id"]
-                first[item["id"]] = {name: value for name, value in item.items() if name != "id"}
+                first[item["id"]] = {
+                    name: value for name, value in item.items() if name not in {"id", "version"}
+                }
+            begun[tenant["policy"]["id"]] = tenant["policy"]["version"]
+            begun[f"{tenant['id']}/followed"] = tenant["policy"]["version"]
+        # A business has a policy before its owner has entered the one that the run begins with.
+        sightings = [item for item in self.sightings if item["version"] >= begun.get(item["id"], FIRST)]
         answered = (item.answer for item in self.operations if item.kind in CATALOG and item.outcome == "ok")
-        self.catalog = Catalog(first, self.sightings, answered)
+        self.catalog = Catalog(first, sightings, answered, begun)
+        self.followed: dict[str, list[Row]] = defaultdict(list)
+        """By business, when it was surely so that all its appointments followed which version of its policy."""
+        for sighting in sightings:
+            whose, _, what = sighting["id"].partition("/")
+            if what == "followed":
+                self.followed[whose].append(sighting)
         booking = final["booking"]
         self.appointments: dict[str, Row] = {row["id"]: row for row in booking["appointments"]}
         self.allocations: list[Row] = booking["allocations"]

@@ -36,6 +36,7 @@ _MESSAGES = """
 SELECT tenant_id::text AS tenant, message_id::text AS id, channel, kind, appointment_id::text, appointment_version,
     reminder_id::text, status, attempts, repeated, reason
 FROM message"""
+_TEXTS = "SELECT tenant_id::text AS tenant, message_id::text AS id FROM mock_sms"
 _TOPICS = (
     "booking.appointment.v1",
     "booking.reminder.v1",
@@ -64,6 +65,7 @@ def whole_state(world: World, topics: Topics, tenants: set[str], mailpit: Mailpi
     if mailpit is not None:
         state["messages"] = [row for row in world.rows("notification", _MESSAGES) if row["tenant"] in tenants]
         state["mails"] = _mails(mailpit.url)
+        state["texts"] = [row["id"] for row in world.rows("notification", _TEXTS) if row["tenant"] in tenants]
     return state
 
 
@@ -84,6 +86,7 @@ def _events(topics: Topics, topic: str, tenants: set[str]) -> list[dict[str, Any
                     "key": (message.key or b"").decode(),
                     "partition": message.partition,
                     "offset": message.offset,
+                    "time": headers["ce_time"],
                     "data": json.loads(message.value or b"null"),
                 }
             )
@@ -143,7 +146,7 @@ def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> 
 
 def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:
     """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send,
-    no appointment that runs out.
+    no appointment that runs out or follows an older reminder policy.
 
     A long run leaves much behind it; what counts is that something of it moves every `seconds`. Messages are given
     the longest pause after a failed attempt besides.
@@ -168,12 +171,16 @@ def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: flo
         left = count("booking", "appointment WHERE status = 'pending' AND starts_at <= to_timestamp(%s)", now)
         return [f"{left} appointments have not been confirmed and have begun"] if left else []
 
+    def policies() -> list[str]:
+        left = count("booking", "reminder_alignment")
+        return [f"{left} businesses' appointments do not follow the policy yet"] if left else []
+
     def messages() -> list[str]:
         waits = count("notification", "message WHERE status IN ('queued', 'sending')")
         return [f"{waits} messages wait"] if waits else []
 
     # Downstream, so that nothing moves past the one who looks.
-    looks = [unconfirmed, outboxes, lags]
+    looks = [unconfirmed, policies, outboxes, lags]
     looks += [timers, outboxes, lags] if "scheduler" in world.database else []
     looks += [messages] if "notification" in world.database else []
     moved = time.monotonic()

@@ -73,7 +73,7 @@ class History:
         self._write({"type": "fault", "what": what, "target": target} | told)
 
     def known(self, told: dict[str, Any], since: float, until: float) -> None:
-        """Booking went by that version of a service or of somebody, surely between the two moments."""
+        """Booking went by that version of a service, of somebody or of a policy, surely between the two moments."""
         self._write({"type": "known", "since": since, "until": until} | told)
 
     def mark(self, what: str, **told: Any) -> None:

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from support.programs import Program, be
 
@@ -149,6 +151,26 @@ def _without_take_over() -> None:
     _replace(SQL._statements, "take_over_hold", guard, b"")
 
 
+def _without_withdrawal() -> None:
+    """What a changed policy does not want any more is forgotten, and not withdrawn."""
+    from booking import reminders
+    from servicekit.outbox import publish
+
+    async def told(conn: Any, source: str, *events: Any, **given: Any) -> None:
+        kept = (event for event in events if getattr(event, "reason", None) != "policy-changed")
+        await publish(conn, source, *kept, **given)
+
+    vars(reminders)["outbox"] = SimpleNamespace(publish=told)
+
+
+def _without_clearing() -> None:
+    """A timer fires whether its reminder is withdrawn or not."""
+    from scheduler.store import _SQL
+
+    guard = b"DO UPDATE SET due_at = NULL, request = NULL, closed_at = now()"
+    _replace(_SQL._statements, "withdraw", guard, b"DO NOTHING")
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "lock": _without_lock,
     "tenant": _without_tenant,
@@ -159,4 +181,6 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "repeat": _without_repeat,
     "doubt": _without_doubt,
     "take-over": _without_take_over,
+    "withdrawal": _without_withdrawal,
+    "clearing": _without_clearing,
 }

@@ -11,7 +11,15 @@ from typing import NamedTuple
 from chaos.catalog import Row, State
 from chaos.evidence import FOREVER, Event, Evidence, Operation, seconds
 
-CHANGES = frozenset({"reschedule", "cancel", "confirm", "complete", "no-show"})
+KINDS = {
+    "reschedule": "rescheduled",
+    "cancel": "cancelled",
+    "confirm": "confirmed",
+    "complete": "completed",
+    "no-show": "no-show",
+}
+"""The event that each change is told by."""
+CHANGES = frozenset(KINDS)
 _TAKES = frozenset({"booked", "rescheduled"})
 _WAITED_SECONDS = 30.0
 """So much later than it looked at the clock can a change have read what is offered: it waits for locks between."""
@@ -156,17 +164,27 @@ class Makings:
             wishes = self._wishes.get(self._run.email_of(appointment_id), [])
             for event in events:
                 if event.kind in _TAKES:
-                    yield self._of_event(appointment_id, event, wishes)
+                    by_hold = event.kind == "booked" and bool(wishes)
+                    hold_id = wishes[0].args["hold_id"] if by_hold else None
+                    yield Making(
+                        appointment_id,
+                        event.data["version"],
+                        event.data["service_id"],
+                        tuple(event.data["staff_ids"]),
+                        seconds(event.data["starts_at"]),
+                        seconds(event.data["ends_at"]),
+                        *self.bounds(appointment_id, event),
+                        hold_id,
+                    )
 
-    def _of_event(self, appointment_id: str, event: Event, wishes: list[Operation]) -> Making:
+    def bounds(self, appointment_id: str, event: Event) -> tuple[float, float]:
+        """Between which seconds of the run that version was made."""
         version = event.data["version"]
         if event.kind == "booked":
-            asked = wishes
-            hold_id = wishes[0].args["hold_id"] if wishes else None
+            asked = self._wishes.get(self._run.email_of(appointment_id), [])
         else:
             changes = self._changes[appointment_id]
-            asked = [item for item in changes if item.kind == "reschedule" and item.asks_for(event.data)]
-            hold_id = None
+            asked = [item for item in changes if KINDS[item.kind] == event.kind and item.asks_for(event.data)]
         # Who changes one version waits for who made it; a booking that is repeated is answered what it was then.
         behind = [
             item.began
@@ -175,16 +193,9 @@ class Makings:
         ]
         by_clock = seconds(event.data["occurred_at"]) - self._run.setup["epoch"]
         before = [item.ended for answered, item in self._answers[appointment_id] if answered >= version]
-        return Making(
-            appointment_id,
-            version,
-            event.data["service_id"],
-            tuple(event.data["staff_ids"]),
-            seconds(event.data["starts_at"]),
-            seconds(event.data["ends_at"]),
+        return (
             max([min((item.began for item in asked), default=0.0), *behind]),
             min([by_clock + self._run.setup["clock_slack"] + _WAITED_SECONDS, *before]),
-            hold_id,
         )
 
     def _answered(self) -> Iterator[Making]:

@@ -1,23 +1,30 @@
 """What the owner of a business does at the business service: enters what it offers, and changes that later.
 
-A change asks for the whole of a service, or for the hours, one day or the zone of a member of staff; its `set` is
-what the checker will look for.
+A change asks for the whole of a service or of the reminder policy, or for the hours, one day or the zone of a
+member of staff; its `set` is what the checker will look for.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 
-from chaos.town import Shop, service_of, somebody
+from chaos.town import Shop, policy_id, policy_of, service_of, somebody
 from contracts.business import ReminderRule, ServiceChanged, StaffChanged
 
 CHANGES = {"change-service": 4, "change-hours": 2, "change-day": 2, "change-zone": 1}
 """What owners change, by how often, beside what clients do."""
+POLICY = "change-policy"
+"""Beside these, and seldom: each change concerns all of the business's appointments."""
+_RULES = [(hours * 3600, channel) for hours in (3, 4, 5) for channel in ("email", "sms")]
+"""A rule that comes back is a new one. With shorter ones, appointments might begin before they come due: clocks are
+put forward by hours."""
+_SOON = 8, 240
+"""In so many seconds, from and to, a reminder comes due while the run goes on."""
 _STEPS = (15, 15, 15, 30)
 _LONGER = (0, 0, 15, 30)
 _BUFFERS = (0, 0, 5, 10)
@@ -70,7 +77,9 @@ def _done(response: httpx.Response) -> dict[str, Any]:
 
 
 def change(kind: str, shop: Shop, chance: random.Random, starts: Sequence[datetime]) -> Change:
-    """One of CHANGES, of somebody or something that `chance` picks."""
+    """One of CHANGES or of the policy, of somebody or something that `chance` picks."""
+    if kind == POLICY:
+        return _change_policy(shop, chance, starts)
     if kind == "change-service":
         return _change_service(chance.choice(shop.services), chance)
     member = chance.choice(shop.staff)
@@ -87,6 +96,23 @@ def change(kind: str, shop: Shop, chance: random.Random, starts: Sequence[dateti
     weekly = [[day, *span] for day in range(7) for span in spans]
     hours = [{"weekday": day, "opens": opens, "closes": closes} for day, opens, closes in weekly]
     return _change_staff(member, "PUT", f"{path}/hours", {"weekly_hours": hours}, {"weekly": weekly})
+
+
+def _change_policy(shop: Shop, chance: random.Random, starts: Sequence[datetime]) -> Change:
+    """Some of the rules that there are, and perhaps one by which somebody is reminded soon."""
+    wanted = {pair for pair in _RULES if chance.random() < 0.3}
+    if chance.random() < 0.5:
+        ahead = chance.choice(starts[:8]) - datetime.now(UTC)
+        wanted.add((int(ahead.total_seconds()) - chance.randint(*_SOON), "email"))
+    rules = [list(pair) for pair in sorted(wanted)]
+    key = policy_id(shop.id)
+    return Change(
+        "PUT",
+        "/v1/reminder-policy",
+        {"rules": [{"offset_seconds": offset, "channel": channel} for offset, channel in rules]},
+        {"id": key, "set": {"rules": rules}},
+        lambda answer: _kept(answer | {"id": key}, policy_of(answer["rules"])),
+    )
 
 
 def _hours(hour: int) -> list[list[str]]:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import product
 
-from chaos.catalog import FIRST, Row, State, admits
+from chaos.catalog import Row, State, admits
 from chaos.evidence import CATALOG, FOREVER, Evidence, Operation, Violation
 from chaos.makings import Making, Makings, fits, makings_of
 
@@ -49,7 +49,7 @@ def _explained(
     known = {state.version: state.values for state in run.catalog.possible(key, -FOREVER, FOREVER)}
     for sighting in run.catalog.seen[key]:
         version, values = sighting["version"], sighting["values"]
-        if version in told or version == FIRST:
+        if version in told or version == run.catalog.begun[key]:
             said = told[version].answer["values"] if version in told else run.catalog.first[key]
             if said != values:
                 yield Violation(_FOLLOWED, f"it was told as {said}, and booking goes by {sighting}")
@@ -64,19 +64,19 @@ def _explained(
 
 def _sets(operation: Operation, values: Row) -> bool:
     """Whether what was asked for is there."""
-    return _with(values, operation.args["set"]) == values
+    return _with(values, operation.args["set"]) == _with(values, {})
 
 
 def _is(operation: Operation, before: Row | None, values: Row) -> bool:
     """Whether that has been done, and nothing else to what was before, where that is known."""
-    return _with(before if before is not None else values, operation.args["set"]) == values
+    return _with(before if before is not None else values, operation.args["set"]) == _with(values, {})
 
 
 def _with(values: Row, wanted: Row) -> Row:
-    """Values with what was asked for; of exceptions, for one day."""
+    """Values with what was asked for; of exceptions, for one day. Nobody asks for the ids of a policy's rules."""
     if "exceptions" in wanted:
         wanted = {"exceptions": values["exceptions"] | wanted["exceptions"]}
-    return values | wanted
+    return {name: value for name, value in (values | wanted).items() if name != "ids"}
 
 
 def taken_as_it_was_offered(run: Evidence) -> Iterator[Violation]:

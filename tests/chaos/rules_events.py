@@ -1,25 +1,14 @@
 """Rules about booking's events, as an independent consumer read them. Standard library only; see checker.py."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 
 from chaos.catalog import Row
-from chaos.evidence import FOREVER, Event, Evidence, Operation, Violation, seconds
+from chaos.evidence import Event, Evidence, Operation, Violation, seconds
+from chaos.makings import KINDS
 
-_KINDS = {
-    "reschedule": "rescheduled",
-    "cancel": "cancelled",
-    "confirm": "confirmed",
-    "complete": "completed",
-    "no-show": "no-show",
-}
 _NOTICED_SECONDS = 30.0
 """So long behind a start it has been noticed that nobody has confirmed."""
-_OF_A_REQUEST = ("appointment_id", "appointment_version", "rule_id", "due_at", "starts_at")
-"""What a reminder that comes due repeats."""
-ASKS = frozenset({"booked", "confirmed", "rescheduled"})
-"""Events behind which a confirmed appointment wants its reminders."""
 
 
 def status_after(before: str | None, event: Event) -> str:
@@ -88,7 +77,7 @@ def versions_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
     wishes = {item.args["email"]: item for item in run.operations if item.kind == "book"}
     asked: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
-        if operation.kind in _KINDS and operation.outcome != "refused":
+        if operation.kind in KINDS and operation.outcome != "refused":
             asked[operation.args["id"]].append(operation)
     for appointment_id, events in run.appointment_events().items():
         wish = wishes.get(run.email_of(appointment_id)) if appointment_id in run.appointments else None
@@ -115,7 +104,7 @@ def versions_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
 
 
 def _is(operation: Operation, event: Event) -> bool:
-    return _KINDS[operation.kind] == event.kind and operation.asks_for(event.data)
+    return KINDS[operation.kind] == event.kind and operation.asks_for(event.data)
 
 
 def answers_are_what_was_told(run: Evidence) -> Iterator[Violation]:
@@ -123,7 +112,7 @@ def answers_are_what_was_told(run: Evidence) -> Iterator[Violation]:
     events = run.appointment_events()
     answered: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
-        if operation.outcome == "ok" and operation.kind in {*_KINDS, "book", "read"}:
+        if operation.outcome == "ok" and operation.kind in {*KINDS, "book", "read"}:
             answered[operation.answer["id"]].append(operation)
     for appointment_id, operations in answered.items():
         was: dict[int, tuple[str, float, float, list[str]]] = {}
@@ -165,7 +154,7 @@ def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:
     """Whoever asks behind an acknowledged version is answered that one or a later one."""
     answered: dict[str, list[tuple[float, float, int, int]]] = defaultdict(list)
     for operation in run.operations:
-        if operation.outcome == "ok" and operation.kind in {*_KINDS, "read", "list"}:
+        if operation.outcome == "ok" and operation.kind in {*KINDS, "read", "list"}:
             answers = operation.answer if isinstance(operation.answer, list) else [operation.answer]
             for answer in answers:
                 told = (operation.began, operation.ended, answer["version"], operation.number)
@@ -182,80 +171,3 @@ def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:
                     f"#{number} was answered version {version} of {appointment_id}, after {newest} had been"
                 )
                 yield Violation("nothing overtaken is read", says)
-
-
-def reminders_are_asked_for_once(run: Evidence) -> Iterator[Violation]:
-    """Of each confirmed version and rule, for its time; withdrawn by the next version, unless that was over."""
-    rule = "a reminder is asked for once"
-    requested: dict[tuple[str, int, str], set[str]] = defaultdict(set)
-    withdrawn: set[str] = set()
-    times: dict[tuple[str, int, str], float] = {}
-    for event in run.events("booking.reminder.v1"):
-        if event.kind == "withdrawn":
-            withdrawn.add(event.data["reminder_id"])
-            continue
-        data = event.data
-        key = data["appointment_id"], data["appointment_version"], data["rule_id"]
-        requested[key].add(data["reminder_id"])
-        times[key] = seconds(data["due_at"])
-    for key, count in Counter({key: len(ids) for key, ids in requested.items()}).items():
-        if count > 1:
-            yield Violation(rule, f"{count} times for {key}")
-    wanted = {(item[0], item[1], item[2]): item[3] for item in reminders_wanted(run)}
-    for key in wanted.keys() ^ requested.keys():
-        yield Violation(rule, f"{key} was {'wanted and not asked for' if key in wanted else 'not wanted'}")
-    for key in wanted.keys() & requested.keys():
-        due, ends = wanted[key]
-        if times[key] != due:
-            yield Violation(rule, f"{key}, due at {due}, was asked for at {times[key]}")
-        over = ends is not None and due > ends
-        if over and not requested[key] <= withdrawn:
-            yield Violation(rule, f"{key}, due at {due}, was not withdrawn at {ends}")
-        if not over and requested[key] & withdrawn:
-            yield Violation(rule, f"{key}, due at {due}, was withdrawn; the next version came at {ends}")
-    for reminder_id in withdrawn.difference(*requested.values()):
-        yield Violation(rule, f"{reminder_id} was withdrawn and never asked for")
-
-
-def reminders_come_due_at_their_time(run: Evidence) -> Iterator[Violation]:
-    """Not before it, nor once the appointment has begun, and as what was asked for.
-
-    The scheduler says by its own clock when it was. However that jumps, it decides by it, too; and it was never
-    further ahead than at the end.
-    """
-    rule = "a reminder comes due at its time"
-    asked = {
-        event.data["reminder_id"]: event.data
-        for event in run.events("booking.reminder.v1")
-        if event.kind == "requested"
-    }
-    last = run.marks["quiet"]["clock"] if "quiet" in run.marks else FOREVER
-    for event in run.events("scheduler.reminder.v1"):
-        request = asked.get(event.data["reminder_id"])
-        if request is None:
-            yield Violation(rule, f"nobody has asked for {event}")
-        elif any(event.data[name] != request[name] for name in _OF_A_REQUEST):
-            yield Violation(rule, f"{event} was asked for as {request}")
-        else:
-            due, fired, starts = (seconds(event.data[name]) for name in ("due_at", "fired_at", "starts_at"))
-            if not due <= fired < starts or fired > last:
-                yield Violation(
-                    rule, f"{event} came {fired - due} s behind its time, by {last} at the latest"
-                )
-
-
-def reminders_wanted(run: Evidence) -> Iterator[tuple[str, int, str, tuple[float, float | None]]]:
-    """(appointment, version, rule, (due, when the next version came)) by the policy; None where none came."""
-    for appointment_id, events in run.appointment_events().items():
-        rules = run.tenants[events[0].tenant]["rules"]
-        status = None
-        for event, following in pairwise([*events, None]):
-            assert event is not None
-            status = status_after(status, event)
-            if status != "confirmed" or event.kind not in ASKS:
-                continue
-            for rule in rules:
-                due = seconds(event.data["starts_at"]) - rule["offset"]
-                if due > seconds(event.data["occurred_at"]):
-                    ends = seconds(following.data["occurred_at"]) if following else None
-                    yield appointment_id, event.data["version"], rule["id"], (due, ends)

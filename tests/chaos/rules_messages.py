@@ -1,19 +1,17 @@
 """Rules about what customers were sent: all of it, once, and nothing else. Standard library; see checker.py."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from chaos.catalog import Row
 from chaos.evidence import Event, Evidence, Fault, Violation, seconds
-from chaos.rules_events import reminders_wanted
+from chaos.rules_reminders import LATE_SECONDS, Asked, reminders_of
 
 _NOTICES = frozenset({"booked", "confirmed", "rescheduled", "cancelled"})
 _TAKEN = frozenset({"cut behind its content", "answer held back"})
 """Faults of one mail of which the server has a copy that the sender was never told of."""
 _DOUBT_SECONDS = 5.0
 """So long before and behind a crash a mail's outcome may have been lost by it."""
-_LATE_SECONDS = 120.0
-"""No outage of a run lasts longer; what was due so long before a change was sent before it."""
 
 
 def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
@@ -37,6 +35,9 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
         causes[of].append(message["id"])
         if message["kind"] == "reminder" and message["reminder_id"] not in due:
             yield Violation(rule, f"{message} was sent for, and did not come due")
+        asked = reminders_of(run).asked.get(message["reminder_id"])
+        if asked is not None and message["channel"] != asked.event.data["channel"]:
+            yield Violation(rule, f"{message} goes by another channel than {asked.event}")
         if message["kind"] != "reminder":
             change = (message["appointment_id"], message["appointment_version"], message["kind"])
             if change not in told:
@@ -52,12 +53,17 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
 def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
     """As the mail server has them; a second copy only where a fault left the first in doubt, and that is said."""
     rule = "one mail a message"
-    mails, struck = _mails(run), _struck(run)
+    mails, struck, texts = _mails(run), _struck(run), set(run.final["texts"])
     messages = {message["id"]: message for message in run.final["messages"]}
-    for message_id in mails.keys() - messages.keys():
-        yield Violation(rule, f"{mails[message_id]} is of no message")
+    for message_id in (mails.keys() | texts) - messages.keys():
+        yield Violation(rule, f"{message_id}, received as {mails[message_id]}, is of no message")
     for message_id, message in messages.items():
         copies = mails[message_id]
+        if message["channel"] == "sms":
+            wrong = {"sent": message_id not in texts, "suppressed": message_id in texts}
+            if copies or wrong.get(message["status"], False):
+                yield Violation(rule, f"{message} is a text; as a mail there are {copies} of it")
+            continue
         if message["status"] == "sent" and not copies:
             yield Violation(rule, f"{message} was not received")
         if message["status"] == "suppressed" and copies:
@@ -154,13 +160,19 @@ def settled_is_told_once(run: Evidence) -> Iterator[Violation]:
 
 
 def nothing_is_lost(run: Evidence) -> Iterator[Violation]:
-    """Whoever agreed to mail was told of how their appointment stands, and was reminded of it."""
-    agreed = {item.args["email"] for item in run.operations if item.kind == "book" and item.args["consent"]}
-    writes_to = {key for key in run.appointments if run.email_of(key) in agreed}
+    """Whoever agreed to mail was told of how their appointment stands, and reminded of it.
+
+    By text messages, who agreed to these; by either, nobody else.
+    """
+    agreed = {"email": "consent", "sms": "phone"}
+    writes_to: dict[str, set[str]] = {}
+    for channel, name in agreed.items():
+        customers = {item.args["email"] for item in run.operations if item.kind == "book" and item.args[name]}
+        writes_to[channel] = {key for key in run.appointments if run.email_of(key) in customers}
     for message in run.final["messages"]:
         if message["status"] in {"queued", "sending"}:
             yield Violation("nothing is lost", f"{message} is not settled")
-    yield from _notices(run, writes_to)
+    yield from _notices(run, writes_to["email"])
     yield from _reminders(run, writes_to)
 
 
@@ -193,43 +205,40 @@ def _is_news(event: Event) -> bool:
     return event.kind == "cancelled" or seconds(event.data["occurred_at"]) < seconds(event.data["starts_at"])
 
 
-def _reminders(run: Evidence, writes_to: set[str]) -> Iterator[Violation]:
+def _reminders(run: Evidence, writes_to: Mapping[str, set[str]]) -> Iterator[Violation]:
+    """What was due LATE_SECONDS before a version, or a rule, was over came before that."""
     rule = "nothing is lost"
     by_reminder = {item["reminder_id"]: item for item in run.final["messages"] if item["reminder_id"]}
-    for appointment_id, key, (due, ends) in _reminder_ids(run):
-        over = ends is not None and due > ends - _LATE_SECONDS
-        if over or due > run.marks["quiet"]["clock"]:
+    for asked in reminders_of(run).asked.values():
+        ends, due = _over(asked), asked.due
+        over = ends is not None and due > ends - LATE_SECONDS
+        if asked.stood is None or over or due > run.marks["quiet"]["clock"]:
             continue
-        message = by_reminder.get(key)
+        message = by_reminder.get(asked.id)
         if message is None:
-            yield Violation(rule, f"reminder {key} of {appointment_id}, due at {due}, asked for no message")
-        elif ends is None and appointment_id in writes_to and message["status"] != "sent":
+            yield Violation(rule, f"{asked} asked for no message")
+        elif asked.stood.appointment_id not in writes_to[message["channel"]]:
+            if message["status"] == "sent":
+                yield Violation(rule, f"{message} was sent without consent")
+        elif ends is None and message["status"] != "sent":
             yield Violation(rule, f"{message} was not sent")
 
 
 def withdrawn_is_not_sent(run: Evidence) -> Iterator[Violation]:
-    """A reminder that came due when all was healed and quiet, of a version that was over by then, is not sent."""
+    """A reminder that came due when all was healed and quiet, and was over by then, is not sent."""
     if "healed" not in run.marks:  # a run without faults, and without reminders
         return
     by_reminder = {item["reminder_id"]: item for item in run.final["messages"] if item["reminder_id"]}
     healed = run.marks["healed"]["clock"] + run.setup["clock_slack"]
-    for appointment_id, key, (due, ends) in _reminder_ids(run):
-        if ends is not None and ends < healed < due and key in by_reminder:
-            says = f"{by_reminder[key]} of {appointment_id} was due at {due} and withdrawn at {ends}"
-            yield Violation("what is withdrawn is not sent", says)
+    for asked in reminders_of(run).asked.values():
+        ends = _over(asked)
+        if ends is not None and ends < healed < asked.due and asked.id in by_reminder:
+            yield Violation(
+                "what is withdrawn is not sent", f"{by_reminder[asked.id]} was over at {ends}: {asked}"
+            )
 
 
-def _reminder_ids(run: Evidence) -> Iterator[tuple[str, str, tuple[float, float | None]]]:
-    """(appointment, reminder id, times) of what was wanted and asked for."""
-    ids: dict[tuple[str, int, str], str] = {}
-    for event in run.events("booking.reminder.v1"):
-        if event.kind == "requested":
-            ids[_key(event)] = event.data["reminder_id"]
-    for appointment_id, version, rule_id, times in reminders_wanted(run):
-        reminder_id = ids.get((appointment_id, version, rule_id))
-        if reminder_id is not None:
-            yield appointment_id, reminder_id, times
-
-
-def _key(event: Event) -> tuple[str, int, str]:
-    return event.data["appointment_id"], event.data["appointment_version"], event.data["rule_id"]
+def _over(asked: Asked) -> float | None:
+    """When it was withdrawn, or its version over; None while it stands."""
+    ended = asked.stood.ends if asked.stood is not None else None
+    return min((at for at in (asked.withdrawn, ended) if at is not None), default=None)

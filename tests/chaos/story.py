@@ -26,6 +26,13 @@ def somebody(key: str) -> dict[str, Any]:
     return {"id": key, "zone": "Europe/Lisbon", "weekly": weekly, "exceptions": {}}
 
 
+def policy(tenant: str, **rules: list[Any]) -> dict[str, Any]:
+    """(seconds before the start, channel) by the rules' ids."""
+    told = sorted((offset, channel, rule_id) for rule_id, (offset, channel) in rules.items())
+    values = {"rules": [[offset, channel] for offset, channel, _ in told], "ids": [item[2] for item in told]}
+    return {"id": f"{tenant}/policy", "version": 1} | values
+
+
 def answer(
     key: str, version: int, status: str = "confirmed", starts_at: str = ISO, ends_at: str | None = None
 ) -> dict[str, Any]:
@@ -40,14 +47,13 @@ def half_an_hour_later(starts_at: str) -> str:
 def wish(email: str, starts_at: str = ISO, **args: Any) -> dict[str, Any]:
     """What a booking asks for; of a cut by nobody in particular, unless `args` says otherwise."""
     given = {"service_id": CUT, "starts_at": starts_at, "staff_id": None, "hold_id": None}
-    return {"email": email, "consent": False} | given | args
+    return {"email": email, "consent": False, "phone": None} | given | args
 
 
 class Story:
     """A run in which Bea booked A and moved it, and Cem's booking was refused; `evidence` is what is judged."""
 
     def __init__(self) -> None:
-        rules = [{"id": "rule", "offset": 3600}]
         self.setup: dict[str, Any] = {
             "type": "setup",
             "seed": "hand",
@@ -57,10 +63,15 @@ class Story:
                 {
                     "id": T,
                     "staff": [somebody(ADA), somebody(EVE)],
-                    "rules": rules,
+                    "policy": policy(T, rule=[3600, "email"]),
                     "services": [service(CUT), service("class", 2)],
                 },
-                {"id": OTHER, "staff": [somebody("bo")], "rules": [], "services": [service("wash")]},
+                {
+                    "id": OTHER,
+                    "staff": [somebody("bo")],
+                    "policy": policy(OTHER),
+                    "services": [service("wash")],
+                },
             ],
         }
         self.records: list[dict[str, Any]] = []
@@ -102,6 +113,7 @@ class Story:
                 {"message_id": f"{kind}2", "to": "bea@x", "created": START - 7190}
                 for kind in ("rescheduled", "reminder")
             ],
+            "texts": [],
         }
 
     def op(
@@ -166,14 +178,15 @@ class Story:
         given |= {"ends_at": half_an_hour_later(starts_at)}
         given |= {"tenant_id": T, "service_id": CUT, "occurred_at": NOW} | data
         envelope = {"id": f"e{offset}-{kind}", "type": kind, "tenant": T, "key": f"{T}/{key}"}
-        return envelope | {"partition": 0, "offset": offset, "data": given}
+        return envelope | {"partition": 0, "offset": offset, "time": given["occurred_at"], "data": given}
 
     def asked(self, offset: int, version: int) -> dict[str, Any]:
         return self._reminder("booking.reminder.requested.v1", offset, version)
 
     def withdrawn(self, version: int) -> dict[str, Any]:
         kind = "booking.reminder.withdrawn.v1"
-        return self.event(10 + version, kind, A, version, ISO, reminder_id=f"r{version}")
+        told = {"reminder_id": f"r{version}", "reason": "rescheduled"}
+        return self.event(10 + version, kind, A, version, ISO, **told)
 
     def due(self, version: int, offset: int = 1) -> dict[str, Any]:
         """In the second in which it was to."""
@@ -183,7 +196,7 @@ class Story:
     def _reminder(self, kind: str, offset: int, version: int, **data: Any) -> dict[str, Any]:
         """An hour before the start that A has in that version."""
         starts_at, due_at = (ISO, "2027-01-15T07:00:00+00:00") if version == 1 else (LATER, ISO)
-        data |= {"reminder_id": f"r{version}", "rule_id": "rule", "due_at": due_at}
+        data |= {"reminder_id": f"r{version}", "rule_id": "rule", "channel": "email", "due_at": due_at}
         return self.event(offset, kind, A, version, starts_at, appointment_version=version, **data)
 
     def message(self, kind: str, version: int, status: str, reminder: str | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pytest
 
 from chaos import owners
 from chaos.checker import judge
-from chaos.clients import AFTERWARDS, CHANGING, EVERYTHING, Town, busy, starts_from
+from chaos.clients import AFTERWARDS, CHANGING, EVERYTHING, Town, busy, starts_from, with_policies
 from chaos.final import quiet, whole_state, write
 from chaos.history import History
 from chaos.nemesis import JUMP, Nemesis
@@ -39,6 +39,8 @@ _GRANTED = 100
 _CALM = max(150, OPERATIONS // 20)
 """So much is done when nothing breaks any more: in a short run booking hears of few changes before."""
 _AFTERWARDS = max(100, OPERATIONS // 20)
+_POLICIES = 60
+"""So often a policy is changed, however long the run: each time for all appointments that stand by then."""
 _STARTS = max(16, OPERATIONS // 150)
 """In a long run the first days would be full, and then nothing could be booked."""
 _BEFORE_ANY, _AFTER_SOME = timedelta(minutes=10), timedelta(hours=2)
@@ -83,14 +85,15 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         with ThreadPoolExecutor(1) as thread:
             breaking = thread.submit(nemesis.run, enough, ended)
             try:
-                asyncio.run(busy(town, history, minter, seed, over, weights=EVERYTHING | owners.CHANGES))
+                weights = with_policies(EVERYTHING | owners.CHANGES, OPERATIONS, _POLICIES)
+                asyncio.run(busy(town, history, minter, seed, over, weights=weights))
             finally:
                 ended.set()
             breaking.result()
         history.mark("ends", operations=history.operations)
         world.set_clocks(0)
         world.heal()
-        more(town, history, minter, f"{seed}/calm", _CALM, CHANGING)
+        more(town, history, minter, f"{seed}/calm", _CALM, with_policies(CHANGING, _CALM, _POLICIES // 6))
         quiet(world, broker.super_user())
         history.mark("healed", clock=world.clocks["booking"].now())
         world.set_clocks(_ahead(first - _BEFORE_ANY))  # most reminders come due at once
@@ -109,12 +112,18 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     assert verdict["violations"][:5] == []
     assert verdict["outcomes"]["ok"] > _GRANTED
     assert verdict["changes_heard_of"] > 0
+    assert verdict["reminders"]["withdrawn by a policy"] > 0
     assert verdict["judged"].get(EXCUSED, 0) < verdict["judged"][SURELY]
     assert verdict["mails_struck"].keys() == set(Strike)
 
 
 def more(
-    town: Town, history: History, minter: TokenMinter, seed: str, operations: int, weights: Mapping[str, int]
+    town: Town,
+    history: History,
+    minter: TokenMinter,
+    seed: str,
+    operations: int,
+    weights: Mapping[str, float],
 ) -> None:
     """So many operations, when nothing is broken any more."""
     until_operations = history.operations + operations

@@ -8,6 +8,7 @@ the inbox. All that is changed is a database and processes of the test's own.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import httpx
 import pytest
 
 from chaos.checker import judge
-from chaos.clients import BOOKINGS, CHANGING, EVERYTHING, Town, busy, starts_from
+from chaos.clients import BOOKINGS, CHANGING, EVERYTHING, Town, busy, starts_from, with_policies
 from chaos.final import booking_state, quiet, whole_state, write
 from chaos.history import History
 from chaos.launch import mutated
 from chaos.smtp import Strike
-from chaos.town import Shop, first_start, shop
+from chaos.town import AHEAD, Shop, first_start, shop
 from chaos.watch import Watch
 from chaos.world import World, know, notification_env, opened, told
 from servicekit.testing.tokens import TokenMinter
@@ -71,7 +72,7 @@ def clients(
     shops: list[Shop],
     urls: list[str],
     operations: int,
-    weights: Mapping[str, int] = EVERYTHING,
+    weights: Mapping[str, float] = EVERYTHING,
     *,
     starts: int = 12,
     business: str = "",
@@ -119,29 +120,57 @@ def test_row_level_security(begin: Begin) -> None:
     assert "tenants are apart" in booked(begin, "no-policy", "tenant", *_NO_POLICY)
 
 
-def changed(begin: Begin, broker: Broker, mailpit: Mailpit, name: str, *mutations: str) -> set[str]:
-    """Businesses change their services while people hold times and book what they hold; the rules broken."""
+def changed(
+    begin: Begin,
+    broker: Broker,
+    mailpit: Mailpit,
+    name: str,
+    *,
+    booking: tuple[str, ...] = (),
+    scheduler: tuple[str, ...] = (),
+) -> set[str]:
+    """Businesses change their services and when they remind, while people hold times and book what they hold.
+
+    Then all that is left to be reminded of comes due. Answers the rules broken.
+    """
     topics = Topics(broker.super_user())
     with begin(name) as (world, named):
         world.gates(broker, mailpit)
         business = world.service("business", "all", **broker.service_env("business"))
-        booking = world.service("booking", "all", **broker.service_env("booking") | mutated(*mutations))
+        books = world.service("booking", "all", **broker.service_env("booking") | mutated(*booking))
+        world.service("scheduler", "all", **broker.service_env("scheduler") | mutated(*scheduler))
         world.ready()
         shops = [opened(world, topics, item, "booking") for item in named]
         set_up(world, shops)
         with closing(Watch(world)) as watch:
-            clients(world, shops, [booking.url], 900, CHANGING, starts=30, business=business.url)
+            weights = with_policies(CHANGING, 900, 30)
+            clients(world, shops, [books.url], 900, weights, starts=30, business=business.url)
             quiet(world, broker.super_user())
+            world.history.mark("healed", clock=world.clocks["scheduler"].now())
             watch.write()
+            world.set_clocks((AHEAD - timedelta(minutes=10)).total_seconds())
+            quiet(world, broker.super_user())
+            world.history.mark("quiet", clock=world.clocks["scheduler"].now())
         state = whole_state(world, topics, {str(item.id) for item in shops}, None)
         return rules_broken(world, state)
 
 
 def test_what_a_hold_keeps(begin: Begin, broker: Broker, mailpit: Mailpit) -> None:
-    """Takes about 25 s: twice two services. A service is made longer while it is held."""
+    """Takes about 30 s: twice three services. A service is made longer while it is held."""
     assert changed(begin, broker, mailpit, "changes") == set()
-    broken = changed(begin, broker, mailpit, "no-take-over", "take-over")
+    broken = changed(begin, broker, mailpit, "no-take-over", booking=("take-over",))
     assert "what is taken was offered" in broken
+
+
+def test_what_withdraws_a_reminder(begin: Begin, broker: Broker, mailpit: Mailpit) -> None:
+    """Takes about 15 s; the counterpart is that of the test before.
+
+    Booking withdraws nothing when a policy changes, and the scheduler does not heed what it withdraws otherwise.
+    """
+    broken = changed(
+        begin, broker, mailpit, "no-withdrawal", booking=("withdrawal",), scheduler=("clearing",)
+    )
+    assert {"a changed policy is followed", "what is withdrawn does not come due"} <= broken
 
 
 class Sending:

@@ -1,5 +1,6 @@
 """The businesses of a chaos run: as the events that tell of them, and as the history's setup record has them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -50,7 +51,8 @@ class Shop:
                 {"id": str(member.staff_id)} | somebody(member.model_dump(mode="json"))
                 for member in self.staff
             ],
-            "rules": [{"id": str(rule.rule_id), "offset": rule.offset_seconds} for rule in self.policy.rules],
+            "policy": {"id": policy_id(self.id), "version": self.policy.version}
+            | policy_of(self.policy.model_dump(mode="json")["rules"]),
             "services": [
                 {"id": str(service.service_id)} | service_of(service.model_dump(mode="json"))
                 for service in self.services
@@ -79,6 +81,24 @@ def somebody(told: dict[str, Any]) -> dict[str, Any]:
             item["date"]: sorted(_span(span) for span in item["intervals"]) for item in told["exceptions"]
         },
     }
+
+
+def policy_id(tenant_id: object) -> str:
+    """What the history calls a business's reminder policy."""
+    return f"{tenant_id}/policy"
+
+
+def followed_id(tenant_id: object) -> str:
+    """And of what it calls that all appointments follow it."""
+    return f"{tenant_id}/followed"
+
+
+def policy_of(rules: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The same of a reminder policy: (seconds before the start, channel) of each rule, beside them their ids."""
+    told = sorted(
+        (rule["offset_seconds"], rule["channel"], rule.get("id") or rule["rule_id"]) for rule in rules
+    )
+    return {"rules": [[offset, channel] for offset, channel, _ in told], "ids": [item[2] for item in told]}
 
 
 def _span(item: dict[str, str]) -> list[str]:

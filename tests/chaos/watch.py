@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from chaos.town import somebody
+from chaos.town import followed_id, policy_id, policy_of, somebody
 from chaos.world import World
 
 _EVERY_SECONDS = 0.1
@@ -20,6 +20,9 @@ SELECT service_id::text AS id, version, extract(epoch FROM duration)::int AS dur
     extract(epoch FROM slot_step)::int AS step,
     ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS staff
 FROM offer"""
+_POLICIES = b"""
+SELECT p.tenant_id::text AS tenant, p.version, p.rules, a.tenant_id IS NULL AS followed
+FROM reminder_policy p LEFT JOIN reminder_alignment a USING (tenant_id)"""
 _STAFF = b"SELECT resource_id::text AS id, version, timezone, weekly_hours, exceptions FROM resource"
 Version = dict[str, Any]
 
@@ -63,6 +66,8 @@ class Watch:
         history = self._world.history
         began = history.at()
         found = [*map(_service, conn.execute(_SERVICES)), *map(_somebody, conn.execute(_STAFF))]
+        for row in conn.execute(_POLICIES):
+            found += _policy(row)
         ended = history.at()
         for told in found:
             before, since, until = self._seen.get(told["id"], (told, ended, began))
@@ -74,6 +79,12 @@ class Watch:
 
 def _service(row: dict[str, Any]) -> Version:
     return {"id": row.pop("id"), "version": row.pop("version"), "values": row}
+
+
+def _policy(row: dict[str, Any]) -> list[Version]:
+    """It, and that no appointment follows an older one any more where that is so."""
+    known = {"id": policy_id(row["tenant"]), "version": row["version"], "values": policy_of(row["rules"])}
+    return [known, known | {"id": followed_id(row["tenant"])}] if row["followed"] else [known]
 
 
 def _somebody(row: dict[str, Any]) -> Version:

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
+from pydantic import SecretStr
 
 from devstack.kafka import Door, Kafka, create_topics, create_user
+from servicekit.settings import KafkaSettings
 
 
 class Broker:
@@ -84,6 +86,16 @@ class Broker:
             "KAFKA_USERNAME": service,
             "KAFKA_PASSWORD": self._passwords[service],
         }
+
+    def settings(self, service: str) -> KafkaSettings:
+        """The same for a client in the test's own process."""
+        env = self.service_env(service)
+        return KafkaSettings(
+            bootstrap=env["KAFKA_BOOTSTRAP"],
+            security_protocol="SASL_PLAINTEXT",
+            username=env["KAFKA_USERNAME"],
+            password=SecretStr(env["KAFKA_PASSWORD"]),
+        )
 
     def close(self) -> None:
         self._kafka.stop()

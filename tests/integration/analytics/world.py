@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
-from psycopg.rows import dict_row
 
 from contracts.booking import AppointmentEvent, Channel
 from contracts.notification import MessageEvent
@@ -23,6 +21,7 @@ from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics, until
 from support.processes import Running, run_service
+from support.reports import until_reported
 from support.tenants import new_tenant
 
 _OWN_FIELDS: dict[str, dict[str, Any]] = {
@@ -111,13 +110,7 @@ class World:
 
     def answer(self, tenant: TenantChanged) -> TenantStatusReported:
         """What analytics answers the operator about this generation of the tenant."""
-
-        def found() -> TenantStatusReported | None:
-            rows = self.rows("SELECT status FROM tenant_status WHERE tenant_id = %s", tenant.tenant_id)
-            status = TenantStatusReported.model_validate(rows[0]["status"]) if rows else None
-            return status if status and status.generation == tenant.generation else None
-
-        return until(found, f"an answer about {tenant.slug}")
+        return until_reported(self.database, tenant)
 
     def get(self, tenant_id: UUID, *, role: str = "owner", **query: str) -> httpx.Response:
         assert self.running is not None
@@ -146,5 +139,4 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
-        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)

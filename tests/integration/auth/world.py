@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 from confluent_kafka import Consumer, TopicPartition
-from psycopg.rows import dict_row
 
 from contracts.model import Event
 from contracts.platform import DeletionPolicy, Owner, TenantChanged, TenantState
@@ -186,8 +184,7 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of auth's database, past row level security."""
-        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)
 
     def records(self, topic: str, key: str) -> list[dict[str, Any] | None]:
         """What stands on a topic under a key, in order; None for a tombstone."""

@@ -19,18 +19,23 @@ from contracts.business import ResourceNeed
 from contracts.platform import TenantState
 from integration.booking.holding import give_back, keep, kept, let_run_out
 from integration.booking.waiting import accept, full_shop, join, seen
-from integration.booking.world import OFFER_SECONDS, Shop, World, room, service, together, tomorrow_noon, wish
+from integration.booking.world import (
+    OFFER_SECONDS,
+    Shop,
+    World,
+    problem,
+    room,
+    service,
+    together,
+    tomorrow_noon,
+    wish,
+)
 from servicekit.ids import new_id
 from servicekit.links import AppointmentLinks, WaitlistLinks
 from support.tenants import know
 
 HERE, THERE = "198.51.100.7", "203.0.113.9"
 MOST = 10
-
-
-def problem(answer: httpx.Response, status: int, slug: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.json()["type"] == f"/problems/{slug}"
 
 
 def holds(world: World, shop: Shop) -> list[dict[str, Any]]:

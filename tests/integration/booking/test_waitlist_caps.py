@@ -11,16 +11,11 @@ from booking.waitlist.domain import KEEP_ENDED
 from booking.workers import Leftovers
 from integration.booking.holding import kept
 from integration.booking.waiting import EXPIRED, accept, cancel, full_shop, join, seen, try_to_join
-from integration.booking.world import Shop, World, service, together, tomorrow_noon
+from integration.booking.world import Shop, World, problem, service, together, tomorrow_noon
 from servicekit.ids import new_id
 
 HERE, THERE = "198.51.100.7", "203.0.113.9"
 MOST = 10
-
-
-def problem(answer: httpx.Response, status: int, slug: str) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.json()["type"] == f"/problems/{slug}"
 
 
 def too_many(answer: httpx.Response) -> None:

@@ -14,8 +14,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
-from psycopg.rows import dict_row
 
 from booking.catalog import CatalogFollower
 from booking.waitlist.workers import WaitlistOfferer
@@ -213,8 +211,7 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
-        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)
 
 
 @contextmanager
@@ -249,6 +246,12 @@ def wish(shop: Shop, starts_at: datetime, **fields: Any) -> dict[str, Any]:
         "consent": {"email": True},
     }
     return body | fields
+
+
+def problem(answer: httpx.Response, status: int, slug: str) -> None:
+    """Asserts that a request was refused so."""
+    assert answer.status_code == status, answer.text
+    assert answer.json()["type"] == f"/problems/{slug}"
 
 
 def waiting(world: World, statement: str) -> int:

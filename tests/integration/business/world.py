@@ -9,8 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
-from psycopg.rows import dict_row
 
 from business.consumers import BusinessHooks
 from contracts.platform import TenantChanged
@@ -105,8 +103,7 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
-        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)
 
 
 def refused(answer: httpx.Response, status: int, slug: str, *pointers: str) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
-from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from contracts.booking import (
@@ -36,6 +34,7 @@ from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics, until
 from support.processes import Running, run_service
+from support.reports import until_reported
 from support.tenants import new_tenant
 
 LINK_KEY = "k" * 40
@@ -261,13 +260,7 @@ class World:
 
     def answer(self, tenant: TenantChanged) -> TenantStatusReported:
         """What notification answers the operator about this generation of the tenant."""
-
-        def found() -> TenantStatusReported | None:
-            rows = self.rows("SELECT status FROM tenant_status WHERE tenant_id = %s", tenant.tenant_id)
-            status = TenantStatusReported.model_validate(rows[0]["status"]) if rows else None
-            return status if status and status.generation == tenant.generation else None
-
-        return until(found, f"an answer about {tenant.slug}")
+        return until_reported(self.database, tenant)
 
     # what comes of it
 
@@ -345,8 +338,7 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
-        with psycopg.connect(self.database.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)
 
 
 def in_a(moment: timedelta) -> datetime:

@@ -24,7 +24,6 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from pydantic import SecretStr
 
 from contracts.booking import AppointmentBooked
 from contracts.envelope import Envelope
@@ -102,16 +101,6 @@ class Command:
     def redrive(self, *arguments: str) -> dict[str, str]:
         """Id to result."""
         return {item["id"]: item["result"] for item in self.form("redrive", *arguments)["letters"]}
-
-
-def kafka_of(broker: Broker, service: str) -> KafkaSettings:
-    env = broker.service_env(service)
-    return KafkaSettings(
-        bootstrap=env["KAFKA_BOOTSTRAP"],
-        security_protocol="SASL_PLAINTEXT",
-        username=env["KAFKA_USERNAME"],
-        password=SecretStr(env["KAFKA_PASSWORD"]),
-    )
 
 
 @dataclass

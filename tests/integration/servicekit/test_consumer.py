@@ -124,13 +124,7 @@ class Shop:
 async def shop(databases: Databases, broker: Broker) -> AsyncIterator[Shop]:
     db = Database(databases.for_service("analytics").settings, application="test")
     await db.open()
-    env = broker.service_env("analytics")
-    kafka = KafkaSettings(
-        bootstrap=env["KAFKA_BOOTSTRAP"],
-        security_protocol="SASL_PLAINTEXT",
-        username=env["KAFKA_USERNAME"],
-        password=SecretStr(env["KAFKA_PASSWORD"]),
-    )
+    kafka = broker.settings("analytics")
     made = Shop(db, kafka, Topics(broker.super_user()))
     made.topics.pass_over(made.group, TOPIC)
     try:

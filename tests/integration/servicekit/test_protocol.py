@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from servicekit.http.protocol import BoundedProtocol
+from support.announced import AnnouncedServer
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
@@ -27,16 +28,6 @@ class Untaken(BoundedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
         super().connection_made(transport)
-
-
-class Announced(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,12 +51,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def listening(
     protocol: type[BoundedProtocol], *, idle_seconds: int = 600
-) -> AsyncIterator[tuple[Announced, int]]:
+) -> AsyncIterator[tuple[AnnouncedServer, int]]:
     """A server, and its port."""
     config = uvicorn.Config(
         echo, port=0, http=protocol, log_config=None, lifespan="off", timeout_keep_alive=idle_seconds
     )
-    server = Announced(config)
+    server = AnnouncedServer(config)
     serving = asyncio.create_task(server.serve())
     await server.listens.wait()
     yield server, server.servers[0].sockets[0].getsockname()[1]
@@ -203,7 +194,7 @@ async def asking(port: int, path: bytes, more: bytes = b"") -> socket:
     return asked
 
 
-async def until_cut_off(server: Announced) -> None:
+async def until_cut_off(server: AnnouncedServer) -> None:
     async with asyncio.timeout(30):
         while server.server_state.connections:  # noqa: ASYNC110 - uvicorn's
             await asyncio.sleep(0.05)

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.booking import AppointmentBooked
 from contracts.platform import TenantChanged
-from integration.servicekit.desk import APPOINTMENTS, TENANTS, Command, Desk, failed, kafka_of
+from integration.servicekit.desk import APPOINTMENTS, TENANTS, Command, Desk, failed
 from servicekit.db import Database
 from servicekit.dead_letters import DeadLetters
 from servicekit.errors import PermanentError
@@ -42,7 +42,7 @@ async def desk(databases: Databases, broker: Broker) -> AsyncIterator[Desk]:
         db = Database(databases.for_service("analytics").settings, application="test")
         await db.open()
         stack.push_async_callback(db.close)
-        yield Desk(db, kafka_of(broker, "analytics"), Topics(broker.super_user()))
+        yield Desk(db, broker.settings("analytics"), Topics(broker.super_user()))
 
 
 async def test_what_is_put_back_takes_effect_once_and_for_its_consumer_alone(
@@ -218,7 +218,7 @@ def test_a_letter_of_the_release_before_puts_back_and_shows_what_the_topic_still
 def test_the_release_before_takes_no_letter_without_bytes_for_a_tombstone(broker: Broker) -> None:
     """It puts back what `dl_topic` names, and nothing where that is not said."""
     topics = Topics(broker.super_user())
-    sent = DeadLetters("analytics", "analytics.new", kafka_of(broker, "analytics"))
+    sent = DeadLetters("analytics", "analytics.new", broker.settings("analytics"))
     tenant = new_tenant()
     topics.publish(tenant)
     record = next(each for each in topics.messages(TENANTS) if each.key == str(tenant.tenant_id).encode())

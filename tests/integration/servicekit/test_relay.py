@@ -8,7 +8,6 @@ import pytest
 import structlog
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import REGISTRY
-from pydantic import SecretStr
 
 from contracts.platform import EventStreamSpec, TenantChanged, TenantState, TenantStatusReported
 from contracts.topics import tenant_dead_letter_topic, tenant_topic
@@ -34,7 +33,7 @@ _STATUS = TenantStatusReported.TOPIC
 
 @pytest.fixture
 async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
-    database, kafka = databases.for_service("booking"), settings_of(broker, "booking")
+    database, kafka = databases.for_service("booking"), broker.settings("booking")
     db = Database(database.settings, application="test")
     await db.open()
     yield Outbox(db, database, kafka)
@@ -318,16 +317,6 @@ def _gauges() -> tuple[float, float]:
     assert held is not None
     assert age is not None
     return held, age
-
-
-def settings_of(broker: Broker, service: str) -> KafkaSettings:
-    env = broker.service_env(service)
-    return KafkaSettings(
-        bootstrap=env["KAFKA_BOOTSTRAP"],
-        security_protocol="SASL_PLAINTEXT",
-        username=env["KAFKA_USERNAME"],
-        password=SecretStr(env["KAFKA_PASSWORD"]),
-    )
 
 
 def streaming(slug: str | None = None) -> TenantChanged:

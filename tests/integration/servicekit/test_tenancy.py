@@ -12,7 +12,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from contracts.envelope import Envelope
 from contracts.platform import (
@@ -23,7 +22,6 @@ from contracts.platform import (
     StatusDetails,
     TenantChanged,
     TenantState,
-    TenantStatusReported,
 )
 from servicekit import usage
 from servicekit.clock import utc_now
@@ -31,13 +29,13 @@ from servicekit.db import Connection, Database
 from servicekit.errors import QuotaExceeded
 from servicekit.housekeeping import Housekeeping
 from servicekit.ids import new_id
-from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantFollower, TenantHooks, UsageReporter, report
 from servicekit.tenants import takes_events
 from support.broker import Broker
 from support.databases import ServiceDatabase
 from support.events import Topics
 from support.loops import running
+from support.reports import reports
 from support.tenants import know, new_tenant
 
 
@@ -55,7 +53,7 @@ async def test_a_report_of_use_repeats_no_answer_that_is_being_replaced(
         while not waits_for_a_lock(database):  # noqa: ASYNC110 - another process tells
             await asyncio.sleep(0.02)
     await reporting
-    told = answers(database)
+    told = reports(database)
     assert [one.generation for one in told] == [1, 2, 2]
     assert told[-1].details.usage == {"bookings_per_month": 1}
 
@@ -66,7 +64,7 @@ async def test_an_answer_to_an_older_record_is_not_given(db: Database, database:
     for generation in (2, 1, 2, 3):
         async with db.tenant(tenant.tenant_id) as conn:
             await answer(conn, tenant.tenant_id, generation)
-    assert [one.generation for one in answers(database)] == [2, 2, 3]
+    assert [one.generation for one in reports(database)] == [2, 2, 3]
 
 
 async def test_use_of_very_many_tenants_is_told_some_at_a_time(
@@ -80,11 +78,11 @@ async def test_use_of_very_many_tenants_is_told_some_at_a_time(
         async with db.tenant(tenant.tenant_id) as conn:
             await usage.consume(conn, tenant, "staff", now)
             await answer(conn, tenant.tenant_id, 1)
-    reporter, told = UsageReporter(Component.ANALYTICS, db), [len(answers(database))]
+    reporter, told = UsageReporter(Component.ANALYTICS, db), [len(reports(database))]
     pauses = []
     for _ in range(2):
         pauses.append(await reporter.turn())
-        told.append(len(answers(database)))
+        told.append(len(reports(database)))
     assert (pauses, told) == ([0, None], [60, 110, 120])
 
 
@@ -121,7 +119,7 @@ async def test_a_new_month_is_told_before_anything_is_used_in_it(
     for _ in range(4):
         await reporter.turn()
         now += timedelta(seconds=1)
-    told = [one.details.usage for one in answers(database)]
+    told = [one.details.usage for one in reports(database)]
     assert told == [
         {"bookings_per_month": 7, "staff": 1},
         {"bookings_per_month": 7, "staff": 1},
@@ -141,11 +139,11 @@ async def test_a_new_month_is_no_news_of_a_tenant_that_leaves(
     async with db.tenant(leaving.tenant_id) as conn:
         await answer(conn, leaving.tenant_id, 1, now)
     await reporter.turn()
-    told = len(answers(database))
+    told = len(reports(database))
     await know(db, leaving.model_copy(update={"state": TenantState.DELETING}))
     now += timedelta(seconds=1)
     await reporter.turn()
-    assert len(answers(database)) == told
+    assert len(reports(database)) == told
 
 
 class Operator:
@@ -198,7 +196,7 @@ class Operator:
         """Returns once the service has reported the deletion that this generation asked for."""
         deleted = (generation, ComponentState.DELETED)
         told = lambda: [  # noqa: E731
-            one for one in answers(self._database) if (one.generation, one.state) == deleted
+            one for one in reports(self._database) if (one.generation, one.state) == deleted
         ]
         await until(told, "the deletion is reported")
 
@@ -214,13 +212,7 @@ class Operator:
 
 @pytest.fixture
 async def operator(db: Database, database: ServiceDatabase, broker: Broker) -> AsyncIterator[Operator]:
-    env = broker.service_env("analytics")
-    kafka = KafkaSettings(
-        bootstrap=env["KAFKA_BOOTSTRAP"],
-        security_protocol="SASL_PLAINTEXT",
-        username=env["KAFKA_USERNAME"],
-        password=SecretStr(env["KAFKA_PASSWORD"]),
-    )
+    kafka = broker.settings("analytics")
     topics = Topics(broker.super_user())
     topics.pass_over("analytics.tenants", TenantChanged.TOPIC)
     follower = TenantFollower(Component.ANALYTICS, db, kafka, TenantHooks())
@@ -239,10 +231,10 @@ async def test_what_is_heard_of_an_erased_tenant_behind_its_tombstone_has_no_eff
     await operator.bury(tenant)
     assert operator.row(tenant) == ("deleted", 2, "", {})
     assert not await counts(db, tenant)
-    told = len(answers(database))
+    told = len(reports(database))
     async with db.tenant(tenant.tenant_id) as conn:
         await answer(conn, tenant.tenant_id, 3)
-    assert len(answers(database)) == told
+    assert len(reports(database)) == told
 
     heir = new_tenant(slug=tenant.slug)
     await operator.tell(heir)
@@ -293,7 +285,7 @@ async def test_a_record_that_comes_again_or_late_has_no_effect(
     for record in (known, tenant.model_copy(update={"state": TenantState.SUSPENDED})):
         await operator.heard(operator.put(record))
     assert operator.row(tenant)[:2] == ("active", 2)
-    assert [one.generation for one in answers(database)] == [2]
+    assert [one.generation for one in reports(database)] == [2]
 
 
 async def test_a_deletion_that_is_asked_for_again_is_answered_again(
@@ -306,7 +298,7 @@ async def test_a_deletion_that_is_asked_for_again_is_answered_again(
     await operator.bury(tenant)
     await operator.tell(again(tenant, state=TenantState.DELETING))
     await operator.answered(tenant, 2)
-    assert [(one.generation, one.state) for one in answers(database)] == [
+    assert [(one.generation, one.state) for one in reports(database)] == [
         (7, ComponentState.DELETED),
         (2, ComponentState.DELETED),
     ]
@@ -329,7 +321,7 @@ async def test_an_erasure_that_cannot_go_on_keeps_no_other_record_waiting(
         await operator.tell(other)
         conn.rollback()
     await operator.answered(tenant, 2)
-    (answer,) = [one for one in answers(database) if one.generation == 2]
+    (answer,) = [one for one in reports(database) if one.generation == 2]
     assert answer.details.erased == {"usage": 1}
 
 
@@ -380,15 +372,6 @@ async def answer(conn: Connection, tenant_id: UUID, generation: int, now: dateti
         StatusDetails(),
         clock=lambda: now or utc_now(),
     )
-
-
-def answers(database: ServiceDatabase) -> list[TenantStatusReported]:
-    """What stands in the outbox, in order."""
-    with psycopg.connect(database.admin_url) as conn:
-        rows = conn.execute(
-            "SELECT payload FROM outbox WHERE topic = %s ORDER BY id", (TenantStatusReported.TOPIC,)
-        ).fetchall()
-    return [TenantStatusReported.model_validate_json(payload) for (payload,) in rows]
 
 
 def waits_for_a_lock(database: ServiceDatabase) -> bool:

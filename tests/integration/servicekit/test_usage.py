@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-import psycopg
 import pytest
 
-from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged, TenantStatusReported
+from contracts.platform import Component, ComponentState, StatusDetails, TenantChanged
 from servicekit import usage
 from servicekit.clock import utc_now
 from servicekit.db import Connection, Database
 from servicekit.tenancy import UsageReporter, report
 from support.databases import ServiceDatabase
+from support.reports import reports
 from support.tenants import know, new_tenant
 
 
@@ -47,11 +47,11 @@ async def test_use_is_told_again_whichever_way_it_has_changed(
         (lambda conn: usage.release(conn, tenant.tenant_id, "staff", now), 2),
     ]
     for change, used in changes:
-        before = len(told(database))
+        before = len(reports(database))
         async with db.tenant(tenant.tenant_id) as conn:
             await change(conn)
         await reporter.turn()
-        assert [one.details.usage for one in told(database)[before:]] == [{"staff": used}]
+        assert [one.details.usage for one in reports(database)[before:]] == [{"staff": used}]
 
 
 async def test_what_is_given_back_and_was_never_counted_leaves_nothing_below_nought(
@@ -63,12 +63,3 @@ async def test_what_is_given_back_and_was_never_counted_leaves_nothing_below_nou
         async with db.tenant(tenant.tenant_id) as conn:
             await usage.release(conn, tenant.tenant_id, "staff", now)
             assert await usage.snapshot(conn, tenant.tenant_id, now) == {"staff": 0}
-
-
-def told(database: ServiceDatabase) -> list[TenantStatusReported]:
-    """What was answered about the tenant, in order."""
-    with psycopg.connect(database.admin_url) as conn:
-        rows = conn.execute(
-            "SELECT payload FROM outbox WHERE topic = %s ORDER BY id", (TenantStatusReported.TOPIC,)
-        ).fetchall()
-    return [TenantStatusReported.model_validate_json(payload) for (payload,) in rows]

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from socket import socket
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from aiohttp import web as aio
 
 from servicekit.http.protocol import BoundedProtocol
 from support import web_samples as samples
+from support.announced import AnnouncedServer
 from support.web_site import KEY, Browser, Call, Script, site
 from unit.web.conftest import sign_in
 from web import times
@@ -161,23 +161,13 @@ async def test_staff_are_led_to_no_file(browser: Browser) -> None:
         assert "export.csv" not in (await browser.get(page)).text
 
 
-class Announced(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-
 @pytest.fixture
 async def server(gateway: Script) -> AsyncIterator[str]:
     """web as a server on a socket; its address."""
     app, service = site(gateway.url)
     await service.gateway.open()
     config = uvicorn.Config(app, port=0, http=BoundedProtocol, log_config=None, lifespan="off")
-    running = Announced(config)
+    running = AnnouncedServer(config)
     serving = asyncio.create_task(running.serve())
     await running.listens.wait()
     yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"

@@ -7,10 +7,12 @@ from confluent_kafka.admin import AclOperation, AdminClient, ResourcePatternType
 
 from contracts.platform import Component, TenantChanged, TenantStatusReported
 from servicekit.health import Heartbeat
+from servicekit.ids import new_id
 from servicekit.kafka_access import rule
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
 from support.events import Topics, until
+from support.loops import running
 from tenant_operator.cluster import Cluster
 from tenant_operator.errors import KafkaFailedError
 from tenant_operator.kafka_admin import every_rule
@@ -72,6 +74,31 @@ async def test_a_record_is_forgotten_before_the_answers_to_it_are(own_broker: Br
     finally:
         stop.set()
         await following
+
+
+async def test_an_operator_that_starts_tells_a_record_that_was_forgotten_from_one_that_is_lost(
+    own_broker: Broker,
+) -> None:
+    """The first was answered for by all; of the second nothing is known to be erased."""
+    kafka = _settings_of_one_that_may_not_answer(own_broker)
+    record = settled().published
+    assert record is not None
+    record = record.model_copy(update={"tenant_id": new_id()})
+    leader = Leader(Cluster("slotwright", "slotwright-tenants"), 15)
+    leader.held.set()
+    before, after = (Records(kafka, lambda _: None, leader) for _ in range(2))
+    async with asyncio.timeout(_PATIENCE):
+        async with running(before):
+            await before.caught_up.wait()
+            assert not before.forgotten(record.tenant_id)
+            await before.publish(record)
+            await before.forget(record.tenant_id)
+            assert before.forgotten(record.tenant_id)
+        async with running(after):
+            await after.caught_up.wait()
+            assert after.forgotten(record.tenant_id)
+            await after.publish(record)
+            assert not after.forgotten(record.tenant_id)
 
 
 async def test_one_that_gets_its_rights_late_publishes_without_a_restart(own_broker: Broker) -> None:

@@ -292,7 +292,8 @@ class Observed:
     """Everything around one tenant: its record on the topic, the components' answers, its stream, the time.
 
     `published` is the record sent last. Without `acknowledged` services may have it or not: Kafka has not answered.
-    `namesake`: there is a record of another tenant of this name, whose object was let go by hand.
+    `namesake`: there is a record of another tenant of this name, whose object was let go by hand. `forgotten`:
+    there was one of this tenant, and a tombstone has replaced it.
     """
 
     now: datetime
@@ -303,6 +304,7 @@ class Observed:
     answers: Mapping[Component, TenantStatusReported] = field(default_factory=dict)
     stream: StreamState = StreamState()
     namesake: bool = False
+    forgotten: bool = False
 
     def told(self, record: TenantChanged) -> bool:
         """Whether exactly this record is the last one that services were told."""

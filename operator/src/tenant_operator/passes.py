@@ -250,6 +250,7 @@ class Passes:
             answers=self._records.answers(tenant.tenant_id),
             stream=self._actions.stream(tenant),
             namesake=self._records.namesake(tenant.tenant_id, tenant.name),
+            forgotten=self._records.forgotten(tenant.tenant_id),
         )
 
     async def _write(self, key: Key, tenant: TenantObject, status: Mapping[str, Any]) -> None:

@@ -28,7 +28,15 @@ from tenant_operator.conditions import (
     unheard,
     waiting_for,
 )
-from tenant_operator.domain import FINALIZER, Observed, PlanObject, TenantObject, WantedStream
+from tenant_operator.domain import (
+    FINALIZER,
+    Observed,
+    PlanObject,
+    PlanSpec,
+    PriceSpec,
+    TenantObject,
+    WantedStream,
+)
 
 DELETION_DEADLINE = timedelta(minutes=10)
 TENANT_ID_TAKEN = "TenantIdTaken"
@@ -108,7 +116,7 @@ def reconcile(tenant: TenantObject, plan: PlanObject | None, observed: Observed)
     if observed.published is not None and observed.published.slug != tenant.name:
         return _of_another(tenant, observed, observed.published)
     if tenant.deleted_at is not None:
-        return _delete(tenant, observed)
+        return _delete(tenant, plan, observed)
     problem = _problem(tenant, plan, observed)
     if problem is not None or plan is None:
         reason, message = problem or ("PlanNotFound", "")
@@ -278,11 +286,11 @@ def numbered(record: TenantChanged, tenant: TenantObject, observed: Observed) ->
     return record.model_copy(update={"generation": last + 1})
 
 
-def _delete(tenant: TenantObject, observed: Observed) -> Decision:
+def _delete(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> Decision:
     """deleting → every component answers deleted → stream removed → tombstones → finalizer removed."""
     if FINALIZER not in tenant.finalizers:
         return Decision((), tenant.status)
-    record = observed.published
+    record = observed.published or _lost_record(tenant, plan, observed)
     told = record and numbered(
         record.model_copy(
             update={"state": TenantState.DELETING, "deletion_policy": tenant.spec.deletion_policy}
@@ -303,6 +311,21 @@ def _delete(tenant: TenantObject, observed: Observed) -> Decision:
         if missing:
             return Decision((), status.deleting(tenant, observed, missing), left)
     return Decision(tuple(_last_actions(tenant, observed, told)), tenant.status)
+
+
+def _lost_record(tenant: TenantObject, plan: PlanObject | None, observed: Observed) -> TenantChanged | None:
+    """What to tell the services of a tenant that they serve, as its status or spec.tenantId says, and whose record
+    Kafka has lost.
+
+    None for one that they never heard of, or that they are done with. They do nothing with a plan that is gone.
+    """
+    heard_of = tenant.spec.tenant_id is not None or "recordGeneration" in tenant.status
+    if observed.forgotten or not heard_of:
+        return None
+    price = PriceSpec(amount=0, currency=tenant.spec.currency)
+    gone = PlanSpec(display_name=tenant.spec.plan, price=price)
+    known = plan or PlanObject(tenant.spec.plan, tenant.uid, 1, gone, {})
+    return desired_record(tenant, known, observed, None)
 
 
 def _abandon(tenant: TenantObject, observed: Observed, told: TenantChanged | None) -> Decision:

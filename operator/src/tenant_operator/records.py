@@ -53,6 +53,7 @@ class Records:
         self._published: dict[UUID, TenantChanged] = {}
         self._by_slug = defaultdict[str, set[UUID]](set)
         self._unacknowledged: set[UUID] = set()
+        self._forgotten: set[UUID] = set()
         self._answers: dict[UUID, dict[Component, TenantStatusReported]] = {}
         self._producer: Producer | None = None
         self._batches = Batches[_Messages, None](self._produce, most=_BATCH)
@@ -65,6 +66,10 @@ class Records:
     def acknowledged(self, tenant_id: UUID) -> bool:
         """False from before the tenant's record is sent until Kafka has answered that it has it."""
         return tenant_id not in self._unacknowledged
+
+    def forgotten(self, tenant_id: UUID) -> bool:
+        """Whether a tombstone has replaced the tenant's record; Kafka keeps it for weeks (contracts.topics)."""
+        return tenant_id in self._forgotten
 
     def answers(self, tenant_id: UUID) -> Mapping[Component, TenantStatusReported]:
         """The last answer of each component."""
@@ -203,8 +208,10 @@ class Records:
     def _remember(self, record: TenantChanged) -> None:
         self._published[record.tenant_id] = record
         self._by_slug[record.slug].add(record.tenant_id)
+        self._forgotten.discard(record.tenant_id)
 
     def _drop(self, tenant_id: UUID) -> None:
+        self._forgotten.add(tenant_id)
         record = self._published.pop(tenant_id, None)
         if record is not None:
             self._by_slug[record.slug].discard(tenant_id)

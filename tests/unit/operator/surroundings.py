@@ -115,6 +115,7 @@ class Surroundings:
         self.answers: dict[Component, TenantStatusReported] = {}
         self.stream = StreamState()
         self.namesake = False
+        self.forgotten = False
         self.now = NOW
         self.done: list[Action] = []
         self.writes = 0
@@ -129,6 +130,7 @@ class Surroundings:
             answers=dict(self.answers),
             stream=self.stream,
             namesake=self.namesake,
+            forgotten=self.forgotten,
         )
 
     def settle(self) -> Mapping[str, Any]:
@@ -164,9 +166,9 @@ class Surroundings:
             case DropStream():
                 self.stream = StreamState()
             case Publish(record):
-                self.published, self.acknowledged = record, True
+                self.published, self.acknowledged, self.forgotten = record, True, False
             case Forget():
-                self.published = None
+                self.published, self.forgotten = None, True
                 self.answers = {}
             case _:
                 pass

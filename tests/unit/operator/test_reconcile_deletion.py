@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from contracts.platform import Component, ComponentState, TenantState
 from tenant_operator.domain import ABANDON, FINALIZER, Observed
 from tenant_operator.reconcile import (
@@ -96,10 +98,76 @@ def test_a_deletion_that_was_cut_off_before_its_last_tombstones_writes_them() ->
     deleting(world)
     world.settle()
     world.answer_all(ComponentState.DELETED)
-    world.published = None
+    world.published, world.forgotten = None, True
     world.done.clear()
     world.settle()
     assert [type(action) for action in world.done] == [DropStream, Announce, Forget, RemoveFinalizer]
+
+
+def test_a_deletion_that_was_cut_off_behind_its_tombstones_asks_nobody_again() -> None:
+    world = settled()
+    deleting(world)
+    world.settle()
+    world.apply(Forget())
+    world.done.clear()
+    world.settle()
+    assert Forget() not in world.done
+    assert world.done[-1] == RemoveFinalizer()
+    assert not any(isinstance(action, Publish) for action in world.done)
+
+
+@pytest.mark.parametrize("going", [False, True])
+@pytest.mark.parametrize("planless", [False, True])
+def test_a_deletion_whose_record_kafka_has_lost_is_told_again_under_the_next_number(
+    *, going: bool, planless: bool
+) -> None:
+    """Else nothing of the business would be erased, and the receipt would say that there was nothing."""
+    world = settled()
+    assert world.published is not None
+    last = world.published.generation
+    if going:
+        deleting(world)
+        world.settle()
+        last = world.published.generation
+        world.answer_all(ComponentState.DELETED)
+    world.published, world.answers = None, {}
+    if planless:
+        world.plan = None
+    deleting(world)
+    world.done.clear()
+    world.settle()
+    (told,) = world.done
+    assert isinstance(told, Publish)
+    assert (told.record.state, told.record.generation) == (TenantState.DELETING, last + 1)
+    assert FINALIZER in world.tenant.finalizers
+    world.answer_all(ComponentState.DELETED)
+    world.settle()
+    assert world.tenant.finalizers == ()
+
+
+def test_a_tenant_that_is_stalled_when_kafka_loses_its_record_is_erased_all_the_same() -> None:
+    world = settled()
+    assert world.published is not None
+    last = world.published.generation
+    world.published, world.answers, world.plan = None, {}, None
+    world.settle()
+    assert world.condition("Stalled")[1] == "PlanNotFound"
+    deleting(world)
+    world.settle()
+    assert world.published is not None
+    assert (world.published.state, world.published.generation) == (TenantState.DELETING, last + 1)
+
+
+def test_abandon_says_of_a_record_that_kafka_has_lost_whose_rows_may_be_left() -> None:
+    world = settled()
+    world.published, world.answers = None, {}
+    deleting(world)
+    world.tenant = replace(world.tenant, annotations={ABANDON: "true"})
+    world.settle()
+    report = next(action for action in world.done if isinstance(action, Announce))
+    assert (report.kind, report.reason) == ("Warning", "Abandoned")
+    assert "auth; business" in report.message
+    assert world.tenant.finalizers == ()
 
 
 def test_a_failing_action_past_the_deadline_says_what_deletion_waits_for() -> None:

@@ -1,6 +1,6 @@
 """Finds an event's model by its CloudEvents type; used by `envelope` and by the schema generator."""
 
-from contracts import auth, billing, booking, business, notification, platform, privacy, scheduler
+from contracts import auth, billing, booking, business, notification, platform, scheduler
 from contracts.model import Event
 
 EVENTS: tuple[type[Event], ...] = (
@@ -31,9 +31,6 @@ EVENTS: tuple[type[Event], ...] = (
     billing.SubscriptionCanceled,
     billing.SubscriptionPastDue,
     billing.SubscriptionChanged,
-    privacy.ErasureRequested,
-    privacy.ErasureAcknowledged,
-    privacy.ErasureCompleted,
 )
 
 _BY_TYPE = {event.TYPE: event for event in EVENTS}

@@ -81,7 +81,6 @@ TOPICS: tuple[Topic, ...] = (
     _topic("scheduler.reminder.v1", ("scheduler",), ("notification",)),
     _topic("notification.message.v1", ("notification",), ("analytics", "notification")),
     _topic("billing.subscription.v1", ("billing",), ("operator", "analytics")),
-    _topic("privacy.erasure.v1", _SERVICES, _SERVICES),
 )
 
 

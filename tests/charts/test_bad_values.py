@@ -47,6 +47,11 @@ _BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"networkPolicy": {"egressPorts": [443, 70000]}},
         "'/networkPolicy/egressPorts/1': maximum: got 70,000, want 65,535",
     ),
+    "peer that is none": (
+        "booking",
+        {"networkPolicy": {"peers": {"database": [{"cidr": "10.0.0.0/8"}]}}},
+        "'/networkPolicy/peers/database/0': additional properties 'cidr' not allowed",
+    ),
     "node port out of range": ("gateway", {"service": {"nodePort": 8080}}, "'/service/nodePort': minimum"),
     "URL of another scheme": ("web", {"publicUrl": "ftp://a.example"}, "'/publicUrl': 'ftp://a.example'"),
     "URL with a path": ("web", {"publicUrl": "https://a.example/b"}, "'/publicUrl': 'https://a.example/b'"),

@@ -74,31 +74,49 @@ spec:
               app.kubernetes.io/name: {{ . }}
               slotwright.io/platform: {{ $.Values.platform | default $.Release.Name }}
     {{- end }}
-    {{- with include "servicelib.egressPorts" . | fromJsonArray }}
+    {{- range include "servicelib.egress" . | fromJsonArray }}
     - ports:
-        {{- range . }}
+        {{- range .ports }}
         - {port: {{ . }}, protocol: TCP}
         {{- end }}
+      {{- with .to }}
+      to: {{- toYaml . | nindent 8 }}
+      {{- end }}
     {{- end }}
 {{- end -}}
 
-{{/* JSON array of the ports outside the release that the service needs. */}}
-{{- define "servicelib.egressPorts" -}}
+{{/*
+JSON array of what the service needs outside the release, {ports, to}: first the ports that it may reach anywhere, then
+those for which networkPolicy.peers says where.
+*/}}
+{{- define "servicelib.egress" -}}
 {{- $v := .Values -}}
-{{- $ports := list -}}
-{{- if $v.database.enabled }}{{ $ports = append $ports (int $v.database.port) }}{{ end -}}
+{{- $ports := dict "database" list "kafka" list "smtp" list "traces" list "others" $v.networkPolicy.egressPorts -}}
+{{- if $v.database.enabled }}{{ $_ := set $ports "database" (list $v.database.port) }}{{ end -}}
 {{- if $v.kafka.enabled -}}
 {{- range splitList "," $v.kafka.bootstrap -}}
-{{- $ports = append $ports (splitList ":" . | last | int) -}}
+{{- $_ := set $ports "kafka" (append $ports.kafka (splitList ":" . | last)) -}}
 {{- end -}}
 {{- end -}}
-{{- if $v.smtp.enabled }}{{ $ports = append $ports (int $v.smtp.port) }}{{ end -}}
+{{- if $v.smtp.enabled }}{{ $_ := set $ports "smtp" (list $v.smtp.port) }}{{ end -}}
 {{- with $v.otlpEndpoint -}}
 {{- $host := (urlParse .).host -}}
-{{- $ports = append $ports (ternary (splitList ":" $host | last | int) (ternary 443 80 (hasPrefix "https:" .)) (contains ":" $host)) -}}
+{{- $_ := set $ports "traces" (list (ternary (splitList ":" $host | last) (ternary 443 80 (hasPrefix "https:" .)) (contains ":" $host))) -}}
 {{- end -}}
-{{- range $v.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
-{{- toJson (uniq $ports) -}}
+{{- $anywhere := list -}}
+{{- $rules := list -}}
+{{- range $what := list "database" "kafka" "smtp" "traces" "others" -}}
+{{- $needed := list -}}
+{{- range index $ports $what }}{{ $needed = append $needed (int .) }}{{ end -}}
+{{- $peers := index $v.networkPolicy.peers $what -}}
+{{- if and $needed $peers -}}
+{{- $rules = append $rules (dict "ports" (uniq $needed) "to" $peers) -}}
+{{- else -}}
+{{- $anywhere = concat $anywhere $needed -}}
+{{- end -}}
+{{- end -}}
+{{- if $anywhere }}{{ $rules = prepend $rules (dict "ports" (uniq $anywhere)) }}{{ end -}}
+{{- toJson $rules -}}
 {{- end -}}
 
 {{- define "servicelib.httpRoute" -}}

@@ -15,7 +15,7 @@ from integration.notification.world import Salon, World, in_a
 from notification.consumers import MessageRequests
 from notification.quiet import QuietHours
 from notification.rules_store import put_quiet_hours, release_held
-from notification.store import erase_customer
+from notification.store import drop_queue, erase_customer
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from support.bad_servers import BadSmtpServer
@@ -179,9 +179,11 @@ def held_or_waiting(world: World, salon: Salon) -> bool:
     )
 
 
-@pytest.mark.parametrize("change", ["release", "erasure"])
-async def test_a_release_and_an_erasure_lock_messages_in_one_order(hooks: Hooks, change: str) -> None:
-    """Or they wait for each other in a circle, where both are about the same ones."""
+@pytest.mark.parametrize("change", ["release", "erasure", "leaving"])
+async def test_a_release_an_erasure_and_a_business_that_leaves_lock_messages_in_one_order(
+    hooks: Hooks, change: str
+) -> None:
+    """Or they wait for each other in a circle, where two are about the same ones."""
     salon, booked = await to_customer(hooks)
     tenant_id, due = hooks.tenant.tenant_id, salon.due(booked)
     told = Envelope(str(new_id()), "/test", due.TYPE, hooks.clock(), due.key, tenant_id, b"")
@@ -200,6 +202,8 @@ async def test_a_release_and_an_erasure_lock_messages_in_one_order(hooks: Hooks,
         async with hooks.db.tenant(tenant_id) as conn:
             if change == "release":
                 await release_held(conn, tenant_id, hooks.clock())
+            elif change == "leaving":
+                assert await drop_queue(conn, tenant_id, hooks.clock(), 10) == 2
             else:
                 await erase_customer(conn, tenant_id, booked.customer_id)
 
@@ -214,5 +218,5 @@ async def test_a_release_and_an_erasure_lock_messages_in_one_order(hooks: Hooks,
                 await asyncio.sleep(0.02)
         assert hooks.rows(free, second), "nothing behind the first is locked"
     await task
-    done = "SELECT 1 FROM message WHERE held_until IS NULL OR recipient IS NULL"
+    done = "SELECT 1 FROM message WHERE held_until IS NULL OR recipient IS NULL OR reason = 'suspended'"
     assert len(hooks.rows(done)) == 2

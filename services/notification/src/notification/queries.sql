@@ -152,11 +152,11 @@ WHERE tenant_id = %(tenant_id)s AND message_id = %(message_id)s AND status IN ('
   AND attempts = %(attempts)s
 
 -- name: drop_queue
--- Of a business that is leaving: nobody is written to any more.
+-- Of a business that is leaving: nobody is written to any more. In the order of release_held and erase_recipients.
 UPDATE message SET status = 'suppressed', reason = 'suspended', settled_at = %(now)s
 WHERE (tenant_id, message_id) IN (
     SELECT tenant_id, message_id FROM message WHERE tenant_id = %(tenant_id)s AND status IN ('queued', 'sending')
-    LIMIT %(limit)s FOR UPDATE)
+    ORDER BY message_id LIMIT %(limit)s FOR UPDATE)
 
 -- name: keep_sms
 -- Nothing for a person who has been erased meanwhile.

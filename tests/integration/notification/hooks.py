@@ -18,12 +18,12 @@ from contracts.envelope import Envelope
 from contracts.platform import Owner, TenantChanged
 from integration.notification.world import LINK_KEY, Salon
 from notification.consumers import MessageRequests
-from notification.delivery import Delivery as MailDelivery
+from notification.delivery import MessageDeliveries
 from notification.letters import Letters
 from notification.providers import SmtpProvider
 from notification.settings import NotificationSettings
 from notification.store import put_customer, put_name
-from notification.webhooks.claims import Claimed
+from notification.webhooks.claims import ClaimedDelivery
 from notification.webhooks.consumers import WebhookEvents
 from notification.webhooks.delivery import WebhookDeliveries
 from notification.webhooks.domain import Delivery, Endpoint
@@ -211,7 +211,7 @@ class Hooks:
         (logged,) = await self.log(made)
         return logged
 
-    async def claims(self, sender: WebhookDeliveries, limit: int = 100) -> list[Claimed]:
+    async def claims(self, sender: WebhookDeliveries, limit: int = 100) -> list[ClaimedDelivery]:
         return await sender.claim(limit)
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
@@ -220,14 +220,14 @@ class Hooks:
             return conn.execute(statement.encode(), values).fetchall()
 
 
-def sender(hooks: Hooks, smtp_port: int) -> MailDelivery:
+def sender(hooks: Hooks, smtp_port: int) -> MessageDeliveries:
     """What sends mails in a process."""
     settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
     provider = SmtpProvider(Mailer(SmtpSettings(smtp_port=smtp_port)), "no-reply@slotwright.example")
-    return MailDelivery(hooks.db, provider, Letters(), settings, mail_from=FROM, clock=hooks.clock)
+    return MessageDeliveries(hooks.db, provider, Letters(), settings, mail_from=FROM, clock=hooks.clock)
 
 
-async def send(delivery: MailDelivery) -> int:
+async def send(delivery: MessageDeliveries) -> int:
     """Sends what is due now, once each; answers how many there were."""
     claimed = await delivery.claim(10)
     for item in claimed:

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from integration.notification.hooks import Hooks, Made, sender
-from notification.delivery import Delivery
+from notification.delivery import MessageDeliveries
 from notification.looks import MARGIN
 from notification.store import queue_for_owner
 from notification.webhooks.delivery import WebhookDeliveries
@@ -50,7 +50,7 @@ class Messages:
 
     def __init__(self, hooks: Hooks) -> None:
         self.hooks = hooks
-        self.delivery: Delivery = sender(hooks, 25)
+        self.deliveries: MessageDeliveries = sender(hooks, 25)
 
     async def put(self, *times: datetime) -> None:
         tenant_id = self.hooks.tenant.tenant_id
@@ -59,10 +59,10 @@ class Messages:
                 await queue_for_owner(conn, tenant_id, new_id(), due_at, due_at + timedelta(days=7))
 
     async def claim(self, limit: int = 100) -> int:
-        return len(await self.delivery.claim(limit))
+        return len(await self.deliveries.claim(limit))
 
     async def look_back(self) -> None:
-        await self.delivery.look_back()
+        await self.deliveries.look_back()
 
     def another(self) -> "Messages":
         return Messages(self.hooks)

@@ -14,7 +14,7 @@ from contracts.booking import AppointmentCancelled, Channel
 from integration.notification.hooks import FROM, Hooks, send, sender, to_customer
 from integration.notification.world import LINK_KEY
 from notification import store
-from notification.delivery import Delivery
+from notification.delivery import MessageDeliveries
 from notification.domain import AppointmentStatus
 from notification.letters import Letters
 from notification.providers import Refused, TryLater
@@ -40,9 +40,9 @@ class Slow:
         if self._fault is not None:
             raise self._fault
 
-    def sender(self, hooks: Hooks) -> Delivery:
+    def sender(self, hooks: Hooks) -> MessageDeliveries:
         settings = NotificationSettings(link_key=SecretStr(LINK_KEY), public_url="https://book.example")
-        return Delivery(hooks.db, self, Letters(), settings, mail_from=FROM, clock=hooks.clock)
+        return MessageDeliveries(hooks.db, self, Letters(), settings, mail_from=FROM, clock=hooks.clock)
 
 
 LEASE = timedelta(minutes=2)

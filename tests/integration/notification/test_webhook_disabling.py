@@ -13,7 +13,7 @@ import pytest
 
 from integration.notification.hooks import Hooks, Made
 from notification.webhooks import delivery
-from notification.webhooks.claims import Claimed
+from notification.webhooks.claims import ClaimedDelivery
 from notification.webhooks.delivery import OVERDUE
 from notification.webhooks.domain import GIVE_UP_ENDPOINT, Delivery, DeliveryStatus, DisabledFor
 from notification.webhooks.workers import WebhookSweep
@@ -22,23 +22,23 @@ from support.events import until
 GONE_WITH_IT = (DeliveryStatus.FAILED, "EndpointDisabled")
 
 
-async def under_way(hooks: Hooks, made: Made) -> Claimed:
+async def under_way(hooks: Hooks, made: Made) -> ClaimedDelivery:
     """One delivery, claimed before the others are queued."""
     await hooks.tell(hooks.booked())
     (claimed,) = [item for item in await hooks.deliveries.claim(10) if item.endpoint_id == made.endpoint_id]
     return claimed
 
 
-async def by_owner(hooks: Hooks, made: Made, _claimed: Claimed) -> None:
+async def by_owner(hooks: Hooks, made: Made, _claimed: ClaimedDelivery) -> None:
     await switch(hooks, made, on=False)
 
 
-async def by_410(hooks: Hooks, made: Made, claimed: Claimed) -> None:
+async def by_410(hooks: Hooks, made: Made, claimed: ClaimedDelivery) -> None:
     hooks.receiver.answer(made.path, 410)
     await hooks.deliveries.deliver(claimed)
 
 
-async def by_failing(hooks: Hooks, made: Made, claimed: Claimed) -> None:
+async def by_failing(hooks: Hooks, made: Made, claimed: ClaimedDelivery) -> None:
     hooks.receiver.answer(made.path, 500)
     hooks.rows(
         "UPDATE webhook_endpoint SET failing_since = %s WHERE endpoint_id = %s RETURNING 1",
@@ -88,7 +88,7 @@ async def sent(hooks: Hooks, made: Made) -> set[str]:
 
 @pytest.mark.parametrize("disabled", [by_owner, by_410, by_failing])
 async def test_what_is_queued_has_failed_at_once_and_is_marked_batch_by_batch(
-    hooks: Hooks, disabled: Callable[[Hooks, Made, Claimed], Awaitable[None]]
+    hooks: Hooks, disabled: Callable[[Hooks, Made, ClaimedDelivery], Awaitable[None]]
 ) -> None:
     """Each batch by another process, as if the one before had been killed behind it."""
     made = await hooks.endpoint()
@@ -123,7 +123,7 @@ async def test_what_is_queued_has_failed_at_once_and_is_marked_batch_by_batch(
 
 @pytest.mark.parametrize("disabled", [by_owner, by_410, by_failing])
 async def test_no_delivery_is_waited_for(
-    hooks: Hooks, disabled: Callable[[Hooks, Made, Claimed], Awaitable[None]]
+    hooks: Hooks, disabled: Callable[[Hooks, Made, ClaimedDelivery], Awaitable[None]]
 ) -> None:
     """Nor any number of them gone through, which would take longer than a statement may."""
     made = await hooks.endpoint()

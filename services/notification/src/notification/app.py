@@ -11,7 +11,7 @@ from notification.consumers import (
     customer_consumer,
     message_consumer,
 )
-from notification.delivery import Delivery
+from notification.delivery import MessageDeliveries
 from notification.letters import Letters
 from notification.providers import Provider, SmtpProvider, sms_provider
 from notification.routes import ROUTERS
@@ -52,8 +52,9 @@ def build(settings: Settings) -> Parts:
 
     def senders(provider: Provider) -> tuple[Loop, ...]:
         channel = provider.channel
-        delivery = Delivery(db, provider, letters, settings, mail_from=smtp.mail_from)
-        return Sender(channel, delivery), Stragglers(f"notification.{channel}.stragglers", delivery.look_back)
+        deliveries = MessageDeliveries(db, provider, letters, settings, mail_from=smtp.mail_from)
+        beside = Stragglers(f"notification.{channel}.stragglers", deliveries.look_back)
+        return Sender(channel, deliveries), beside
 
     webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())

@@ -49,7 +49,7 @@ from notification.providers import Provider, Refused, TryLater
 from notification.quiet import QuietHours
 from notification.segments import size
 from notification.settings import NotificationSettings
-from notification.store import Claimed
+from notification.store import ClaimedMessage
 from notification.suppression import Reason, digests_of
 from notification.webhooks.store import endpoint as endpoint_of
 from servicekit import outbox, usage
@@ -73,7 +73,7 @@ NotSent = Wait | Hold | Suppress | Fail
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyMessage:
     """A message that is marked `sending`; `attempt` is its number."""
 
     message: Message
@@ -82,7 +82,7 @@ class Ready:
     draft: Draft
 
 
-class Delivery:
+class MessageDeliveries:
     """Claims and delivers the messages of one channel."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Delivery:
         self._clock = clock
         self._looks = Looks()
 
-    async def claim(self, limit: int) -> list[Claimed]:
+    async def claim(self, limit: int) -> list[ClaimedMessage]:
         """Messages whose turn it is, ours until the lease ends."""
         now, since = self._clock(), self._looks.begin()
         lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
@@ -119,7 +119,7 @@ class Delivery:
         if first is not None:
             self._looks.go_back(first)
 
-    async def deliver(self, claimed: Claimed) -> None:
+    async def deliver(self, claimed: ClaimedMessage) -> None:
         """Sends a message, or settles that it is not sent, or leaves it for later."""
         async with self._db.tenant(claimed.tenant_id) as conn:
             ready = await self._prepare(conn, claimed)
@@ -140,7 +140,7 @@ class Delivery:
             reached("notification.sent")
             await self._sent(ready)
 
-    async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
+    async def _prepare(self, conn: Connection, claimed: ClaimedMessage) -> ReadyMessage | None:
         """Decides; None when there is nothing to hand over now."""
         now = self._clock()
         if not await takes_events(conn, claimed.tenant_id):
@@ -226,7 +226,7 @@ class Delivery:
 
     async def _begin(
         self, conn: Connection, message: Message, tenant: TenantChanged, draft: Draft
-    ) -> Ready | None:
+    ) -> ReadyMessage | None:
         """Marks the message `sending`; None, and suppressed, when the plan does not allow it (any more this month).
 
         A customer's message counts against the quota, once for all its attempts. One to the owner does not: it is
@@ -253,9 +253,9 @@ class Delivery:
             repeated_at=repeated_at,
         )
         await store.mark_sending(conn, marked, draft.address, self._provider.name)
-        return Ready(marked, tenant, message.attempts + 1, draft)
+        return ReadyMessage(marked, tenant, message.attempts + 1, draft)
 
-    async def _sent(self, ready: Ready) -> None:
+    async def _sent(self, ready: ReadyMessage) -> None:
         message, now = ready.message, self._clock()
         async with self._db.tenant(message.tenant_id) as conn:
             if not await store.settle(conn, message, ready.attempt, Status.SENT, None, now):
@@ -266,7 +266,7 @@ class Delivery:
         MESSAGES.labels(message.channel.value, "sent").inc()
         log.info("message sent", **_ids(message), attempts=ready.attempt)
 
-    async def _later(self, ready: Ready, detail: str, *, in_doubt: bool) -> None:
+    async def _later(self, ready: ReadyMessage, detail: str, *, in_doubt: bool) -> None:
         """Tries again after a while, but not past the message's end, when it is given up.
 
         One that may have arrived stays marked, so that its repeat says so (docs/adr/0007).
@@ -289,7 +289,7 @@ class Delivery:
         async with self._db.tenant(message.tenant_id) as conn:
             await store.postpone(conn, message, ready.attempt, next_attempt_at, in_doubt=in_doubt)
 
-    async def _failed(self, ready: Ready, error: Refused) -> None:
+    async def _failed(self, ready: ReadyMessage, error: Refused) -> None:
         """Settles a refused message. Locks the customer before the message, as everyone who locks both does."""
         message, customer = ready.message, None
         async with self._db.tenant(message.tenant_id) as conn:
@@ -301,7 +301,7 @@ class Delivery:
             if failed and error.bounced:
                 await self._bounced(conn, ready, customer)
 
-    async def _bounced(self, conn: Connection, ready: Ready, customer: Customer | None) -> None:
+    async def _bounced(self, conn: Connection, ready: ReadyMessage, customer: Customer | None) -> None:
         """Puts a bounced address on the suppression list, where it stays until the business removes it."""
         message, address = ready.message, ready.draft.address
         customer_id, known = None, True

@@ -39,7 +39,7 @@ _SQL = Queries("notification")
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedMessage:
     """A message that was due at `due_at` and is ours until `lease_ends`; one to the owner has no customer."""
 
     tenant_id: UUID
@@ -247,7 +247,7 @@ async def queue_for_owner(
 
 async def claim(
     conn: Connection, channel: Channel, since: datetime, now: datetime, lease_ends: datetime, limit: int
-) -> list[Claimed]:
+) -> list[ClaimedMessage]:
     """Up to `limit` messages that were due from `since` to `now`, the longest overdue of them.
 
     They are kept from other senders until the lease ends. Needs a worker's transaction, as `first_due`.
@@ -260,7 +260,7 @@ async def claim(
         "limit": limit,
     }
     rows = await (await conn.execute(_SQL.claim, values)).fetchall()
-    return [Claimed(**row, lease_ends=lease_ends) for row in rows]
+    return [ClaimedMessage(**row, lease_ends=lease_ends) for row in rows]
 
 
 async def first_due(conn: Connection, channel: Channel, now: datetime) -> datetime | None:
@@ -269,7 +269,7 @@ async def first_due(conn: Connection, channel: Channel, now: datetime) -> dateti
     return row["next_attempt_at"] if row else None
 
 
-async def lock_claimed(conn: Connection, claimed: Claimed) -> CustomerMessage | OwnerMessage | None:
+async def lock_claimed(conn: Connection, claimed: ClaimedMessage) -> CustomerMessage | OwnerMessage | None:
     """The message; None when it is not ours any more."""
     row = await _one(
         conn,

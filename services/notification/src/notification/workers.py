@@ -11,8 +11,8 @@ import psycopg
 import structlog
 
 from contracts.booking import Channel
-from notification.delivery import Delivery
-from notification.store import Claimed
+from notification.delivery import MessageDeliveries
+from notification.store import ClaimedMessage
 from servicekit.errors import Unavailable
 from servicekit.periodic import Periodic
 
@@ -27,15 +27,15 @@ _TURN_SECONDS = 5.0
 class Sender(Periodic):
     """Sends one channel's messages."""
 
-    def __init__(self, channel: Channel, delivery: Delivery) -> None:
+    def __init__(self, channel: Channel, deliveries: MessageDeliveries) -> None:
         super().__init__(f"notification.{channel.value}", every=_EVERY_SECONDS)
-        self._delivery = delivery
+        self._deliveries = deliveries
 
     async def turn(self) -> None:
         """Sends what is due, for a few seconds at most, so that the loop is seen to turn."""
         until = time.monotonic() + _TURN_SECONDS
         while True:
-            claimed = await self._delivery.claim(_BATCH)
+            claimed = await self._deliveries.claim(_BATCH)
             outcomes = await asyncio.gather(*(self._one(item) for item in claimed), return_exceptions=True)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
@@ -43,10 +43,10 @@ class Sender(Periodic):
             if len(claimed) < _BATCH or time.monotonic() > until:
                 return
 
-    async def _one(self, claimed: Claimed) -> None:
+    async def _one(self, claimed: ClaimedMessage) -> None:
         structlog.contextvars.bind_contextvars(tenant_id=str(claimed.tenant_id))
         try:
-            await self._delivery.deliver(claimed)
+            await self._deliveries.deliver(claimed)
         except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
             raise  # the loop waits for the database
         except Exception as error:

@@ -20,7 +20,7 @@ Waiting = dict[tuple[UUID, UUID], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that is ours until `lease_ends`."""
 
     tenant_id: UUID
@@ -50,7 +50,7 @@ async def claim(
     share: int,
     limit: int,
     kept: int,
-) -> tuple[list[Claimed], Waiting]:
+) -> tuple[list[ClaimedDelivery], Waiting]:
     """Deliveries whose turn it is, `limit` at most, of the endpoints `among`; and which of these may have more.
 
     With those under way, an endpoint has `places` at most, and a business `share` but for the first of each
@@ -71,13 +71,13 @@ async def claim(
         "limit": limit,
         "kept": kept,
     }
-    claimed: list[Claimed] = []
+    claimed: list[ClaimedDelivery] = []
     left: Waiting = {}
     for row in await (await conn.execute(_SQL.claim, values)).fetchall():
         tenant_id, endpoint_id = endpoint = row["tenant_id"], row["endpoint_id"]
         left[endpoint] = max(left.get(endpoint, row["since"]), row["due_at"] or row["since"])
         if row["delivery_id"] is not None:
-            claimed.append(Claimed(tenant_id, row["delivery_id"], endpoint_id, lease_ends))
+            claimed.append(ClaimedDelivery(tenant_id, row["delivery_id"], endpoint_id, lease_ends))
     return claimed, left
 
 

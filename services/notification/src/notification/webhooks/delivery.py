@@ -26,7 +26,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from notification.looks import BEGINNING, Looks
 from notification.store import queue_for_owner
 from notification.webhooks import claims, store
-from notification.webhooks.claims import Claimed, Waiting
+from notification.webhooks.claims import ClaimedDelivery, Waiting
 from notification.webhooks.domain import (
     ENDPOINT_DISABLED,
     FAILED_AT_ONCE,
@@ -100,7 +100,7 @@ def _jitter() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyDelivery:
     """A delivery whose attempt is written down; `number` is the attempt's, `tries` its place in the schedule."""
 
     endpoint: Endpoint
@@ -135,7 +135,7 @@ class WebhookDeliveries:
         self._passed: Waiting = {}
         """What the last look back has found, for the next claim."""
 
-    async def claim(self, limit: int, *, kept: int = 0) -> list[Claimed]:
+    async def claim(self, limit: int, *, kept: int = 0) -> list[ClaimedDelivery]:
         """Deliveries whose turn it is, ours until the lease ends.
 
         `kept` of the `limit` are for endpoints with nothing under way.
@@ -177,7 +177,7 @@ class WebhookDeliveries:
         for endpoint, since in due.items():
             self._waiting[endpoint] = min(since, self._waiting.get(endpoint, since))
 
-    async def deliver(self, claimed: Claimed) -> None:
+    async def deliver(self, claimed: ClaimedDelivery) -> None:
         """Makes one attempt, unless it is not ours any more or its endpoint is disabled.
 
         Raises WrongSeal when nothing can sign it, which is no attempt: it stays queued.
@@ -201,7 +201,7 @@ class WebhookDeliveries:
         async with self._transactions, self._db.tenant(claimed.tenant_id) as conn:
             await self._conclude(conn, ready, reply, took)
 
-    async def _prepare(self, conn: Connection, claimed: Claimed) -> Ready | None:
+    async def _prepare(self, conn: Connection, claimed: ClaimedDelivery) -> ReadyDelivery | None:
         """Writes the attempt down; None when there is none to make."""
         now = self._clock()
         if not await takes_events(conn, claimed.tenant_id):
@@ -218,7 +218,7 @@ class WebhookDeliveries:
             return None  # deleted this moment
         keys = self._keys(sealed)
         await store.begin(conn, delivery, now)
-        return Ready(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
+        return ReadyDelivery(endpoint, delivery, delivery.attempts + 1, delivery.tries + 1, keys)
 
     def _keys(self, sealed: Sequence[SealedSecret]) -> tuple[bytes, ...]:
         """The secrets to sign with, the present one first. Raises WrongSeal where that one cannot be opened.
@@ -233,7 +233,7 @@ class WebhookDeliveries:
                 keys.append(self._seal.open(str(item.secret_id), item.sealed))
         return tuple(keys)
 
-    async def _put_back(self, conn: Connection, claimed: Claimed) -> None:
+    async def _put_back(self, conn: Connection, claimed: ClaimedDelivery) -> None:
         """Queues a delivery again that cannot be signed before the platform's key or the secret is another."""
         if not await takes_events(conn, claimed.tenant_id):
             return
@@ -241,7 +241,7 @@ class WebhookDeliveries:
         if delivery is not None:
             await store.postpone(conn, delivery, delivery.attempts, self._clock() + _UNSIGNED_PAUSE)
 
-    async def _send(self, ready: Ready) -> Reply:
+    async def _send(self, ready: ReadyDelivery) -> Reply:
         """Answers with the outcome, whatever happens: an attempt without one would be repeated for ever."""
         try:
             return await self._answered(ready)
@@ -250,7 +250,7 @@ class WebhookDeliveries:
             ATTEMPTS.labels("unanswered").inc()
             return Reply(error=f"The attempt broke off ({type(error).__name__}).")
 
-    async def _answered(self, ready: Ready) -> Reply:
+    async def _answered(self, ready: ReadyDelivery) -> Reply:
         now = self._clock()
         body = ready.delivery.body.encode()
         signed = signed_headers(ready.keys, ready.delivery.webhook_id, int(now.timestamp()), body)
@@ -277,7 +277,7 @@ class WebhookDeliveries:
             retry_after=retry_after(answer.headers.get("Retry-After"), now),
         )
 
-    async def _conclude(self, conn: Connection, ready: Ready, reply: Reply, took: float) -> None:
+    async def _conclude(self, conn: Connection, ready: ReadyDelivery, reply: Reply, took: float) -> None:
         """Writes the outcome. Locks endpoint, delivery and attempt in this order, as everyone who locks several."""
         delivery, now = ready.delivery, self._clock()
         if not await takes_events(conn, delivery.tenant_id):
@@ -305,7 +305,7 @@ class WebhookDeliveries:
         await store.end_attempt(conn, delivery, ready.number, reply, took)
 
     async def _not_delivered(
-        self, conn: Connection, ready: Ready, endpoint: Endpoint, decision: Retry | Failed
+        self, conn: Connection, ready: ReadyDelivery, endpoint: Endpoint, decision: Retry | Failed
     ) -> None:
         if isinstance(decision, Retry) and not endpoint.enabled:
             ours = await self._fail(conn, ready.delivery, ready.number, ENDPOINT_DISABLED)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notification.webhooks.claims import Claimed
+from notification.webhooks.claims import ClaimedDelivery
 from notification.webhooks.domain import Attempt, Delivery, DeliveryStatus, DisabledFor, Endpoint, Reply
 from servicekit.db import Connection, affected
 from servicekit.ids import new_id
@@ -206,7 +206,7 @@ async def interested(conn: Connection, tenant_id: UUID, event_type: str) -> list
     return [row["endpoint_id"] for row in await (await conn.execute(_SQL.interested, values)).fetchall()]
 
 
-async def lock_claimed(conn: Connection, claimed: Claimed) -> Delivery | None:
+async def lock_claimed(conn: Connection, claimed: ClaimedDelivery) -> Delivery | None:
     """None when it is not ours any more."""
     row = await _one(
         conn,

@@ -12,7 +12,7 @@ import psycopg
 import structlog
 
 from notification.webhooks import store
-from notification.webhooks.claims import Claimed
+from notification.webhooks.claims import ClaimedDelivery
 from notification.webhooks.delivery import WebhookDeliveries, fail_backlog
 from notification.webhooks.domain import KEPT_DAYS
 from servicekit.clock import Clock, utc_now
@@ -68,7 +68,7 @@ class WebhookSender(Periodic):
         self._under_way.discard(task)
         self.nudge()  # there is room for another
 
-    async def _one(self, claimed: Claimed) -> None:
+    async def _one(self, claimed: ClaimedDelivery) -> None:
         structlog.contextvars.bind_contextvars(tenant_id=str(claimed.tenant_id))
         try:
             await self._deliveries.deliver(claimed)

@@ -1,4 +1,4 @@
-"""What a business offered when: the states that each service, member of staff and reminder policy may have had.
+"""What a business offered when: the states that each service, member of staff, room and reminder policy had.
 
 Standard library only; see checker.py. Booking hears of a change through Kafka, whenever that is. A sighting
 (watch.py) tells that from one moment to another it surely went by one version; between two of them it may have gone
@@ -78,10 +78,13 @@ def _states(seen: list[Row], known: Mapping[int, Row], begun: int) -> list[State
 
 
 def admits(staff: Row, step: float, starts: float, ends: float) -> bool:
-    """Whether somebody's hours have that start, and last until its end; times in seconds since 1970."""
+    """Whether somebody's hours have that start, and last until its end; times in seconds since 1970.
+
+    With a `step` of 0, somebody who joins a colleague at whatever start that one has.
+    """
     openings = _openings(staff, starts)
     for opens, closes in openings:
-        if not opens <= starts < closes or (starts - opens) % step:
+        if not opens <= starts < closes or (step and (starts - opens) % step):
             continue
         reach = closes
         for begin, end in openings:

@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     rules_bookings.tenants_are_apart,
     rules_catalog.changes_are_followed,
     rules_catalog.taken_as_it_was_offered,
+    rules_catalog.nothing_is_missing,
 )
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,

@@ -297,7 +297,7 @@ class Client:
 
 
 def _appointment(answer: dict[str, Any]) -> dict[str, Any]:
-    staff = answer.get("staff_ids") or [member["id"] for member in answer["staff"]]
+    staff = answer.get("staff_ids") or [item["id"] for item in (*answer["staff"], *answer["resources"])]
     kept = {name: answer[name] for name in ("id", "version", "status", "starts_at", "ends_at")}
     return kept | {"staff_ids": staff}
 

@@ -17,7 +17,9 @@ from chaos.catalog import FIRST, Catalog, Row
 
 FOREVER = float("inf")
 OPEN = frozenset({"pending", "confirmed"})
-CATALOG = frozenset({"change-service", "change-hours", "change-day", "change-zone", "change-policy"})
+CATALOG = frozenset(
+    {"change-service", "change-hours", "change-day", "change-zone", "change-room", "change-policy"}
+)
 """What a business changes of what it offers."""
 
 
@@ -108,11 +110,12 @@ class Evidence:
         self.final = final
         self.tenants: dict[str, Row] = {tenant["id"]: tenant for tenant in self.setup["tenants"]}
         self.tenant_of: dict[str, str] = {}
-        """By a service's id, or somebody's."""
+        """By a service's id, a room's or somebody's."""
+        self.rooms = {room["id"] for tenant in self.setup["tenants"] for room in tenant["rooms"]}
         first: dict[str, Row] = {}
         begun: dict[str, int] = {}
         for tenant in self.setup["tenants"]:
-            for item in (*tenant["services"], *tenant["staff"], tenant["policy"]):
+            for item in (*tenant["services"], *tenant["staff"], *tenant["rooms"], tenant["policy"]):
                 self.tenant_of[item["id"]] = tenant["id"]
                 first[item["id"]] = {
                     name: value for name, value in item.items() if name not in {"id", "version"}
@@ -183,6 +186,11 @@ class Evidence:
 
     def email_of(self, appointment_id: str) -> str:
         return self.emails[self.appointments[appointment_id]["customer_id"]]
+
+
+def taken_by(told: Row) -> list[str]:
+    """Whom and what an answer or an event says that an appointment takes, in no order that matters."""
+    return sorted(told["staff_ids"])
 
 
 def seconds(text: str) -> float:

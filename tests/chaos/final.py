@@ -21,7 +21,8 @@ _LONGEST_PAUSE = 600.0
 
 _APPOINTMENTS = """
 SELECT tenant_id::text AS tenant, appointment_id::text AS id, version, status, service_id::text,
-    resource_ids::text[], customer_id::text, extract(epoch FROM starts_at)::float8 AS starts_at,
+    ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS resource_ids, customer_id::text,
+    extract(epoch FROM starts_at)::float8 AS starts_at,
     extract(epoch FROM ends_at)::float8 AS ends_at
 FROM appointment"""
 _ALLOCATIONS = """

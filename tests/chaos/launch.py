@@ -151,6 +151,21 @@ def _without_take_over() -> None:
     _replace(SQL._statements, "take_over_hold", guard, b"")
 
 
+def _without_rooms() -> None:
+    """Nothing is taken beside people, whatever a service needs."""
+    from booking.slots.choice import Options
+
+    Options._beside = lambda self, stay: []  # type: ignore[method-assign]
+
+
+def _without_lanes() -> None:
+    """Of a room there is one more than there is, where it is taken."""
+    from booking.store import SQL
+
+    more = b"CASE kind WHEN 'resource' THEN capacity + 1 ELSE capacity END AS capacity, always_open"
+    _replace(SQL._statements, "lock_resources", b"capacity, always_open", more)
+
+
 def _without_withdrawal() -> None:
     """What a changed policy does not want any more is forgotten, and not withdrawn."""
     from booking import reminders
@@ -181,6 +196,8 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "repeat": _without_repeat,
     "doubt": _without_doubt,
     "take-over": _without_take_over,
+    "rooms": _without_rooms,
+    "lanes": _without_lanes,
     "withdrawal": _without_withdrawal,
     "clearing": _without_clearing,
 }

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from chaos.catalog import Row, State
-from chaos.evidence import FOREVER, Event, Evidence, Operation, seconds
+from chaos.evidence import FOREVER, Event, Evidence, Operation, seconds, taken_by
 
 KINDS = {
     "reschedule": "rescheduled",
@@ -32,6 +32,7 @@ class Making(NamedTuple):
     version: int
     service_id: str
     staff_ids: tuple[str, ...]
+    """And its rooms."""
     starts: float
     ends: float
     began: float
@@ -77,7 +78,7 @@ class Makings:
                 hold.answer["id"],
                 0,
                 hold.answer["service_id"],
-                (hold.answer["staff_id"],),
+                self._held(hold.answer),
                 seconds(hold.answer["starts_at"]),
                 seconds(hold.answer["ends_at"]),
                 hold.began,
@@ -86,6 +87,16 @@ class Makings:
             for hold in self._run.operations
             if hold.kind == "hold" and hold.outcome == "ok"
         }
+
+    def _held(self, hold: Row) -> tuple[str, ...]:
+        """Who was told of, then whom and what else it keeps: by its rows, or as what was booked by it took."""
+        kept = {row["resource_id"] for row in self._rows[hold["id"]]}
+        for appointment_id in self._booked_by.get(hold["id"], ()):
+            made = self.of_appointments.get(appointment_id, {}).get(1)
+            kept.update(
+                made.staff_ids if made else (row["resource_id"] for row in self._rows[appointment_id])
+            )
+        return hold["staff_id"], *sorted(kept - {hold["staff_id"]})
 
     def of_version(self, appointment_id: str, version: int) -> Making | None:
         """Which took the time that it has in that version."""
@@ -99,7 +110,7 @@ class Makings:
             answer["id"],
             answer["version"],
             self._run.appointments[answer["id"]]["service_id"],
-            tuple(answer["staff_ids"]),
+            tuple(taken_by(answer)),
             seconds(answer["starts_at"]),
             seconds(answer["ends_at"]),
             0.0,
@@ -122,8 +133,11 @@ class Makings:
 
     def capacity(self, making: Making) -> float:
         """The greatest that its service may have had; endless where nobody can tell."""
-        known = [state.values for state in self.states(making)]
-        return max((values["capacity"] if values else FOREVER for values in known), default=FOREVER)
+        return _most(self.states(making))
+
+    def places(self, room: str, began: float, ended: float) -> float:
+        """The same of a room, of which so many may have been alike between the two moments."""
+        return _most(self._run.catalog.possible(room, began, ended))
 
     def rows(self, making: Making, staff_id: str) -> list[Row]:
         """What may be taken of somebody for it, whatever has become of that."""
@@ -170,7 +184,7 @@ class Makings:
                         appointment_id,
                         event.data["version"],
                         event.data["service_id"],
-                        tuple(event.data["staff_ids"]),
+                        tuple(taken_by(event.data)),
                         seconds(event.data["starts_at"]),
                         seconds(event.data["ends_at"]),
                         *self.bounds(appointment_id, event),
@@ -204,6 +218,11 @@ class Makings:
             told = operation.kind in {"book", "reschedule"} and operation.outcome == "ok"
             if told and operation.answer["id"] in self._run.appointments:
                 yield self.of_answer(operation)
+
+
+def _most(states: list[State]) -> float:
+    known = [state.values for state in states]
+    return max((values["capacity"] if values else FOREVER for values in known), default=FOREVER)
 
 
 @lru_cache(maxsize=1)

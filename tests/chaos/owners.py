@@ -16,7 +16,7 @@ import httpx
 from chaos.town import Shop, policy_id, policy_of, service_of, somebody
 from contracts.business import ReminderRule, ServiceChanged, StaffChanged
 
-CHANGES = {"change-service": 4, "change-hours": 2, "change-day": 2, "change-zone": 1}
+CHANGES = {"change-service": 4, "change-hours": 2, "change-day": 2, "change-zone": 1, "change-room": 1}
 """What owners change, by how often, beside what clients do."""
 POLICY = "change-policy"
 """Beside these, and seldom: each change concerns all of the business's appointments."""
@@ -29,6 +29,7 @@ _STEPS = (15, 15, 15, 30)
 _LONGER = (0, 0, 15, 30)
 _BUFFERS = (0, 0, 5, 10)
 _CAPACITIES = (4, 4, 3, 2, 1, 6)
+_ROOMS = (2, 2, 1, 3)
 _ALL_DAY = [["00:00", "00:00"]]
 _DAYS: tuple[list[list[str]], ...] = (_ALL_DAY, _ALL_DAY, [["00:00", "12:00"]], [["12:00", "00:00"]], [])
 _ZONES = ("Europe/Lisbon", "Europe/Lisbon", "Asia/Kathmandu", "America/St_Johns")
@@ -55,9 +56,13 @@ def enter(shop: Shop, owner: httpx.Client) -> Shop:
         answer = _done(owner.post("/v1/staff", json=body))
         members.append(member.model_copy(update={"staff_id": UUID(answer["id"])}))
     ids = {before.staff_id: after.staff_id for before, after in zip(shop.staff, members, strict=True)}
+    answer = _done(owner.post("/v1/resources", json={"name": shop.room.name, "capacity": shop.room.capacity}))
+    room = shop.room.model_copy(update={"resource_id": UUID(answer["id"])})
     services = []
     for service in shop.services:
-        moved = service.model_copy(update={"staff_ids": [ids[each] for each in service.staff_ids]})
+        needs = [need.model_copy(update={"resource_ids": [room.resource_id]}) for need in service.needs]
+        staff_ids = [ids[each] for each in service.staff_ids]
+        moved = service.model_copy(update={"staff_ids": staff_ids, "needs": needs})
         answer = _done(owner.post("/v1/services", json=_body(moved)))
         services.append(moved.model_copy(update={"service_id": UUID(answer["id"])}))
     rules = [{"offset_seconds": rule.offset_seconds, "channel": rule.channel} for rule in shop.policy.rules]
@@ -67,7 +72,7 @@ def enter(shop: Shop, owner: httpx.Client) -> Shop:
         for rule in answer["rules"]
     ]
     policy = shop.policy.model_copy(update={"version": answer["version"], "rules": given})
-    return replace(shop, staff=tuple(members), services=tuple(services), policy=policy)
+    return replace(shop, staff=tuple(members), room=room, services=tuple(services), policy=policy)
 
 
 def _done(response: httpx.Response) -> dict[str, Any]:
@@ -80,6 +85,8 @@ def change(kind: str, shop: Shop, chance: random.Random, starts: Sequence[dateti
     """One of CHANGES or of the policy, of somebody or something that `chance` picks."""
     if kind == POLICY:
         return _change_policy(shop, chance, starts)
+    if kind == "change-room":
+        return _change_room(shop, chance)
     if kind == "change-service":
         return _change_service(chance.choice(shop.services), chance)
     member = chance.choice(shop.staff)
@@ -96,6 +103,16 @@ def change(kind: str, shop: Shop, chance: random.Random, starts: Sequence[dateti
     weekly = [[day, *span] for day in range(7) for span in spans]
     hours = [{"weekday": day, "opens": opens, "closes": closes} for day, opens, closes in weekly]
     return _change_staff(member, "PUT", f"{path}/hours", {"weekly_hours": hours}, {"weekly": weekly})
+
+
+def _change_room(shop: Shop, chance: random.Random) -> Change:
+    """How many there are; what is taken of more than that stays taken."""
+    key, wanted = str(shop.room.resource_id), {"capacity": chance.choice(_ROOMS)}
+
+    def keep(answer: dict[str, Any]) -> dict[str, Any]:
+        return _kept(answer, {"capacity": answer["capacity"]})
+
+    return Change("PATCH", f"/v1/resources/{key}", wanted, {"id": key, "set": wanted}, keep)
 
 
 def _change_policy(shop: Shop, chance: random.Random, starts: Sequence[datetime]) -> Change:
@@ -146,7 +163,7 @@ def _change_service(service: ServiceChanged, chance: random.Random) -> Change:
 def _body(service: ServiceChanged) -> dict[str, Any]:
     """As business takes it."""
     told = service.model_dump(mode="json")
-    left_out = {"tenant_id", "service_id", "version", "deleted", "price", "needs", "questions"}
+    left_out = {"tenant_id", "service_id", "version", "deleted", "price", "questions"}
     body = {name: value for name, value in told.items() if name not in left_out}
     return body | {"price_amount": service.price.amount}
 

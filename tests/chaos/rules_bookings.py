@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from chaos.catalog import Row
-from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Violation, seconds
+from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Violation, seconds, taken_by
 from chaos.makings import CHANGES, Making, Makings, makings_of
 
 _QUARTER = 900.0
+_ROOMS = "no more at once than there are rooms"
 Session = tuple[str, float] | str
 """(service, start) of a class's places, which may overlap; for anything else a name that is its own."""
 
@@ -68,7 +69,7 @@ def _stands(run: Evidence, operation: Operation) -> Iterator[Violation]:
             answer["status"],
             seconds(answer["starts_at"]),
             seconds(answer["ends_at"]),
-            answer["staff_ids"],
+            taken_by(answer),
         )
         if said != (row["status"], row["starts_at"], row["ends_at"], row["resource_ids"]):
             yield Violation(rule, f"acknowledged as {said}, the row is {row}")
@@ -89,13 +90,16 @@ class Taken(NamedTuple):
 def nobody_is_booked_twice(run: Evidence) -> Iterator[Violation]:
     """A sweep over what each resource is taken for at the end; only places of one class may overlap.
 
-    Of those there are no more than it had when one of them was taken.
+    Of those, and of what is at once in rooms that are alike, there is no more than could be when one was taken.
     """
     by_resource: dict[tuple[str, str], list[Taken]] = defaultdict(list)
     for row in run.allocations:
         if row["state"] in {"held", "confirmed"}:
             by_resource[row["tenant"], row["resource_id"]].append(_taken(run, row))
-    for there in by_resource.values():
+    for (_, resource), there in by_resource.items():
+        if resource in run.rooms:
+            yield from _in_rooms(there)
+            continue
         classes: dict[Session, list[Taken]] = defaultdict(list)
         for taken in there:
             classes[taken.session].append(taken)
@@ -111,18 +115,36 @@ def nobody_is_booked_twice(run: Evidence) -> Iterator[Violation]:
                 reach = taken
 
 
+def _in_rooms(there: list[Taken]) -> Iterator[Violation]:
+    at_once: list[Taken] = []
+    for taken in sorted(there, key=lambda taken: taken.begin):
+        at_once = [other for other in at_once if other.end > taken.begin] + [taken]
+        if len(at_once) > max(other.capacity for other in at_once):
+            yield Violation(_ROOMS, f"at the end: {at_once}")
+
+
 def _taken(run: Evidence, row: Row) -> Taken:
     makings, appointment = makings_of(run), run.appointments.get(row["appointment_id"] or "")
     making = makings.of_row(appointment) if appointment else makings.of_holds.get(row["hold_id"])
     if making is None:  # of a hold that nobody was told of
         held = run.final["booking"]["holds"].get(row["hold_id"])
         if held is None:
-            return Taken(row["begin"], row["end"], str(row["id"]), 1, row)
+            most = makings.places(row["resource_id"], 0.0, FOREVER) if row["resource_id"] in run.rooms else 1
+            return Taken(row["begin"], row["end"], str(row["id"]), most, row)
         staff = (row["resource_id"],)
         starts, service_id = held["starts_at"], held["service_id"]
         making = Making(row["hold_id"], 0, service_id, staff, starts, starts, 0.0, FOREVER)
     begin, end = min(row["begin"], making.starts), max(row["end"], making.ends)
-    return Taken(begin, end, _session(makings, making) or str(row["id"]), makings.capacity(making), row)
+    most = _capacity(run, making, row["resource_id"])
+    return Taken(begin, end, _session(makings, making) or str(row["id"]), most, row)
+
+
+def _capacity(run: Evidence, making: Making, resource_id: str) -> float:
+    """How many may have somebody, or a room, at once: as many as that has, or the class."""
+    makings = makings_of(run)
+    if resource_id in run.rooms:
+        return makings.places(resource_id, making.began, making.ended)
+    return makings.capacity(making)
 
 
 def _session(makings: Makings, making: Making) -> tuple[str, float] | None:
@@ -180,7 +202,7 @@ def nobody_was_booked_twice_meanwhile(run: Evidence) -> Iterator[Violation]:
 
     A sweep over the run; of each quarter it has at hand who has it just then, who are few.
     """
-    for found in _stays(run).values():
+    for (_, resource), found in _stays(run).items():
         there: dict[int, list[Stay]] = defaultdict(list)
         for stay in sorted(found):
             beside: set[Stay] = set()
@@ -188,10 +210,28 @@ def nobody_was_booked_twice_meanwhile(run: Evidence) -> Iterator[Violation]:
                 there[quarter] = [other for other in there[quarter] if other.until > stay.since]
                 beside.update(there[quarter])
                 there[quarter].append(stay)
-            yield from _found_beside(run, stay, beside)
+            if resource in run.rooms:
+                yield from _in_rooms_beside(stay, beside)
+            else:
+                yield from _found_beside(stay, beside)
 
 
-def _found_beside(run: Evidence, stay: Stay, beside: set[Stay]) -> Iterator[Violation]:
+def _in_rooms_beside(stay: Stay, beside: set[Stay]) -> Iterator[Violation]:
+    """At each start in its time: who has a room as well, and who surely had one when it was taken."""
+    others = [
+        other
+        for other in beside
+        if other.appointment_id != stay.appointment_id and other.begin < stay.end and stay.begin < other.end
+    ]
+    for at in {stay.begin, *(other.begin for other in others if other.begin > stay.begin)}:
+        there = {other.appointment_id: other for other in others if other.begin <= at < other.end}
+        already = sum(other.since <= stay.asked and stay.granted <= other.until for other in there.values())
+        most = max(other.capacity for other in (stay, *there.values()))
+        if len(there) >= most or already >= stay.capacity:
+            yield Violation(_ROOMS, f"at one moment of the run: {stay} and {sorted(there.values())}")
+
+
+def _found_beside(stay: Stay, beside: set[Stay]) -> Iterator[Violation]:
     rule = "no overlap beyond capacity"
     places = {stay.appointment_id: stay}
     for other in sorted(beside):
@@ -246,7 +286,7 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
         for resource in answer["staff_ids"]:
             begin, end = makings.taken(making, resource)
             times = min(begin, seconds(answer["starts_at"])), max(end, seconds(answer["ends_at"]))
-            most = makings.capacity(making)
+            most = _capacity(run, making, resource)
             stay = Stay(since, until, *times, session, appointment_id, version, *bounds, most)
             stays[operation.tenant, resource].append(stay)
     return stays
@@ -276,19 +316,20 @@ def holds_are_kept(run: Evidence) -> Iterator[Violation]:
         yield from _used_no_more(hold, uses, returns)
         expires = seconds(hold.answer["expires_at"]) - run.setup["epoch"] - run.setup["clock_slack"]
         until = min([expires, *(operation.began for operation in [*uses, *returns])])
-        for operation in granted[hold.tenant, hold.answer["staff_id"]]:
-            meanwhile = hold.ended < operation.began <= operation.ended < until
-            if meanwhile and _in_the_way(run, operation, hold):
-                yield Violation("a hold is kept", f"{operation} was granted during {hold}")
+        for staff_id in makings_of(run).of_holds[hold.answer["id"]].staff_ids:
+            for operation in granted[hold.tenant, staff_id] if staff_id not in run.rooms else ():
+                meanwhile = hold.ended < operation.began <= operation.ended < until
+                if meanwhile and _in_the_way(run, operation, hold, staff_id):
+                    yield Violation("a hold is kept", f"{operation} was granted during {hold}")
 
 
 def _used_once(hold: Operation, uses: list[Operation]) -> Iterator[Violation]:
     booked = {operation.answer["id"]: operation.answer for operation in uses if operation.outcome == "ok"}
     if len(booked) > 1:
         yield Violation("a hold is kept", f"{hold} was booked as {list(booked)}")
-    held = [hold.answer["staff_id"]], seconds(hold.answer["starts_at"])
+    staff_id, starts = hold.answer["staff_id"], seconds(hold.answer["starts_at"])
     for answer in booked.values():
-        if (answer["staff_ids"], seconds(answer["starts_at"])) != held:
+        if staff_id not in answer["staff_ids"] or seconds(answer["starts_at"]) != starts:
             yield Violation("a hold is kept", f"{hold} was booked as {answer}")
 
 
@@ -302,8 +343,8 @@ def _used_no_more(hold: Operation, uses: list[Operation], returns: list[Operatio
             yield Violation("a hold is kept", f"{hold} was given back, and then booked: {operation}")
 
 
-def _in_the_way(run: Evidence, operation: Operation, hold: Operation) -> bool:
-    """Whether what was granted overlaps what is held; places of one class do not."""
+def _in_the_way(run: Evidence, operation: Operation, hold: Operation, staff_id: str) -> bool:
+    """Whether what was granted of somebody overlaps what is held; places of one class do not."""
     makings, answer = makings_of(run), operation.answer
     granted, held = makings.of_version(answer["id"], answer["version"]), makings.of_holds[hold.answer["id"]]
     if granted is None:
@@ -311,7 +352,6 @@ def _in_the_way(run: Evidence, operation: Operation, hold: Operation) -> bool:
     session = _session(makings, granted)
     if session is not None and session == _session(makings, held):
         return False
-    (staff_id,) = held.staff_ids
     (low, high), (begin, end) = makings.taken(granted, staff_id), makings.taken(held, staff_id)
     return low < end and begin < high
 

@@ -89,6 +89,28 @@ def taken_as_it_was_offered(run: Evidence) -> Iterator[Violation]:
             yield Violation("what is taken was offered", _shown(run, making))
 
 
+def nothing_is_missing(run: Evidence) -> Iterator[Violation]:
+    """Each hold, and each version that took time, has as many people and rooms as its service needed, and no more.
+
+    A run's services need one place of a room at most.
+    """
+    for making in _all(makings_of(run)):
+        states = makings_of(run).states(making)
+        if all(state.values is not None and not _is_whole(run, making, state.values) for state in states):
+            says = f"{making} takes {making.staff_ids}; its service was {states}"
+            yield Violation("all that it needs is taken", says)
+
+
+def _is_whole(run: Evidence, making: Making, service: Row) -> bool:
+    rooms = run.rooms.intersection(making.staff_ids)
+    needs = service["needs"]
+    return (
+        len(set(making.staff_ids) - rooms) == service["team"]
+        and len(rooms) == sum(count for _, count in needs)
+        and all(len(rooms.intersection(room_ids)) == count for room_ids, count in needs)
+    )
+
+
 def judged(run: Evidence) -> Counter[str]:
     """How many of them could be told how surely, so that nobody takes what is excused for what was looked at."""
     return Counter(found for making in _all(makings_of(run)) if (found := _judged(run, making)) is not None)
@@ -103,30 +125,42 @@ def _all(makings: Makings) -> Iterator[Making]:
 def _judged(run: Evidence, making: Making) -> str | None:
     """How surely it is right; None where it is wrong, whatever the catalog was then."""
     states = makings_of(run).states(making)
-    people = [run.catalog.possible(staff_id, making.began, making.ended) for staff_id in making.staff_ids]
+    people = _people(run, making)
     combined = [states] if making.of_hold is not None else [states, *people]
     if any(_right(run, making, chosen) for chosen in product(*combined)):
         return PERHAPS if any(len(each) > 1 for each in combined) else SURELY
     return EXCUSED if any(state.values is None for each in combined for state in each) else None
 
 
+def _people(run: Evidence, making: Making) -> list[list[State]]:
+    """Of each person whom it takes, the states that there may have been."""
+    return [
+        run.catalog.possible(staff_id, making.began, making.ended)
+        for staff_id in making.staff_ids
+        if staff_id not in run.rooms
+    ]
+
+
 def _right(run: Evidence, making: Making, chosen: tuple[State, ...]) -> bool:
+    """Of a team one has a start then; the others join in, in their hours."""
     service, *staff = (state.values for state in chosen)
     if service is None or any(values is None for values in staff):
         return False
     makings = makings_of(run)
+    times = making.starts, making.ends
     return (
-        set(making.staff_ids) <= set(service["staff"])
+        set(making.staff_ids) - run.rooms <= set(service["staff"])
         and all(
             any(fits(service, making, row) for row in makings.rows(making, staff_id))
             for staff_id in making.staff_ids
         )
-        and all(admits(values, service["step"], making.starts, making.ends) for values in staff if values)
+        and all(admits(values, 0, *times) for values in staff if values)
+        and (not staff or any(admits(values, service["step"], *times) for values in staff if values))
     )
 
 
 def _shown(run: Evidence, making: Making) -> str:
     makings = makings_of(run)
     rows = [row for staff_id in making.staff_ids for row in makings.rows(making, staff_id)]
-    people = [run.catalog.possible(each, making.began, making.ended) for each in making.staff_ids]
+    people = _people(run, making)
     return f"{making} takes {rows}; its service was {makings.states(making)}, its people {people}"

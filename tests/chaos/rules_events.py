@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from chaos.catalog import Row
-from chaos.evidence import Event, Evidence, Operation, Violation, seconds
+from chaos.evidence import Event, Evidence, Operation, Violation, seconds, taken_by
 from chaos.makings import KINDS
 
 _NOTICED_SECONDS = 30.0
@@ -49,7 +49,7 @@ def one_event_a_change_in_order(run: Evidence) -> Iterator[Violation]:
 
 def _place(told: Row) -> tuple[float, float, list[str]]:
     """When an event or an answer says that it is, and with whom."""
-    return seconds(told["starts_at"]), seconds(told["ends_at"]), told["staff_ids"]
+    return seconds(told["starts_at"]), seconds(told["ends_at"]), taken_by(told)
 
 
 def events_are_of_their_tenant(run: Evidence) -> Iterator[Violation]:

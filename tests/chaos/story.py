@@ -1,6 +1,7 @@
 """A run made by hand, for the checker's tests to break: a good one, and what else may befall in one."""
 
 import copy
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,14 @@ ISO = "2027-01-15T08:00:00+00:00"  # START
 LATER = "2027-01-15T09:00:00+00:00"
 NOW = "2027-01-15T06:00:00+00:00"
 T, OTHER, ADA, EVE, CUT, A, B = "tenant", "other", "ada", "eve", "cut", "a", "b"
+ROOM, BATH, TEAM = "room", "bath", "team"
+"""Of the room there are two; a bath takes one beside somebody, and the team is of two."""
 WITHIN, BEHIND, HELD = "cut within its content", "cut behind its content", "answer held back"
 
 
 def service(key: str, capacity: int = 1) -> dict[str, Any]:
     given = {"id": key, "duration": 1800, "before": 0, "after": 300, "capacity": capacity}
-    return given | {"step": 900, "staff": sorted([ADA, EVE])}
+    return given | {"step": 900, "staff": sorted([ADA, EVE]), "team": 1, "needs": []}
 
 
 def somebody(key: str) -> dict[str, Any]:
@@ -64,11 +67,18 @@ class Story:
                     "id": T,
                     "staff": [somebody(ADA), somebody(EVE)],
                     "policy": policy(T, rule=[3600, "email"]),
-                    "services": [service(CUT), service("class", 2)],
+                    "rooms": [{"id": ROOM, "capacity": 2}],
+                    "services": [
+                        service(CUT),
+                        service("class", 2),
+                        service(BATH) | {"needs": [[[ROOM], 1]]},
+                        service(TEAM) | {"team": 2},
+                    ],
                 },
                 {
                     "id": OTHER,
                     "staff": [somebody("bo")],
+                    "rooms": [],
                     "policy": policy(OTHER),
                     "services": [service("wash")],
                 },
@@ -254,23 +264,57 @@ def requested(
     confirmed: bool = False,
     ran_out: str | None = ISO,
     service_id: str = CUT,
+    takes: Sequence[str] = (ADA,),
 ) -> None:
     """Somebody booked, was not confirmed, and the system cancelled it at `ran_out`; None: it did not."""
     version, status = (1, "pending") if ran_out is None else (2, "cancelled")
     email, first = f"{key}@x", "confirmed" if confirmed else "pending"
-    story.op("book", at, wish(email, service_id=service_id), "ok", answer(key, 1, first))
+    story.op(
+        "book",
+        at,
+        wish(email, service_id=service_id),
+        "ok",
+        answer(key, 1, first) | {"staff_ids": list(takes)},
+    )
     booking, events = story.final["booking"], story.final["topics"]["booking.appointment.v1"]
     booking["customers"].append({"id": key, "email": email})
-    booking["appointments"].append(story.row(key, version, status, START, key) | {"service_id": service_id})
+    row = story.row(key, version, status, START, key)
+    booking["appointments"].append(row | {"service_id": service_id, "resource_ids": sorted(takes)})
     told: list[tuple[str, dict[str, Any]]] = [("booked", {"confirmed": confirmed})]
     state = "confirmed" if ran_out is None else "released"
-    booking["allocations"].append(story.allocation(key, START, state=state))
+    for resource_id in takes:
+        row = story.allocation(key, START, state=state, resource_id=resource_id, id=f"{resource_id} of {key}")
+        booking["allocations"].append(row)
     if ran_out is not None:
         told.append(("cancelled", {"cancelled_by": "system", "occurred_at": ran_out}))
     for number, (kind, data) in enumerate(told, 1):
-        offset, data["service_id"] = len(events) + 1, service_id
+        offset = len(events) + 1
+        data |= {"service_id": service_id, "staff_ids": list(takes)}
         events.append(story.event(offset, f"booking.appointment.{kind}.v1", key, number, ISO, **data))
         message = story.message(kind, number, "suppressed")
         story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})
         became = story.final["topics"]["notification.message.v1"]
         became.append(story.became(len(became) + 1, f"{kind} {key}", "suppressed", key))
+
+
+def first(story: Story, key: str) -> dict[str, Any]:
+    """What it was when the run began."""
+    tenant = story.setup["tenants"][0]
+    items = [*tenant["services"], *tenant["staff"], *tenant["rooms"]]
+    (found,) = (item for item in items if item["id"] == key)
+    return {name: value for name, value in found.items() if name != "id"}
+
+
+def seen(story: Story, key: str, version: int, since: float, until: float, **values: Any) -> None:
+    """Booking went by that version."""
+    told = {"id": key, "version": version, "values": first(story, key) | values}
+    story.records.append({"type": "known", "since": since, "until": until, "at": until} | told)
+
+
+def changes(
+    story: Story, key: str, version: int, at: float, outcome: str = "ok", **values: Any
+) -> dict[str, Any]:
+    """The business asks for it; answers what it was told, to be spoilt."""
+    told = {"id": key, "version": version, "values": first(story, key) | values}
+    story.op("change-service", at, {"id": key, "set": values}, outcome, told if outcome == "ok" else None)
+    return told

@@ -7,33 +7,11 @@ import pytest
 
 from chaos import rules_catalog
 from chaos.evidence import Evidence
-from chaos.story import ADA, CUT, EVE, ISO, LATER, START, A, B, Story, answer, requested, wish
+from chaos.story import ADA, CUT, EVE, ISO, LATER, START, A, B, Story, answer, changes, requested, seen, wish
 
 OFFERED, FOLLOWED = "what is taken was offered", "a changed catalog is followed"
 OVERLAP, AGREE = "no overlap beyond capacity", "allocations and appointments agree"
 FOR_45_MINUTES = "2027-01-15T08:45:00+00:00"
-
-
-def first(story: Story, key: str) -> dict[str, Any]:
-    """What it was when the run began."""
-    items = [*story.setup["tenants"][0]["services"], *story.setup["tenants"][0]["staff"]]
-    (found,) = (item for item in items if item["id"] == key)
-    return {name: value for name, value in found.items() if name != "id"}
-
-
-def seen(story: Story, key: str, version: int, since: float, until: float, **values: Any) -> None:
-    """Booking went by that version."""
-    told = {"id": key, "version": version, "values": first(story, key) | values}
-    story.records.append({"type": "known", "since": since, "until": until, "at": until} | told)
-
-
-def changes(
-    story: Story, key: str, version: int, at: float, outcome: str = "ok", **values: Any
-) -> dict[str, Any]:
-    """The business asks for it; answers what it was told, to be spoilt."""
-    told = {"id": key, "version": version, "values": first(story, key) | values}
-    story.op("change-service", at, {"id": key, "set": values}, outcome, told if outcome == "ok" else None)
-    return told
 
 
 def changed(story: Story, key: str = CUT, *, until: float = 3.5, since: float = 4, **values: Any) -> None:

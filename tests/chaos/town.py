@@ -7,7 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from contracts.booking import Channel
-from contracts.business import Hours, PolicyChanged, ReminderRule, ServiceChanged, StaffChanged
+from contracts.business import (
+    Hours,
+    PolicyChanged,
+    ReminderRule,
+    ResourceChanged,
+    ResourceNeed,
+    ServiceChanged,
+    StaffChanged,
+)
 from contracts.model import Event, Money
 from contracts.platform import TenantChanged
 from servicekit.ids import new_id
@@ -16,12 +24,15 @@ from support.tenants import new_tenant
 STEP = timedelta(minutes=15)
 AHEAD = timedelta(hours=6)
 """From the run's begin to the first appointment: the clocks are put forward to it only when all is quiet."""
+_BATH = frozenset({"Bath"})
 _ALL_DAY = [Hours(weekday=day, opens=time(0), closes=time(0)) for day in range(7)]
 _SERVICES: tuple[dict[str, Any], ...] = (
     {"name": "Cut", "duration_minutes": 30, "buffer_after_minutes": 5},
     {"name": "Long", "duration_minutes": 60, "buffer_before_minutes": 10},
     {"name": "Class", "duration_minutes": 45, "capacity": 4},
     {"name": "Talk", "duration_minutes": 15, "requires_confirmation": True},
+    {"name": "Bath", "duration_minutes": 30, "buffer_after_minutes": 5},
+    {"name": "Move", "duration_minutes": 30, "staff_count": 2},
 )
 
 
@@ -31,6 +42,7 @@ class Shop:
 
     tenant: TenantChanged
     staff: tuple[StaffChanged, ...]
+    room: ResourceChanged
     services: tuple[ServiceChanged, ...]
     policy: PolicyChanged
 
@@ -41,7 +53,7 @@ class Shop:
     @property
     def events(self) -> list[Event]:
         """What tells of it, the tenant first."""
-        return [self.tenant, *self.staff, *self.services, self.policy]
+        return [self.tenant, *self.staff, self.room, *self.services, self.policy]
 
     def setup(self) -> dict[str, Any]:
         """As the checker knows it; lengths in seconds."""
@@ -51,6 +63,7 @@ class Shop:
                 {"id": str(member.staff_id)} | somebody(member.model_dump(mode="json"))
                 for member in self.staff
             ],
+            "rooms": [{"id": str(self.room.resource_id), "capacity": self.room.capacity}],
             "policy": {"id": policy_id(self.id), "version": self.policy.version}
             | policy_of(self.policy.model_dump(mode="json")["rules"]),
             "services": [
@@ -69,7 +82,14 @@ def service_of(told: dict[str, Any]) -> dict[str, Any]:
         "capacity": told["capacity"],
         "step": told["slot_step_minutes"] * 60,
         "staff": sorted(told["staff_ids"]),
+        "team": told["staff_count"],
+        "needs": needs_of(told["needs"]),
     }
+
+
+def needs_of(told: Iterable[dict[str, Any]]) -> list[list[Any]]:
+    """Of what a service needs beside staff, (any of these rooms, how many)."""
+    return [[sorted(need["resource_ids"]), need["count"]] for need in told]
 
 
 def somebody(told: dict[str, Any]) -> dict[str, Any]:
@@ -111,8 +131,18 @@ def first_start() -> datetime:
     return datetime.fromtimestamp(quarters * STEP.total_seconds(), UTC)
 
 
-def shop(first: datetime, *, staff: int = 3, reminders: bool = True) -> Shop:
-    """Reminders of the first appointments come due some seconds from now, those of the next hours in an hour."""
+def shop(
+    first: datetime,
+    *,
+    staff: int = 3,
+    rooms: int = 2,
+    in_rooms: frozenset[str] = _BATH,
+    reminders: bool = True,
+) -> Shop:
+    """Reminders of the first appointments come due some seconds from now, those of the next hours in an hour.
+
+    There are fewer rooms, all alike, than people who would use one for the services that need it.
+    """
     tenant = new_tenant()
     tenant_id = tenant.tenant_id
     members = tuple(
@@ -127,16 +157,30 @@ def shop(first: datetime, *, staff: int = 3, reminders: bool = True) -> Shop:
         )
         for n in range(staff)
     )
+    room = ResourceChanged(
+        tenant_id=tenant_id,
+        resource_id=new_id(),
+        version=1,
+        name="Room",
+        timezone="Europe/Lisbon",
+        capacity=rooms,
+        weekly_hours=None,
+        exceptions=[],
+    )
+    staff_ids, need = [member.staff_id for member in members], ResourceNeed(resource_ids=[room.resource_id])
     services = tuple(
-        _service(tenant_id, [member.staff_id for member in members], fields) for fields in _SERVICES
+        _service(tenant_id, staff_ids, fields, needs=[need] if fields["name"] in in_rooms else [])
+        for fields in _SERVICES
     )
     ahead = int((first - datetime.now(UTC)).total_seconds())
     offsets = [ahead - 12, ahead - 20, int(AHEAD.total_seconds()) - 3600] if reminders else []
     rules = [ReminderRule(rule_id=new_id(), offset_seconds=n, channel=Channel.EMAIL) for n in offsets]
-    return Shop(tenant, members, services, PolicyChanged(tenant_id=tenant_id, version=1, rules=rules))
+    return Shop(tenant, members, room, services, PolicyChanged(tenant_id=tenant_id, version=1, rules=rules))
 
 
-def _service(tenant_id: UUID, staff_ids: list[UUID], fields: dict[str, Any]) -> ServiceChanged:
+def _service(
+    tenant_id: UUID, staff_ids: list[UUID], fields: dict[str, Any], *, needs: list[ResourceNeed]
+) -> ServiceChanged:
     given: dict[str, Any] = {
         "tenant_id": tenant_id,
         "service_id": new_id(),
@@ -152,5 +196,6 @@ def _service(tenant_id: UUID, staff_ids: list[UUID], fields: dict[str, Any]) -> 
         "requires_confirmation": False,
         "price": Money(amount=2500, currency="EUR"),
         "staff_ids": staff_ids,
+        "needs": needs,
     }
     return ServiceChanged(**given | fields)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from chaos.town import followed_id, policy_id, policy_of, somebody
+from chaos.town import followed_id, needs_of, policy_id, policy_of, somebody
 from chaos.world import World
 
 _EVERY_SECONDS = 0.1
@@ -18,12 +18,15 @@ _SERVICES = b"""
 SELECT service_id::text AS id, version, extract(epoch FROM duration)::int AS duration,
     extract(epoch FROM buffer_before)::int AS before, extract(epoch FROM buffer_after)::int AS after, capacity,
     extract(epoch FROM slot_step)::int AS step,
-    ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS staff
+    ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS staff, staff_count AS team, needs
 FROM offer"""
+_ROOMS = b"SELECT resource_id::text AS id, version, capacity FROM resource WHERE kind = 'resource'"
 _POLICIES = b"""
 SELECT p.tenant_id::text AS tenant, p.version, p.rules, a.tenant_id IS NULL AS followed
 FROM reminder_policy p LEFT JOIN reminder_alignment a USING (tenant_id)"""
-_STAFF = b"SELECT resource_id::text AS id, version, timezone, weekly_hours, exceptions FROM resource"
+_STAFF = b"""
+SELECT resource_id::text AS id, version, timezone, weekly_hours, exceptions FROM resource
+WHERE kind = 'staff'"""
 Version = dict[str, Any]
 
 
@@ -65,7 +68,8 @@ class Watch:
     def _look(self, conn: psycopg.Connection[dict[str, Any]]) -> None:
         history = self._world.history
         began = history.at()
-        found = [*map(_service, conn.execute(_SERVICES)), *map(_somebody, conn.execute(_STAFF))]
+        found = [*map(_thing, conn.execute(_SERVICES)), *map(_somebody, conn.execute(_STAFF))]
+        found += map(_thing, conn.execute(_ROOMS))
         for row in conn.execute(_POLICIES):
             found += _policy(row)
         ended = history.at()
@@ -77,7 +81,10 @@ class Watch:
             self._seen[told["id"]] = told, since, began
 
 
-def _service(row: dict[str, Any]) -> Version:
+def _thing(row: dict[str, Any]) -> Version:
+    """A service, or a room."""
+    if "needs" in row:
+        row["needs"] = needs_of(row["needs"])
     return {"id": row.pop("id"), "version": row.pop("version"), "values": row}
 
 

@@ -231,7 +231,7 @@ _KNOWN = {
     "notification": """SELECT (SELECT count(*) FROM catalog_name WHERE tenant_id = %(id)s) AS n
         FROM tenants WHERE tenant_id = %(id)s""",
 }
-"""How many staff and services of a business a service knows, once it knows of the business and its policy."""
+"""How many staff, rooms and services of a business a service knows, once it knows of it and of its policy."""
 
 
 def told(world: World, topics: Topics, shops: Iterable[Shop], *services: str) -> None:
@@ -263,7 +263,8 @@ def _knows(world: World, service: str, shop: Shop) -> bool:
     with psycopg.connect(world.database[service].admin_url, row_factory=dict_row) as conn:
         values = {"id": shop.id, "policy": shop.policy.version}
         found = conn.execute(_KNOWN[service].encode(), values).fetchall()
-    return [row["n"] for row in found] == [len(shop.staff) + len(shop.services)]
+    rooms = int(service == "booking")
+    return [row["n"] for row in found] == [len(shop.staff) + rooms + len(shop.services)]
 
 
 async def know(world: World, shops: Iterable[Shop]) -> None:
@@ -277,6 +278,7 @@ async def know(world: World, shops: Iterable[Shop]) -> None:
             async with db.tenant(shop.id) as conn:
                 for member in shop.staff:
                     await follower.staff_changed(conn, member)
+                await follower.resource_changed(conn, shop.room)
                 for service in shop.services:
                     await follower.service_changed(conn, service)
                 await follower.policy_changed(conn, shop.policy)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from contracts.platform import ComponentState, TenantState
 from tenant_operator.domain import FINALIZER, TenantObject, tenant_id_of
 from tenant_operator.reconcile import RemoveFinalizer
 from unit.operator.settling import deleting, settled
@@ -72,3 +73,16 @@ def test_whoever_has_the_id_of_another_business_goes_without_it() -> None:
     world.settle()
     assert world.done == [RemoveFinalizer()]
     assert world.published == record
+
+
+def test_one_that_is_deleted_before_any_record_is_erased_all_the_same() -> None:
+    """Its status says nothing of a record, and Kafka may have none; the services have its data."""
+    world = Surroundings(replace(_made_anew(), finalizers=(FINALIZER,)))
+    deleting(world)
+    world.settle()
+    assert world.published is not None
+    assert world.published.state is TenantState.DELETING
+    assert FINALIZER in world.tenant.finalizers
+    world.answer_all(ComponentState.DELETED)
+    world.settle()
+    assert FINALIZER not in world.tenant.finalizers

@@ -1,27 +1,16 @@
 """`python -m booking retell`: customers are told anew, for notification to have what a restored database has."""
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 from integration.booking.records import booked
 from integration.booking.world import Shop, World
 from servicekit.retelling import STEP
+from support.retelling import retell
 
 
-def retell(world: World) -> None:
-    """As a platform engineer does."""
-    url = world.database.settings.database_url.get_secret_value()
-    done = subprocess.run(
-        [sys.executable, "-m", "booking", "retell"],
-        env=os.environ | {"SLOTWRIGHT_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def retold(world: World) -> None:
+    retell("booking", world.database.settings.database_url.get_secret_value())
 
 
 async def test_customers_are_told_again_and_appointments_keep_their_versions(world: World) -> None:
@@ -29,7 +18,7 @@ async def test_customers_are_told_again_and_appointments_keep_their_versions(wor
     appointment = booked(world, shop)
     (before,) = told(world, shop)
     assert before is not None
-    retell(world)
+    retold(world)
     assert told(world, shop) == [before, before | {"version": before["version"] + STEP}]
     now = world.call("GET", f"/v1/appointments/{appointment['id']}", shop).json()
     assert now["version"] == appointment["version"]
@@ -43,7 +32,7 @@ async def test_who_was_erased_is_not_told_of_again(world: World) -> None:
     assert world.call("DELETE", f"/v1/customers/{appointment['customer']['id']}", shop).status_code == 204
     before = told(world, shop)
     assert before[-1] is None
-    retell(world)
+    retold(world)
     assert told(world, shop) == before
 
 

@@ -1,28 +1,19 @@
 """`python -m business retell`: the catalog is told anew, so that readers have what a restored database has."""
 
-import os
-import subprocess
-import sys
 from typing import Any
+
+import pytest
 
 from contracts.platform import TenantState
 from integration.business.world import World, cut
 from servicekit.retelling import STEP
+from support.retelling import retell, retelling
 
 KINDS = ("profile", "policy", "holidays", "staff", "resource", "service")
 
 
-def retell(world: World) -> None:
-    """As a platform engineer does."""
-    url = world.database.settings.database_url.get_secret_value()
-    done = subprocess.run(
-        [sys.executable, "-m", "business", "retell"],
-        env=os.environ | {"SLOTWRIGHT_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def retold(world: World) -> None:
+    retell("business", world.database.settings.database_url.get_secret_value())
 
 
 async def test_all_that_readers_have_is_told_again_above_the_versions_of_before(world: World) -> None:
@@ -35,7 +26,7 @@ async def test_all_that_readers_have_is_told_again_above_the_versions_of_before(
     assert world.call("PUT", "/v1/business/holidays", tenant, days, match="*").status_code == 200
     before = {kind: _last(world, tenant, kind) for kind in KINDS}
     counts = {kind: len(world.events(tenant, kind)) for kind in KINDS}
-    retell(world)
+    retold(world)
     after = {kind: _last(world, tenant, kind) for kind in KINDS}
     assert {kind: set(told) for kind, told in after.items()} == {
         kind: set(told) for kind, told in before.items()
@@ -52,7 +43,7 @@ async def test_all_that_readers_have_is_told_again_above_the_versions_of_before(
 async def test_what_is_changed_next_comes_above_what_was_told(world: World) -> None:
     tenant = await world.tenant()
     staff = world.made("/v1/staff", tenant, {"name": "Ada"})
-    retell(world)
+    retold(world)
     changed = world.call("PATCH", f"/v1/staff/{staff['id']}", tenant, {"name": "Ada L."}, match="*")
     assert changed.status_code == 200, changed.text
     assert [event["version"] for event in world.events(tenant, "staff")] == [1, STEP + 1, STEP + 2]
@@ -66,8 +57,29 @@ async def test_of_a_business_that_is_being_deleted_nothing_is_told(world: World)
         tenant.tenant_id,
     )
     before = world.events(tenant, "profile")
-    retell(world)
+    retold(world)
     assert world.events(tenant, "profile") == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "postgresql://business_app@127.0.0.1:1/business",
+            "No connection to the database was to be had",
+        ),
+        ("nonsense", 'missing \\"=\\" after \\"nonsense\\"'),
+    ],
+    ids=["no database", "no address"],
+)
+def test_what_is_missing_is_said_in_a_line(url: str, said: str) -> None:
+    """Takes the 5 s for which a connection is waited for."""
+    done = retelling("business", url)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if "broken off" in line)
+    assert said in line
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def _last(world: World, tenant: Any, kind: str) -> dict[str, dict[str, Any]]:

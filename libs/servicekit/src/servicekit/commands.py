@@ -54,11 +54,8 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
         signal.signal(signal.SIGTERM, _end)
     from servicekit.migrate import DatabaseAway, MigrationError, migrate, wait_for_schema  # noqa: PLC0415
 
-    # Not the service's own settings: where the owner's password is, the service's keys need not be.
-    settings = from_environment(name, Settings)
-    if settings is None:
+    if not _logging_configured(name):
         return 2
-    configure_logging(name, settings.log_level, settings.log_format)
     try:
         if wait:
             asyncio.run(wait_for_schema(name, DatabaseSettings(), limit=limit))
@@ -74,11 +71,18 @@ def _migrate(name: str, *, wait: bool, limit: float) -> int:
 def _retell(name: str) -> int:
     from servicekit.retelling import run  # noqa: PLC0415
 
+    return run(name) if _logging_configured(name) else 2
+
+
+def _logging_configured(name: str) -> bool:
+    """False where its settings are wrong, which has been told then.
+
+    Not the service's own settings: where the owner's password is, the service's keys need not be.
+    """
     settings = from_environment(name, Settings)
-    if settings is None:
-        return 2
-    configure_logging(name, settings.log_level, settings.log_format)
-    return run(name)
+    if settings is not None:
+        configure_logging(name, settings.log_level, settings.log_format)
+    return settings is not None
 
 
 def _end(number: int, _: object) -> None:

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from servicekit.db import Database
-from servicekit.errors import NotFound
+from servicekit.errors import NotFound, Unavailable
 from servicekit.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,11 @@ Retell = Callable[[Database, UUID], Awaitable[int]]
 def run(service: str) -> int:
     """Retells for every tenant; answers the exit code. May be run again, also where it was broken off."""
     retell: Retell = import_module(f"{service}.retelling").retell
-    asyncio.run(_run(service, retell))
+    try:
+        asyncio.run(_run(service, retell))
+    except (Unavailable, psycopg.Error) as error:
+        log.error("retelling was broken off, run it again", error=str(error).strip())
+        return 1
     return 0
 
 

@@ -173,25 +173,25 @@ def test_rooms_that_were_taken_stay_when_there_are_fewer() -> None:
     assert story.broken() == set()
 
 
+def begins_at(story: Story, who: str, opens: str) -> None:
+    """From 4 s on somebody's hours begin then."""
+    weekly = [[day, opens, "00:00"] for day in range(7)]
+    changes(story, who, 2, 3.2, weekly=weekly)
+    seen(story, who, 1, 0, 3.5)
+    seen(story, who, 2, 4, 9, weekly=weekly)
+
+
 def test_a_colleague_joins_what_one_of_the_team_begins_in_the_hours_of_both() -> None:
     story = Story()
     moves(story)
-    quarter = [[day, "07:50", "00:00"] for day in range(7)]
-    changes(story, EVE, 2, 3.2, weekly=quarter)
-    seen(story, EVE, 1, 0, 3.5)
-    seen(story, EVE, 2, 4, 9, weekly=quarter)
+    begins_at(story, EVE, "07:50")
     assert story.broken() == set()
-    changes(story, ADA, 2, 3.2, weekly=quarter)
-    seen(story, ADA, 1, 0, 3.5)
-    seen(story, ADA, 2, 4, 9, weekly=quarter)
+    begins_at(story, ADA, "07:50")
     assert story.broken() == {OFFERED}
 
 
 def test_nobody_joins_a_team_before_their_hours() -> None:
     story = Story()
     moves(story)
-    late = [[day, "08:15", "00:00"] for day in range(7)]
-    changes(story, EVE, 2, 3.2, weekly=late)
-    seen(story, EVE, 1, 0, 3.5)
-    seen(story, EVE, 2, 4, 9, weekly=late)
+    begins_at(story, EVE, "08:15")
     assert story.broken() == {OFFERED}

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from confluent_kafka import Consumer, TopicPartition
 
 from chaos.world import World
+from devstack.local_http import LOCAL_HTTP
 from support.events import Topics
 from support.mail import Mailpit
 
@@ -97,7 +97,7 @@ def _events(topics: Topics, topic: str, tenants: set[str]) -> list[dict[str, Any
 def _mails(url: str) -> list[dict[str, Any]]:
     """All that the server has; `created` by its own, true clock."""
     # In one answer: pages shift when a mail comes between two of them.
-    answer = httpx.get(f"{url}/api/v1/messages", params={"limit": _MOST_MAILS}, timeout=300).json()
+    answer = LOCAL_HTTP.get(f"{url}/api/v1/messages", params={"limit": _MOST_MAILS}, timeout=300).json()
     listed = answer["messages"]
     assert len(listed) == answer["total"], f"listed {len(listed)} of {answer['total']} mails"
     return [

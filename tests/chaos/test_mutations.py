@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from chaos.checker import judge
@@ -24,6 +23,7 @@ from chaos.smtp import Strike
 from chaos.town import AHEAD, Shop, first_start, shop
 from chaos.watch import Watch
 from chaos.world import World, know, notification_env, opened, told
+from devstack.local_http import LOCAL_HTTP
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
 from support.databases import Databases
@@ -201,7 +201,7 @@ class Sending:
         prefix = f"{name}."
         for topic in ("booking.appointment.v1", "scheduler.reminder.v1"):
             topics.pass_over(f"{prefix}notification.messages", topic)
-        httpx.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
+        LOCAL_HTTP.delete(f"{self._mailpit.url}/api/v1/messages").raise_for_status()
         with self._begin(name) as (world, shops):
             world.gates(broker, self._mailpit)
             booking = world.service("booking", "serve")

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-import httpx
 import pytest
 
 from chaos.proxy import Proxy
 from chaos.smtp import MailGate, Strike
+from devstack.local_http import LOCAL_HTTP
 from devstack.processes import free_port
 from servicekit.ids import new_id
 from servicekit.mail import Mailer, MailUnavailable, SmtpSettings
@@ -32,8 +32,8 @@ class Post:
 
     def has(self, key: str) -> int:
         """How many copies."""
-        listed = httpx.get(f"{self._mailpit.url}/api/v1/messages", params={"limit": 500}).json()["messages"]
-        return [item["MessageID"] for item in listed].count(f"{key}@slotwright.example")
+        answer = LOCAL_HTTP.get(f"{self._mailpit.url}/api/v1/messages", params={"limit": 500})
+        return [item["MessageID"] for item in answer.json()["messages"]].count(f"{key}@slotwright.example")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from chaos.owners import enter
 from chaos.proxy import Proxy, Tap
 from chaos.smtp import MailGate
 from chaos.town import Shop
+from devstack.local_http import LOCAL_HTTP
 from devstack.processes import free_port
 from servicekit.db import Database
 from servicekit.testing.tokens import TokenMinter
@@ -65,7 +66,7 @@ class Part:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            return LOCAL_HTTP.get(f"{self.url}/readyz", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
 
+from devstack.local_http import LOCAL_HTTP
 from support.operator_world import OperatorWorld, eventually
 from support.processes import Running
 
@@ -49,8 +49,10 @@ def _leading(world: OperatorWorld) -> Iterator[Running]:
 
 
 def _is_ready(running: Running) -> bool:
-    return httpx.get(f"{running.url}/readyz", timeout=_PATIENCE).status_code == 200
+    return LOCAL_HTTP.get(f"{running.url}/readyz", timeout=_PATIENCE).status_code == 200
 
 
 def _leads(running: Running) -> bool:
-    return "slotwright_operator_leading 1.0" in httpx.get(f"{running.url}/metrics", timeout=_PATIENCE).text
+    return (
+        "slotwright_operator_leading 1.0" in LOCAL_HTTP.get(f"{running.url}/metrics", timeout=_PATIENCE).text
+    )

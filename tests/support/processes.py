@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from devstack.local_http import LOCAL_HTTP
 from devstack.processes import free_port
 from servicekit.testing.tokens import TokenMinter
 from support.logs import last_lines
@@ -79,7 +80,7 @@ def _until_ready(name: str, running: Running) -> None:
     last = "no answer"
     while time.monotonic() < deadline and running.process.poll() is None:
         try:
-            answer = httpx.get(f"{running.url}/readyz", timeout=2)
+            answer = LOCAL_HTTP.get(f"{running.url}/readyz", timeout=2)
         except httpx.TransportError as error:
             last = str(error)
         else:

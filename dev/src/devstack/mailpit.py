@@ -17,6 +17,7 @@ from devstack import processes
 from devstack.archives import no_news
 from devstack.binaries import MAILPIT, program
 from devstack.errors import StackError
+from devstack.local_http import LOCAL_HTTP
 from devstack.processes import free_port
 
 _START_SECONDS = 120.0
@@ -34,13 +35,15 @@ class Mailbox:
 
     def to(self, address: str) -> list[dict[str, Any]]:
         """All to an address, the oldest first, as Mailpit tells them: `Subject`, `Text` and more."""
-        found = httpx.get(f"{self._url}/api/v1/search", params={"query": f'to:"{address}"', "limit": 200})
+        found = LOCAL_HTTP.get(
+            f"{self._url}/api/v1/search", params={"query": f'to:"{address}"', "limit": 200}
+        )
         found.raise_for_status()
         return [self._whole(item) for item in reversed(found.json()["messages"])]
 
     def _whole(self, listed: dict[str, Any]) -> dict[str, Any]:
         """`Created`, which is when it came in, is told by the list alone."""
-        answer = httpx.get(f"{self._url}/api/v1/message/{listed['ID']}")
+        answer = LOCAL_HTTP.get(f"{self._url}/api/v1/message/{listed['ID']}")
         answer.raise_for_status()
         return {**answer.json(), "Created": listed["Created"]}
 
@@ -88,7 +91,7 @@ class Mailpit:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                httpx.get(f"{self.url}/readyz", timeout=2)
+                LOCAL_HTTP.get(f"{self.url}/readyz", timeout=2)
             except httpx.TransportError as error:
                 if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                     log_text = self.log.read_text("utf-8", "replace")

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from contracts.platform import TenantChanged
+from devstack.local_http import LOCAL_HTTP
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
@@ -78,7 +79,7 @@ class Site:
     def call(self, owner_of: TenantChanged, method: str, path: str, **sent: Any) -> Any:
         """What the API answers the owner, for what no page does."""
         headers = self.minter.headers(owner_of.tenant_id, role="owner") | {"If-Match": "*"}
-        answer = httpx.request(method, f"{self.gateway}{path}", headers=headers, timeout=30, **sent)
+        answer = LOCAL_HTTP.request(method, f"{self.gateway}{path}", headers=headers, timeout=30, **sent)
         assert answer.is_success, answer.text
         return answer.json()
 

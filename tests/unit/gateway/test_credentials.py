@@ -85,6 +85,24 @@ def test_no_more_is_kept_than_allowed() -> None:
     assert bench.verifier.verified == 4
 
 
+def test_what_is_used_is_kept_and_what_is_not_makes_room() -> None:
+    bench = Bench(most=2)
+    often, once, new = (bench.token() for _ in range(3))
+    for token in (often, once, often, new, often):
+        bench.credentials.principal(token)
+    assert bench.verifier.verified == 3
+
+
+def test_a_token_that_differs_from_a_kept_one_only_near_its_end_is_refused() -> None:
+    """One that is kept is not verified again: what it is found by has to be all of it."""
+    bench = Bench()
+    good = bench.token()
+    bench.credentials.principal(good)
+    forged = good[:-10] + ("a" if good[-10] != "a" else "b") + good[-9:]
+    with pytest.raises(Unauthorized):
+        bench.credentials.principal(forged)
+
+
 def test_a_refused_token_is_never_kept() -> None:
     bench = Bench()
     token = bench.token(aud="others")

@@ -47,7 +47,7 @@ class Credentials:
         if scheme.lower() != "bearer" or not token:
             TOKEN_CHECKS.labels("missing").inc()
             raise Unauthorized("Send an access token.", headers={"WWW-Authenticate": "Bearer"})
-        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        digest = hashlib.sha256(token.encode()).digest()
         kept = self._kept.get(digest)
         if kept is not None:
             if kept.expires > self._clock().timestamp() and self._keys.key(kept.kid) is kept.key:

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from servicekit.errors import Unauthorized, Unavailable
 from servicekit.health import Heartbeat
-from servicekit.http.tokens import MissingKeys, RemoteKeys, TokenVerifier
+from servicekit.http.tokens import ALGORITHM, MissingKeys, RemoteKeys, TokenVerifier
 from servicekit.ids import new_id
 from servicekit.settings import TokenSettings
 from servicekit.testing.tokens import TokenMinter
@@ -194,6 +195,14 @@ def test_no_key_has_so_long_a_name(kid: str) -> None:
     minter = TokenMinter(kid=kid)
     verifier = TokenVerifier(minter, issuer=minter.issuer, audience=minter.audience)
     assert outcome(verifier, minter.token(new_id())) == REFUSED
+
+
+def test_a_token_that_names_no_key_is_refused() -> None:
+    """As another issuer's may be; it must not fail as an error of ours."""
+    minter = TokenMinter()
+    verifier = TokenVerifier(minter, issuer=minter.issuer, audience=minter.audience)
+    nameless = jwt.encode(minter.claims(new_id()), minter._key, algorithm=ALGORITHM)
+    assert outcome(verifier, nameless) == REFUSED
 
 
 def test_no_more_missing_keys_are_remembered_than_a_thousand() -> None:

@@ -153,6 +153,19 @@ async def test_a_failing_event_holds_back_those_behind_it_until_it_succeeds(
     assert all(line["trace_id"] for line in retries)
 
 
+async def test_an_event_that_comes_again_has_no_second_effect(shop: Shop) -> None:
+    """As after a crash of its relay, or of this consumer before it committed the offset."""
+    tenant_id = new_id()
+    twice = named("twice", tenant_id, 1)
+    event_id = shop.topics.publish(twice)
+    shop.topics.publish(twice, event_id=event_id)
+    shop.topics.publish(named("behind", tenant_id, 2))
+    async with shop.running():
+        await shop.until(lambda: "behind" in shop.handled, "what came behind it")
+    assert shop.handled == ["twice", "behind"]
+    assert (shop.counted("handled"), shop.counted("duplicate")) == (2, 1)
+
+
 async def test_what_can_never_succeed_goes_to_the_dead_letters_and_the_next_goes_on(shop: Shop) -> None:
     tenant_id = new_id()
     shop.fails = lambda event: PermanentError("no such plan") if event.display_name == "bad" else None

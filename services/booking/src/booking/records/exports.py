@@ -1,17 +1,25 @@
 """CSV as RFC 4180 has it, of rows that come one by one: commas, CRLF, a header, UTF-8.
 
-Called by booking.records.service. A cell that a spreadsheet would take for a formula gets an apostrophe in front,
-as OWASP's page on CSV injection says; times are RFC 3339 with the business's offset.
+Called by booking.records.service. What a spreadsheet would take for a formula gets an apostrophe in front, as
+OWASP's page on CSV injection says; times are RFC 3339 with the business's offset.
+
+Where the decimal sign is a comma, spreadsheets split lines at semicolons. A quotation mark is none to them then but at a
+line's beginning, so that a cell of ours is cut at each semicolon and line break that stands in it.
 """
 
 import csv
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
 from io import StringIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(
+    r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=[^\S\t\r\n]*[=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}])"
+)
+"""Before what a spreadsheet calculates, also in the full width of East Asian scripts: where a cell begins, or could."""
 _PART = 32 * 1024
 
 _APPOINTMENT = (
@@ -77,7 +85,7 @@ def cell(value: Any, zone: ZoneInfo) -> str:
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub("'", text)
 
 
 async def _written(

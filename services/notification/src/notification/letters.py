@@ -21,13 +21,12 @@ from contracts.booking import Channel
 from notification.domain import Appointment, AppointmentStatus, CustomerKind
 from notification.webhooks.domain import KEPT_DAYS, Endpoint
 from notification.wording import Part, Sandbox, TemplateKind, Wording
+from servicekit.http.models import REORDERING
 from servicekit.ical import CalendarEvent, EventStatus, Method, Organizer, calendar_file
 from servicekit.localtime import zone_or
 
 _FALLBACK = "en"
 _LONGEST_SUBJECT = 200
-_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the direction of the text after them (UAX #9); no name in any script needs one."""
 
 Section = TemplateKind | Literal["waitlist-offer"]
 """A section of `locales/<language>.toml`; that of an offer is none that a business may reword."""
@@ -252,7 +251,7 @@ def one_line(text: str) -> str:
 
 
 def _is_allowed(char: str) -> bool:
-    return char.isprintable() or (unicodedata.category(char) == "Cf" and char not in _REORDERING)
+    return char.isprintable() or (unicodedata.category(char) == "Cf" and char not in REORDERING)
 
 
 def _subject(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import unicodedata
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
@@ -26,6 +27,11 @@ _INSTANT = re.compile(
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _CONTROL = {chr(code) for code in range(32)} - {"\n", "\r", "\t"} | {"\x7f"}
 _MOST_UNKNOWN = 10
+REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the direction of the text after them (UAX #9); no name in any script needs one."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that show nothing: fillers of Hangul, and the Braille pattern without a dot."""
 
 
 def control_character_fault(value: Any) -> str | None:
@@ -143,6 +149,14 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _readable(value: str) -> str:
+    if not REORDERING.isdisjoint(value):
+        raise ValueError("must not hold characters that change the direction of the text behind them")
+    if all(unicodedata.category(char) in _INVISIBLE or char in _BLANK for char in value):
+        raise ValueError("must have a character that can be seen")
+    return value
+
+
 def _written(value: Any, form: re.Pattern[str], example: str) -> Any:
     """Pydantic alone would take numbers for dates and times, and times with an offset for local ones."""
     if (isinstance(value, str) and not form.fullmatch(value)) or isinstance(value, int | float):
@@ -186,9 +200,10 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
     AfterValidator(_one_line),
+    AfterValidator(_readable),
     BeforeValidator(_printable),
 ]
-"""One line, as names stand in the subjects of mails."""
+"""One line, as names stand in the subjects of mails; it can be seen, and leaves what stands beside it in order."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_printable)]
 Phone = Annotated[

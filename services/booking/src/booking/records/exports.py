@@ -3,8 +3,8 @@
 Called by booking.records.service. What a spreadsheet would take for a formula gets an apostrophe in front, as
 OWASP's page on CSV injection says; times are RFC 3339 with the business's offset.
 
-Where the decimal sign is a comma, spreadsheets split lines at semicolons. A quotation mark is none to them then but at a
-line's beginning, so that a cell of ours is cut at each semicolon and line break that stands in it.
+Where the decimal sign is a comma, spreadsheets split lines at semicolons. A quotation mark is none to them then but
+at a line's beginning, so that a cell of ours is cut at each semicolon and line break that stands in it.
 """
 
 import csv
@@ -19,7 +19,7 @@ _FORMULA = re.compile(
     r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=[^\S\t\r\n]*[=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
     r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}])"
 )
-"""Before what a spreadsheet calculates, also in the full width of East Asian scripts: where a cell begins, or could."""
+"""Before what a spreadsheet calculates, also in full width, where a cell begins or could."""
 _PART = 32 * 1024
 
 _APPOINTMENT = (

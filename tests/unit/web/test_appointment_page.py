@@ -1,6 +1,7 @@
 """The customer's page of an appointment: it is moved and cancelled, or it is said why that is not possible."""
 
 import datetime as dt
+import re
 
 import pytest
 
@@ -42,9 +43,21 @@ async def test_who_was_booked_with_somebody_who_has_left_is_shown_the_times_of_o
         shown = await browser.get(page)
         assert shown.status_code == 200
         assert "Ada no longer does this." in shown.text
-        assert f' {samples.ADA}"><time' in shown.text, "who has the time is asked for by name"
+        assert f' {samples.ADA}"><time' in shown.text, "who has its own time is asked for by name"
         assert "chips" not in shown.text
     assert "no longer" not in (await browser.get(f"{link}/reschedule?anyone=1")).text
+
+
+async def test_with_anyone_means_that_nobody_is_named_but_at_its_own_time(
+    gateway: Script, browser: Browser
+) -> None:
+    """booking keeps the same person where they are free, and else takes whoever has least to do."""
+    open_for_booking(gateway)
+    link = f"/appointments/{samples.TOKEN}"
+    shown = (await browser.get(f"{link}/reschedule?anyone=1")).text
+    own, later = re.findall(r'name="slot" value="([^" ]*)( [^"]*)?"', shown)
+    assert (dt.datetime.fromisoformat(own[0]), own[1]) == (NINE, f" {samples.ADA}")
+    assert (dt.datetime.fromisoformat(later[0]), later[1]) == (NINE + dt.timedelta(minutes=15), "")
 
 
 async def test_what_is_no_longer_offered_can_only_be_cancelled(gateway: Script, browser: Browser) -> None:

@@ -99,12 +99,12 @@ class Outbox:
             conn.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK_CLASS, outbox.shard_of(key)))
             yield
 
-    async def read_by_a_look(self) -> float:
+    async def read_by_a_poll(self) -> float:
         """How many entries of the index of ids a relay that has nothing to do reads, on an average."""
-        looks, entries = self._read()
-        await self.until(lambda: self._read()[0] >= looks + 20, "it goes on looking")
-        looks_by_then, entries_by_then = self._read()
-        return (entries_by_then - entries) / (looks_by_then - looks)
+        polls, entries = self._read()
+        await self.until(lambda: self._read()[0] >= polls + 20, "it goes on polling")
+        polls_by_then, entries_by_then = self._read()
+        return (entries_by_then - entries) / (polls_by_then - polls)
 
     def _read(self) -> tuple[int, int]:
         with psycopg.connect(self._database.admin_url) as conn:

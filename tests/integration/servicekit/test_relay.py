@@ -16,8 +16,8 @@ from integration.servicekit.outboxes import LARGE, Outbox, status
 from servicekit import outbox, relay
 from servicekit.db import Connection, Database
 from servicekit.errors import PayloadTooLarge
-from servicekit.floor import Floor
 from servicekit.kafka import producer
+from servicekit.low_watermark import LowWatermark
 from servicekit.metrics import OUTBOX_RELAYED
 from servicekit.outgoing import Outgoing, sending
 from servicekit.settings import KafkaSettings
@@ -40,26 +40,26 @@ async def box(databases: Databases, broker: Broker) -> AsyncIterator[Outbox]:
     await db.close()
 
 
-class Looks(Floor):
-    """A relay's floor, which tells how often it was looked whether it may rise."""
+class CountedWatermark(LowWatermark):
+    """A relay's low watermark, which counts the calls of `advance`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._done = 0
 
-    async def rise(self, conn: Connection, held: list[int]) -> None:
-        await super().rise(conn, held)
+    async def advance(self, conn: Connection, held: list[int]) -> None:
+        await super().advance(conn, held)
         self._done += 1
 
-    async def more(self, box: Outbox) -> None:
+    async def advanced(self, box: Outbox) -> None:
         wanted = self._done + 3
-        await box.until(lambda: self._done >= wanted, "the floor would have risen")
+        await box.until(lambda: self._done >= wanted, "the watermark would have risen")
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    made = Looks()
-    monkeypatch.setattr(relay, "Floor", lambda: made)
+def watermark(monkeypatch: pytest.MonkeyPatch) -> CountedWatermark:
+    made = CountedWatermark()
+    monkeypatch.setattr(relay, "LowWatermark", lambda: made)
     return made
 
 
@@ -150,19 +150,19 @@ async def test_the_largest_event_arrives_and_a_larger_one_takes_its_change_with_
     assert arrived(_STATUS, tenant) == [1]
 
 
-async def test_what_is_gone_is_not_read_at_every_look_while_an_old_snapshot_is_open(box: Outbox) -> None:
+async def test_what_is_gone_is_not_read_at_every_poll_while_an_old_snapshot_is_open(box: Outbox) -> None:
     """A dump of an hour would slow down every event, and more and more so."""
     tenant = new_tenant()
     async with box.snapshot(), box.relayed():
         await box.publish(*(status(tenant.tenant_id, generation) for generation in range(1000)))
         await box.until(lambda: not box.left(), "all are sent")
         async with asyncio.timeout(30):
-            while await box.read_by_a_look() > 100:
+            while await box.read_by_a_poll() > 100:
                 pass
 
 
 async def test_an_event_that_commits_behind_later_ones_is_sent_and_so_is_its_keys_next(
-    box: Outbox, arrived: Arrived, looks: Looks
+    box: Outbox, arrived: Arrived, watermark: CountedWatermark
 ) -> None:
     slow, quick = new_tenant(), new_tenant()
     async with box.relayed():
@@ -170,14 +170,14 @@ async def test_an_event_that_commits_behind_later_ones_is_sent_and_so_is_its_key
             await outbox.publish(conn, "booking", status(slow.tenant_id, 1))
             await box.publish(status(quick.tenant_id, 1))
             await box.until(lambda: arrived(_STATUS, quick), "the later one is sent")
-            await looks.more(box)
+            await watermark.advanced(box)
         await box.publish(status(slow.tenant_id, 2))
         await box.until(lambda: not box.left() and len(arrived(_STATUS, slow)) == 2, "both are sent")
     assert arrived(_STATUS, slow) == [1, 2]
 
 
 async def test_what_another_relay_leaves_behind_is_sent_though_this_one_is_past_it(
-    box: Outbox, arrived: Arrived, looks: Looks
+    box: Outbox, arrived: Arrived, watermark: CountedWatermark
 ) -> None:
     left, own = new_tenant(), new_tenant()
     theirs = status(left.tenant_id, 1)
@@ -188,7 +188,7 @@ async def test_what_another_relay_leaves_behind_is_sent_though_this_one_is_past_
         async with box.relayed():
             await box.publish(theirs, status(own.tenant_id, 1))
             await box.until(lambda: arrived(_STATUS, own), "its own is sent")
-            await looks.more(box)
+            await watermark.advanced(box)
             assert box.left() == [_STATUS]
             await other.aclose()
             await box.until(lambda: not box.left(), "the other's is sent")

@@ -1,10 +1,11 @@
 """The relay: sends the outbox to Kafka and deletes what was acknowledged.
 
-It polls (docs/adr/0002) the rows above a floor, below which there are none any more (servicekit.floor). One relay
-holds a shard at a time, by an advisory lock of its own connection, so that a key's events are never sent by two. A
-crash between acknowledgement and delete sends again; the readers' inboxes see to that. What Kafka does not take
-keeps back its own topic's later events only (servicekit.outgoing). A tenant's own stream may be gone for good, with
-the tenant or because it wants none any more: what was still to be copied to it is dropped.
+It polls (docs/adr/0002) the rows above a low watermark, up to which there are none any more
+(servicekit.low_watermark). One relay holds a shard at a time, by an advisory lock of its own connection, so that a
+key's events are never sent by two. A crash between acknowledgement and delete sends again; the readers' inboxes see
+to that. What Kafka does not take keeps back its own topic's later events only (servicekit.outgoing). A tenant's own
+stream may be gone for good, with the tenant or because it wants none any more: what was still to be copied to it is
+dropped.
 """
 
 import asyncio
@@ -17,10 +18,10 @@ from confluent_kafka import KafkaException
 from contracts.topics import TENANT_TOPIC_PREFIX
 from servicekit.db import READ_ONLY, Connection, Database
 from servicekit.faults import reached
-from servicekit.floor import Floor
 from servicekit.health import Heartbeat
 from servicekit.kafka import producer
 from servicekit.loops import pause_for
+from servicekit.low_watermark import LowWatermark
 from servicekit.metrics import OUTBOX_AGE, OUTBOX_DROPPED, OUTBOX_HELD
 from servicekit.outbox import SHARDS
 from servicekit.outgoing import Outgoing, Send, sending
@@ -32,7 +33,7 @@ _LOCK_CLASS = 0x0B0C
 _BATCH = 500
 _BUSY_SECONDS = 0.01
 _IDLE_SECONDS = 0.05
-_FLOOR_SECONDS = 1.0
+_WATERMARK_SECONDS = 1.0
 
 _LOCK = b"SELECT shard FROM unnest(%s::int[]) AS shard WHERE pg_try_advisory_lock(%s, shard)"
 # By the row's tenant as well: its name, and the topic with it, may have been given again. Whoever had it before is
@@ -45,7 +46,7 @@ SELECT id, topic, key, headers, payload, extract(epoch FROM clock_timestamp() - 
             AND NOT EXISTS (SELECT FROM tenants o
                 WHERE o.slug = t.slug AND o.state <> 'deleted' AND o.updated_at > t.updated_at))
     AS wanted
-FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(paused)s) AND id > %(floor)s
+FROM outbox WHERE shard = ANY(%(held)s) AND topic <> ALL(%(paused)s) AND id > %(watermark)s
 ORDER BY id LIMIT %(most)s
 """
 _OLDEST = b"""
@@ -86,18 +87,18 @@ class Relay:
             # A plan from when the table was small would read it whole, and dead rows with it.
             await conn.execute(b"SET enable_seqscan = off")
             held: list[int] = []
-            floor, looked = Floor(), time.monotonic()
+            watermark, advanced_at = LowWatermark(), time.monotonic()
             try:
                 while not stop.is_set():
                     beat.beat()
                     if len(held) < SHARDS and (free := await self._acquire(conn, held)):
                         held += free
-                        floor.sink()
+                        watermark.reset()
                         OUTBOX_HELD.set(len(held) / SHARDS)
-                    if held and time.monotonic() - looked > _FLOOR_SECONDS:
-                        await floor.rise(conn, held)
-                        looked = time.monotonic()
-                    sent = await self._relay(conn, outgoing, send, held, floor.id) if held else 0
+                    if held and time.monotonic() - advanced_at > _WATERMARK_SECONDS:
+                        await watermark.advance(conn, held)
+                        advanced_at = time.monotonic()
+                    sent = await self._relay(conn, outgoing, send, held, watermark.id) if held else 0
                     self._pause = 0.0
                     if sent < _BATCH:
                         await pause_for(_BUSY_SECONDS if sent else _IDLE_SECONDS, stop)
@@ -112,21 +113,21 @@ class Relay:
         return [row["shard"] for row in await cursor.fetchall()]
 
     async def _relay(
-        self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int], floor: int
+        self, conn: Connection, outgoing: Outgoing, send: Send, held: list[int], watermark: int
     ) -> int:
-        """Sends what is next above the floor; answers how many rows are done with."""
+        """Sends what is next above the watermark; answers how many rows are done with."""
         paused = outgoing.paused_topics()
         taken = {
             "held": held,
             "paused": paused,
-            "floor": floor,
+            "watermark": watermark,
             "most": _BATCH,
             "prefix": TENANT_TOPIC_PREFIX,
         }
         rows = await (await conn.execute(_TAKE, taken)).fetchall()
         oldest = next(iter(rows), None)
         if paused:
-            oldest = await (await conn.execute(_OLDEST, (floor,))).fetchone()
+            oldest = await (await conn.execute(_OLDEST, (watermark,))).fetchone()
         OUTBOX_AGE.set(float(oldest["age"]) if oldest else 0)
         if not rows and not outgoing.in_flight:
             return 0

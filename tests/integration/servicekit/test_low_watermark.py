@@ -1,4 +1,4 @@
-"""A relay's floor is below whatever may still come to be seen, and above what is done with."""
+"""A relay's low watermark is below whatever may still come to be seen, and above what is done with."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from servicekit.db import Connection, Database
-from servicekit.floor import Floor
+from servicekit.low_watermark import LowWatermark
 from support.databases import Databases, ServiceDatabase
 
 _HELD = [0, 1]
@@ -22,13 +22,13 @@ class Outbox:
     def __init__(self, database: ServiceDatabase, conn: Connection) -> None:
         self.database = database
         self.conn = conn
-        self.floor = Floor()
+        self.watermark = LowWatermark()
 
-    async def rise(self, times: int = 2) -> int:
-        """A first look notes what there is, the next one may find it done with."""
+    async def advance(self, times: int = 2) -> int:
+        """A first call notes what there is, the next one may find it done with."""
         for _ in range(times):
-            await self.floor.rise(self.conn, _HELD)
-        return self.floor.id
+            await self.watermark.advance(self.conn, _HELD)
+        return self.watermark.id
 
     async def gone(self) -> int:
         """An event is written, relayed and deleted; answers its id."""
@@ -86,7 +86,7 @@ async def box(databases: Databases) -> AsyncIterator[Outbox]:
 async def test_it_rises_to_the_last_id_drawn_when_nothing_is_left(box: Outbox) -> None:
     await box.gone()
     last = await box.gone()
-    assert await box.rise() == last
+    assert await box.advance() == last
 
 
 async def test_it_stays_below_the_first_event_that_is_still_there(box: Outbox) -> None:
@@ -95,15 +95,15 @@ async def test_it_stays_below_the_first_event_that_is_still_there(box: Outbox) -
     async with box.transaction() as other:
         waiting = await write(other, _HELD[1])
     last = await box.gone()
-    assert await box.rise(5) == waiting - 1
+    assert await box.advance(5) == waiting - 1
     await box.execute("DELETE FROM outbox")
-    assert await box.rise() == last
+    assert await box.advance() == last
 
 
 async def test_another_relays_events_do_not_keep_it_down(box: Outbox) -> None:
     async with box.transaction() as other:
         theirs = await write(other, _ELSEWHERE)
-    assert await box.rise() == theirs
+    assert await box.advance() == theirs
 
 
 @pytest.mark.parametrize("ended", ["commit", "rollback"])
@@ -112,9 +112,9 @@ async def test_it_waits_for_whoever_drew_an_id_before_the_others_committed(box: 
     async with box.transaction() as slow:
         early = await write(slow)
         late = await box.gone()
-        assert await box.rise(5) < early
+        assert await box.advance(5) < early
         await getattr(slow, ended)()
-    assert await box.rise(5) == (early - 1 if ended == "commit" else late)
+    assert await box.advance(5) == (early - 1 if ended == "commit" else late)
 
 
 async def test_it_waits_for_whoever_drew_an_id_in_a_part_of_its_transaction_that_was_kept(
@@ -124,42 +124,42 @@ async def test_it_waits_for_whoever_drew_an_id_in_a_part_of_its_transaction_that
         async with slow.transaction():
             early = await write(slow)
         await box.gone()
-        assert await box.rise(5) < early
-    assert await box.rise() == early - 1
+        assert await box.advance(5) < early
+    assert await box.advance() == early - 1
 
 
 async def test_those_who_come_later_do_not_keep_it_from_what_is_known_by_then(box: Outbox) -> None:
-    """There may be some at each look."""
+    """There may be some at each call."""
     first = await box.gone()
     async with box.transaction() as slow:
-        await box.rise(1)
+        await box.advance(1)
         await write(slow)
         second = await box.gone()
-        assert first <= await box.rise(5) < second
+        assert first <= await box.advance(5) < second
 
 
 async def test_those_who_come_while_it_waits_for_others_are_not_waited_for_as_well(box: Outbox) -> None:
     """Or it would stay where it is wherever somebody always writes."""
     async with box.transaction() as first, box.transaction() as second:
         known = await write(first)
-        await box.rise(1)
+        await box.advance(1)
         await write(second)
-        await box.rise(1)
+        await box.advance(1)
         await first.rollback()
-        assert await box.rise(1) == known
+        assert await box.advance(1) == known
 
 
-async def test_it_passes_nobody_who_came_after_a_look_on_the_way_to_a_later_event(box: Outbox) -> None:
+async def test_it_passes_nobody_who_came_after_a_call_on_the_way_to_a_later_event(box: Outbox) -> None:
     known = await box.gone()
-    await box.rise(1)
+    await box.advance(1)
     async with box.transaction() as slow:
         await write(slow)
         async with box.transaction() as other:
             await write(other)
-        assert await box.rise(5) == known
+        assert await box.advance(5) == known
 
 
-async def test_who_draws_an_id_while_it_looks_is_waited_for(box: Outbox) -> None:
+async def test_who_draws_an_id_while_it_advances_is_waited_for(box: Outbox) -> None:
     ids: list[int] = []
     async with box.transaction() as slow:
 
@@ -167,17 +167,17 @@ async def test_who_draws_an_id_while_it_looks_is_waited_for(box: Outbox) -> None
             ids.append(await write(slow))
             await box.gone()
 
-        await box.floor.rise(cast("Connection", Interrupted(box.conn, happens)), _HELD)
-        assert await box.rise(5) < ids[0]
-    assert await box.rise(5) == ids[0] - 1
+        await box.watermark.advance(cast("Connection", Interrupted(box.conn, happens)), _HELD)
+        assert await box.advance(5) < ids[0]
+    assert await box.advance(5) == ids[0] - 1
 
 
-async def test_what_is_committed_while_it_looks_is_not_passed(box: Outbox) -> None:
+async def test_what_is_committed_while_it_advances_is_not_passed(box: Outbox) -> None:
     async with box.transaction() as slow:
         early = await write(slow)
-        await box.rise(1)
-        await box.floor.rise(cast("Connection", Interrupted(box.conn, slow.commit)), _HELD)
-    assert await box.rise(5) == early - 1
+        await box.advance(1)
+        await box.watermark.advance(cast("Connection", Interrupted(box.conn, slow.commit)), _HELD)
+    assert await box.advance(5) == early - 1
 
 
 async def test_readers_and_other_databases_do_not_keep_it_down(box: Outbox, databases: Databases) -> None:
@@ -186,7 +186,7 @@ async def test_readers_and_other_databases_do_not_keep_it_down(box: Outbox, data
         await write(writer)
         await dump.execute("SELECT FROM outbox FOR SHARE")
         last = await box.gone()
-        assert await box.rise() == last
+        assert await box.advance() == last
 
 
 @pytest.mark.parametrize(
@@ -196,27 +196,27 @@ async def test_it_begins_anew_where_ids_do(box: Outbox, statement: str) -> None:
     """Or new events would lie below it."""
     for _ in range(5):
         await box.gone()
-    before = await box.rise()
+    before = await box.advance()
     await box.execute(statement)
     async with box.transaction() as other:
         new = await write(other)
     assert new < before
-    assert await box.rise(1) < new
-    assert await box.rise(5) == new - 1
+    assert await box.advance(1) < new
+    assert await box.advance(5) == new - 1
 
 
 async def test_it_stays_at_the_beginning_for_a_role_that_may_not_ask_for_the_last_id(box: Outbox) -> None:
     await box.execute("REVOKE ALL ON SEQUENCE outbox_id_seq FROM booking_app")
     await box.gone()
-    assert await box.rise(5) == 0
+    assert await box.advance(5) == 0
 
 
 async def test_what_lies_below_it_in_further_shards_is_found(box: Outbox) -> None:
     async with box.transaction() as other:
         theirs = await write(other, _ELSEWHERE)
     await box.gone()
-    assert await box.rise() > theirs
-    box.floor.sink()
-    assert box.floor.id == 0
-    await box.floor.rise(box.conn, [*_HELD, _ELSEWHERE])
-    assert box.floor.id == theirs - 1
+    assert await box.advance() > theirs
+    box.watermark.reset()
+    assert box.watermark.id == 0
+    await box.watermark.advance(box.conn, [*_HELD, _ELSEWHERE])
+    assert box.watermark.id == theirs - 1

@@ -29,9 +29,9 @@ from pydantic import SecretStr
 from scheduler.settings import SchedulerSettings
 from scheduler.workers import TimerLoop
 from servicekit.db import Database
+from servicekit.full_scan import FullScan
 from servicekit.health import Heartbeat
 from servicekit.settings import DatabaseSettings
-from servicekit.stragglers import Stragglers
 
 URL = os.environ["DATABASE_URL"]
 History = list[tuple[float, int]]
@@ -49,7 +49,7 @@ class Watched(TimerLoop):
 
     def __init__(self, db: Database, jobs: int) -> None:
         settings = SchedulerSettings()
-        super().__init__(db, look_seconds=settings.look_seconds, batch_size=settings.batch_size)
+        super().__init__(db, every=settings.look_seconds, batch_size=settings.batch_size)
         self._jobs = jobs
         self.stop = asyncio.Event()
         self.history: History = []
@@ -73,7 +73,7 @@ async def slotwright(jobs: int) -> Drain:
     loop = Watched(db, jobs)
     loops = (
         loop,
-        Stragglers("scheduler.stragglers", loop.look_back, look_seconds=SchedulerSettings().look_seconds),
+        FullScan("scheduler.full-scan", loop.full_scan, every=SchedulerSettings().look_seconds),
     )
 
     async def drain() -> History:

@@ -43,7 +43,7 @@ async def test_a_flood_is_fired_batch_by_batch_each_timer_once(
     now = utc_now()
     times = [now - timedelta(seconds=second) for second in range(1, number + 1)]
     tenant_id = await set_timers(db, times)
-    loop = TimerLoop(db, look_seconds=1, batch_size=4)
+    loop = TimerLoop(db, every=1, batch_size=4)
     turns = 1
     while await loop.turn() == 0:
         turns += 1
@@ -81,7 +81,7 @@ async def test_a_batch_is_told_in_the_order_of_its_times(world: World, db: Datab
     assert fired(world, tenant_id) == sorted(times)
 
 
-async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_look_back(
+async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_full_scan(
     world: World, db: Database
 ) -> None:
     """It lies before where the loop has come to."""
@@ -93,15 +93,15 @@ async def test_what_another_process_holds_and_lets_go_is_fired_at_the_next_look_
         other.execute(_HELD, (tenant_id,))
         while await loop.turn() == 0:
             pass
-        await loop.look_back()
+        await loop.full_scan()
         assert fired(world, tenant_id) == times[1:]
     await loop.turn()
     assert fired(world, tenant_id) == times[1:]
-    await loop.look_back()
+    await loop.full_scan()
     assert sorted(fired(world, tenant_id)) == times
 
 
-async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_next_look_back(
+async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_next_full_scan(
     world: World, db: Database
 ) -> None:
     """Not before it: a turn begins where the last one came to, as there may be much dead before."""
@@ -111,20 +111,20 @@ async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_n
     tenant_id = await set_timers(db, [late])
     await loop.turn()
     assert fired(world, tenant_id) == []
-    await loop.look_back()
+    await loop.full_scan()
     assert fired(world, tenant_id) == [late]
 
 
 async def test_a_flood_of_times_that_the_loop_has_passed_is_fired_by_its_next_turns(
     world: World, db: Database
 ) -> None:
-    """What was set after an outage, say: a look back takes a batch, and the loop goes on from there."""
+    """What was set after an outage, say: a full scan takes a batch, and the loop goes on from there."""
     loop = TimerLoop(db, batch_size=4)
     await loop.turn()
     now = utc_now()
     times = [now - timedelta(seconds=second) for second in range(1, 30)]
     tenant_id = await set_timers(db, times)
-    await loop.look_back()
+    await loop.full_scan()
     assert len(fired(world, tenant_id)) == 4
     while await loop.turn() == 0:
         pass
@@ -133,7 +133,7 @@ async def test_a_flood_of_times_that_the_loop_has_passed_is_fired_by_its_next_tu
 
 async def test_it_sleeps_until_the_next_timer_to_the_millisecond_and_a_look_at_most(db: Database) -> None:
     now = utc_now()
-    loop = TimerLoop(db, look_seconds=10, clock=lambda: now)
+    loop = TimerLoop(db, every=10, clock=lambda: now)
     assert await loop.turn() == 10
     await set_timers(db, [now + timedelta(seconds=30)])
     assert await loop.turn() == 10

@@ -26,7 +26,7 @@ from notification.domain import (
     decide,
     decide_for_owner,
     masked,
-    next_look,
+    next_check,
     reason_and_detail,
 )
 from notification.quiet import QuietHours
@@ -257,11 +257,11 @@ def test_backoff_doubles_and_ends_at_ten_minutes() -> None:
 
 
 def test_what_is_waited_for_is_looked_for_soon_and_then_more_rarely() -> None:
-    assert next_look(NOW, NOW) - NOW == timedelta(seconds=0.2)
+    assert next_check(NOW, NOW) - NOW == timedelta(seconds=0.2)
     later = NOW + timedelta(seconds=8)
-    assert next_look(NOW, later) - later == timedelta(seconds=2)
+    assert next_check(NOW, later) - later == timedelta(seconds=2)
     later = NOW + timedelta(hours=1)
-    assert next_look(NOW, later) - later == timedelta(seconds=5)
+    assert next_check(NOW, later) - later == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from servicekit.full_scan import FullScan
 from servicekit.health import Heartbeat
 from servicekit.loops import backoff, pause_for
 from servicekit.periodic import Periodic
-from servicekit.stragglers import Stragglers
 
 _FOREVER = 3600.0
 
@@ -57,11 +57,11 @@ async def test_a_nudge_begins_the_next_turn_and_stop_ends_the_loop() -> None:
     [(0.001, 1), (0.04, 1), (0.5, 10), (2, 30)],
     ids=["at once", "soon", "a share", "half a minute at most"],
 )
-async def test_looking_back_takes_a_twentieth_of_the_time_at_most(took: float, pause: float) -> None:
+async def test_scanning_takes_a_twentieth_of_the_time_at_most(took: float, pause: float) -> None:
     elapsed = [0.0]
 
-    async def look_back() -> None:
+    async def scan() -> None:
         elapsed[0] += took
 
-    looks = Stragglers("test.stragglers", look_back, look_seconds=1, monotonic=lambda: elapsed[0])
-    assert await looks.turn() == pytest.approx(pause)
+    full_scan = FullScan("test.full-scan", scan, every=1, monotonic=lambda: elapsed[0])
+    assert await full_scan.turn() == pytest.approx(pause)

@@ -6,8 +6,8 @@ What is deleted while an old snapshot is open (a dump, a report, a forgotten ses
 from the beginning would walk all of it each time. But ids are committed in another order than they are drawn in, so
 the watermark must not pass one whose transaction may still commit. An INSERT locks the table (RowExclusiveLock)
 before it draws its id, and has the lock until what it wrote can be seen. So those who have drawn an id by now and
-have not ended have that lock now; once none of them has it any more, all that they wrote is there, or never will be.
-A transaction that writes events and stays open keeps the watermark where it is, as does an event that waits for
+have not ended have that lock now; once none of them has it any more, all that they wrote is there, or never will
+be. A transaction that writes events and stays open keeps the watermark where it is, as does an event that waits for
 Kafka.
 """
 

@@ -22,6 +22,7 @@ from notification.webhooks.app import Webhooks
 from notification.webhooks.routes import router as webhook_router
 from notification.workers import Sender
 from servicekit.db import Database
+from servicekit.full_scan import FullScan
 from servicekit.housekeeping import Housekeeping
 from servicekit.http.tokens import RemoteKeys, TokenVerifier
 from servicekit.links import UnsubscribeLinks
@@ -29,7 +30,6 @@ from servicekit.mail import Mailer, SmtpSettings
 from servicekit.relay import Relay
 from servicekit.runtime import Loop, Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings, TokenSettings
-from servicekit.stragglers import Stragglers
 from servicekit.tenancy import TenantFollower
 
 
@@ -53,8 +53,8 @@ def build(settings: Settings) -> Parts:
     def senders(provider: Provider) -> tuple[Loop, ...]:
         channel = provider.channel
         deliveries = MessageDeliveries(db, provider, letters, settings, mail_from=smtp.mail_from)
-        beside = Stragglers(f"notification.{channel}.stragglers", deliveries.look_back)
-        return Sender(channel, deliveries), beside
+        full_scan = FullScan(f"notification.{channel}.full-scan", deliveries.full_scan)
+        return Sender(channel, deliveries), full_scan
 
     webhooks = Webhooks.of(settings, db, kafka)
     tenants = TenantFollower(Component.NOTIFICATION, db, kafka, NotificationHooks())

@@ -4,9 +4,10 @@ Called by notification.workers. In the first the message is decided about and ma
 with no transaction open; in the second the outcome is written together with its event. A message found marked
 `sending` after its lease has an unknown fate: it is sent again under the same Message-ID (docs/adr/0007).
 
-A message is claimed by the first look behind its time, or behind the end of the lease of a sender that died; one
-that becomes visible more than notification.looks.MARGIN later, or was locked at that look, once `look_back` has
-found it: a second later, or up to half a minute where very much was settled beside an old snapshot (docs/adr/0025).
+A message is claimed by the first poll behind its time, or behind the end of the lease of a sender that died; one
+that becomes visible more than notification.poll_cursor.MARGIN later, or was locked at that poll, once `full_scan`
+has found it: a second later, or up to half a minute where very much was settled beside an old snapshot
+(docs/adr/0025).
 """
 
 import asyncio
@@ -38,13 +39,13 @@ from notification.domain import (
     decide,
     decide_for_owner,
     masked,
-    next_look,
+    next_check,
     reason_and_detail,
     repeat_pause,
 )
 from notification.drafts import Draft, Drafts
 from notification.letters import Letters
-from notification.looks import Looks
+from notification.poll_cursor import PollCursor
 from notification.providers import Provider, Refused, TryLater
 from notification.quiet import QuietHours
 from notification.segments import size
@@ -100,24 +101,24 @@ class MessageDeliveries:
         self._drafts = Drafts(letters, settings, mail_from=mail_from, clock=clock)
         self._settings = settings
         self._clock = clock
-        self._looks = Looks()
+        self._cursor = PollCursor()
 
     async def claim(self, limit: int) -> list[ClaimedMessage]:
         """Messages whose turn it is, ours until the lease ends."""
-        now, since = self._clock(), self._looks.begin()
+        now, since = self._clock(), self._cursor.begin()
         lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
         async with self._db.worker() as conn:
             claimed = await store.claim(conn, self._provider.channel, since, now, lease_ends, limit)
         full = len(claimed) == limit
-        self._looks.end(now, max(item.due_at for item in claimed) if full else None)
+        self._cursor.end(now, max(item.due_at for item in claimed) if full else None)
         return claimed
 
-    async def look_back(self) -> None:
-        """Has the next claim begin with what is due and was passed, if there is any. For servicekit.stragglers."""
+    async def full_scan(self) -> None:
+        """Has the next claim begin with what is due and was passed, if there is any. For servicekit.full_scan."""
         async with self._db.worker() as conn:
             first = await store.first_due(conn, self._provider.channel, self._clock())
         if first is not None:
-            self._looks.go_back(first)
+            self._cursor.rewind(first)
 
     async def deliver(self, claimed: ClaimedMessage) -> None:
         """Sends a message, or settles that it is not sent, or leaves it for later."""
@@ -164,7 +165,7 @@ class MessageDeliveries:
         if isinstance(decision, Hold):
             await store.hold(conn, message, decision.until)
         elif isinstance(decision, Wait) and may_wait:
-            await store.postpone(conn, message, message.attempts, next_look(message.queued_at, now))
+            await store.postpone(conn, message, message.attempts, next_check(message.queued_at, now))
         elif message.unknown_fate or message.repeated:
             # It may have arrived: nobody can say that it was not sent.
             await self._fail(conn, message, tenant, message.attempts, "Interrupted")

@@ -339,8 +339,8 @@ def repeat_pause(since: datetime, now: datetime) -> timedelta:
     return _REPEAT_FACTOR * (now - since)
 
 
-def next_look(queued_at: datetime, now: datetime) -> datetime:
-    """When to look again for what a message waits for: soon at first, more rarely as it waits."""
+def next_check(queued_at: datetime, now: datetime) -> datetime:
+    """When to check again for what a message waits for: soon at first, more rarely as it waits."""
     waited = (now - queued_at).total_seconds()
     return now + timedelta(seconds=min(_MAX_WAIT, max(_FIRST_WAIT, waited / 4)))
 

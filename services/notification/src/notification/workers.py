@@ -1,6 +1,6 @@
 """notification's own loops: a sender for each channel, so that a slow SMS service keeps no mail back.
 
-Wired in notification.app, each with a servicekit.stragglers beside it. Any number of processes may run them; a
+Wired in notification.app, each with a servicekit.full_scan beside it. Any number of processes may run them; a
 message is claimed by one.
 """
 

@@ -8,11 +8,11 @@ from scheduler.consumers import SchedulerHooks, timers_consumer
 from scheduler.settings import SchedulerSettings
 from scheduler.workers import ClosedTimers, TimerLoop
 from servicekit.db import Database
+from servicekit.full_scan import FullScan
 from servicekit.housekeeping import Housekeeping
 from servicekit.relay import Relay
 from servicekit.runtime import Parts, Service
 from servicekit.settings import DatabaseSettings, KafkaSettings, Settings
-from servicekit.stragglers import Stragglers
 from servicekit.tenancy import TenantFollower
 
 
@@ -21,7 +21,7 @@ def build(settings: Settings) -> Parts:
     assert isinstance(settings, SchedulerSettings)  # noqa: S101 - SERVICE says so
     kafka = KafkaSettings()
     db = Database(DatabaseSettings(), application="scheduler")
-    timers = TimerLoop(db, look_seconds=settings.look_seconds, batch_size=settings.batch_size)
+    timers = TimerLoop(db, every=settings.look_seconds, batch_size=settings.batch_size)
     tenants = TenantFollower(Component.SCHEDULER, db, kafka, SchedulerHooks())
     return Parts(
         database=db,
@@ -30,7 +30,7 @@ def build(settings: Settings) -> Parts:
             tenants.remover,
             timers_consumer(db, kafka, on_set=timers.nudge),
             timers,
-            Stragglers("scheduler.stragglers", timers.look_back, look_seconds=settings.look_seconds),
+            FullScan("scheduler.full-scan", timers.full_scan, every=settings.look_seconds),
             ClosedTimers(db),
             Housekeeping("scheduler", db),
         ],

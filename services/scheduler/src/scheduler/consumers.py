@@ -27,7 +27,7 @@ class SchedulerHooks(TenantHooks):
 
 
 def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:
-    """`on_set` is called for each timer once it is set, so that the timer loop finds it before its next look."""
+    """`on_set` is called for each timer once it is set, so that the timer loop finds it before its next poll."""
 
     async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type

@@ -1,13 +1,13 @@
 """Fires timers when they are due: closes them and writes `scheduler.reminder.due.v1` in one transaction.
 
-The loop sleeps until the next timer's own time, so that how often it looks decides only how soon it finds timers
+The loop sleeps until the next timer's own time, so that how often it polls decides only how soon it finds timers
 that other processes have set. Any number may run: a due timer is taken by one of them. One that came due while
 nothing ran is fired late, with the time it was meant for; only when its appointment has begun meanwhile it is
 dropped, and counted.
 
 The index of due times begins with dead entries, those of fired timers, until a vacuum removes them; an old
 transaction elsewhere can put that off. So a turn begins where the last one ended, and only now and then
-servicekit.stragglers has it look from the beginning, in a loop beside it (docs/adr/0016). `ClosedTimers` tidies up.
+servicekit.full_scan has it read from the beginning, in a loop beside it (docs/adr/0016). `ClosedTimers` tidies up.
 Both are wired in scheduler.app.
 """
 
@@ -48,18 +48,18 @@ class TimerLoop(Periodic):
         self,
         db: Database,
         *,
-        look_seconds: float = 1,
+        every: float = 1,
         batch_size: int = 500,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__("scheduler.timers", every=look_seconds)
+        super().__init__("scheduler.timers", every=every)
         self._db = db
         self._batch_size = batch_size
         self._clock = clock
         self._monotonic = monotonic
         self._since = _BEGINNING
-        self._back_to: datetime | None = None
+        self._rewound_to: datetime | None = None
         self._upcoming: datetime | None = None
 
     async def turn(self) -> float:
@@ -76,7 +76,7 @@ class TimerLoop(Periodic):
                 raise error
         return 0
 
-    async def look_back(self) -> None:
+    async def full_scan(self) -> None:
         """Fires one batch from the beginning: what was set late, or held by a process that died.
 
         Where there is more, the next turn goes on with it. It may take long, and holds no turn up.
@@ -84,7 +84,7 @@ class TimerLoop(Periodic):
         async with self._batch(_BEGINNING, self._clock()) as (_, taken):
             pass
         if self._is_full(taken):
-            self._back_to = taken.until
+            self._rewound_to = taken.until
             self.nudge()
 
     async def _fire_batches(self, until: float) -> None:
@@ -96,7 +96,7 @@ class TimerLoop(Periodic):
     async def _fire(self) -> bool:
         """Fires one batch, from where the last one ended; answers whether that was all that is due."""
         now = self._clock()
-        since, self._back_to = self._back_to or self._since, None
+        since, self._rewound_to = self._rewound_to or self._since, None
         async with self._batch(since, now) as (conn, taken):
             all_fired = not self._is_full(taken)
             upcoming = await store.next_due(conn, now) if all_fired else None
@@ -112,7 +112,7 @@ class TimerLoop(Periodic):
             events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
             yield conn, taken
-            if taken.events:  # these points are for a crash that holds timers, not for an empty look
+            if taken.events:  # these points are for a crash that holds timers, not for an empty poll
                 faults.reached("scheduler.taken")
         if taken.events:
             faults.reached("scheduler.fired")

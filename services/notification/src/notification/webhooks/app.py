@@ -12,11 +12,11 @@ from notification.webhooks.service import WebhookService
 from notification.webhooks.settings import WebhookSettings
 from notification.webhooks.workers import WebhookSender, WebhookSweep
 from servicekit.db import Database
+from servicekit.full_scan import FullScan
 from servicekit.outbound import OutboundClient, OutboundSettings
 from servicekit.runtime import Loop
 from servicekit.sealing import Seal, key_bytes
 from servicekit.settings import KafkaSettings
-from servicekit.stragglers import Stragglers
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class Webhooks:
             deliveries = WebhookDeliveries(db, outbound, seal, settings)
             loops += [
                 WebhookSender(deliveries),
-                Stragglers("notification.webhooks.stragglers", deliveries.look_back),
+                FullScan("notification.webhooks.full-scan", deliveries.full_scan),
             ]
         return Webhooks(WebhookService(db, typed_in, seal), loops)
 

@@ -6,9 +6,9 @@ sender that dies in between leaves an attempt without an outcome, and a lease; w
 sent again under the same webhook-id, by which the receiver knows a repeat. No log line has the address: it may hold
 a token of the business's.
 
-A delivery whose turn it is, is claimed by the first look behind its time. One that becomes visible more than
-notification.looks.MARGIN later, was locked at that look, or was under way when its sender died, once `look_back`
-has found it: a second later, or up to half a minute where very much was settled beside an old snapshot
+A delivery whose turn it is, is claimed by the first poll behind its time. One that becomes visible more than
+notification.poll_cursor.MARGIN later, was locked at that poll, or was under way when its sender died, once
+`full_scan` has found it: a second later, or up to half a minute where very much was settled beside an old snapshot
 (docs/adr/0025).
 """
 
@@ -23,7 +23,7 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from notification.looks import BEGINNING, Looks
+from notification.poll_cursor import BEGINNING, PollCursor
 from notification.store import queue_for_owner
 from notification.webhooks import claims, store
 from notification.webhooks.claims import ClaimedDelivery, Waiting
@@ -130,17 +130,17 @@ class WebhookDeliveries:
         self._clock = clock
         self._jitter = jitter
         self._transactions = asyncio.Semaphore(_TRANSACTIONS)
-        self._looks = Looks()
+        self._cursor = PollCursor()
         self._waiting: Waiting = {}
         self._passed: Waiting = {}
-        """What the last look back has found, for the next claim."""
+        """What the last full scan has found, for the next claim."""
 
     async def claim(self, limit: int, *, kept: int = 0) -> list[ClaimedDelivery]:
         """Deliveries whose turn it is, ours until the lease ends.
 
         `kept` of the `limit` are for endpoints with nothing under way.
         """
-        now, since = self._clock(), self._looks.begin()
+        now, since = self._clock(), self._cursor.begin()
         lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
         async with self._db.worker() as conn:
             first = since == BEGINNING
@@ -152,15 +152,15 @@ class WebhookDeliveries:
                 conn, self._waiting, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
             )
         self._waiting = waiting
-        self._looks.end(now)
+        self._cursor.end(now)
         if claimed:
             reached("webhook.claimed")
         return claimed
 
-    async def look_back(self) -> None:
+    async def full_scan(self) -> None:
         """Has the next claim consider what is due and was passed, and sets the gauge of what waits.
 
-        For servicekit.stragglers: both look from the beginning.
+        For servicekit.full_scan: both read from the beginning.
         """
         async with self._db.worker() as conn:
             self._passed = await claims.waiting(conn, self._clock())

@@ -2,7 +2,7 @@
 
 The sender makes many requests at once and claims again whenever one ends. Some of its room is kept for endpoints
 that have nothing under way, so that slow ones, however many, do not fill it. Any number of processes may run it,
-each with a servicekit.stragglers beside it; a delivery is claimed by one.
+each with a servicekit.full_scan beside it; a delivery is claimed by one.
 """
 
 import asyncio

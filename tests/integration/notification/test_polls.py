@@ -1,7 +1,7 @@
-"""What a look for due messages and webhooks finds, what it passes, and what a look back finds (docs/adr/0025).
+"""What a poll for due messages and webhooks finds, what it passes, and what a full scan finds (docs/adr/0025).
 
 On a real database, under a clock that the tests set (hooks.py). What is due is claimed here and not sent. That a
-process looks back is tested beside what it sends (test_messages.py, test_webhooks.py).
+process scans in full is tested beside what it sends (test_messages.py, test_webhooks.py).
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ import pytest
 
 from integration.notification.hooks import Hooks, Made, sender
 from notification.delivery import MessageDeliveries
-from notification.looks import MARGIN
+from notification.poll_cursor import MARGIN
 from notification.store import queue_for_owner
 from notification.webhooks.delivery import WebhookDeliveries
 from servicekit.db import Connection
@@ -24,13 +24,13 @@ from servicekit.ids import new_id
 LEASE = timedelta(seconds=60)
 MANY = 1000
 FEW = 50
-"""Entries of indexes that a look may read that has little to find."""
+"""Entries of indexes that a poll may read that has little to find."""
 _INDEXES = ["message_due", "webhook_delivery_queued", "webhook_delivery_due", "webhook_delivery_leased"]
 _ENTRIES = b"SELECT sum(pg_stat_get_xact_tuples_returned(oid)) AS n FROM pg_class WHERE relname = ANY(%s)"
 
 
 class Queue(Protocol):
-    """Messages or webhooks; `another` looks as another process does, from the beginning at first."""
+    """Messages or webhooks; `another` polls as another process does, from the beginning at first."""
 
     table: str
 
@@ -38,9 +38,9 @@ class Queue(Protocol):
         """Queues one for each of these times."""
 
     async def claim(self, limit: int = 100) -> int:
-        """Looks, and answers how many it has claimed."""
+        """Polls, and answers how many it has claimed."""
 
-    async def look_back(self) -> None: ...
+    async def full_scan(self) -> None: ...
 
     def another(self) -> "Queue": ...
 
@@ -61,15 +61,15 @@ class Messages:
     async def claim(self, limit: int = 100) -> int:
         return len(await self.deliveries.claim(limit))
 
-    async def look_back(self) -> None:
-        await self.deliveries.look_back()
+    async def full_scan(self) -> None:
+        await self.deliveries.full_scan()
 
     def another(self) -> "Messages":
         return Messages(self.hooks)
 
 
 class Webhooks:
-    """To one endpoint, which takes three at a time: those that were claimed have arrived before the next look."""
+    """To one endpoint, which takes three at a time: those that were claimed have arrived before the next poll."""
 
     table = "webhook_delivery"
 
@@ -92,8 +92,8 @@ class Webhooks:
     async def claim(self, limit: int = 100) -> int:
         return len(await self.deliveries.claim(limit))
 
-    async def look_back(self) -> None:
-        await self.deliveries.look_back()
+    async def full_scan(self) -> None:
+        await self.deliveries.full_scan()
 
     def another(self) -> "Webhooks":
         return Webhooks(self.hooks, self.made)
@@ -101,7 +101,7 @@ class Webhooks:
 
 @pytest.fixture(params=["messages", "webhooks"])
 async def queue(request: pytest.FixtureRequest, hooks: Hooks) -> Queue:
-    """One whose first look is made: there was nothing."""
+    """One whose first poll is made: there was nothing."""
     made: Queue = Messages(hooks) if request.param == "messages" else Webhooks(hooks, await hooks.endpoint())
     assert await made.claim() == 0
     return made
@@ -121,7 +121,7 @@ def settle(hooks: Hooks, queue: Queue) -> int:
 
 
 async def all_of(hooks: Hooks, queue: Queue, limit: int) -> int:
-    """Looks and has what was claimed arrive, until a look finds nothing."""
+    """Polls and has what was claimed arrive, until a poll finds nothing."""
     found = 0
     while claimed := await queue.claim(limit):
         assert settle(hooks, queue) == claimed
@@ -129,18 +129,18 @@ async def all_of(hooks: Hooks, queue: Queue, limit: int) -> int:
     return found
 
 
-async def test_what_becomes_visible_late_is_found_by_the_next_look(hooks: Hooks, queue: Queue) -> None:
-    """Its writer read the clock, and committed behind the look; or its clock is slow."""
+async def test_what_becomes_visible_late_is_found_by_the_next_poll(hooks: Hooks, queue: Queue) -> None:
+    """Its writer read the clock, and committed behind the poll; or its clock is slow."""
     await queue.put(hooks.clock() - MARGIN)
     assert await queue.claim() == 1
 
 
-async def test_what_becomes_visible_very_late_is_found_by_the_next_look_back(
+async def test_what_becomes_visible_very_late_is_found_by_the_next_full_scan(
     hooks: Hooks, queue: Queue
 ) -> None:
     await queue.put(hooks.clock() - MARGIN - timedelta(seconds=1))
     assert await queue.claim() == 0
-    await queue.look_back()
+    await queue.full_scan()
     assert await queue.claim() == 1
 
 
@@ -152,7 +152,7 @@ async def test_what_is_due_later_is_found_when_its_time_comes(hooks: Hooks, queu
     assert await queue.claim() == 1
 
 
-async def test_what_came_due_while_nobody_looked_is_found_by_the_next_look(
+async def test_what_came_due_while_nobody_polled_is_found_by_the_next_poll(
     hooks: Hooks, queue: Queue
 ) -> None:
     await queue.put(hooks.clock())
@@ -172,34 +172,34 @@ async def test_a_flood_is_claimed_batch_by_batch_each_once(hooks: Hooks, queue: 
     await queue.put(*(hooks.clock() - timedelta(minutes=minute) for minute in range(1, number + 1)))
     other = queue.another()
     assert await all_of(hooks, other, 2) == number
-    await queue.look_back()
+    await queue.full_scan()
     assert await queue.claim() == 0
 
 
-async def test_a_flood_that_the_looks_have_passed_is_claimed_behind_one_look_back(
+async def test_a_flood_that_the_polls_have_passed_is_claimed_behind_one_full_scan(
     hooks: Hooks, queue: Queue
 ) -> None:
     await queue.put(*(hooks.clock() - timedelta(minutes=minute) for minute in range(1, 8)))
-    await queue.look_back()
+    await queue.full_scan()
     assert await all_of(hooks, queue, 2) == 7
 
 
 async def test_the_lease_of_a_process_that_died_is_found_when_it_has_ended(
     hooks: Hooks, queue: Queue
 ) -> None:
-    """Of a message by the next look, of a webhook by the next look back."""
+    """Of a message by the next poll, of a webhook by the next full scan."""
     await queue.put(hooks.clock())
     assert await queue.another().claim() == 1
     hooks.clock.pass_by(LEASE - timedelta(seconds=1))
-    await queue.look_back()
+    await queue.full_scan()
     assert await queue.claim() == 0
     hooks.clock.pass_by(timedelta(seconds=1))
     if queue.table == "webhook_delivery":
-        await queue.look_back()
+        await queue.full_scan()
     assert await queue.claim() == 1
 
 
-async def test_what_was_locked_when_its_time_passed_is_found_by_the_next_look_back(
+async def test_what_was_locked_when_its_time_passed_is_found_by_the_next_full_scan(
     hooks: Hooks, queue: Queue
 ) -> None:
     await queue.put(hooks.clock())
@@ -209,7 +209,7 @@ async def test_what_was_locked_when_its_time_passed_is_found_by_the_next_look_ba
         hooks.clock.pass_by(MARGIN + timedelta(seconds=1))
         assert await queue.claim() == 0
     assert await queue.claim() == 0
-    await queue.look_back()
+    await queue.full_scan()
     assert await queue.claim() == 1
 
 
@@ -235,7 +235,7 @@ async def entries(conn: Connection) -> int:
     return int(row["n"])
 
 
-async def test_what_was_settled_beside_an_old_snapshot_is_not_passed_at_every_look(
+async def test_what_was_settled_beside_an_old_snapshot_is_not_passed_at_every_poll(
     hooks: Hooks, queue: Queue, read: list[int]
 ) -> None:
     """A dump of an hour would slow down every message, and more and more so."""
@@ -253,7 +253,7 @@ async def test_what_was_settled_beside_an_old_snapshot_is_not_passed_at_every_lo
         assert await queue.claim() == 0
         await queue.put(hooks.clock())
         assert await queue.claim() == 1
-        await queue.look_back()
+        await queue.full_scan()
     assert read[1] < FEW
     assert read[2] >= MANY
 
@@ -261,7 +261,7 @@ async def test_what_was_settled_beside_an_old_snapshot_is_not_passed_at_every_lo
 async def test_a_long_queue_is_read_a_few_at_a_time(hooks: Hooks, queue: Queue, read: list[int]) -> None:
     await queue.put(*(hooks.clock() - timedelta(seconds=second) for second in range(MANY)))
     analyze(hooks, queue)
-    await queue.look_back()
+    await queue.full_scan()
     for _ in range(3):
         assert await queue.claim(3) == 3
         settle(hooks, queue)

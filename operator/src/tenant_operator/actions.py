@@ -1,6 +1,6 @@
 """Does what `reconcile` decides: at the API server, in Kafka, on the operator's topics.
 
-Called by `passes`, for one object at a time; `controller` has it look at all streams and Secrets anew (`refresh`).
+Called by `reconciler`, for one object at a time; `controller` has it list all streams and Secrets anew (`refresh`).
 """
 
 import asyncio
@@ -63,16 +63,16 @@ class Actions:
         self._authority: str | None = None
 
     async def refresh(self) -> None:
-        """Looks at all tenants' streams and Secrets; a few requests, however many tenants there are.
+        """Lists all tenants' streams and Secrets; a few requests, however many tenants there are.
 
         Reads the brokers' authority again too, as its file may be replaced while we run.
         """
         await self._streams.refresh()
         self._authority = await asyncio.to_thread(_authority, self._kafka)
-        await self._secrets.look(partial(self._cluster.credentials, self._authority))
+        await self._secrets.refresh(partial(self._cluster.credentials, self._authority))
 
     def stream(self, tenant: TenantObject) -> StreamState:
-        """What there is of a tenant's stream, as of the last look and what was done since."""
+        """What there is of a tenant's stream, as of the last listing and what was done since."""
         found = self._secrets.get(manifests.secret_name(tenant.name))
         mine = found is not None and found.tenant_id == str(tenant.tenant_id)
         outdated = found is not None and not found.current

@@ -1,6 +1,6 @@
 """The API server as the operator uses it: a few requests, with failures translated once, here.
 
-Objects go in and out as the API's JSON. Used by `controller`, `passes`, `actions`, `signups` and `leader`.
+Objects go in and out as the API's JSON. Used by `controller`, `reconciler`, `actions`, `signups` and `leader`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from kubernetes import aio
 
-from tenant_operator.domain import GROUP, VERSION
+from tenant_operator.domain import GROUP, VERSION, Body
 from tenant_operator.errors import (
     ClusterFailedError,
     ConflictError,
@@ -22,8 +22,6 @@ from tenant_operator.errors import (
 )
 from tenant_operator.manifests import MANAGED_BY, OPERATOR, Credentials, credentials_in
 from tenant_operator.metrics import WRITES
-
-Body = dict[str, Any]
 
 # Generated code whose annotations cover half of it.
 client: Any = aio.client

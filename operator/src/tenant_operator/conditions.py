@@ -55,8 +55,8 @@ def waiting_for(observed: Observed, record: TenantChanged, of: Iterable[Componen
     ]
 
 
-def unheard(tenant: TenantObject, observed: Observed) -> list[Component]:
-    """The components that have answered once, as the status says, and whose answers Kafka has lost since."""
+def lost_answers(tenant: TenantObject, observed: Observed) -> list[Component]:
+    """The components whose answers Kafka has lost: the status says that they answered, and there is none."""
     return [
         part
         for kind, of in _ANSWERED_BY.items()

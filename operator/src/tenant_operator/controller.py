@@ -1,6 +1,6 @@
 """What wakes an object: the watch, an answer of a component, a change of its plan, a resync, a timer.
 
-All end in the work queue; what follows is the same for each (`passes`). Wired in `app`.
+All end in the work queue; what follows is the same for each (`reconciler`). Wired in `app`.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from servicekit.loops import backoff, pause_for, wait_until
 from servicekit.settings import KafkaSettings
 from tenant_operator.actions import Actions
 from tenant_operator.cluster import Cluster
-from tenant_operator.domain import tenant_id_of
+from tenant_operator.domain import Body, tenant_id_of
 from tenant_operator.errors import ActionFailedError, KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.metrics import ORPHANS
-from tenant_operator.objects import Body, Objects
-from tenant_operator.passes import PLAN_SECONDS, Passes
+from tenant_operator.objects import Objects
+from tenant_operator.reconciler import PLAN_SECONDS, Reconciler
 from tenant_operator.records import Records
 from tenant_operator.settings import OperatorSettings
 from tenant_operator.streams import Streams
@@ -54,16 +54,16 @@ class Controller:
         self._objects = Objects()
         self._names: dict[UUID, str] = {}
         self._actions = Actions(settings, kafka, cluster, streams, self.records, self._objects)
-        self._passes = Passes(
+        self._reconciler = Reconciler(
             settings, cluster, self._objects, self.records, self._actions, self._later, self.noticed
         )
         self._queue = WorkQueue(
-            self._passes.over, concurrency=settings.concurrency, urgent=self._objects.asked
+            self._reconciler.reconcile, concurrency=settings.concurrency, urgent=self._objects.asked
         )
         self.listed = asyncio.Event()
 
     async def ready(self) -> str | None:
-        if self._passes.kafka_read or self._leader.standby:
+        if self._reconciler.kafka_read or self._leader.standby:
             return None
         return "the operator has not looked at all objects yet"
 
@@ -77,7 +77,7 @@ class Controller:
                 await self.records.send_no_more()
 
     async def _work(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """Ends at once when told to, whatever a pass or a look waits for: the Lease may be another's soon."""
+        """Ends at once when told to, whatever a pass or a listing waits for: the Lease may be another's soon."""
         tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._observe_all())]
         try:
             while not stop.is_set() and not any(task.done() for task in tasks):
@@ -118,7 +118,7 @@ class Controller:
         await self._repeat(self._list)
         self.listed.set()
         await self._repeat(self._read_kafka, self._unread)
-        self._passes.kafka_read = True
+        self._reconciler.kafka_read = True
         for key in self._objects.every():
             self._queue.add(key)
         while True:
@@ -155,9 +155,9 @@ class Controller:
         """Gives all objects a pass when the reason has changed: tenants that wait for Kafka say so, and what needs
         nothing of it goes on.
         """
-        before = self._passes.unread
+        before = self._reconciler.unread
         if before is None or before.reason != error.reason:
-            self._passes.unread = error
+            self._reconciler.unread = error
             self._queue.spread(self._objects.every(), per_second=self._settings.rollout_per_second)
 
     async def _read_kafka(self) -> None:

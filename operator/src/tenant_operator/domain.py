@@ -38,6 +38,9 @@ SIGNUP = f"{GROUP}/signup"
 
 DEFAULT_RETENTION_HOURS = 168
 
+Body = dict[str, Any]
+"""An object as the API server's JSON."""
+
 
 class _Spec(BaseModel):
     """Part of an object: camelCase on the wire, and fields of a newer version are ignored."""

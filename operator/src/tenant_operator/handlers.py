@@ -17,12 +17,10 @@ import structlog
 
 from servicekit.health import Heartbeat
 from servicekit.loops import pause_for, wait_until
-from tenant_operator.domain import GROUP, VERSION
+from tenant_operator.domain import GROUP, VERSION, Body
+from tenant_operator.objects import Notice
 
 log = structlog.get_logger(__name__)
-
-Notice = Callable[[str, str | None, dict[str, Any]], None]
-"""Takes kind, change (None in a first listing) and the object."""
 
 _TURN_SECONDS = 1.0
 _ANSWER_SECONDS = 20.0
@@ -46,7 +44,7 @@ class Watch:
         there: asyncio.Future[asyncio.AbstractEventLoop] = here.create_future()
         end = threading.Event()
 
-        def notice(kind: str, change: str | None, body: dict[str, Any]) -> None:
+        def notice(kind: str, change: str | None, body: Body) -> None:
             here.call_soon_threadsafe(self._notice, kind, change, body)
 
         registry = handlers(notice, lambda loop: here.call_soon_threadsafe(there.set_result, loop))

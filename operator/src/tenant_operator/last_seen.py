@@ -1,6 +1,6 @@
-"""What a look at everything found, corrected by what the operator itself did since.
+"""What a listing of everything found, corrected by what the operator itself did since.
 
-A look takes a while, and may see a thing before or after a change that goes on beside it. Where the two overlap,
+A listing takes a while, and may see a thing before or after a change that goes on beside it. Where the two overlap,
 the change is believed: else a topic that is being deleted would be taken for there, and the next business of that
 name would get none. Used by `streams` and `actions`.
 """
@@ -14,12 +14,12 @@ Value = TypeVar("Value")
 
 
 class LastSeen(Generic[Value]):
-    """By key, what is there. One look at a time; changes of any keys beside it."""
+    """By key, what is there. One listing at a time; changes of any keys beside it."""
 
     def __init__(self) -> None:
         self._values: dict[str, Value] = {}
         self._under_way: Counter[str] = Counter()
-        # Those with a change that overlaps the look which is going on.
+        # Those with a change that overlaps the listing which is going on.
         self._overlapping: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
@@ -28,7 +28,7 @@ class LastSeen(Generic[Value]):
     def get(self, key: str) -> Value | None:
         return self._values.get(key)
 
-    async def look(self, find: Callable[[], Awaitable[dict[str, Value]]]) -> None:
+    async def refresh(self, find: Callable[[], Awaitable[dict[str, Value]]]) -> None:
         """Replaces everything by what `find` answers, but for keys that were changed meanwhile."""
         self._overlapping = set(self._under_way)
         found = await find()

@@ -16,8 +16,8 @@ import structlog
 
 from servicekit.health import Heartbeat
 from servicekit.loops import pause_for
-from tenant_operator.cluster import Body, Cluster
-from tenant_operator.domain import micro_time
+from tenant_operator.cluster import Cluster
+from tenant_operator.domain import Body, micro_time
 from tenant_operator.errors import ClusterFailedError, ConflictError
 from tenant_operator.metrics import LEADING
 

@@ -1,7 +1,7 @@
 """The objects that the operator makes, as pure functions of what they stand for.
 
-Called by `actions`, `passes` and `signups`, and by whoever needs the names of a business's user and Secret. Nothing
-here talks to anything.
+Called by `actions`, `reconciler` and `signups`, and by whoever needs the names of a business's user and Secret.
+Nothing here talks to anything.
 """
 
 import base64

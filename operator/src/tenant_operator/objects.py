@@ -3,12 +3,13 @@
 Keeps the newest of what comes in any order, so that a watch event that lags behind a write of ours does no harm.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
+from tenant_operator.domain import Body
 from tenant_operator.workqueue import Key
 
-Body = dict[str, Any]
+Notice = Callable[[str, str | None, Body], None]
+"""Takes kind, change (ADDED, MODIFIED, DELETED, or None in the watch's first listing) and the object."""
 
 
 class Objects:

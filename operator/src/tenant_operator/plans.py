@@ -1,7 +1,7 @@
 """One decision about a Plan: it is kept while tenants are on it, and says how many, and what it is at Stripe.
 
-Pure; called by `passes`. A finalizer refuses the deletion of a plan in use: the limits of its tenants would have
-nowhere to come from.
+Pure; called by `reconciler`. A finalizer refuses the deletion of a plan in use: the limits of its tenants would
+have nowhere to come from.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,7 @@
 """One decision: what to do for a Tenant, and what its status says, given all that is known.
 
-`reconcile` is a pure function. `passes` calls it after every change of the object, its plan or an answer, does the
-actions, observes again and asks again until there is nothing to do. Any order and repetition of observations
+`reconcile` is a pure function. `reconciler` calls it after every change of the object, its plan or an answer, does
+the actions, observes again and asks again until there is nothing to do. Any order and repetition of observations
 leads to the same end. The protocol: docs/tenants.md.
 """
 
@@ -23,9 +23,9 @@ from tenant_operator import entitlements, status
 from tenant_operator.conditions import (
     RECONCILING,
     TOPICS_READY,
+    lost_answers,
     refusals,
     subscription_state,
-    unheard,
     waiting_for,
 )
 from tenant_operator.domain import (
@@ -190,7 +190,7 @@ def _provision(tenant: TenantObject, plan: PlanObject, observed: Observed) -> De
     if record is None:
         record = numbered(desired_record(tenant, plan, observed, stream), tenant, observed)
     said = tenant.status.get("recordGeneration")
-    if observed.told(record) and said == record.generation and unheard(tenant, observed):
+    if observed.told(record) and said == record.generation and lost_answers(tenant, observed):
         # No component answers twice for a generation, so that the same record has to be sent under the next.
         record = record.model_copy(update={"generation": record.generation + 1})
     actions: list[Action] = []

@@ -2,7 +2,7 @@
 
 On start both are read back to their ends; that is all the memory the operator has. After that only answers are
 followed, because the operator is the one writer of records and knows what it wrote. Made by `controller`; read
-by `passes`, written by `actions`.
+by `reconciler`, written by `actions`.
 """
 
 import asyncio

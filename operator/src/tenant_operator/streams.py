@@ -1,6 +1,6 @@
 """The tenants' own topics, their SCRAM users and ACLs, through Kafka's admin protocol.
 
-`refresh` looks at everything with few requests, however many tenants there are; between two of them the operator
+`refresh` lists everything with few requests, however many tenants there are; between two of them the operator
 trusts what it did itself. The calls block and run in threads. Used by `controller` and `actions`.
 """
 
@@ -61,8 +61,8 @@ class Streams:
         await asyncio.to_thread(self._prepare)
 
     async def refresh(self) -> None:
-        """Looks at all tenants' topics, users and ACLs."""
-        await self._states.look(lambda: asyncio.to_thread(self._look))
+        """Lists all tenants' topics, users and ACLs."""
+        await self._states.refresh(lambda: asyncio.to_thread(self._list))
 
     async def put(self, stream: WantedStream, password: str) -> None:
         """Makes what is missing or differs; a user that exists gets this password."""
@@ -105,7 +105,7 @@ class Streams:
             log.info("giving parts their rights", rules=len(lacking))
             settle(admin.create_acls(lacking))
 
-    def _look(self) -> dict[str, StreamState]:
+    def _list(self) -> dict[str, StreamState]:
         admin = self._client()
         partitions = {
             name: count

@@ -1,6 +1,6 @@
 """What changed between a status and the next: how soon that has to be written, and which Event tells of it.
 
-Pure; called by `passes`.
+Pure; called by `reconciler`.
 """
 
 from collections.abc import Mapping

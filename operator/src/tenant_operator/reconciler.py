@@ -6,7 +6,7 @@ and says so in the status; not where writing the status itself failed, as what i
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from tenant_operator.conditions import ORDER
 from tenant_operator.domain import (
     FINALIZER,
     IN_USE,
+    Body,
     Observed,
     PlanObject,
     TenantObject,
@@ -42,7 +43,7 @@ from tenant_operator.errors import (
     StatusUnwrittenError,
 )
 from tenant_operator.metrics import RECONCILE_SECONDS, RECONCILES, TENANTS
-from tenant_operator.objects import Body, Objects
+from tenant_operator.objects import Notice, Objects
 from tenant_operator.plans import PlanDecision, reconcile_plan
 from tenant_operator.reconcile import (
     Action,
@@ -66,12 +67,12 @@ _MAX_BACKOFF = 60.0
 PLAN_SECONDS = 1.0
 _COUNT_SECONDS = 0.2
 
-Notice = Callable[[str, str | None, Body], None]
-"""Takes kind, change (as the watch tells it) and the object."""
 
+class Reconciler:
+    """Runs the passes.
 
-class Passes:
-    """`later` asks for another pass over an object after so many seconds; `notice` takes one that was read anew."""
+    `later` asks for another one over an object after so many seconds; `notice` takes an object that was read anew.
+    """
 
     def __init__(
         self,
@@ -104,8 +105,8 @@ class Passes:
             for truth in ("True", "False", "Unknown"):
                 TENANTS.labels(kind, truth).set_function(partial(self._count, kind, truth))
 
-    async def over(self, key: Key) -> None:
-        """One pass; raises nothing, as one object's fault must not end the others' loop."""
+    async def reconcile(self, key: Key) -> None:
+        """One pass over the object; raises nothing, as one object's fault must not end the others' loop."""
         about = {key.kind.lower(): key.name}
         with (
             structlog.contextvars.bound_contextvars(**about),

@@ -6,12 +6,12 @@ import pytest
 
 from servicekit.settings import KafkaSettings
 from tenant_operator.actions import Actions
-from tenant_operator.cluster import Body, Cluster
-from tenant_operator.domain import IN_USE
+from tenant_operator.cluster import Cluster
+from tenant_operator.domain import IN_USE, Body
 from tenant_operator.errors import ActionFailedError, ClusterFailedError, ForbiddenError, KafkaFailedError
 from tenant_operator.leader import Leader
 from tenant_operator.objects import Objects
-from tenant_operator.passes import Passes
+from tenant_operator.reconciler import Reconciler
 from tenant_operator.records import Records
 from tenant_operator.settings import OperatorSettings
 from tenant_operator.streams import Streams
@@ -65,7 +65,7 @@ class World:
         streams = Streams(kafka)
         actions = Actions(settings, kafka, self.cluster, streams, records, self.objects)
         self.later: list[Key] = []
-        self.passes = Passes(
+        self.reconciler = Reconciler(
             settings,
             self.cluster,
             self.objects,
@@ -74,7 +74,7 @@ class World:
             lambda key, _seconds: self.later.append(key),
             lambda *_: None,
         )
-        self.passes.kafka_read = True
+        self.reconciler.kafka_read = True
         self.objects.put(KEY, tenant_body({"resourceVersion": "1"}))
 
 
@@ -85,18 +85,18 @@ def world() -> World:
 
 async def test_a_status_that_could_not_be_written_is_no_fault_of_the_tenant(world: World) -> None:
     world.cluster.refused["status"] = [OVERLOADED]
-    await world.passes.over(KEY)
+    await world.reconciler.reconcile(KEY)
     # Another status would be a second request to a server that has too many, and untrue.
     assert world.cluster.told == []
     assert KEY in world.later
-    await world.passes.over(KEY)
+    await world.reconciler.reconcile(KEY)
     assert (world.cluster.told, world.cluster.events) == (["PlanNotFound"], ["PlanNotFound"])
 
 
 async def test_an_event_that_could_not_be_written_is_no_fault_of_the_tenant(world: World) -> None:
     world.cluster.refused["event"] = [FORBIDDEN]
-    await world.passes.over(KEY)
-    await world.passes.over(KEY)
+    await world.reconciler.reconcile(KEY)
+    await world.reconciler.reconcile(KEY)
     assert world.cluster.told == ["PlanNotFound"]
     assert KEY not in world.later
 
@@ -107,7 +107,7 @@ async def test_a_plan_that_anothers_finalizer_holds_is_no_refusal(world: World) 
     going = {"name": "old", "resourceVersion": "2", "deletionTimestamp": "2026-03-09T10:00:00Z"}
     finalizers = {"finalizers": ["foregroundDeletion", IN_USE]}
     world.objects.put(plan, {**body, "metadata": body["metadata"] | going | finalizers})
-    await world.passes.over(plan)
+    await world.reconciler.reconcile(plan)
     assert (world.cluster.told, world.cluster.events) == (["Deleting"], [])
 
 
@@ -118,11 +118,11 @@ async def test_a_plan_waits_for_kafka_only_until_that_has_failed(world: World) -
     world.objects.put(
         plan, {**body, "metadata": body["metadata"] | {"resourceVersion": "2"}, "status": known}
     )
-    world.passes.kafka_read = False
-    await world.passes.over(plan)
+    world.reconciler.kafka_read = False
+    await world.reconciler.reconcile(plan)
     assert world.cluster.told == []
-    world.passes.unread = KafkaFailedError("Kafka is away.")
-    await world.passes.over(plan)
+    world.reconciler.unread = KafkaFailedError("Kafka is away.")
+    await world.reconciler.reconcile(plan)
     assert world.cluster.told == ["InUse"]
     now = world.objects.get(plan)
     assert now is not None

@@ -45,6 +45,7 @@ class Cluster:
         self._namespace = namespace
         self._tenants = tenants_namespace
         self._api: Any = None
+        self._closed = False
 
     async def open(self) -> None:
         """Finds the API server: the pod's service account, else KUBECONFIG or ~/.kube/config."""
@@ -61,6 +62,8 @@ class Cluster:
         self._api = client.ApiClient(configuration=settings)
 
     async def close(self) -> None:
+        """Requests that are under way, and any that come later, fail with ClusterFailedError."""
+        self._closed = True
         if self._api is not None:
             await self._api.close()
 
@@ -196,6 +199,12 @@ class Cluster:
             raise ClusterFailedError(
                 f"The API server cannot be reached: {str(error) or type(error).__name__}."
             ) from error
+        except (AssertionError, RuntimeError) as error:
+            # A closed session raises a RuntimeError. One that is closed under a request, which aiohttp then sends
+            # anew as its kept connection was cut, has no connector any more: an assertion of aiohttp's fails.
+            if not self._closed:
+                raise
+            raise ClusterFailedError("The connection to the API server is closed; the operator ends.") from error
 
 
 def _translated(error: Any) -> ClusterFailedError:

@@ -11,7 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chaos import rules_bookings, rules_catalog, rules_events, rules_messages, rules_reminders
+from chaos import (
+    rules_bookings,
+    rules_catalog,
+    rules_events,
+    rules_holds,
+    rules_messages,
+    rules_reminders,
+    rules_series,
+    rules_waitlist,
+)
 from chaos.catalog import Row
 from chaos.evidence import Evidence, Violation
 
@@ -23,11 +32,18 @@ RULES: tuple[Rule, ...] = (
     rules_bookings.nobody_is_booked_twice,
     rules_bookings.appointments_and_allocations_agree,
     rules_bookings.nobody_was_booked_twice_meanwhile,
-    rules_bookings.holds_are_kept,
+    rules_holds.holds_are_kept,
+    rules_holds.offered_times_are_kept,
     rules_bookings.tenants_are_apart,
     rules_catalog.changes_are_followed,
     rules_catalog.taken_as_it_was_offered,
     rules_catalog.nothing_is_missing,
+    rules_series.series_are_whole,
+    rules_series.cancelled_series_are_over,
+    rules_waitlist.places_are_as_answered,
+    rules_waitlist.offers_follow_each_other,
+    rules_waitlist.ended_places_are_offered_nothing,
+    rules_waitlist.accepted_offers_are_booked_once,
 )
 WITH_TOPICS: tuple[Rule, ...] = (
     rules_events.one_event_a_change_in_order,
@@ -40,6 +56,7 @@ WITH_TOPICS: tuple[Rule, ...] = (
     rules_reminders.policies_are_followed,
     rules_reminders.reminders_come_due_at_their_time,
     rules_reminders.withdrawn_does_not_come_due,
+    rules_waitlist.offers_are_told_once,
 )
 WITH_MESSAGES: tuple[Rule, ...] = (
     rules_messages.one_message_a_cause,
@@ -48,6 +65,7 @@ WITH_MESSAGES: tuple[Rule, ...] = (
     rules_messages.settled_is_told_once,
     rules_messages.nothing_is_lost,
     rules_messages.withdrawn_is_not_sent,
+    rules_waitlist.offers_are_mailed_once,
 )
 
 
@@ -80,6 +98,8 @@ def verdict(evidence: Evidence) -> Row:
         "judged": dict(rules_catalog.judged(evidence)),
         "policies_followed": sum(map(len, evidence.followed.values())),
         "reminders": rules_reminders.judged(evidence) if evidence.has_topics else {},
+        "series": rules_series.judged(evidence),
+        "waitlist": rules_waitlist.judged(evidence),
         "run_out": len(evidence.run_out()),
         "mails": len(evidence.final.get("mails", ())),
         "mails_repeated": sum(message["repeated"] for message in evidence.final.get("messages", ())),

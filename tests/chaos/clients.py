@@ -1,29 +1,23 @@
 """Concurrent clients of a town's businesses: they book, hold, move, cancel, and write down what they were answered.
 
-An answer of 4xx is a refusal. Whatever else is no 2xx, and whatever breaks, leaves the outcome unknown: such a
-booking is sometimes sent again, under its Idempotency-Key.
+A booking that nobody answered is sometimes sent again, under its Idempotency-Key. What they do about series and the
+waitlist stands in recurring.py and waiting.py.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
 
-from chaos import owners
+from chaos import owners, recurring, waiting
+from chaos.asking import Known, Requester, Town, appointment, person
 from chaos.history import History
-from chaos.town import STEP, Shop
-from contracts.business import ServiceChanged
+from chaos.town import STEP
 from servicekit.testing.tokens import TokenMinter
 
-_TIMEOUT = aiohttp.ClientTimeout(total=12)
-_AGAIN = 0.2
-"""Seconds until somebody who got no answer asks again."""
-_HOT = 0.6
-"""So much of what is wished for is among a few starts that all want."""
 EVERYTHING = {
     "book": 30,
     "hold": 12,
@@ -44,6 +38,17 @@ CHANGING = {"hold": 10, "use": 8, "book": 4, "reschedule": 2, "cancel": 6, "chan
 """When a business changes what is held."""
 BOOKINGS = {"book": 1}
 """And nothing of it is changed: what customers are told stays true."""
+_OF_A_SERIES: dict[str, Callable[[Requester], Awaitable[None]]] = {
+    "book-series": recurring.book_series,
+    "cancel-series": recurring.cancel_series,
+}
+_OF_THE_WAITLIST: dict[str, Callable[[Requester], Awaitable[None]]] = {
+    "join": waiting.join,
+    "look": waiting.look,
+    "accept": waiting.accept,
+    "leave": waiting.leave,
+    "offer": waiting.offer,
+}
 
 
 def with_policies(weights: Mapping[str, float], operations: int, changes: int) -> dict[str, float]:
@@ -52,145 +57,96 @@ def with_policies(weights: Mapping[str, float], operations: int, changes: int) -
     return {**weights, owners.POLICY: sum(weights.values()) * share / (1 - share)}
 
 
-@dataclass
-class Known:
-    """An appointment that was acknowledged, or a hold that was."""
-
-    shop: Shop
-    service: ServiceChanged
-    id: str
-    token: str = ""
-    starts_at: str = ""
-    staff_id: str = ""
-
-
-@dataclass
-class Town:
-    """What all clients share."""
-
-    shops: Sequence[Shop]
-    starts: Sequence[datetime]
-    urls: Sequence[str]
-    business: str = ""
-    """The URL where what is offered can be changed."""
-    appointments: list[Known] = field(default_factory=list)
-    holds: list[Known] = field(default_factory=list)
-
-
-class Client:
+class Client(Requester):
     """One of them; `chance` decides what it does."""
-
-    def __init__(
-        self,
-        town: Town,
-        history: History,
-        minter: TokenMinter,
-        chance: random.Random,
-        http: aiohttp.ClientSession,
-    ) -> None:
-        self._town, self._history, self._minter = town, history, minter
-        self._chance, self._http = chance, http
 
     async def run(self, weights: Mapping[str, float], enough: Callable[[], bool]) -> None:
         """One operation after the other."""
         kinds, counts = list(weights), list(weights.values())
         while not enough():
-            (kind,) = self._chance.choices(kinds, counts)
+            (kind,) = self.chance.choices(kinds, counts)
             await self._do(kind)
 
     async def _do(self, kind: str) -> None:
-        town = self._town
+        town = self.town
         if kind == "use" and town.holds:
-            await self._book(town.holds.pop(self._chance.randrange(len(town.holds))))
+            await self._book(town.holds.pop(self.chance.randrange(len(town.holds))))
         elif kind == "hold":
             await self._hold()
         elif kind == "give-back" and town.holds:
-            await self._give_back(self._chance.choice(town.holds))
+            await self._give_back(self.chance.choice(town.holds))
         elif kind == owners.POLICY or kind in owners.CHANGES:
             await self._change_catalog(kind)
         elif kind in {"list", "availability"}:
             await (self._list() if kind == "list" else self._availability())
+        elif kind in _OF_A_SERIES:
+            await _OF_A_SERIES[kind if town.series else "book-series"](self)
+        elif kind in _OF_THE_WAITLIST:
+            await _OF_THE_WAITLIST[kind if town.places else "join"](self)
         elif kind in {"book", "use", "give-back"} or not town.appointments:
             await self._book(None)
         else:
-            await self._change(kind, self._chance.choice(town.appointments))
-
-    def _slot(self) -> tuple[Shop, ServiceChanged, str, str | None]:
-        """A business, a service of it, a start, and perhaps somebody."""
-        chance, town = self._chance, self._town
-        shop = chance.choice(town.shops)
-        service = chance.choice(shop.services)
-        hot = town.starts[: max(2, len(town.starts) // 8)]
-        start = chance.choice(hot if chance.random() < _HOT else town.starts)
-        staff_id = str(chance.choice(shop.staff).staff_id) if chance.random() < 0.7 else None
-        return shop, service, start.isoformat(), staff_id
+            await self._change(kind, self.chance.choice(town.appointments))
 
     async def _book(self, held: Known | None) -> None:
-        chance = self._chance
-        shop, service, starts_at, staff_id = self._slot()
+        chance = self.chance
+        shop, service, starts_at, staff_id = self.slot()
         if held is not None:
             shop, service, starts_at, staff_id = held.shop, held.service, held.starts_at, held.staff_id
         by_staff = held is None and chance.random() < 0.2
-        args = {
-            "email": f"{chance.getrandbits(64):016x}@customer.example",
+        somebody = self.somebody()
+        args = somebody | {
             "service_id": str(service.service_id),
             "starts_at": starts_at,
             "staff_id": staff_id,
             "hold_id": held.id if held else None,
-            "consent": chance.random() < 0.4,
-            "phone": f"+49{chance.randrange(10**9, 10**10)}" if chance.random() < 0.2 else None,
         }
-        body = {
-            "service_id": args["service_id"],
-            "starts_at": starts_at,
-            "customer": {"name": "Bea", "email": args["email"], "phone": args["phone"]},
-            "consent": {"email": args["consent"], "sms": args["phone"] is not None},
-        }
+        body = {"service_id": args["service_id"], "starts_at": starts_at} | person(somebody)
         body |= {"staff_id": staff_id} if staff_id else {}
         body |= {"hold_id": held.id} if held else {}
         path = "/v1/appointments" if by_staff else f"/v1/public/{shop.tenant.slug}/appointments"
         headers = {"Idempotency-Key": str(args["email"])}
         for _ in range(3 if chance.random() < 0.7 else 1):
-            outcome, answer = await self._send(
-                "book", shop, args, "POST", path, body, headers, as_owner=by_staff, keep=_appointment
+            outcome, answer = await self.send(
+                "book", shop, args, "POST", path, body, headers, as_owner=by_staff, keep=appointment
             )
             if outcome == "ok":
                 known = Known(shop, service, answer["id"], answer["token"])
-                self._town.appointments.append(known)
+                self.town.appointments.append(known)
             if outcome != "unknown":
                 break
             await asyncio.sleep(chance.random() * 0.5)
 
     async def _hold(self) -> None:
-        shop, service, starts_at, staff_id = self._slot()
+        shop, service, starts_at, staff_id = self.slot()
         body = {"service_id": str(service.service_id), "starts_at": starts_at}
         body |= {"staff_id": staff_id} if staff_id else {}
         path = f"/v1/public/{shop.tenant.slug}/holds"
-        outcome, answer = await self._send("hold", shop, dict(body), "POST", path, body, keep=_hold)
+        outcome, answer = await self.send("hold", shop, dict(body), "POST", path, body, keep=_hold)
         if outcome == "ok":
             held = Known(shop, service, answer["id"], "", answer["starts_at"], answer["staff_id"])
-            self._town.holds.append(held)
+            self.town.holds.append(held)
 
     async def _give_back(self, held: Known) -> None:
         """Mostly it stays known: somebody books by it at the same moment, or later in vain."""
-        if self._chance.random() < 0.3:
-            self._town.holds.remove(held)
+        if self.chance.random() < 0.3:
+            self.town.holds.remove(held)
         path = f"/v1/public/{held.shop.tenant.slug}/holds/{held.id}"
         args = {"hold_id": held.id}
-        await self._send("give-back", held.shop, args, "DELETE", path, keep=lambda _: [])
+        await self.send("give-back", held.shop, args, "DELETE", path, keep=lambda _: [])
 
     async def _change(self, kind: str, known: Known) -> None:
-        chance, path = self._chance, f"/v1/appointments/{known.id}"
+        chance, path = self.chance, f"/v1/appointments/{known.id}"
         args: dict[str, Any] = {"id": known.id}
         if kind == "peek":
-            other = chance.choice([shop for shop in self._town.shops if shop is not known.shop])
-            await self._send("peek", other, args, "GET", path, as_owner=True, keep=_appointment)
+            other = chance.choice([shop for shop in self.town.shops if shop is not known.shop])
+            await self.send("peek", other, args, "GET", path, as_owner=True, keep=appointment)
             return
-        by_link = kind in {"reschedule", "cancel", "read"} and chance.random() < 0.6
+        by_link = kind in {"reschedule", "cancel", "read"} and known.token and chance.random() < 0.6
         link = f"/v1/public/appointments/{known.token}"
         method, body, headers = "POST", None, {}
         if kind == "reschedule":
-            start = chance.choice(self._town.starts)
+            start = chance.choice(self.town.starts)
             args["starts_at"] = start.isoformat()
             body = {"starts_at": args["starts_at"]}
             if chance.random() < 0.5:
@@ -202,7 +158,7 @@ class Client:
             method = "DELETE"
         else:
             path = f"{path}/{kind}"
-        await self._send(
+        await self.send(
             kind,
             known.shop,
             args,
@@ -211,19 +167,19 @@ class Client:
             body,
             headers,
             as_owner=not by_link,
-            keep=_appointment,
+            keep=appointment,
         )
         if kind in {"cancel", "complete", "no-show"} and chance.random() < 0.9:
             self._forget(known)
 
     def _forget(self, known: Known) -> None:
-        if known in self._town.appointments:
-            self._town.appointments.remove(known)
+        if known in self.town.appointments:
+            self.town.appointments.remove(known)
 
     async def _change_catalog(self, kind: str) -> None:
-        shop = self._chance.choice(self._town.shops)
-        change = owners.change(kind, shop, self._chance, self._town.starts)
-        await self._send(
+        shop = self.chance.choice(self.town.shops)
+        change = owners.change(kind, shop, self.chance, self.town.starts)
+        await self.send(
             kind,
             shop,
             change.args,
@@ -233,73 +189,25 @@ class Client:
             {} if kind == "change-day" else {"If-Match": "*"},
             as_owner=True,
             keep=change.keep,
-            at=self._town.business,
+            at=self.town.business,
         )
 
     async def _list(self) -> None:
-        shop = self._chance.choice(self._town.shops)
-        begin = self._chance.choice(self._town.starts)
+        shop = self.chance.choice(self.town.shops)
+        begin = self.chance.choice(self.town.starts)
         query = {"from": begin.isoformat(), "to": (begin + 8 * STEP).isoformat(), "limit": "50"}
 
         def keep(answer: Any) -> Any:
             return [{"id": item["id"], "version": item["version"]} for item in answer["items"]]
 
-        await self._send("list", shop, {}, "GET", "/v1/appointments", query=query, as_owner=True, keep=keep)
+        await self.send("list", shop, {}, "GET", "/v1/appointments", query=query, as_owner=True, keep=keep)
 
     async def _availability(self) -> None:
-        shop, service, starts_at, _ = self._slot()
+        shop, service, starts_at, _ = self.slot()
         day = starts_at[:10]
         query = {"service": str(service.service_id), "from": day, "to": day}
         path = f"/v1/public/{shop.tenant.slug}/availability"
-        await self._send("availability", shop, {}, "GET", path, query=query, keep=lambda _: [])
-
-    async def _send(
-        self,
-        kind: str,
-        shop: Shop,
-        args: dict[str, Any],
-        method: str,
-        path: str,
-        body: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-        *,
-        keep: Callable[[Any], Any],
-        query: dict[str, str] | None = None,
-        as_owner: bool = False,
-        at: str = "",
-    ) -> tuple[str, Any]:
-        """Sends it, to booking or `at` another URL, and writes down what came of it.
-
-        Answers (outcome, the answer).
-        """
-        history = self._history
-        headers = (headers or {}) | (self._minter.headers(shop.id) if as_owner else {})
-        url = (at or self._chance.choice(self._town.urls)) + path
-        number = history.invoke(kind, str(shop.id), args)
-        try:
-            async with self._http.request(
-                method, url, json=body, params=query, headers=headers, timeout=_TIMEOUT
-            ) as response:
-                answer, status = await response.json(content_type=None), response.status
-        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
-            history.outcome(number, "unknown", problem=type(error).__name__)
-            await asyncio.sleep(_AGAIN)
-            return "unknown", None
-        if status < 300:
-            history.outcome(number, "ok", status=status, answer=keep(answer))
-            return "ok", answer
-        problem = str(answer.get("type", "")).rpartition("/")[2]
-        outcome = "refused" if status < 500 else "unknown"
-        history.outcome(number, outcome, status=status, problem=problem)
-        if outcome == "unknown":
-            await asyncio.sleep(_AGAIN)
-        return outcome, None
-
-
-def _appointment(answer: dict[str, Any]) -> dict[str, Any]:
-    staff = answer.get("staff_ids") or [item["id"] for item in (*answer["staff"], *answer["resources"])]
-    kept = {name: answer[name] for name in ("id", "version", "status", "starts_at", "ends_at")}
-    return kept | {"staff_ids": staff}
+        await self.send("availability", shop, {}, "GET", path, query=query, keep=lambda _: [])
 
 
 def _hold(answer: dict[str, Any]) -> dict[str, Any]:
@@ -326,6 +234,19 @@ async def busy(
                 for n in range(clients)
             )
         )
+
+
+async def cleared(town: Town, history: History, minter: TokenMinter) -> None:
+    """The businesses remove everybody from their waitlists, until nobody is in line: then nothing is offered more.
+
+    What is under way when they look is looked at again.
+    """
+    async with aiohttp.ClientSession() as http:
+        owner = Requester(town, history, minter, random.Random(0), http)  # noqa: S311
+        async with asyncio.timeout(120):
+            while await waiting.clear(owner):
+                pass
+    town.places.clear()
 
 
 def starts_from(first: datetime, count: int) -> list[datetime]:

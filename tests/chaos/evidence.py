@@ -9,18 +9,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from chaos.catalog import FIRST, Catalog, Row
+from chaos.operations import FOREVER, Operation, taken_apart
 
-FOREVER = float("inf")
 OPEN = frozenset({"pending", "confirmed"})
 CATALOG = frozenset(
     {"change-service", "change-hours", "change-day", "change-zone", "change-room", "change-policy"}
 )
 """What a business changes of what it offers."""
+OFFERED = "booking.waitlist.v1"
+"""The topic that tells of offers to the waitlist."""
 
 
 @dataclass(frozen=True)
@@ -29,34 +29,6 @@ class Violation:
 
     rule: str
     says: str
-
-
-@dataclass
-class Operation:
-    """One request: `outcome` is `ok`, `refused`, or `unknown` where nobody can tell whether it took effect.
-
-    `began` and `ended` are seconds since the run began; an operation that nobody saw end may take effect for ever.
-    """
-
-    number: int
-    kind: str
-    tenant: str
-    args: Row
-    began: float
-    ended: float = FOREVER
-    outcome: str = "unknown"
-    status: int | None = None
-    problem: str | None = None
-    answer: Any = None
-
-    def asks_for(self, told: Row) -> bool:
-        """Whether an answer or an event is of the start that was asked for, and the person, if one was named."""
-        starts_at, staff_id = self.args.get("starts_at"), self.args.get("staff_id")
-        at_its_start = starts_at is None or seconds(starts_at) == seconds(told["starts_at"])
-        return at_its_start and (staff_id is None or staff_id in told["staff_ids"])
-
-    def __str__(self) -> str:
-        return f"#{self.number} {self.kind} {self.args} -> {self.outcome} {self.problem or ''}"
 
 
 @dataclass(frozen=True)
@@ -136,6 +108,16 @@ class Evidence:
         self.appointments: dict[str, Row] = {row["id"]: row for row in booking["appointments"]}
         self.allocations: list[Row] = booking["allocations"]
         self.emails: dict[str, str] = {row["id"]: row["email"] for row in booking["customers"]}
+        self.places: dict[str, Row] = {row["id"]: row for row in booking["places"]}
+        """Of the waitlist."""
+        self.offers: dict[str, Row] = {row["id"]: row for row in booking["offers"]}
+        """To a place, each with its hold."""
+        self.singles = taken_apart(self.operations, self.appointments.values(), self.emails, self.offers)
+        """What was asked of each single appointment: see singles.py."""
+        self._wishes: dict[str, list[Operation]] = defaultdict(list)
+        for operation in self.singles:
+            if operation.kind == "book":
+                self._wishes[operation.args.get("id") or operation.args["email"]].append(operation)
         self.has_topics = "topics" in final
         self.has_messages = "messages" in final
 
@@ -187,12 +169,13 @@ class Evidence:
     def email_of(self, appointment_id: str) -> str:
         return self.emails[self.appointments[appointment_id]["customer_id"]]
 
+    def wishes_for(self, appointment_id: str) -> list[Operation]:
+        """The operations that an appointment may have been booked by: one, which may have been sent again."""
+        return self._wishes.get(appointment_id) or self._wishes.get(self.email_of(appointment_id), [])
 
-def taken_by(told: Row) -> list[str]:
-    """Whom and what an answer or an event says that an appointment takes, in no order that matters."""
-    return sorted(told["staff_ids"])
-
-
-def seconds(text: str) -> float:
-    """Of an RFC 3339 time."""
-    return datetime.fromisoformat(text).timestamp()
+    def offer_events(self) -> dict[str, Event]:
+        """By offer to the waitlist, each in the order in which it first came."""
+        found: dict[str, Event] = {}
+        for event in self.events(OFFERED):
+            found.setdefault(event.data["offer_id"], event)
+        return found

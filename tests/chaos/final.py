@@ -21,7 +21,7 @@ _LONGEST_PAUSE = 600.0
 
 _APPOINTMENTS = """
 SELECT tenant_id::text AS tenant, appointment_id::text AS id, version, status, service_id::text,
-    ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS resource_ids, customer_id::text,
+    ARRAY(SELECT unnest(resource_ids)::text ORDER BY 1) AS resource_ids, customer_id::text, series_id::text,
     extract(epoch FROM starts_at)::float8 AS starts_at,
     extract(epoch FROM ends_at)::float8 AS ends_at
 FROM appointment"""
@@ -32,15 +32,26 @@ SELECT tenant_id::text AS tenant, allocation_id::text AS id, resource_id::text, 
 FROM allocation"""
 _HOLDS = """
 SELECT hold_id::text AS id, service_id::text, extract(epoch FROM starts_at)::float8 AS starts_at FROM hold"""
+_PLACES = """
+SELECT tenant_id::text AS tenant, entry_id::text AS id, state, service_id::text, staff_id::text, customer_id::text,
+    extract(epoch FROM earliest)::float8 AS earliest, extract(epoch FROM latest)::float8 AS latest
+FROM waitlist_entry"""
+_OFFERS = """
+SELECT tenant_id::text AS tenant, offer_id::text AS id, entry_id::text AS place_id, hold_id::text, outcome,
+    ARRAY(SELECT unnest(staff_ids)::text ORDER BY 1) AS staff_ids,
+    extract(epoch FROM starts_at)::float8 AS starts_at, extract(epoch FROM ends_at)::float8 AS ends_at,
+    extract(epoch FROM offered_at)::float8 AS offered_at, extract(epoch FROM expires_at)::float8 AS expires_at
+FROM waitlist_offer"""
 _CUSTOMERS = "SELECT customer_id::text AS id, email FROM customer"
 _MESSAGES = """
 SELECT tenant_id::text AS tenant, message_id::text AS id, channel, kind, appointment_id::text, appointment_version,
-    reminder_id::text, status, attempts, repeated, reason
+    reminder_id::text, status, attempts, repeated, reason, extract(epoch FROM settled_at)::float8 AS settled_at
 FROM message"""
 _TEXTS = "SELECT tenant_id::text AS tenant, message_id::text AS id FROM mock_sms"
 _TOPICS = (
     "booking.appointment.v1",
     "booking.reminder.v1",
+    "booking.waitlist.v1",
     "scheduler.reminder.v1",
     "notification.message.v1",
 )
@@ -54,6 +65,8 @@ def booking_state(world: World) -> dict[str, Any]:
         "allocations": world.rows("booking", _ALLOCATIONS),
         "holds": {row["id"]: row for row in world.rows("booking", _HOLDS)},
         "customers": world.rows("booking", _CUSTOMERS),
+        "places": world.rows("booking", _PLACES),
+        "offers": world.rows("booking", _OFFERS),
     }
 
 
@@ -113,7 +126,7 @@ def _mails(url: str) -> list[dict[str, Any]]:
 _READS: dict[str, dict[str, tuple[str, ...]]] = {
     "scheduler": {"timers": ("booking.reminder.v1",)},
     "notification": {
-        "messages": ("booking.appointment.v1", "scheduler.reminder.v1"),
+        "messages": ("booking.appointment.v1", "booking.waitlist.v1", "scheduler.reminder.v1"),
         "customers": ("booking.customer.v1",),
     },
 }
@@ -147,7 +160,7 @@ def lag(config: dict[str, str], services: Collection[str], prefix: str = "") -> 
 
 def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:
     """Waits until nothing is on its way any more: no outbox, no lag, no timer that is due, no message to send,
-    no appointment that runs out or follows an older reminder policy.
+    no appointment that runs out or follows an older reminder policy, no time that has just become free.
 
     A long run leaves much behind it; what counts is that something of it moves every `seconds`. Messages are given
     the longest pause after a failed attempt besides.
@@ -180,8 +193,12 @@ def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: flo
         waits = count("notification", "message WHERE status IN ('queued', 'sending')")
         return [f"{waits} messages wait"] if waits else []
 
+    def freed() -> list[str]:
+        left = count("booking", "freed_time")
+        return [f"{left} times have become free, and the waitlist has not been told"] if left else []
+
     # Downstream, so that nothing moves past the one who looks.
-    looks = [unconfirmed, policies, outboxes, lags]
+    looks = [unconfirmed, policies, freed, outboxes, lags]
     looks += [timers, outboxes, lags] if "scheduler" in world.database else []
     looks += [messages] if "notification" in world.database else []
     moved = time.monotonic()

@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from chaos.catalog import Row, State
-from chaos.evidence import FOREVER, Event, Evidence, Operation, seconds, taken_by
+from chaos.evidence import Event, Evidence
+from chaos.operations import FOREVER, Operation, seconds, taken_by
 
 KINDS = {
     "reschedule": "rescheduled",
@@ -49,17 +50,13 @@ class Makings:
         self._rows: dict[str, list[Row]] = defaultdict(list)
         for row in run.allocations:
             self._rows[row["appointment_id"] or row["hold_id"]].append(row)
-        self._wishes: dict[str, list[Operation]] = defaultdict(list)
         self._changes: dict[str, list[Operation]] = defaultdict(list)
         self._answers: dict[str, list[tuple[int, Operation]]] = defaultdict(list)
-        for operation in run.operations:
-            if operation.kind == "book":
-                self._wishes[operation.args["email"]].append(operation)
-            elif operation.kind in CHANGES and operation.outcome != "refused":
+        for operation in run.singles:
+            if operation.kind in CHANGES and operation.outcome != "refused":
                 self._changes[operation.args["id"]].append(operation)
             if operation.outcome == "ok" and operation.kind in CHANGES | {"book", "read", "list"}:
-                answers = operation.answer if isinstance(operation.answer, list) else [operation.answer]
-                for answer in answers:
+                for answer in operation.answers:
                     self._answers[answer["id"]].append((answer["version"], operation))
 
     @cached_property
@@ -72,8 +69,8 @@ class Makings:
 
     @cached_property
     def of_holds(self) -> dict[str, Making]:
-        """Of those that were acknowledged."""
-        return {
+        """Of those that were acknowledged, and of those that keep what the waitlist is offered."""
+        held = {
             hold.answer["id"]: Making(
                 hold.answer["id"],
                 0,
@@ -87,6 +84,21 @@ class Makings:
             for hold in self._run.operations
             if hold.kind == "hold" and hold.outcome == "ok"
         }
+        return held | {offer["hold_id"]: self._offered(offer) for offer in self._run.offers.values()}
+
+    def _offered(self, offer: Row) -> Making:
+        """Whoever makes an offer looks at the clock, then at the catalog, and then waits for locks."""
+        by_clock, slack = offer["offered_at"] - self._run.setup["epoch"], self._run.setup["clock_slack"]
+        return Making(
+            offer["hold_id"],
+            0,
+            self._run.places[offer["place_id"]]["service_id"],
+            tuple(offer["staff_ids"]),
+            offer["starts_at"],
+            offer["ends_at"],
+            by_clock - slack,
+            by_clock + slack + _WAITED_SECONDS,
+        )
 
     def _held(self, hold: Row) -> tuple[str, ...]:
         """Who was told of, then whom and what else it keeps: by its rows, or as what was booked by it took."""
@@ -126,6 +138,10 @@ class Makings:
             return made
         starts, ends, staff = there
         return Making(row["id"], row["version"], row["service_id"], staff, starts, ends, 0.0, FOREVER)
+
+    def session(self, making: Making) -> tuple[str, float] | None:
+        """What places of one class with one person share; None for what was no class then."""
+        return (making.service_id, making.starts) if self.capacity(making) > 1 else None
 
     def states(self, making: Making) -> list[State]:
         """Of its service, as they may have been."""
@@ -167,7 +183,7 @@ class Makings:
         """The appointments that somebody asked for by a hold."""
         found: dict[str, list[str]] = defaultdict(list)
         for appointment_id in self._run.appointments:
-            for wish in self._wishes.get(self._run.email_of(appointment_id), ())[:1]:
+            for wish in self._run.wishes_for(appointment_id)[:1]:
                 found[wish.args["hold_id"]].append(appointment_id)
         return found
 
@@ -175,7 +191,7 @@ class Makings:
         for appointment_id, events in self._run.appointment_events().items():
             if appointment_id not in self._run.appointments:
                 continue
-            wishes = self._wishes.get(self._run.email_of(appointment_id), [])
+            wishes = self._run.wishes_for(appointment_id)
             for event in events:
                 if event.kind in _TAKES:
                     by_hold = event.kind == "booked" and bool(wishes)
@@ -195,7 +211,7 @@ class Makings:
         """Between which seconds of the run that version was made."""
         version = event.data["version"]
         if event.kind == "booked":
-            asked = self._wishes.get(self._run.email_of(appointment_id), [])
+            asked = self._run.wishes_for(appointment_id)
         else:
             changes = self._changes[appointment_id]
             asked = [item for item in changes if KINDS[item.kind] == event.kind and item.asks_for(event.data)]
@@ -214,7 +230,7 @@ class Makings:
 
     def _answered(self) -> Iterator[Making]:
         """Where no topics were read; nobody changes a catalog then."""
-        for operation in self._run.operations:
+        for operation in self._run.singles:
             told = operation.kind in {"book", "reschedule"} and operation.outcome == "ok"
             if told and operation.answer["id"] in self._run.appointments:
                 yield self.of_answer(operation)

@@ -23,6 +23,8 @@ _POINTS = {
     "booking-a": (
         "booking.taken",
         "booking.committed",
+        "booking.waitlist.held",
+        "booking.waitlist.offered",
         "relay.produced",
         "consumer.effect",
         "consumer.committed",

@@ -1,12 +1,13 @@
-"""Rules about appointments, holds and the time that they take. Standard library only; see checker.py."""
+"""Rules about appointments and the time that they take. Standard library only; see checker.py."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from chaos.catalog import Row
-from chaos.evidence import FOREVER, OPEN, Evidence, Operation, Violation, seconds, taken_by
-from chaos.makings import CHANGES, Making, Makings, makings_of
+from chaos.evidence import OPEN, Evidence, Violation
+from chaos.makings import CHANGES, Making, makings_of
+from chaos.operations import FOREVER, Operation, seconds, taken_by
 
 _QUARTER = 900.0
 _ROOMS = "no more at once than there are rooms"
@@ -15,7 +16,10 @@ Session = tuple[str, float] | str
 
 
 def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violation]:
-    """A wish (one customer's address, unique in the run) may have been sent again under its Idempotency-Key."""
+    """A wish (one customer's address, unique in the run) may have been sent again under its Idempotency-Key.
+
+    What series and the waitlist have made is their own rules' to say.
+    """
     rule = "acknowledged is there, refused is not"
     wishes: dict[str, list[Operation]] = defaultdict(list)
     for operation in run.operations:
@@ -24,7 +28,8 @@ def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violatio
     made: dict[str, list[str]] = defaultdict(list)
     for appointment_id in run.appointments:
         made[run.email_of(appointment_id)].append(appointment_id)
-    for email in made.keys() - wishes.keys():
+    others = {item.args["email"] for item in run.operations if item.kind in {"book-series", "join"}}
+    for email in made.keys() - wishes.keys() - others:
         yield Violation(rule, f"nobody has asked for {made[email]}")
     for email, operations in wishes.items():
         there = made.get(email, [])
@@ -38,7 +43,7 @@ def acknowledged_is_there_and_refused_is_not(run: Evidence) -> Iterator[Violatio
         for row in (run.appointments[appointment_id] for appointment_id in there):
             if row["service_id"] != operations[0].args["service_id"]:
                 yield Violation(rule, f"{row} is of another service: {operations[0]}")
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.kind in CHANGES | {"book"} and operation.outcome == "ok":
             yield from _stands(run, operation)
 
@@ -47,7 +52,7 @@ def acknowledged_is_found(run: Evidence) -> Iterator[Violation]:
     """By its business and its customer: "not found" is a refusal, while what a fault breaks is unknown."""
     rule = "acknowledged is there, refused is not"
     since: dict[str, float] = {}
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.kind == "book" and operation.outcome == "ok":
             appointment_id = operation.answer["id"]
             since[appointment_id] = min(operation.ended, since.get(appointment_id, FOREVER))
@@ -136,7 +141,7 @@ def _taken(run: Evidence, row: Row) -> Taken:
         making = Making(row["hold_id"], 0, service_id, staff, starts, starts, 0.0, FOREVER)
     begin, end = min(row["begin"], making.starts), max(row["end"], making.ends)
     most = _capacity(run, making, row["resource_id"])
-    return Taken(begin, end, _session(makings, making) or str(row["id"]), most, row)
+    return Taken(begin, end, makings.session(making) or str(row["id"]), most, row)
 
 
 def _capacity(run: Evidence, making: Making, resource_id: str) -> float:
@@ -145,11 +150,6 @@ def _capacity(run: Evidence, making: Making, resource_id: str) -> float:
     if resource_id in run.rooms:
         return makings.places(resource_id, making.began, making.ended)
     return makings.capacity(making)
-
-
-def _session(makings: Makings, making: Making) -> tuple[str, float] | None:
-    """What places of one class with one person share; None for what was no class then."""
-    return (making.service_id, making.starts) if makings.capacity(making) > 1 else None
 
 
 def appointments_and_allocations_agree(run: Evidence) -> Iterator[Violation]:
@@ -260,11 +260,11 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
     """
     makings, ran_out = makings_of(run), run.run_out()
     asked: dict[str, list[Operation]] = defaultdict(list)
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.kind in CHANGES and operation.outcome != "refused":
             asked[operation.args["id"]].append(operation)
     stays: dict[tuple[str, str], list[Stay]] = defaultdict(list)
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.outcome != "ok" or operation.kind not in {"book", "reschedule"}:
             continue
         answer = operation.answer
@@ -282,7 +282,7 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
         if since >= until:
             continue
         making = makings.of_version(appointment_id, version) or makings.of_answer(operation)
-        session, bounds = _session(makings, making) or appointment_id, (making.began, making.ended)
+        session, bounds = makings.session(making) or appointment_id, (making.began, making.ended)
         for resource in answer["staff_ids"]:
             begin, end = makings.taken(making, resource)
             times = min(begin, seconds(answer["starts_at"])), max(end, seconds(answer["ends_at"]))
@@ -290,70 +290,6 @@ def _stays(run: Evidence) -> dict[tuple[str, str], list[Stay]]:
             stay = Stay(since, until, *times, session, appointment_id, version, *bounds, most)
             stays[operation.tenant, resource].append(stay)
     return stays
-
-
-def holds_are_kept(run: Evidence) -> Iterator[Violation]:
-    """Nobody else gets a slot while it is held, and a hold becomes one appointment, of what was held.
-
-    One that is given back is kept until that was asked for, and becomes none once it was acknowledged.
-    """
-    used: dict[str, list[Operation]] = defaultdict(list)
-    given_back: dict[str, list[Operation]] = defaultdict(list)
-    granted: dict[tuple[str, str], list[Operation]] = defaultdict(list)
-    for operation in run.operations:
-        if operation.kind == "book" and operation.args.get("hold_id"):
-            used[operation.args["hold_id"]].append(operation)
-        if operation.kind == "give-back":
-            given_back[operation.args["hold_id"]].append(operation)
-        if operation.kind in {"book", "reschedule"} and operation.outcome == "ok":
-            for resource in operation.answer["staff_ids"]:
-                granted[operation.tenant, resource].append(operation)
-    for hold in run.operations:
-        if hold.kind != "hold" or hold.outcome != "ok":
-            continue
-        uses, returns = used[hold.answer["id"]], given_back[hold.answer["id"]]
-        yield from _used_once(hold, uses)
-        yield from _used_no_more(hold, uses, returns)
-        expires = seconds(hold.answer["expires_at"]) - run.setup["epoch"] - run.setup["clock_slack"]
-        until = min([expires, *(operation.began for operation in [*uses, *returns])])
-        for staff_id in makings_of(run).of_holds[hold.answer["id"]].staff_ids:
-            for operation in granted[hold.tenant, staff_id] if staff_id not in run.rooms else ():
-                meanwhile = hold.ended < operation.began <= operation.ended < until
-                if meanwhile and _in_the_way(run, operation, hold, staff_id):
-                    yield Violation("a hold is kept", f"{operation} was granted during {hold}")
-
-
-def _used_once(hold: Operation, uses: list[Operation]) -> Iterator[Violation]:
-    booked = {operation.answer["id"]: operation.answer for operation in uses if operation.outcome == "ok"}
-    if len(booked) > 1:
-        yield Violation("a hold is kept", f"{hold} was booked as {list(booked)}")
-    staff_id, starts = hold.answer["staff_id"], seconds(hold.answer["starts_at"])
-    for answer in booked.values():
-        if staff_id not in answer["staff_ids"] or seconds(answer["starts_at"]) != starts:
-            yield Violation("a hold is kept", f"{hold} was booked as {answer}")
-
-
-def _used_no_more(hold: Operation, uses: list[Operation], returns: list[Operation]) -> Iterator[Violation]:
-    """A wish that was first sent before may have been granted before; its repetition tells of that."""
-    returned = min((operation.ended for operation in returns if operation.outcome == "ok"), default=FOREVER)
-    sent: dict[str, float] = {}
-    for operation in uses:
-        began = sent.setdefault(operation.args["email"], operation.began)
-        if operation.outcome == "ok" and began > returned:
-            yield Violation("a hold is kept", f"{hold} was given back, and then booked: {operation}")
-
-
-def _in_the_way(run: Evidence, operation: Operation, hold: Operation, staff_id: str) -> bool:
-    """Whether what was granted of somebody overlaps what is held; places of one class do not."""
-    makings, answer = makings_of(run), operation.answer
-    granted, held = makings.of_version(answer["id"], answer["version"]), makings.of_holds[hold.answer["id"]]
-    if granted is None:
-        return False
-    session = _session(makings, granted)
-    if session is not None and session == _session(makings, held):
-        return False
-    (low, high), (begin, end) = makings.taken(granted, staff_id), makings.taken(held, staff_id)
-    return low < end and begin < high
 
 
 def tenants_are_apart(run: Evidence) -> Iterator[Violation]:
@@ -368,13 +304,12 @@ def tenants_are_apart(run: Evidence) -> Iterator[Violation]:
             yield Violation(rule, f"{row} takes time for {owner}")
         if run.tenant_of.get(row["resource_id"]) != row["tenant"]:
             yield Violation(rule, f"{row} takes somebody of another business")
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.outcome != "ok":
             continue
         if operation.kind == "peek":
             yield Violation(rule, f"another business's appointment was answered: {operation}")
-        answers = operation.answer if isinstance(operation.answer, list) else [operation.answer]
-        for answer in answers:
+        for answer in operation.answers:
             theirs = run.appointments.get(answer["id"])
             if theirs is not None and theirs["tenant"] != operation.tenant:
                 yield Violation(rule, f"{operation} was answered {theirs}")

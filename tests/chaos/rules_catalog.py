@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import product
 
 from chaos.catalog import Row, State, admits
-from chaos.evidence import CATALOG, FOREVER, Evidence, Operation, Violation
+from chaos.evidence import CATALOG, Evidence, Violation
 from chaos.makings import Making, Makings, fits, makings_of
+from chaos.operations import FOREVER, Operation
 
 _FOLLOWED = "a changed catalog is followed"
 SURELY, PERHAPS, EXCUSED = "by the only state there was", "by one of several", "excused"

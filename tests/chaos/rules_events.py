@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from chaos.catalog import Row
-from chaos.evidence import Event, Evidence, Operation, Violation, seconds, taken_by
+from chaos.evidence import OFFERED, Event, Evidence, Violation
 from chaos.makings import KINDS
+from chaos.operations import Operation, seconds, taken_by
 
 _NOTICED_SECONDS = 30.0
 """So long behind a start it has been noticed that nobody has confirmed."""
@@ -53,8 +54,8 @@ def _place(told: Row) -> tuple[float, float, list[str]]:
 
 
 def events_are_of_their_tenant(run: Evidence) -> Iterator[Violation]:
-    """By key, header and content, whatever topic they are in."""
-    for topic in run.final["topics"]:
+    """By key, header and content, whatever topic they are in; offers to the waitlist are rules_waitlist's."""
+    for topic in run.final["topics"].keys() - {OFFERED}:
         for event in run.events(topic):
             appointment_id = event.data["appointment_id"]
             row = run.appointments.get(appointment_id)
@@ -74,21 +75,20 @@ def versions_are_what_was_asked_for(run: Evidence) -> Iterator[Violation]:
     `unconfirmed_runs_out_at_its_start` is about that.
     """
     rule = "refused is not, unknown is once at most"
-    wishes = {item.args["email"]: item for item in run.operations if item.kind == "book"}
     asked: dict[str, list[Operation]] = defaultdict(list)
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.kind in KINDS and operation.outcome != "refused":
             asked[operation.args["id"]].append(operation)
     for appointment_id, events in run.appointment_events().items():
-        wish = wishes.get(run.email_of(appointment_id)) if appointment_id in run.appointments else None
+        wishes = run.wishes_for(appointment_id) if appointment_id in run.appointments else []
         unknown = [item for item in asked[appointment_id] if item.outcome == "unknown"]
         unknown.sort(
             key=lambda item: "staff_id" not in item.args
         )  # who names nobody may explain more of them
         for event in events:
             version = event.data["version"]
-            if version == 1 and wish is not None and not wish.asks_for(event.data):
-                yield Violation(rule, f"{wish} has become {event}")
+            if version == 1 and wishes and not wishes[-1].asks_for(event.data):
+                yield Violation(rule, f"{wishes[-1]} has become {event}")
             acknowledged = any(
                 _is(item, event) and item.answer["version"] == version
                 for item in asked[appointment_id]
@@ -111,7 +111,7 @@ def answers_are_what_was_told(run: Evidence) -> Iterator[Violation]:
     """Whoever was answered a version, also when it was made or read, was answered what its event says."""
     events = run.appointment_events()
     answered: dict[str, list[Operation]] = defaultdict(list)
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.outcome == "ok" and operation.kind in {*KINDS, "book", "read"}:
             answered[operation.answer["id"]].append(operation)
     for appointment_id, operations in answered.items():
@@ -153,10 +153,9 @@ def unconfirmed_runs_out_at_its_start(run: Evidence) -> Iterator[Violation]:
 def nothing_is_read_that_was_overtaken(run: Evidence) -> Iterator[Violation]:
     """Whoever asks behind an acknowledged version is answered that one or a later one."""
     answered: dict[str, list[tuple[float, float, int, int]]] = defaultdict(list)
-    for operation in run.operations:
+    for operation in run.singles:
         if operation.outcome == "ok" and operation.kind in {*KINDS, "read", "list"}:
-            answers = operation.answer if isinstance(operation.answer, list) else [operation.answer]
-            for answer in answers:
+            for answer in operation.answers:
                 told = (operation.began, operation.ended, answer["version"], operation.number)
                 answered[answer["id"]].append(told)
     for appointment_id, by_begin in answered.items():

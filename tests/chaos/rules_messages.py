@@ -4,12 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from chaos.catalog import Row
-from chaos.evidence import Event, Evidence, Fault, Violation, seconds
+from chaos.evidence import Event, Evidence, Fault, Violation
+from chaos.operations import seconds
 from chaos.rules_reminders import LATE_SECONDS, Asked, reminders_of
 
 _NOTICES = frozenset({"booked", "confirmed", "rescheduled", "cancelled"})
 _TAKEN = frozenset({"cut behind its content", "answer held back"})
 """Faults of one mail of which the server has a copy that the sender was never told of."""
+_OFFER = "waitlist-offer"
 _DOUBT_SECONDS = 5.0
 """So long before and behind a crash a mail's outcome may have been lost by it."""
 
@@ -28,7 +30,7 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
         (appointment_id, event.data["version"], event.kind)
         for appointment_id, events in run.appointment_events().items()
         for event in events
-    }
+    } | {(offer_id, 0, _OFFER) for offer_id in run.offer_events()}
     for message in run.final["messages"]:
         cause = message["reminder_id"] or message["kind"]
         of = (message["appointment_id"], str(message["appointment_version"]), cause, message["channel"])
@@ -42,7 +44,7 @@ def one_message_a_cause(run: Evidence) -> Iterator[Violation]:
             change = (message["appointment_id"], message["appointment_version"], message["kind"])
             if change not in told:
                 yield Violation(rule, f"{message} is of a change that was not told of")
-        row = run.appointments.get(message["appointment_id"])
+        row = (run.offers if message["kind"] == _OFFER else run.appointments).get(message["appointment_id"])
         if row is None or row["tenant"] != message["tenant"]:
             yield Violation("tenants are apart", f"{message} is of {row}")
     for key, ids in causes.items():
@@ -68,9 +70,7 @@ def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
             yield Violation(rule, f"{message} was not received")
         if message["status"] == "suppressed" and copies:
             yield Violation(rule, f"{message} was received")
-        address = (
-            run.email_of(message["appointment_id"]) if message["appointment_id"] in run.appointments else ""
-        )
+        address = _address(run, message["appointment_id"])
         if {mail["to"] for mail in copies} - {address}:
             yield Violation("tenants are apart", f"{message} for {address} went to {copies}")
         if len(copies) > max(1, message["attempts"]) or (len(copies) > 1 and not message["repeated"]):
@@ -79,6 +79,13 @@ def one_mail_a_message(run: Evidence) -> Iterator[Violation]:
         for copy in _without(copies, taken, run.setup["epoch"])[:-1]:
             if not _in_doubt(run, copy["created"] - run.setup["epoch"]):
                 yield Violation(rule, f"{message} was repeated and nothing had left it in doubt: {copies}")
+
+
+def _address(run: Evidence, key: str) -> str:
+    """Whose the appointment is, or the place that was offered what may become it."""
+    if key in run.appointments:
+        return run.email_of(key)
+    return run.emails[run.places[run.offers[key]["place_id"]]["customer_id"]] if key in run.offers else ""
 
 
 def _mails(run: Evidence) -> dict[str, list[Row]]:
@@ -144,7 +151,7 @@ def in_doubt_is_repeated_and_says_so(run: Evidence) -> Iterator[Violation]:
 
 
 def settled_is_told_once(run: Evidence) -> Iterator[Violation]:
-    """What became of a message is one event, which says what its record says."""
+    """What became of a message is one event, which says what its record says; of an offer's mail there is none."""
     rule = "what became of a message is told once"
     told: dict[str, Counter[str]] = defaultdict(Counter)
     events = {event.id: event for event in run.events("notification.message.v1")}
@@ -154,7 +161,8 @@ def settled_is_told_once(run: Evidence) -> Iterator[Violation]:
     for message_id in told.keys() - messages.keys():
         yield Violation(rule, f"{message_id} was told of and is not there")
     for message_id, message in messages.items():
-        wanted = [] if message["status"] in {"queued", "sending"} else [message["status"]]
+        untold = message["status"] in {"queued", "sending"} or message["kind"] == _OFFER
+        wanted = [] if untold else [message["status"]]
         if told[message_id] != Counter(wanted):
             yield Violation(rule, f"{message} was told of as {dict(told[message_id])}")
 
@@ -167,7 +175,8 @@ def nothing_is_lost(run: Evidence) -> Iterator[Violation]:
     agreed = {"email": "consent", "sms": "phone"}
     writes_to: dict[str, set[str]] = {}
     for channel, name in agreed.items():
-        customers = {item.args["email"] for item in run.operations if item.kind == "book" and item.args[name]}
+        asked = (item for item in run.operations if item.kind in {"book", "book-series", "join"})
+        customers = {item.args["email"] for item in asked if item.args[name]}
         writes_to[channel] = {key for key in run.appointments if run.email_of(key) in customers}
     for message in run.final["messages"]:
         if message["status"] in {"queued", "sending"}:

@@ -11,8 +11,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from chaos.catalog import Row, State
-from chaos.evidence import FOREVER, Event, Evidence, Violation, seconds
+from chaos.evidence import Event, Evidence, Violation
 from chaos.makings import makings_of
+from chaos.operations import FOREVER, seconds
 from chaos.rules_events import status_after
 
 _ONCE, _POLICY = "a reminder is asked for once", "a changed policy is followed"

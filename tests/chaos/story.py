@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chaos.checker import verdict
@@ -65,6 +65,7 @@ class Story:
             "tenants": [
                 {
                     "id": T,
+                    "zone": "Europe/Lisbon",
                     "staff": [somebody(ADA), somebody(EVE)],
                     "policy": policy(T, rule=[3600, "email"]),
                     "rooms": [{"id": ROOM, "capacity": 2}],
@@ -77,6 +78,7 @@ class Story:
                 },
                 {
                     "id": OTHER,
+                    "zone": "Europe/Lisbon",
                     "staff": [somebody("bo")],
                     "rooms": [],
                     "policy": policy(OTHER),
@@ -100,6 +102,8 @@ class Story:
                 ],
                 "holds": {},
                 "customers": [{"id": "bea", "email": "bea@x"}, {"id": "cem", "email": "cem@x"}],
+                "places": [],
+                "offers": [],
             },
             "topics": {
                 "booking.appointment.v1": [
@@ -107,6 +111,7 @@ class Story:
                     self.event(2, "booking.appointment.rescheduled.v1", A, 2, LATER),
                 ],
                 "booking.reminder.v1": [self.asked(1, 1), self.withdrawn(1), self.asked(2, 2)],
+                "booking.waitlist.v1": [],
                 "scheduler.reminder.v1": [self.due(2)],
                 "notification.message.v1": [
                     self.became(1, "booked1", "suppressed"),
@@ -166,6 +171,7 @@ class Story:
             "service_id": CUT,
             "resource_ids": [ADA],
             "customer_id": customer,
+            "series_id": None,
             "starts_at": starts_at,
             "ends_at": starts_at + 1800,
         }
@@ -222,6 +228,7 @@ class Story:
             "attempts": int(status == "sent"),
             "repeated": False,
             "reason": None,
+            "settled_at": None,
         }
 
     def became(self, offset: int, message: str, status: str, key: str = A) -> dict[str, Any]:
@@ -295,6 +302,29 @@ def requested(
         story.final["messages"].append(message | {"id": f"{kind} {key}", "appointment_id": key})
         became = story.final["topics"]["notification.message.v1"]
         became.append(story.became(len(became) + 1, f"{kind} {key}", "suppressed", key))
+
+
+def placed(
+    story: Story, key: str, customer: str, starts_at: str, *, at: float, sent: bool = False, **row: Any
+) -> None:
+    """What somebody's booking has left, `at` seconds into the run: pending, half an hour of Ada's, told of once."""
+    booking, begin = story.final["booking"], datetime.fromisoformat(starts_at).timestamp()
+    if all(item["id"] != customer for item in booking["customers"]):
+        booking["customers"].append({"id": customer, "email": f"{customer}@x"})
+    booking["appointments"].append(story.row(key, 1, "pending", begin, customer) | row)
+    booking["allocations"].append(story.allocation(key, begin))
+    topics = story.final["topics"]
+    events, became = topics["booking.appointment.v1"], topics["notification.message.v1"]
+    occurred_at = datetime.fromtimestamp(story.setup["epoch"] + at, UTC).isoformat()
+    kind, told = "booking.appointment.booked.v1", {"confirmed": False, "occurred_at": occurred_at}
+    events.append(story.event(len(events) + 1, kind, key, 1, starts_at, **told))
+    status = "sent" if sent else "suppressed"
+    message = story.message("booked", 1, status) | {"id": f"booked {key}", "appointment_id": key}
+    story.final["messages"].append(message)
+    became.append(story.became(len(became) + 1, message["id"], status, key))
+    if sent:
+        mail = {"message_id": message["id"], "to": f"{customer}@x", "created": START - 7190}
+        story.final["mails"].append(mail)
 
 
 def first(story: Story, key: str) -> dict[str, Any]:

@@ -17,14 +17,17 @@ from pathlib import Path
 import pytest
 
 from chaos import owners
+from chaos.asking import Town
 from chaos.checker import judge
-from chaos.clients import AFTERWARDS, CHANGING, EVERYTHING, Town, busy, starts_from, with_policies
+from chaos.clients import AFTERWARDS, CHANGING, EVERYTHING, busy, cleared, starts_from, with_policies
 from chaos.final import quiet, whole_state, write
 from chaos.history import History
 from chaos.nemesis import JUMP, Nemesis
+from chaos.recurring import SERIES
 from chaos.rules_catalog import EXCUSED, SURELY
 from chaos.smtp import Strike
 from chaos.town import first_start, shop
+from chaos.waiting import WAITLIST
 from chaos.watch import Watch
 from chaos.world import World, opened, whole_world
 from servicekit.testing.tokens import TokenMinter
@@ -85,7 +88,8 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         with ThreadPoolExecutor(1) as thread:
             breaking = thread.submit(nemesis.run, enough, ended)
             try:
-                weights = with_policies(EVERYTHING | owners.CHANGES, OPERATIONS, _POLICIES)
+                everything = EVERYTHING | SERIES | WAITLIST | owners.CHANGES
+                weights = with_policies(everything, OPERATIONS, _POLICIES)
                 asyncio.run(busy(town, history, minter, seed, over, weights=weights))
             finally:
                 ended.set()
@@ -93,7 +97,9 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
         history.mark("ends", operations=history.operations)
         world.set_clocks(0)
         world.heal()
-        more(town, history, minter, f"{seed}/calm", _CALM, with_policies(CHANGING, _CALM, _POLICIES // 6))
+        weights = with_policies(CHANGING | SERIES | WAITLIST, _CALM, _POLICIES // 6)
+        more(town, history, minter, f"{seed}/calm", _CALM, weights)
+        asyncio.run(cleared(town, history, minter))
         quiet(world, broker.super_user())
         history.mark("healed", clock=world.clocks["booking"].now())
         world.set_clocks(_ahead(first - _BEFORE_ANY))  # most reminders come due at once
@@ -114,6 +120,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     assert verdict["changes_heard_of"] > 0
     assert verdict["reminders"]["withdrawn by a policy"] > 0
     assert verdict["judged"].get(EXCUSED, 0) < verdict["judged"][SURELY]
+    assert min(verdict["series"]["series"], verdict["waitlist"]["taken"]) > 0
     assert verdict["mails_struck"].keys() == set(Strike)
 
 

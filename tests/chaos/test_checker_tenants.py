@@ -7,9 +7,10 @@ import pytest
 from chaos.story import OTHER, A, B, Story, T
 
 APART = "tenants are apart"
+TOPICS = [name for name, events in Story().final["topics"].items() if events]
 
 
-@pytest.mark.parametrize("topic", Story().final["topics"])
+@pytest.mark.parametrize("topic", TOPICS)
 @pytest.mark.parametrize("wrong", [{"key": f"{OTHER}/{A}"}, {"key": f"{T}/{B}"}, {"tenant": OTHER}])
 def test_an_event_under_another_key_or_header_is_found(topic: str, wrong: dict[str, Any]) -> None:
     story = Story()
@@ -17,14 +18,14 @@ def test_an_event_under_another_key_or_header_is_found(topic: str, wrong: dict[s
     assert APART in story.broken()
 
 
-@pytest.mark.parametrize("topic", Story().final["topics"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_an_event_that_says_that_it_is_another_business_s_is_found(topic: str) -> None:
     story = Story()
     story.final["topics"][topic][0]["data"]["tenant_id"] = OTHER
     assert APART in story.broken()
 
 
-@pytest.mark.parametrize("topic", Story().final["topics"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_events_of_another_business_s_appointment_are_found(topic: str) -> None:
     """They agree with each other, and not with the row."""
     story = Story()

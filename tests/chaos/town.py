@@ -59,6 +59,7 @@ class Shop:
         """As the checker knows it; lengths in seconds."""
         return {
             "id": str(self.id),
+            "zone": self.tenant.timezone,
             "staff": [
                 {"id": str(member.staff_id)} | somebody(member.model_dump(mode="json"))
                 for member in self.staff

@@ -36,6 +36,8 @@ from support.programs import Program
 
 LINK_KEY = "k" * 40
 HOLD_SECONDS = 25
+OFFER_SECONDS = 30
+"""How long a time is kept for who is offered it on the waitlist: so much that its mail mostly comes before."""
 
 
 class Part:
@@ -115,7 +117,7 @@ class World:
         self.mails = MailGate(lambda strike, mail: history.fault(strike, "mail", mail=mail))
         self.calm = False
         self._env = {"jwks_url": jwks_url, "public_url": minter.issuer, "link_key": LINK_KEY} | SOON_GONE
-        self._env |= {"holds_per_address": "1000"}  # all clients have one
+        self._env |= {"holds_per_address": "1000", "waitlist_per_address": "1000"}  # all clients have one
         self._stack = ExitStack()
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._mend, daemon=True)
@@ -203,7 +205,8 @@ def whole_world(world: World, mailpit: Mailpit, broker: Broker) -> Iterator[tupl
     """
     world.gates(broker, mailpit)
     business = world.service("business", "all", **broker.service_env("business"))
-    booking = broker.service_env("booking") | {"hold_seconds": str(HOLD_SECONDS)}
+    booking = broker.service_env("booking")
+    booking |= {"hold_seconds": str(HOLD_SECONDS), "offer_seconds": str(OFFER_SECONDS)}
     first = world.service("booking", "all", called="booking-a", **booking)
     second = world.service("booking", "serve", called="booking-b", **booking)
     world.service("booking", "relay", called="booking-relay", **booking)

@@ -204,7 +204,9 @@ class Cluster:
             # anew as its kept connection was cut, has no connector any more: an assertion of aiohttp's fails.
             if not self._closed:
                 raise
-            raise ClusterFailedError("The connection to the API server is closed; the operator ends.") from error
+            raise ClusterFailedError(
+                "The connection to the API server is closed; the operator ends."
+            ) from error
 
 
 def _translated(error: Any) -> ClusterFailedError:

@@ -104,6 +104,7 @@ class Hooks:
         self.outbound = OutboundClient(allowed, user_agent="Tests", resolve=self.names)
         self.service = WebhookService(self.db, self.outbound, self.seal, clock=self.clock)
         self.deliveries = self.another_sender()
+        self.database = database
         self._admin_url = database.admin_url
 
     def another_sender(self, *, timeout: float = 5) -> WebhookDeliveries:

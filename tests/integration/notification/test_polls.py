@@ -19,7 +19,9 @@ from notification.poll_cursor import MARGIN
 from notification.store import queue_for_owner
 from notification.webhooks.delivery import WebhookDeliveries
 from servicekit.db import Connection
+from servicekit.errors import Unavailable
 from servicekit.ids import new_id
+from support.impatience import impatient, outlasts
 
 LEASE = timedelta(seconds=60)
 MANY = 1000
@@ -213,14 +215,33 @@ async def test_what_was_locked_when_its_time_passed_is_found_by_the_next_full_sc
     assert await queue.claim() == 1
 
 
+async def test_a_first_poll_that_takes_too_long_is_left_to_the_full_scan_which_may_take_long(
+    hooks: Hooks, queue: Queue
+) -> None:
+    """With very much settled beside an old snapshot. No poll after it would come through either, and nothing new be
+    sent for as long. What takes long here is a lock."""
+    await queue.put(hooks.clock() - timedelta(hours=1))
+    async with impatient(hooks.database.settings) as hooks.db:
+        started = queue.another()
+        with psycopg.connect(hooks.database.admin_url) as other:
+            other.execute(f"LOCK TABLE {queue.table}".encode())
+            with pytest.raises(Unavailable, match="too much to do"):
+                await started.claim()
+        assert await started.claim() == 0
+        await queue.put(hooks.clock())
+        assert await started.claim() == 1
+        await outlasts(started.full_scan(), hooks.database.admin_url, queue.table)
+        assert await started.claim() == 1
+
+
 @pytest.fixture
 def read(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many entries of the indexes of what is due each transaction of a worker has read."""
     worker, made = hooks.db.worker, list[int]()
 
     @asynccontextmanager
-    async def counted() -> AsyncIterator[Connection]:
-        async with worker() as conn:
+    async def counted(*, untimed: bool = False) -> AsyncIterator[Connection]:
+        async with worker(untimed=untimed) as conn:
             before = await entries(conn)
             yield conn
             made.append(await entries(conn) - before)

@@ -11,7 +11,9 @@ from scheduler import store
 from scheduler.workers import TimerLoop
 from servicekit.clock import utc_now
 from servicekit.db import Database
+from servicekit.errors import Unavailable
 from servicekit.ids import new_id
+from support.impatience import impatient, outlasts
 
 _HELD = "SELECT FROM timer WHERE tenant_id = %s ORDER BY due_at LIMIT 1 FOR UPDATE"
 
@@ -113,6 +115,26 @@ async def test_a_timer_set_for_a_time_that_the_loop_has_passed_is_fired_at_the_n
     assert fired(world, tenant_id) == []
     await loop.full_scan()
     assert fired(world, tenant_id) == [late]
+
+
+async def test_a_first_poll_that_takes_too_long_is_left_to_the_full_scan_which_may_take_long(
+    world: World, db: Database
+) -> None:
+    """With very much dead before what is due. No poll after it would come through either, and nothing new be fired
+    for as long. What takes long here is a lock."""
+    overdue = utc_now() - timedelta(minutes=30)
+    tenant_id = await set_timers(db, [overdue])
+    async with impatient(world.settings) as soon_tired:
+        loop = TimerLoop(soon_tired)
+        with psycopg.connect(world.admin_url) as other:
+            other.execute("LOCK TABLE timer")
+            with pytest.raises(Unavailable, match="too much to do"):
+                await loop.turn()
+        new = await set_timers(db, [utc_now()])
+        await loop.turn()
+        assert (len(fired(world, new)), fired(world, tenant_id)) == (1, [])
+        await outlasts(loop.full_scan(), world.admin_url, "timer")
+    assert fired(world, tenant_id) == [overdue]
 
 
 async def test_a_flood_of_times_that_the_loop_has_passed_is_fired_by_its_next_turns(

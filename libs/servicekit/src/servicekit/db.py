@@ -48,6 +48,7 @@ _SCOPE = b"SELECT set_config('app.tenant_id', %s, true), set_config('app.worker'
 # Each statement is planned once per connection. By default PostgreSQL would plan the query of busy times each time,
 # which takes six times as long as running it: only in a plan for one array does it know how many ids that has.
 _PLAN_ONCE = b", set_config('plan_cache_mode', 'force_generic_plan', true)"
+_UNTIMED = b", set_config('statement_timeout', '0', true)"
 _SHARE = b", pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 # A slug is given to another tenant only after the first has gone: the latest one counts. No tenant, no scope.
 _SCOPE_BY_SLUG = b"SELECT set_config('app.tenant_id', id, true), set_config('app.worker', '', true)"
@@ -125,9 +126,14 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[Connection]:
-        """A transaction across tenants, for loops; never used while a client's request is handled."""
-        async with self._connection() as conn, _step_by_step(conn, _Scope(worker="on")):
+    async def worker(self, *, untimed: bool = False) -> AsyncIterator[Connection]:
+        """A transaction across tenants, for loops; never used while a client's request is handled.
+
+        `untimed` is for work that would be ended and begun anew for ever if it took longer than the statements'
+        timeout; a loop that does it lets its heartbeat wait as long (servicekit.periodic.LONG_SECONDS).
+        """
+        settings = _UNTIMED if untimed else b""
+        async with self._connection() as conn, _step_by_step(conn, _Scope(worker="on"), settings):
             yield conn
 
     @asynccontextmanager
@@ -205,9 +211,9 @@ class _Scope:
 
 
 @asynccontextmanager
-async def _step_by_step(conn: Connection, scope: _Scope) -> AsyncIterator[None]:
+async def _step_by_step(conn: Connection, scope: _Scope, settings: bytes = b"") -> AsyncIterator[None]:
     async with conn.transaction():
-        await scope.enter(conn)
+        await scope.enter(conn, settings)
         yield
 
 

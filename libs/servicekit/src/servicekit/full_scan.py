@@ -4,6 +4,9 @@ An index by which a loop finds what is due begins with dead entries, those of wh
 removes them; an old snapshot elsewhere (a dump, a report, a forgotten session) can put that off for hours. So a
 loop that polls often begins where its last poll ended, and this one, beside it, finds what lies before that. Used
 by the scheduler (docs/adr/0016) and by notification's senders (docs/adr/0025).
+
+It works without the database's timeouts: a scan that were ended after 15 s would pass the same dead entries each
+time, and find nothing for as long as the snapshot is there.
 """
 
 import time
@@ -18,9 +21,7 @@ _LONGEST_PAUSE = 30.0
 
 
 class FullScan(Periodic):
-    """Calls `scan` every `every` seconds; less often where that took more than a twentieth of the time, and every
-    30 s at least.
-    """
+    """Calls `scan` for a twentieth of the time, or with a pause of 30 s where that would be more seldom."""
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class FullScan(Periodic):
         every: float = _EVERY_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(name, every=every)
+        super().__init__(name, every=every, long=True)
         self._scan = scan
         self._monotonic = monotonic
 

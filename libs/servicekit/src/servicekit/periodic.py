@@ -15,13 +15,18 @@ from servicekit.loops import backoff, pause_for
 
 log = structlog.get_logger(__name__)
 
+LONG_SECONDS = 1800.0
+"""How long a turn may take that has no bound of its own, as it works without the database's timeouts."""
+
 
 class Periodic:
     """Calls `turn` every `every` seconds; subclasses say what a turn is."""
 
-    def __init__(self, name: str, *, every: float) -> None:
+    def __init__(self, name: str, *, every: float, long: bool = False) -> None:
+        """`long`: a turn may take LONG_SECONDS before the loop counts as one that hangs."""
         self.name = name
         self._every = every
+        self._longest = LONG_SECONDS if long else 3 * every
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
@@ -37,7 +42,7 @@ class Periodic:
 
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Turns until told to stop; the beat goes on through an outage, as a restart would not mend it."""
-        beat.limit = max(beat.limit, 3 * self._every)
+        beat.limit = max(beat.limit, self._longest)
         failures = 0
         while not stop.is_set():
             beat.beat()

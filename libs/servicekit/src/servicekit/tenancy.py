@@ -5,7 +5,6 @@ transaction. Only a deletion is answered later: with its record nobody writes fo
 kept or erased by a loop of its own, in batches (servicekit.removal), so that a large business holds up no other.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -29,7 +28,6 @@ from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
 from servicekit.faults import reached
-from servicekit.health import Heartbeat
 from servicekit.periodic import Periodic
 from servicekit.settings import KafkaSettings
 from servicekit.tenants import take_no_more
@@ -57,7 +55,6 @@ UPDATE tenants SET record = jsonb_set(record, '{event_stream,enabled}', 'false')
 WHERE slug = %(slug)s AND tenant_id <> %(tenant_id)s AND state IN ('active', 'suspended')
     AND record->'event_stream'->>'enabled' = 'true'
 """
-_UNLIMITED = b"SET LOCAL statement_timeout = 0"
 _SCOPE = b"SELECT set_config('app.tenant_id', %s, true)"
 _STATUS = b"SELECT status FROM tenant_status WHERE tenant_id = %s"
 # No row where a newer generation has been answered, or the tenant is gone.
@@ -83,8 +80,6 @@ _REMOVER_PAUSE = 0.05
 """Between two batches: the database has others to serve."""
 _AGAIN_SECONDS = 10.0
 _BATCH = 1000
-_COUNTING_SECONDS = 1800.0
-"""How long counting the rows may take that are kept of a large business."""
 
 
 class TenantHooks:
@@ -263,23 +258,18 @@ class TenantRemover(Periodic):
         clock: Clock = utc_now,
         batch: int = _BATCH,
     ) -> None:
-        super().__init__(f"{component.value}.removal", every=_REMOVER_EVERY)
+        super().__init__(f"{component.value}.removal", every=_REMOVER_EVERY, long=True)
         self._component = component
         self._db = db
         self._hooks = hooks
         self._clock = clock
         self._batch = batch
 
-    async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        """As Periodic.run, with a longer limit for its beat: counting may take longer than other loops' turns."""
-        beat.limit = max(beat.limit, _COUNTING_SECONDS)
-        await super().run(stop, beat)
-
     async def turn(self) -> float | None:
         """One batch. A tenant with which it fails, whatever the reason, keeps none of the others waiting."""
         job = None
         try:
-            async with self._db.worker() as conn:
+            async with self._db.worker(untimed=True) as conn:
                 job = await removal.next_removal(conn)
                 if job is None:
                     return None
@@ -293,9 +283,8 @@ class TenantRemover(Periodic):
         return _REMOVER_PAUSE
 
     async def _batch_of(self, conn: Connection, job: removal.Removal) -> None:
-        """One batch. Without a timeout: a batch that takes longer would be ended and begun anew for ever."""
+        """One batch, however long it takes: counting the rows that are kept of a large business is one, too."""
         await conn.execute(_SCOPE, (str(job.tenant_id),))
-        await conn.execute(_UNLIMITED)
         details = await self._work(conn, job)
         if details is not None:
             await removal.end(conn, job.tenant_id)

@@ -56,7 +56,7 @@ from notification.webhooks.store import endpoint as endpoint_of
 from servicekit import outbox, usage
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
-from servicekit.errors import QuotaExceeded
+from servicekit.errors import QuotaExceeded, Unavailable
 from servicekit.faults import reached
 from servicekit.tenants import takes_events
 
@@ -107,15 +107,19 @@ class MessageDeliveries:
         """Messages whose turn it is, ours until the lease ends."""
         now, since = self._clock(), self._cursor.begin()
         lease_ends = now + timedelta(seconds=self._settings.lease_seconds)
-        async with self._db.worker() as conn:
-            claimed = await store.claim(conn, self._provider.channel, since, now, lease_ends, limit)
+        try:
+            async with self._db.worker() as conn:
+                claimed = await store.claim(conn, self._provider.channel, since, now, lease_ends, limit)
+        except Unavailable:
+            self._cursor.fail(now)
+            raise
         full = len(claimed) == limit
         self._cursor.end(now, max(item.due_at for item in claimed) if full else None)
         return claimed
 
     async def full_scan(self) -> None:
         """Has the next claim begin with what is due and was passed, if there is any. For servicekit.full_scan."""
-        async with self._db.worker() as conn:
+        async with self._db.worker(untimed=True) as conn:
             first = await store.first_due(conn, self._provider.channel, self._clock())
         if first is not None:
             self._cursor.rewind(first)

@@ -30,6 +30,16 @@ class PollCursor:
         """Notes that the poll up to `now` has found all, or all up to a time, as there was more than it takes."""
         self._since = min(found_up_to or now, now - MARGIN)
 
+    def fail(self, now: datetime) -> None:
+        """Notes that the poll up to `now` was not made.
+
+        A first poll was then tried in vain: with very much settled beside an old snapshot it runs into its timeout,
+        and so would each after it. So polls begin from here on; what lies before is found by the full scan, which
+        has no timeout.
+        """
+        if self._since == BEGINNING:
+            self._since = now - MARGIN
+
     def rewind(self, to: datetime) -> None:
         """Has the next poll begin no later than there: something is due that the polls have passed."""
         self._rewound_to = to

@@ -50,10 +50,7 @@ WITH gone AS (
 )
 SELECT count(*) AS number FROM gone
 
--- name: without_timeout
--- A day of very many timers is read whole before it is emptied. A timeout that ended this once would end it each
--- time, and the day would never be emptied.
-SELECT set_config('statement_timeout', '0', true)
-
 -- name: forget_closed
+-- A day of very many timers is read whole before it is emptied. A timeout that ended this once would end it each
+-- time, and the day would never be emptied: it needs a transaction without one.
 SELECT forget_closed_timers()

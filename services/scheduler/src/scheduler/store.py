@@ -71,6 +71,8 @@ async def move_closed(conn: Connection, limit: int) -> int:
 
 
 async def forget_closed(conn: Connection) -> None:
-    """Empties the days of closed timers that are so old that nothing can ask for their reminders any more."""
-    await conn.execute(_SQL.without_timeout)
+    """Empties the days of closed timers that are so old that nothing can ask for their reminders any more.
+
+    Needs an untimed worker's transaction.
+    """
     await conn.execute(_SQL.forget_closed)

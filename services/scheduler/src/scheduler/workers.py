@@ -24,6 +24,7 @@ from scheduler import store
 from servicekit import faults, outbox
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
+from servicekit.errors import Unavailable
 from servicekit.periodic import Periodic
 
 _FORGET_EVERY = timedelta(hours=1)
@@ -79,9 +80,9 @@ class TimerLoop(Periodic):
     async def full_scan(self) -> None:
         """Fires one batch from the beginning: what was set late, or held by a process that died.
 
-        Where there is more, the next turn goes on with it. It may take long, and holds no turn up.
+        Where there is more, the next turn goes on with it. It may take as long as it needs, and holds no turn up.
         """
-        async with self._batch(_BEGINNING, self._clock()) as (_, taken):
+        async with self._batch(_BEGINNING, self._clock(), untimed=True) as (_, taken):
             pass
         if self._is_full(taken):
             self._rewound_to = taken.until
@@ -97,17 +98,26 @@ class TimerLoop(Periodic):
         """Fires one batch, from where the last one ended; answers whether that was all that is due."""
         now = self._clock()
         since, self._rewound_to = self._rewound_to or self._since, None
-        async with self._batch(since, now) as (conn, taken):
-            all_fired = not self._is_full(taken)
-            upcoming = await store.next_due(conn, now) if all_fired else None
+        try:
+            async with self._batch(since, now) as (conn, taken):
+                all_fired = not self._is_full(taken)
+                upcoming = await store.next_due(conn, now) if all_fired else None
+        except Unavailable:
+            if self._since == _BEGINNING:
+                # With very much dead, the first poll runs into its timeout, and so would each after it: what comes
+                # due from now on is fired, and what lies before is found by the full scan, which has no timeout.
+                self._since = now
+            raise
         self._since = now if all_fired else taken.until
         self._upcoming = upcoming
         return all_fired
 
     @asynccontextmanager
-    async def _batch(self, since: datetime, now: datetime) -> AsyncIterator[tuple[Connection, store.Taken]]:
+    async def _batch(
+        self, since: datetime, now: datetime, *, untimed: bool = False
+    ) -> AsyncIterator[tuple[Connection, store.Taken]]:
         """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends."""
-        async with self._db.worker() as conn:
+        async with self._db.worker(untimed=untimed) as conn:
             taken = await store.take_due(conn, since, now, self._batch_size)
             events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
@@ -141,7 +151,7 @@ class ClosedTimers(Periodic):
     """
 
     def __init__(self, db: Database, *, clock: Clock = utc_now) -> None:
-        super().__init__("scheduler.closed-timers", every=_TIDY_SECONDS)
+        super().__init__("scheduler.closed-timers", every=_TIDY_SECONDS, long=True)
         self._db = db
         self._clock = clock
         self._forget_at = clock()
@@ -151,7 +161,7 @@ class ClosedTimers(Periodic):
         now = self._clock()
         if now >= self._forget_at:
             self._forget_at = now + _FORGET_EVERY
-            async with self._db.worker() as conn:
+            async with self._db.worker(untimed=True) as conn:
                 await store.forget_closed(conn)
         async with self._db.worker() as conn:
             moved = await store.move_closed(conn, _MOVE_BATCH)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -51,6 +51,7 @@ from notification.webhooks.signing import signed_headers
 from notification.webhooks.store import Backlog, SealedSecret
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
+from servicekit.errors import Unavailable
 from servicekit.faults import reached
 from servicekit.outbound import OutboundClient, OutboundFailed, OutboundRefused
 from servicekit.sealing import Seal, WrongSeal
@@ -142,6 +143,19 @@ class WebhookDeliveries:
         """
         now, since = self._clock(), self._cursor.begin()
         lease_ends = now + timedelta(seconds=self._settings.webhook_lease_seconds)
+        try:
+            claimed = await self._claim(since, now, lease_ends, limit, kept)
+        except Unavailable:
+            self._cursor.fail(now)
+            raise
+        self._cursor.end(now)
+        if claimed:
+            reached("webhook.claimed")
+        return claimed
+
+    async def _claim(
+        self, since: datetime, now: datetime, lease_ends: datetime, limit: int, kept: int
+    ) -> list[ClaimedDelivery]:
         async with self._db.worker() as conn:
             first = since == BEGINNING
             due = await (claims.waiting(conn, now) if first else claims.newly_due(conn, since, now))
@@ -152,9 +166,6 @@ class WebhookDeliveries:
                 conn, self._waiting, now, lease_ends, places=_PLACES, share=_SHARE, limit=limit, kept=kept
             )
         self._waiting = waiting
-        self._cursor.end(now)
-        if claimed:
-            reached("webhook.claimed")
         return claimed
 
     async def full_scan(self) -> None:
@@ -162,13 +173,13 @@ class WebhookDeliveries:
 
         For servicekit.full_scan: both read from the beginning.
         """
-        async with self._db.worker() as conn:
+        async with self._db.worker(untimed=True) as conn:
             self._passed = await claims.waiting(conn, self._clock())
         await self.measure()
 
     async def measure(self) -> None:
         """Sets the gauge of what waits."""
-        async with self._db.worker() as conn:
+        async with self._db.worker(untimed=True) as conn:
             since = await claims.overdue_since(conn)
         OVERDUE.set(max(0.0, (self._clock() - since).total_seconds()) if since else 0)
 

@@ -150,7 +150,10 @@ ORDER BY a.synced_at LIMIT 50
 ON CONFLICT (tenant_id) DO NOTHING
 
 -- name: forget_events
-DELETE FROM stripe_event WHERE handled_at < now() - interval '60 days'
+-- Some at a time: after an outage, or the first time, there may be very many.
+DELETE FROM stripe_event WHERE event_id IN (
+    SELECT event_id FROM stripe_event WHERE handled_at < now() - interval '60 days'
+    ORDER BY handled_at LIMIT %(limit)s)
 
 -- name: count_appointment
 INSERT INTO appointment_count AS c (tenant_id, month, kind, count) VALUES (%(tenant_id)s, %(month)s, %(kind)s, 1)

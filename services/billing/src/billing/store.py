@@ -217,8 +217,9 @@ async def want_stale(conn: Connection, seconds: int) -> int:
     return (await conn.execute(_SQL.want_stale, {"seconds": seconds})).rowcount
 
 
-async def forget_events(conn: Connection) -> None:
-    await conn.execute(_SQL.forget_events)
+async def forget_events(conn: Connection, limit: int) -> None:
+    """Removes up to `limit` events that were handled more than 60 days ago, the oldest first."""
+    await conn.execute(_SQL.forget_events, {"limit": limit})
 
 
 async def count_appointment(conn: Connection, tenant_id: UUID, month: str, kind: str) -> None:

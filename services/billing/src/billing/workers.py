@@ -38,6 +38,8 @@ _CONCURRENCY = 4
 _TASK_SECONDS = 60
 _POLL_SECONDS = 0.2
 _STALE_SECONDS = 5.0
+_FORGOTTEN_AT_ONCE = 5000
+"""Events of Stripe's at each look for stale accounts: a thousand a second, more than ever come."""
 _FIRST_BACKOFF = 0.5
 _MAX_BACKOFF = 60.0
 _MAX_REFUSED_BACKOFF = 600.0
@@ -93,7 +95,7 @@ class BillingWorker:
     async def _look_for_stale(self) -> None:
         async with self._db.worker() as conn:
             await store.want_stale(conn, self._resync_seconds)
-            await store.forget_events(conn)
+            await store.forget_events(conn, _FORGOTTEN_AT_ONCE)
 
     async def turn(self) -> bool:
         """Takes in webhooks and does the tasks that are due, a few at once; False when there were none."""

@@ -17,12 +17,14 @@ import pytest
 from auth.keyring import Keyring, Seal, new_key
 from auth.queue_store import add_signing_key
 from auth.settings import AuthSettings
+from auth.store import SQL
 from auth.workers import AuthHousekeeping
 from contracts.platform import Owner
 from devstack.processes import free_port
 from integration.auth.world import ENCRYPTION_KEY, World, new_email, wish
 from servicekit.clock import utc_now
 from servicekit.db import Database
+from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import Databases
 from support.events import until
@@ -272,6 +274,64 @@ async def test_housekeeping_drops_what_has_served_its_time(world: World) -> None
         assert len(world.rows("SELECT 1 FROM membership")) == 1
     finally:
         await db.close()
+
+
+async def test_users_are_looked_at_some_at_a_time_until_each_has_been(world: World) -> None:
+    """Among very many who work somewhere, those who work nowhere are erased all the same."""
+    with world.running():
+        owners = [world.business()[1].email for _ in range(3)]
+    gone = [f"{new_id()}@gone.example" for _ in range(4)]
+    for email in gone:
+        world.rows(
+            "INSERT INTO users (user_id, email, name, password_hash, password_set_at)"
+            " VALUES (gen_random_uuid(), %s, '', '', now()) RETURNING 1",
+            email,
+        )
+    db = Database(world.database.settings, application="test")
+    await db.open()
+    try:
+        housekeeping = AuthHousekeeping(db, SETTINGS, users_at_once=2)
+        turns = len(world.rows("SELECT 1 FROM users")) // 2 + 1
+        for _ in range(turns):
+            before = len(world.rows("SELECT 1 FROM users"))
+            await housekeeping.turn()
+            assert before - len(world.rows("SELECT 1 FROM users")) <= 2
+        assert sorted(row["email"] for row in world.rows("SELECT email FROM users")) == sorted(owners)
+        await housekeeping.turn()
+        assert len(world.rows("SELECT 1 FROM users")) == len(owners), "it has begun anew"
+    finally:
+        await db.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("drop_ended_sessions", "session_ended_at"),
+        ("drop_expired_sessions", "session_expires_at"),
+        ("drop_expired_links", "invitation_link_expires_at"),
+        ("drop_expired_resets", "password_reset_expires_at"),
+    ],
+)
+def test_what_has_served_its_time_is_found_by_an_index(
+    databases: Databases, statement: str, index: str
+) -> None:
+    """Each minute, among all that is still good. Without rows, so that nothing but the indexes decides."""
+    with psycopg.connect(databases.for_service("auth").settings.conninfo()) as conn:
+        conn.execute(
+            b"SELECT set_config('app.worker', 'on', true), set_config('enable_seqscan', 'off', true)"
+        )
+        values = {"before": utc_now(), "limit": 10}
+        plan = "\n".join(line for (line,) in conn.execute(b"EXPLAIN " + getattr(SQL, statement), values))
+    assert " <" in plan.partition(index)[2].partition("Index Cond:")[2].partition("\n")[0], plan
+
+
+def test_a_session_is_found_by_its_id(databases: Databases) -> None:
+    """In whichever business it is: at each renewal, among all sessions."""
+    with psycopg.connect(databases.for_service("auth").settings.conninfo()) as conn:
+        conn.execute(b"SELECT set_config('app.tenant_id', %s, true)", [str(new_id())])
+        conn.execute(b"SET LOCAL enable_seqscan = off")
+        plan = conn.execute(b"EXPLAIN " + SQL.session, {"session_id": new_id()}).fetchall()
+    assert any("session_by_id" in line for (line,) in plan), plan
 
 
 _MANY = "FROM generate_series(1, 5001) AS n"

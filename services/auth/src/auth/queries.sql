@@ -34,9 +34,19 @@ DELETE FROM users u WHERE user_id = ANY(%(user_ids)s)
     AND NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id)
 
 -- name: drop_users_of_no_business
-DELETE FROM users WHERE user_id IN (
-    SELECT u.user_id FROM users u
-    WHERE NOT EXISTS (SELECT FROM membership m WHERE m.user_id = u.user_id) LIMIT %(limit)s)
+-- Among the next users by id, behind `after`. Nothing but a look at each tells who has no membership, so that all of
+-- them at once would take the longer the more there are. OFFSET has each looked up by the index: else the planner would
+-- read all memberships. Answers the last who was looked at, or null behind all.
+WITH looked_at AS (
+    SELECT user_id FROM users WHERE %(after)s::uuid IS NULL OR user_id > %(after)s ORDER BY user_id LIMIT %(limit)s
+), dropped AS (
+    DELETE FROM users WHERE user_id IN (
+        SELECT l.user_id FROM looked_at l
+        WHERE NOT EXISTS (SELECT FROM membership m WHERE m.user_id = l.user_id OFFSET 0))
+    RETURNING user_id
+)
+SELECT (SELECT count(*)::int FROM dropped) AS number,
+    (SELECT user_id FROM looked_at ORDER BY user_id OFFSET %(limit)s - 1) AS last
 
 -- name: memberships
 -- Of the user that act_as named, the one last signed in to first.
@@ -264,12 +274,16 @@ DELETE FROM signing_key WHERE kid = ANY(%(kids)s)
 
 -- name: drop_ended_sessions
 DELETE FROM session WHERE (tenant_id, session_id) IN (
-    SELECT tenant_id, session_id FROM session
-    WHERE expires_at < %(before)s OR ended_at < %(before)s LIMIT %(limit)s)
+    SELECT tenant_id, session_id FROM session WHERE ended_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+
+-- name: drop_expired_sessions
+DELETE FROM session WHERE (tenant_id, session_id) IN (
+    SELECT tenant_id, session_id FROM session WHERE expires_at < %(before)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
 -- name: drop_expired_refresh_tokens
 DELETE FROM refresh_token WHERE (tenant_id, token_hash) IN (
-    SELECT tenant_id, token_hash FROM refresh_token WHERE expires_at < %(before)s LIMIT %(limit)s)
+    SELECT tenant_id, token_hash FROM refresh_token WHERE expires_at < %(before)s LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED)
 
 -- name: drop_expired_links
 DELETE FROM invitation_link WHERE (tenant_id, token_hash) IN (

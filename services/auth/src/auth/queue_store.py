@@ -162,13 +162,17 @@ async def delete_signing_keys(conn: Connection, kids: list[str]) -> None:
 class Dropped:
     """How many rows housekeeping took away."""
 
-    sessions: int
+    ended_sessions: int
+    expired_sessions: int
     refresh_tokens: int
     links: int
     resets: int
     attempts: int
     signups: int
-    users: int
+
+    @property
+    def sessions(self) -> int:
+        return self.ended_sessions + self.expired_sessions
 
     @property
     def more(self) -> bool:
@@ -188,11 +192,23 @@ async def drop_expired(
         return (await conn.execute(statement, {"before": before, "limit": _DROPPED_AT_ONCE})).rowcount
 
     return Dropped(
-        sessions=await drop(SQL.drop_ended_sessions, sessions_before),
+        ended_sessions=await drop(SQL.drop_ended_sessions, sessions_before),
+        expired_sessions=await drop(SQL.drop_expired_sessions, sessions_before),
         refresh_tokens=await drop(SQL.drop_expired_refresh_tokens, now),
         links=await drop(SQL.drop_expired_links, now),
         resets=await drop(SQL.drop_expired_resets, now),
         attempts=await drop(SQL.drop_closed_attempts, now),
         signups=await drop(SQL.drop_settled_signups, signups_before),
-        users=await drop(SQL.drop_users_of_no_business, now),
     )
+
+
+async def drop_users(conn: Connection, after: UUID | None, limit: int) -> tuple[int, UUID | None]:
+    """Drops those of the next `limit` users behind `after` who work nowhere any more.
+
+    Answers how many those were, and behind whom to go on; None when it has looked at the last. Needs a worker's
+    transaction.
+    """
+    cursor = await conn.execute(SQL.drop_users_of_no_business, {"after": after, "limit": limit})
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - it is one row, whatever there is
+    return row["number"], row["last"]

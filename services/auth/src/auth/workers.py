@@ -11,6 +11,7 @@ under way.
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -36,6 +37,7 @@ _BATCH = 10
 _MAX_BACKOFF = timedelta(minutes=10)
 _GIVE_UP_AFTER = timedelta(days=5)
 _CLEAN_EVERY_SECONDS = 60.0
+_USERS_AT_ONCE = 1000
 _KEEP_SESSIONS = timedelta(days=7)
 _KEEP_SIGNUPS = timedelta(days=30)
 
@@ -174,26 +176,40 @@ class AuthHousekeeping(Periodic):
     Gives up sign-ups that led to nothing.
     """
 
-    def __init__(self, db: Database, settings: AuthSettings, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        db: Database,
+        settings: AuthSettings,
+        *,
+        clock: Clock = utc_now,
+        users_at_once: int = _USERS_AT_ONCE,
+    ) -> None:
         super().__init__("auth.expiry", every=_CLEAN_EVERY_SECONDS)
         self._db = db
+        self._users_at_once = users_at_once
         self._patience = timedelta(minutes=settings.signup_minutes)
         self._clock = clock
+        self._users_up_to: UUID | None = None
 
     async def turn(self) -> float | None:
-        """Drops some thousands of each at most; at once again where there may be more."""
+        """Drops some thousands of each at most; at once again where there may be more.
+
+        Of users it looks at the next thousand, and begins anew behind the last.
+        """
         now = self._clock()
         async with self._db.worker() as conn:
             given_up = await give_up(conn, now - self._patience, now)
             dropped = await queue_store.drop_expired(
                 conn, now=now, sessions_before=now - _KEEP_SESSIONS, signups_before=now - _KEEP_SIGNUPS
             )
-        if given_up or dropped.sessions or dropped.signups or dropped.users:
+            users, up_to = await queue_store.drop_users(conn, self._users_up_to, self._users_at_once)
+        self._users_up_to = up_to
+        if given_up or dropped.sessions or dropped.signups or users:
             log.info(
                 "expired",
                 sessions=dropped.sessions,
                 signups=dropped.signups,
-                users=dropped.users,
+                users=users,
                 signups_given_up=given_up,
                 links=dropped.links + dropped.resets,
             )

@@ -310,6 +310,7 @@ async def deliveries(
         "after": after,
         "limit": limit,
     }
+    await conn.execute(_SQL.in_log_order)
     return [_delivery(row) for row in await (await conn.execute(_SQL.deliveries, values)).fetchall()]
 
 

@@ -48,8 +48,8 @@ _ERASE = sql.SQL("DELETE FROM {table} WHERE tenant_id = %(tenant_id)s")
 _SOME = sql.SQL(
     " AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE tenant_id = %(tenant_id)s LIMIT %(limit)s))"
 )
-# Each batch would read from the table's beginning, past other tenants' rows and those that were erased before: of a large
-# tenant's, each more slowly than the last. Every tenant table's primary key begins with the tenant.
+# Each batch would read from the table's beginning, past other tenants' rows and those that were erased before: of a
+# large tenant's, each more slowly than the last. Every tenant table's primary key begins with the tenant.
 _BY_INDEX = b"SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)"
 _TELLING = sql.SQL(" RETURNING {} AS id")
 

@@ -7,7 +7,7 @@ import pytest
 
 from booking.allocations import KEEP_APPOINTMENTS, KEEP_HOLDS
 from booking.reminders import KEEP_PAST
-from booking.workers import Leftovers
+from booking.workers import HoldSweeper, Leftovers
 from integration.booking.holding import give_back, kept, let_run_out
 from integration.booking.records import ANY, booked, put_back
 from integration.booking.world import Shop, World, tomorrow_noon, wish
@@ -41,6 +41,20 @@ async def test_what_holds_gave_back_is_dropped_a_day_behind_their_end(world: Wor
     await drop(world, later=KEEP_HOLDS + AN_HOUR)
     assert released(world, shop) == 0
     assert [row["state"] for row in world.taken(shop)] == ["confirmed"]
+
+
+async def test_of_very_many_holds_that_have_run_out_some_give_back_their_time_at_once(world: World) -> None:
+    """After a downtime, one statement for all of them would run into its timeout, each time anew."""
+    shop = await world.shop()
+    for hold_id in [kept(world, shop, tomorrow_noon() + timedelta(hours=hours)) for hours in range(5)]:
+        let_run_out(world, hold_id)
+    async with world.opened() as db:
+        sweeper = HoldSweeper(db, at_once=2)
+        left = []
+        while await sweeper.turn() == 0:
+            left.append((released(world, shop), len(world.rows("SELECT 1 FROM hold"))))
+    assert left == [(2, 3), (4, 1)]
+    assert (released(world, shop), world.rows("SELECT 1 FROM hold")) == (5, [])
 
 
 async def test_what_appointments_gave_back_is_dropped_when_no_feed_reaches_it(world: World) -> None:

@@ -286,11 +286,15 @@ async def take_over(
     return True
 
 
-async def sweep(conn: Connection, now: datetime) -> int:
-    """Releases every hold that has run out, across tenants; answers how many."""
-    released = (await conn.execute(SQL.sweep_allocations, {"now": now})).rowcount
-    await conn.execute(SQL.sweep_holds, {"now": now})
-    return released
+async def sweep(conn: Connection, now: datetime, limit: int) -> bool:
+    """Releases what is kept by holds that have run out, and deletes those, across tenants: `limit` of each at most.
+
+    Answers whether there may be more.
+    """
+    values = {"now": now, "limit": limit}
+    released = (await conn.execute(SQL.sweep_allocations, values)).rowcount
+    deleted = (await conn.execute(SQL.sweep_holds, values)).rowcount
+    return limit in {released, deleted}
 
 
 async def drop_released_holds(conn: Connection, before: datetime, limit: int) -> int:

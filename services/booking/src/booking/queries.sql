@@ -165,14 +165,15 @@ FROM hold WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
 DELETE FROM hold WHERE tenant_id = %(tenant_id)s AND hold_id = %(hold_id)s
 
 -- name: sweep_allocations
--- By the worker, across tenants. It waits for nobody: a writer may hold one of two rows and want the other.
+-- By the worker, across tenants, some at a time: after a downtime there may be very many. It waits for nobody: a writer
+-- may hold one of two rows and want the other.
 UPDATE allocation SET state = 'released' WHERE (tenant_id, allocation_id) IN (
-    SELECT tenant_id, allocation_id FROM allocation WHERE state = 'held' AND held_until <= %(now)s
+    SELECT tenant_id, allocation_id FROM allocation WHERE state = 'held' AND held_until <= %(now)s LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED)
 
 -- name: sweep_holds
 DELETE FROM hold WHERE (tenant_id, hold_id) IN (
-    SELECT tenant_id, hold_id FROM hold WHERE expires_at <= %(now)s FOR UPDATE SKIP LOCKED)
+    SELECT tenant_id, hold_id FROM hold WHERE expires_at <= %(now)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
 -- name: drop_released_holds
 -- By the worker, across tenants: what holds gave back that would have run out before then. It waits for nobody.

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 _TURN_SECONDS = 5.0
 _UNCONFIRMED_AT_ONCE = 100
 _ALIGNED_AT_ONCE = 50
+_SWEPT_AT_ONCE = 1000
 _DROPPED_AT_ONCE = 5000
 _LEFT_FOR = timedelta(minutes=1)
 """How long until a failed cancellation, or a failed alignment with a business's policy, is tried again."""
@@ -41,14 +42,19 @@ _LEFTOVERS = (
 class HoldSweeper(Periodic):
     """Sweeps every second. Correctness does not need it: a writer releases what is in its way."""
 
-    def __init__(self, db: Database, *, clock: Clock = utc_now, every: float = 1) -> None:
+    def __init__(
+        self, db: Database, *, clock: Clock = utc_now, every: float = 1, at_once: int = _SWEPT_AT_ONCE
+    ) -> None:
         super().__init__("booking.holds", every=every)
         self._db = db
         self._clock = clock
+        self._at_once = at_once
 
-    async def turn(self) -> None:
+    async def turn(self) -> float | None:
+        """Sweeps a thousand at most; at once again where there may be more."""
         async with self._db.worker() as conn:
-            await allocations.sweep(conn, self._clock())
+            more = await allocations.sweep(conn, self._clock(), self._at_once)
+        return 0 if more else None
 
 
 class UnconfirmedCanceller(Periodic):

@@ -7,7 +7,7 @@ import pytest
 from servicekit.full_scan import FullScan
 from servicekit.health import Heartbeat
 from servicekit.loops import backoff, pause_for
-from servicekit.periodic import Periodic
+from servicekit.periodic import LONG_SECONDS, Periodic
 
 _FOREVER = 3600.0
 
@@ -65,3 +65,14 @@ async def test_scanning_takes_a_twentieth_of_the_time_at_most(took: float, pause
 
     full_scan = FullScan("test.full-scan", scan, every=1, monotonic=lambda: elapsed[0])
     assert await full_scan.turn() == pytest.approx(pause)
+
+
+async def test_a_full_scan_does_not_count_as_one_that_hangs_before_it_has_taken_very_long() -> None:
+    """It has no timeout: with millions of dead entries, a process that was restarted for it would begin anew."""
+
+    async def scan() -> None: ...
+
+    stop, beat = asyncio.Event(), Heartbeat("test.full-scan", limit=60)
+    stop.set()
+    await FullScan("test.full-scan", scan).run(stop, beat)
+    assert beat.limit == LONG_SECONDS

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -38,9 +38,12 @@ class Leader:
 
     name = "operator.leader"
 
-    def __init__(self, cluster: Cluster, lease_seconds: int) -> None:
+    def __init__(
+        self, cluster: Cluster, lease_seconds: int, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """A longer Lease rides out a slower API server, and keeps a successor waiting longer after a crash."""
         self._cluster = cluster
+        self._monotonic = monotonic
         self._lasts = lease_seconds
         self._renew = lease_seconds * _RENEWED_AFTER
         # So long after its last renewal the Lease is given up: the rest of it is the time for the process to end.
@@ -79,10 +82,10 @@ class Leader:
             await self._cluster.close()
 
     async def _hold(self, stop: asyncio.Event, beat: Heartbeat) -> None:
-        renewed = time.monotonic()
+        renewed = self._monotonic()
         while not stop.is_set():
             beat.beat()
-            begun = time.monotonic()
+            begun = self._monotonic()
             left = renewed + self._keep - begun if self.held.is_set() else self._keep
             try:
                 # An attempt that hangs must not outlast the Lease.
@@ -98,7 +101,7 @@ class Leader:
                     LEADING.set(1)
                     self.held.set()
                     self.standby = False
-            elif self.held.is_set() and time.monotonic() - renewed > self._keep:
+            elif self.held.is_set() and self._monotonic() - renewed > self._keep:
                 raise LeaseLostError("the Lease could not be renewed in time")
             await pause_for(self._renew if mine else _TRY_SECONDS, stop)
         await self._idle.wait()
@@ -130,8 +133,8 @@ class Leader:
         """By our own clock since we saw its last change, as clocks of two machines need not agree."""
         version = lease["metadata"]["resourceVersion"]
         if self._seen is None or self._seen[0] != version:
-            self._seen = version, time.monotonic()
-        return time.monotonic() - self._seen[1] > seconds
+            self._seen = version, self._monotonic()
+        return self._monotonic() - self._seen[1] > seconds
 
     async def _give_back(self) -> None:
         try:

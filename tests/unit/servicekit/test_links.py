@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from contracts.booking import Channel
 from servicekit.ids import new_id
-from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks
+from servicekit.links import AppointmentLinks, Subscription, UnsubscribeLinks, WaitlistLinks
 
 KEY = SecretStr("k" * 40)
 OF = Subscription(new_id(), new_id(), Channel.SMS, b"0123456789abcdef")
@@ -37,5 +37,8 @@ def test_anything_else_is_none(token: str) -> None:
 def test_links_of_another_key_or_purpose_are_none() -> None:
     assert UnsubscribeLinks(SecretStr("l" * 40)).parse(UnsubscribeLinks(KEY).token(OF)) is None
     assert UnsubscribeLinks(KEY).parse(AppointmentLinks(KEY).token(new_id(), new_id())) is None
+    # These two hold as much as each other: their purpose alone tells them apart.
+    assert WaitlistLinks(KEY).parse(AppointmentLinks(KEY).token(new_id(), new_id())) is None
+    assert AppointmentLinks(KEY).parse(WaitlistLinks(KEY).token(new_id(), new_id())) is None
     with pytest.raises(ValueError, match="32 bytes"):
         UnsubscribeLinks(SecretStr("short"))

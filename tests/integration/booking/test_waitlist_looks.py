@@ -7,8 +7,17 @@ import psycopg
 import pytest
 
 from booking.waitlist.workers import WaitlistOfferer
-from integration.booking.waiting import LATER, cancel, full_shop, join, seen
-from integration.booking.world import OFFER_SECONDS, Shop, World, tomorrow_noon, wish
+from integration.booking.waiting import EXPIRED, LATER, accept, cancel, full_shop, join, seen
+from integration.booking.world import (
+    OFFER_SECONDS,
+    Shop,
+    World,
+    problem,
+    service,
+    tomorrow_noon,
+    wish,
+    works_all_day,
+)
 
 
 async def test_times_freed_one_after_another_do_not_put_off_the_hourly_look(world: World) -> None:
@@ -74,6 +83,28 @@ async def test_no_time_is_kept_for_who_can_no_longer_be_told(world: World) -> No
         cancel(world, token)
         await world.turn()
         assert [seen(world, entry)["state"] for entry in (ann, bob)] == states
+
+
+async def test_nobody_waits_for_a_service_or_a_person_that_is_gone(world: World) -> None:
+    """Who has an offer keeps it until it has run out, but cannot take it where the service is gone."""
+    shop, (first, _second) = await full_shop(world)
+    ann, bob = join(world, shop, "Ann"), join(world, shop, "Bob", staff_id=str(shop.staff[0]))
+    cancel(world, first)
+    await world.turn()
+    assert [seen(world, entry)["state"] for entry in (ann, bob)] == ["offered", "waiting"]
+    left = works_all_day(shop.tenant.tenant_id, shop.staff[0]).model_copy(
+        update={"version": 2, "deleted": True}
+    )
+    await world.tell(shop, left)
+    await world.turn()
+    assert [seen(world, entry)["state"] for entry in (ann, bob)] == ["offered", "removed"]
+    await world.tell(shop, service(shop, version=2, deleted=True))
+    late = accept(world, ann)
+    problem(late, 409, "offer-expired")
+    assert late.json()["detail"].startswith("This service is no longer offered")
+    await world.turn(later=EXPIRED)
+    assert seen(world, ann)["state"] == "removed"
+    assert [row["state"] for row in world.taken(shop)] == ["confirmed"], "nothing is held any more"
 
 
 async def test_one_that_cannot_be_served_keeps_no_other_waiting(world: World) -> None:

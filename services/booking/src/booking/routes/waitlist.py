@@ -104,8 +104,8 @@ class OfferAnswer(Answer):
 class WaitingAnswer(WindowAnswer):
     """A place on the waitlist. The token is its key: whoever holds it may take what is offered, or leave.
 
-    `state`: waiting, offered; or at its end booked, left, removed (by the business), unanswered (three offers were
-    let pass) or over (the window has passed).
+    `state`: waiting, offered; or at its end booked, left, removed (by the business, or with the service or the
+    person that it was for), unanswered (three offers were let pass) or over (the window has passed).
     """
 
     id: UUID

@@ -130,14 +130,18 @@ async def look(
 
     Nothing is kept for who cannot be told: an offer is a mail, and its address or consent may be gone since.
     `freed` narrows the search to what has become free; the next full look is not put off then. The service's
-    notice and booking window hold.
+    notice and booking window hold. An entry whose service, or whom it names, is gone leaves the line: nothing can
+    come of it any more.
     """
     if entry.latest <= now:
         await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.OVER)
         return None
     service = await catalog.offer(conn, entry.service_id)
+    if service is None or await _waits_for_nobody(conn, tenant.tenant_id, entry):
+        await waitlist_store.set_state(conn, tenant.tenant_id, entry.entry_id, EntryState.REMOVED)
+        return None
     customer = await store.customer(conn, tenant.tenant_id, entry.customer_id)
-    if service is not None and customer is not None and customer.reads_mail:
+    if customer is not None and customer.reads_mail:
         slots = await _suitable(conn, tenant.tenant_id, entry, service, freed, now)
         made = await _offer_first(conn, tenant, entry, slots, now, lasts=lasts)
         if made is not None:
@@ -145,6 +149,11 @@ async def look(
     again = min(now + LOOK_EVERY, entry.latest) if freed is None else None
     await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
     return None
+
+
+async def _waits_for_nobody(conn: Connection, tenant_id: UUID, entry: Entry) -> bool:
+    """Whether the entry names somebody who has left the business."""
+    return entry.staff_id is not None and not await allocations.resources(conn, tenant_id, [entry.staff_id])
 
 
 async def _suitable(
@@ -247,6 +256,8 @@ async def accept(
     slot = standing(offers)
     if slot is None or slot.expires_at <= now:
         raise OfferExpired("There is no offer to take, or no longer. You are told when there is another one.")
+    if await catalog.offer(conn, entry.service_id) is None:
+        raise OfferExpired("This service is no longer offered, so that its time cannot be taken any more.")
     customer = await store.customer(conn, tenant_id, entry.customer_id)
     assert customer is not None  # noqa: S101 - the entry would be gone with them
     wanted = BookingRequest(
@@ -262,7 +273,7 @@ async def accept(
         appointment = await placing.place(conn, tenant, wanted, customer, now, appointment_id=slot.offer_id)
     except WrongAnswers:  # can be put right while the offer stands
         raise
-    except (HoldExpired, Invalid):  # run out, or the service is no longer offered
+    except (HoldExpired, Invalid):  # run out, or the service was changed
         raise OfferExpired(
             "This time can no longer be taken. You are told when there is another one."
         ) from None

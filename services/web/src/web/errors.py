@@ -63,91 +63,96 @@ def _why_wait(error: ApiProblem) -> str:
     return words.wait(_TOO_MANY[policy], error.retry_after)
 
 
+async def _gateway_down(request: Request, error: GatewayDown) -> Response:
+    response = _page(request, 503, *words.DOWN)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+async def _signed_out(request: Request, error: SignedOut) -> Response:
+    web = request.app.state.service
+    page = _page_left(request)
+    said = None if request.method == "GET" else _NOT_SAVED
+    target = f"/login?next={quote(page)}" if page.startswith("/dashboard") else "/login"
+    request.state.session = None
+    form: Form | None = getattr(request.state, "form", None)
+    response: Response
+    if form is not None and (typed := form.prose()):
+        response = web.pages.render(
+            request, "signed_out.html", status=403, session=None, login=target, text=_TYPED, typed=typed
+        )
+    else:
+        response = web.pages.redirect(request, target, said, failed=True)
+    web.sessions.forget(response)
+    return response
+
+
+async def _foreign_form(request: Request, error: ForeignForm) -> Response:
+    log.warning("form refused", reason=str(error))
+    why = "in another browser" if COOKIE in request.cookies else "your browser keeps no cookies for this site"
+    text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
+    return _page(request, 403, _EXPIRED, text)
+
+
+async def _form_of_another_session(request: Request, error: FormOfAnotherSession) -> Response:
+    session = request.app.state.service.sessions.read(request)
+    if session is None and request.url.path.startswith("/dashboard"):
+        return await _signed_out(request, SignedOut(str(error)))
+    log.warning("form refused", reason=str(error))
+    why = "It was open for too long, or you have signed out since."
+    if session is not None:
+        why = (
+            f"You have signed in since, or gone to another business: you are at {session.business_slug} now."
+        )
+    return _page(
+        request, 403, _EXPIRED, f"{why} Go back, reload the page, and look before you send it again."
+    )
+
+
+async def _outdated(request: Request, error: Outdated) -> Response:
+    response: Response = request.app.state.service.pages.redirect(request, error.page, _OUTDATED, failed=True)
+    return response
+
+
+async def _api_problem(request: Request, error: ApiProblem) -> Response:
+    title, text = words.EXPECTED.get(error.status, (error.title, error.detail))
+    if error.status == 429:
+        text = _why_wait(error) or text
+    if error.status == 403 and error.detail and error.slug != "forbidden":
+        # Not for the role, but for example as the business is suspended.
+        title, text = error.title, error.detail
+    response = _page(request, error.status, title, text, error.request_id)
+    if error.retry_after:
+        response.headers["Retry-After"] = error.retry_after
+    return response
+
+
+async def _too_large(request: Request, error: PayloadTooLarge) -> Response:
+    return _page(request, 413, words.TOO_LARGE, error.detail)
+
+
+async def _no_such_page(request: Request, error: RequestValidationError) -> Response:
+    return _page(request, 404, *words.EXPECTED[404])
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    title, text = words.EXPECTED.get(error.status_code, ("This did not work", str(error.detail)))
+    return _page(request, error.status_code, title, text)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _page(request, 500, *words.UNEXPECTED)
+
+
 def install(app: FastAPI) -> None:
     """Makes the app answer every error with a page."""
-
-    @app.exception_handler(GatewayDown)
-    async def _down(request: Request, error: GatewayDown) -> Response:
-        response = _page(request, 503, *words.DOWN)
-        response.headers["Retry-After"] = "5"
-        return response
-
-    @app.exception_handler(SignedOut)
-    async def _signed_out(request: Request, error: SignedOut) -> Response:
-        web = request.app.state.service
-        page = _page_left(request)
-        said = None if request.method == "GET" else _NOT_SAVED
-        target = f"/login?next={quote(page)}" if page.startswith("/dashboard") else "/login"
-        request.state.session = None
-        form: Form | None = getattr(request.state, "form", None)
-        response: Response
-        if form is not None and (typed := form.prose()):
-            response = web.pages.render(
-                request, "signed_out.html", status=403, session=None, login=target, text=_TYPED, typed=typed
-            )
-        else:
-            response = web.pages.redirect(request, target, said, failed=True)
-        web.sessions.forget(response)
-        return response
-
-    @app.exception_handler(ForeignForm)
-    async def _foreign(request: Request, error: ForeignForm) -> Response:
-        log.warning("form refused", reason=str(error))
-        why = (
-            "in another browser"
-            if COOKIE in request.cookies
-            else "your browser keeps no cookies for this site"
-        )
-        text = f"It was open for too long, or {why}. Go back, reload the page, and send it again."
-        return _page(request, 403, _EXPIRED, text)
-
-    @app.exception_handler(FormOfAnotherSession)
-    async def _another_session(request: Request, error: FormOfAnotherSession) -> Response:
-        session = request.app.state.service.sessions.read(request)
-        if session is None and request.url.path.startswith("/dashboard"):
-            return await _signed_out(request, SignedOut(str(error)))
-        log.warning("form refused", reason=str(error))
-        why = "It was open for too long, or you have signed out since."
-        if session is not None:
-            why = f"You have signed in since, or gone to another business: you are at {session.business_slug} now."
-        return _page(
-            request, 403, _EXPIRED, f"{why} Go back, reload the page, and look before you send it again."
-        )
-
-    @app.exception_handler(Outdated)
-    async def _outdated(request: Request, error: Outdated) -> Response:
-        response: Response = request.app.state.service.pages.redirect(
-            request, error.page, _OUTDATED, failed=True
-        )
-        return response
-
-    @app.exception_handler(ApiProblem)
-    async def _problem(request: Request, error: ApiProblem) -> Response:
-        title, text = words.EXPECTED.get(error.status, (error.title, error.detail))
-        if error.status == 429:
-            text = _why_wait(error) or text
-        if (
-            error.status == 403 and error.detail and error.slug != "forbidden"
-        ):  # not for the role, but for example as the business is suspended
-            title, text = error.title, error.detail
-        response = _page(request, error.status, title, text, error.request_id)
-        if error.retry_after:
-            response.headers["Retry-After"] = error.retry_after
-        return response
-
-    @app.exception_handler(PayloadTooLarge)
-    async def _large(request: Request, error: PayloadTooLarge) -> Response:
-        return _page(request, 413, words.TOO_LARGE, error.detail)
-
-    @app.exception_handler(RequestValidationError)
-    async def _address(request: Request, error: RequestValidationError) -> Response:
-        return _page(request, 404, *words.EXPECTED[404])
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        title, text = words.EXPECTED.get(error.status_code, ("This did not work", str(error.detail)))
-        return _page(request, error.status_code, title, text)
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> Response:
-        return _page(request, 500, *words.UNEXPECTED)
+    app.exception_handler(GatewayDown)(_gateway_down)
+    app.exception_handler(SignedOut)(_signed_out)
+    app.exception_handler(ForeignForm)(_foreign_form)
+    app.exception_handler(FormOfAnotherSession)(_form_of_another_session)
+    app.exception_handler(Outdated)(_outdated)
+    app.exception_handler(ApiProblem)(_api_problem)
+    app.exception_handler(PayloadTooLarge)(_too_large)
+    app.exception_handler(RequestValidationError)(_no_such_page)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_unexpected)

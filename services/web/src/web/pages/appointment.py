@@ -1,14 +1,15 @@
 """An appointment by its link: the confirmation after booking, and later moving or cancelling it."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import times
 from web.forms import read_form
 from web.gateway_client import ApiProblem, GatewayDown
+from web.links import Token
 from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
@@ -16,8 +17,6 @@ router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
 
 _NOT_OFFERED = "This service is no longer offered; the appointment can only be cancelled."
 _SUSPENDED = "{name} does not take bookings online at the moment; the appointment can only be cancelled."
-
-Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 
 async def _appointment(site: Web, token: str) -> dict[str, Any]:

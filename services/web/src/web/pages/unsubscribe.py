@@ -4,17 +4,14 @@ Opening the page changes nothing, as mail scanners open every link. A mail clien
 (RFC 8058) is a POST to the same address, which the gateway sends to notification.
 """
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web.forms import read_form
+from web.links import Token
 from web.service import Site
 
 router = APIRouter(prefix="/unsubscribe/{token}", include_in_schema=False)
-
-Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 _SCOPES = frozenset({"reminders", "all"})
 

@@ -3,22 +3,21 @@
 On that page, which a customer reaches by its link, an offered time is accepted or the list left.
 """
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
+from web.links import Token
 from web.pages.booking import Slug, customer, picker_page
 from web.picker import WEEK
 from web.service import Site, Web
 
 router = APIRouter(include_in_schema=False)
-
-Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 _FIELDS = {"/customer/name": "name", "/customer/email": "email", "/to": "", "/service_id": ""}
 _CONTACT = ("name", "email")

@@ -6,7 +6,7 @@ from servicekit.settings import Settings
 
 
 class OperatorSettings(Settings):
-    namespace: str = Field(default="slotwright", description="Where the Lease stands.")
+    namespace: str = Field(default="slotwright", description="The namespace of the Lease.")
     lease_seconds: int = Field(
         default=15,
         ge=5,
@@ -16,28 +16,36 @@ class OperatorSettings(Settings):
     )
     tenants_namespace: str = Field(
         default="slotwright-tenants",
-        description="Where businesses' Secrets stand: they alone, as the operator may read all that are there.",
+        description="The namespace of businesses' Secrets. It should have no others: the operator may read all that"
+        " are there.",
     )
-    concurrency: int = Field(default=64, ge=1, description="Objects that are reconciled at once.")
+    concurrency: int = Field(default=64, ge=1, description="The most objects that are reconciled at a time.")
     resync_seconds: float = Field(
-        default=300, gt=0, description="How often everything is listed and compared anew."
+        default=300,
+        gt=0,
+        description="How often all objects, topics, users and Secrets are listed and compared with what they should"
+        " be.",
     )
     usage_seconds: float = Field(
-        default=5, ge=0, description="A status in which only the use has changed is not written more often."
+        default=5,
+        ge=0,
+        description="The least time between two writes of a status in which only the use has changed.",
     )
     progress_seconds: float = Field(
         default=2,
         ge=0,
-        description="A status that is under way and only gets further is not written more often.",
+        description="The least time between two writes of a status that is under way and only gets further.",
     )
     rollout_per_second: float = Field(
-        default=120, gt=0, description="Tenants a second that a changed plan, or a resync, wakes."
+        default=120, gt=0, description="How fast a changed plan, or a resync, has its tenants reconciled."
     )
     tenant_kafka_bootstrap: str | None = Field(
         default=None,
-        description="What businesses' Secrets name as the brokers; the operator's own when not set.",
+        description="The brokers, as `host:port,…`, that businesses' Secrets name; the operator's own when not"
+        " set.",
     )
     grants: bool = Field(
         default=True,
-        description="Whether it gives the platform's parts their Kafka rights; false where Strimzi, say, does.",
+        description="Whether the operator gives the platform's parts their rights in Kafka; `false` where Strimzi,"
+        " say, does.",
     )

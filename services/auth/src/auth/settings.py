@@ -20,35 +20,60 @@ class AuthSettings(BehindGateway):
     session_days: int = Field(default=90, ge=1, description="A session ends after this, used or not.")
     invitation_days: int = Field(default=7, ge=1, description="How long an invitation's link works.")
     reset_minutes: int = Field(default=60, ge=1, description="How long a link to reset a password works.")
-    signing_key_days: int = Field(default=30, ge=1, description="How long one key signs.")
+    signing_key_days: int = Field(
+        default=30, ge=1, description="How long one key signs access tokens, before the next one does."
+    )
     signing_key_overlap_seconds: int = Field(
-        default=900, ge=0, description="How long a new key is published before it signs."
+        default=900,
+        ge=0,
+        description="How long a new key is published before it signs, so that all services"
+        " have fetched it by then.",
     )
     signup_minutes: int = Field(
-        default=60, ge=1, description="A sign-up that has led to nothing by then failed."
+        default=60,
+        ge=1,
+        description="How long a sign-up waits for its business to be made, before it is told as failed.",
     )
 
     attempt_window_seconds: int = Field(
-        default=900, ge=1, description="The window of the limits that follow; the first try opens it."
+        default=900,
+        ge=1,
+        description="How long tries are counted for the limits that follow; the first try begins the window.",
     )
     failed_logins_per_account: int = Field(
-        default=10, ge=1, description="Failed sign-ins with one e-mail address, whoever makes them."
+        default=10,
+        ge=1,
+        description="Failed sign-ins with one e-mail address in a window, whoever makes them;"
+        " more are answered 429.",
     )
     failed_logins_per_address: int = Field(
-        default=100, ge=1, description="Failed sign-ins from one client address (an IPv6 /64)."
+        default=100,
+        ge=1,
+        description="Failed sign-ins from one client address (an IPv6 /64) in a window; more are answered 429.",
     )
-    signups_per_address: int = Field(default=30, ge=1, description="Sign-ups from one client address.")
+    signups_per_address: int = Field(
+        default=30, ge=1, description="Sign-ups from one client address in a window; more are answered 429."
+    )
     resets_per_address: int = Field(
-        default=30, ge=1, description="Password resets asked for from one client address."
+        default=30,
+        ge=1,
+        description="Password resets asked for from one client address in a window; more are answered 429.",
     )
     resets_per_account: int = Field(
-        default=3, ge=1, description="Mails with a reset to one e-mail address; more are not sent, silently."
+        default=3,
+        ge=1,
+        description="Mails with a reset to one e-mail address in a window; more are not sent, and the answer is the"
+        " same.",
     )
     invitations_per_business: int = Field(
-        default=50, ge=1, description="Invitations that one business sends."
+        default=50,
+        ge=1,
+        description="Invitations that one business sends in a window; more are answered 429.",
     )
     mail_lease_seconds: int = Field(
-        default=30, ge=1, description="A mail whose sender died is tried again after this."
+        default=30,
+        ge=1,
+        description="After a crash, how long a mail that was being sent is left alone before it is sent again.",
     )
 
     def sealing_key(self) -> bytes:

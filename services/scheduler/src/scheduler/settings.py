@@ -9,6 +9,16 @@ class SchedulerSettings(Settings):
     """See servicekit.settings."""
 
     look_seconds: float = Field(
-        default=1, gt=0, le=60, description="How often timers that others have set are looked for."
+        default=1,
+        gt=0,
+        le=60,
+        description="How often the database is asked for timers that other processes have set: such a timer fires"
+        " by so much late at most.",
     )
-    batch_size: int = Field(default=500, ge=1, le=5000, description="Timers fired in one transaction.")
+    batch_size: int = Field(
+        default=500,
+        ge=1,
+        le=5000,
+        description="The most timers that one transaction fires. With more, a flood of them is fired"
+        " sooner, and their rows are locked for longer.",
+    )

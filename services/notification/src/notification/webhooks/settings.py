@@ -13,9 +13,13 @@ class WebhookSettings(Settings):
         default=None,
         description="base64url of 32 bytes; seals endpoints' secrets at rest. Without it there are no webhooks.",
     )
-    webhook_timeout: float = Field(default=15, gt=0, description="For one attempt.")
+    webhook_timeout: float = Field(
+        default=15, gt=0, description="How long one attempt may take, from connecting to the whole answer."
+    )
     webhook_lease_seconds: float = Field(
-        default=60, gt=0, description="After a crash, how long a delivery that was claimed is left alone."
+        default=60,
+        gt=0,
+        description="After a crash, how long a delivery that was under way is left alone before it is sent again.",
     )
 
     @model_validator(mode="after")

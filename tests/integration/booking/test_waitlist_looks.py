@@ -108,7 +108,7 @@ async def test_nobody_waits_for_a_service_or_a_person_that_is_gone(world: World)
 
 
 async def test_one_that_cannot_be_served_keeps_no_other_waiting(world: World) -> None:
-    """The database refuses what the first would be offered: the next in line is, in the same turn."""
+    """The database refuses what the first would be offered: the next in line is."""
     shop, (first, _second) = await full_shop(world)
     ann, bob = join(world, shop, "Ann"), join(world, shop, "Bob")
     await world.turn()

@@ -1,4 +1,4 @@
-"""A look at free times that takes long, and what it keeps others from meanwhile: nothing."""
+"""A search for free times that takes long keeps nobody else from anything meanwhile."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ def booking_on(db: Database) -> BookingService:
     return BookingService(db, links=links, public_url=url, hold_seconds=300, hold_cap=cap, waitlist=waitlist)
 
 
-async def test_a_look_that_takes_long_keeps_no_connection(
+async def test_a_search_that_takes_long_keeps_no_connection(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some of them, by anybody, would leave no connection to all other businesses' bookings."""
@@ -53,13 +53,13 @@ async def test_a_look_that_takes_long_keeps_no_connection(
     await db.open()
     try:
         day = tomorrow_noon().date()
-        look = booking_on(db).availability(shop.tenant.slug, shop.service_id, None, day, day, None)
-        looking = asyncio.create_task(look)
+        search = booking_on(db).availability(shop.tenant.slug, shop.service_id, None, day, day, None)
+        searching = asyncio.create_task(search)
         assert await asyncio.to_thread(begun.wait, PATIENCE)
         async with db.tenant(shop.tenant.tenant_id):
-            assert not looking.done()
+            assert not searching.done()
         ends.set()
-        assert await looking == Availability("Europe/Lisbon", day, [])
+        assert await searching == Availability("Europe/Lisbon", day, [])
     finally:
         ends.set()
         await db.close()

@@ -128,8 +128,8 @@ async def loads(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A snapshot to find free slots in. It holds no connection meanwhile, as finding them may take seconds."""
+class AvailabilitySnapshot:
+    """What free slots are found in. It holds no connection meanwhile, as finding them may take seconds."""
 
     offer: Offer
     resources: Sequence[Resource]
@@ -149,20 +149,20 @@ class Look:
         return await asyncio.to_thread(sweep) if many else sweep()
 
 
-async def look(
+async def availability_snapshot(
     conn: Connection,
     tenant_id: UUID,
     offer: Offer,
     staff_id: UUID | None,
     window: tuple[datetime, datetime],
     now: datetime,
-) -> Look:
+) -> AvailabilitySnapshot:
     """Reads who there is for a service, `staff_id` or anyone, and what is taken of them."""
-    found = await resources(conn, tenant_id, offer.looked_at(staff_id))
+    found = await resources(conn, tenant_id, offer.deciding_ids(staff_id))
     begin, end = offer.taken(window[0])[0], offer.taken(window[1])[1]
     ids = [resource.resource_id for resource in found]
     taken = await (await ask_busy(conn, tenant_id, ids, begin, end, now)).fetchall()
-    return Look(offer, found, taken, window, now, staff_id)
+    return AvailabilitySnapshot(offer, found, taken, window, now, staff_id)
 
 
 @dataclass(frozen=True, slots=True)

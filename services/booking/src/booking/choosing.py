@@ -22,7 +22,7 @@ from servicekit.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """What could be taken, being locked and looked at.
+    """What could be taken, being locked and asked for.
 
     In a pipeline it goes along with what else is sent between `begin` and `finish`.
     """
@@ -35,7 +35,7 @@ class Choosing:
     had: tuple[UUID, ...]
     ids: list[UUID]
     locking: Cursor
-    looking: AsyncCursor[Busy]
+    asking_busy: AsyncCursor[Busy]
 
     @classmethod
     async def begin(
@@ -52,8 +52,8 @@ class Choosing:
         ids = _candidate_ids(offer, staff_id)
         but, had = (moved.appointment_id, moved.resource_ids) if moved is not None else (None, ())
         locking = await allocations.lock(conn, tenant_id, [*ids, *had])
-        looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
-        return cls(conn, tenant_id, offer, staff_id, starts_at, had, ids, locking, looking)
+        asking_busy = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now, but=but)
+        return cls(conn, tenant_id, offer, staff_id, starts_at, had, ids, locking, asking_busy)
 
     async def finish(self) -> Choice:
         """Of those that are free, who has the least to do first.
@@ -63,7 +63,7 @@ class Choosing:
         locked = [
             item for item in await allocations.resources_in(self.locking) if item.resource_id in self.ids
         ]
-        options = await _options(self.offer, locked, self.looking, self.staff_id, self.starts_at)
+        options = await _options(self.offer, locked, self.asking_busy, self.staff_id, self.starts_at)
         order = await allocations.least_busy_first(
             self.conn, self.tenant_id, options.free_staff, self.starts_at
         )
@@ -99,8 +99,8 @@ async def free_staff(
 ) -> list[UUID]:
     """With whom, of the locked candidates, the service can be had then. Raises SlotTaken, Invalid."""
     ids = [item.resource_id for item in locked]
-    looking = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now)
-    options = await _options(offer, locked, looking, staff_id, starts_at)
+    asking_busy = await allocations.ask_busy(conn, tenant_id, ids, *offer.taken(starts_at), now)
+    options = await _options(offer, locked, asking_busy, staff_id, starts_at)
     if options.choose(staff_id, options.free_staff) is None:
         raise slot_taken()
     return options.staff_ids()
@@ -116,12 +116,12 @@ def _candidate_ids(offer: Offer, staff_id: UUID | None) -> list[UUID]:
 async def _options(
     offer: Offer,
     locked: Sequence[Resource],
-    looking: AsyncCursor[Busy],
+    asking_busy: AsyncCursor[Busy],
     staff_id: UUID | None,
     starts_at: datetime,
 ) -> Options:
     """What there is to choose from. Raises Invalid when the hours do not allow it."""
-    options = options_at(offer, locked, await looking.fetchall(), starts_at)
+    options = options_at(offer, locked, await asking_busy.fetchall(), starts_at)
     if not options.offered(staff_id):
         raise Invalid.field("/starts_at", "is not a time at which this service is offered")
     return options

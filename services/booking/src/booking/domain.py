@@ -100,7 +100,7 @@ class Offer:
         """Whatever an appointment may take: staff, then what it needs beside."""
         return (*self.resource_ids, *(each for need in self.needs for each in need.resource_ids))
 
-    def looked_at(self, wanted: UUID | None) -> tuple[UUID, ...]:
+    def deciding_ids(self, wanted: UUID | None) -> tuple[UUID, ...]:
         """The resources whose time decides when it is free, with the staff member `wanted` or anyone."""
         return (wanted,) if wanted is not None and self.takes_one else self.all_ids
 

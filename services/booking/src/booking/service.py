@@ -116,8 +116,10 @@ class BookingService:
             if tenant.state is not TenantState.ACTIVE:
                 return Availability(zone.key, last, ())
             window = (day_bounds(first, zone)[0], day_bounds(last, zone)[1])
-            look = await allocations.look(conn, tenant.tenant_id, offer, staff_id, window, now)
-        return Availability(zone.key, last, await look.free_slots())
+            snapshot = await allocations.availability_snapshot(
+                conn, tenant.tenant_id, offer, staff_id, window, now
+            )
+        return Availability(zone.key, last, await snapshot.free_slots())
 
     async def hold(
         self,

@@ -46,7 +46,7 @@ def days_at_once(offer: Offer, wanted: UUID | None) -> int:
 
     By the minute with 25 staff it is two. Anyone may ask, and there would be no end to what an answer has.
     """
-    starts_a_day = timedelta(days=1) / offer.slot_step * max(1, len(offer.looked_at(wanted)))
+    starts_a_day = timedelta(days=1) / offer.slot_step * max(1, len(offer.deciding_ids(wanted)))
     return max(1, int(AT_ONCE / starts_a_day))
 
 

@@ -19,7 +19,7 @@ MOST_OFFERS = 3
 MAX_WINDOW = timedelta(days=62)
 TODAY = timedelta(days=2)
 """How long ago a window may have begun: in some time zone that may still be today. It is taken to begin now."""
-LOOK_EVERY = timedelta(hours=1)
+SEARCH_EVERY = timedelta(hours=1)
 """How often an entry's whole window is checked at least: time also becomes bookable without an event, as the
 booking window moves on."""
 KEEP_ENDED = timedelta(days=90)

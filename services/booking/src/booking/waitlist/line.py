@@ -30,8 +30,8 @@ from booking.slots.hours import Span
 from booking.waitlist import store as waitlist_store
 from booking.waitlist.domain import (
     IN_LINE,
-    LOOK_EVERY,
     MAX_WINDOW,
+    SEARCH_EVERY,
     TODAY,
     Entry,
     EntryState,
@@ -117,7 +117,7 @@ async def join(
     return entry
 
 
-async def look(
+async def search(
     conn: Connection,
     tenant: TenantChanged,
     entry: Entry,
@@ -129,7 +129,7 @@ async def look(
     """Offers the locked entry the first free time that suits it and that it has not let pass; None when none does.
 
     Nothing is kept for who cannot be told: an offer is a mail, and its address or consent may be gone since.
-    `freed` narrows the search to what has become free; the next full look is not put off then. The service's
+    `freed` narrows the search to what has become free; the next full search is not put off then. The service's
     notice and booking window hold. An entry whose service, or whom it names, is gone leaves the line: nothing can
     come of it any more.
     """
@@ -146,8 +146,8 @@ async def look(
         made = await _offer_first(conn, tenant, entry, slots, now, lasts=lasts)
         if made is not None:
             return made
-    again = min(now + LOOK_EVERY, entry.latest) if freed is None else None
-    await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
+    again = min(now + SEARCH_EVERY, entry.latest) if freed is None else None
+    await waitlist_store.note_search(conn, tenant.tenant_id, entry.entry_id, again)
     return None
 
 
@@ -164,8 +164,8 @@ async def _suitable(
     if window is None or entry.staff_id not in {None, *service.resource_ids}:
         return []
     earlier = await waitlist_store.offers(conn, tenant_id, [entry.entry_id])
-    found = await allocations.look(conn, tenant_id, service, entry.staff_id, window, now)
-    return [slot for slot in await found.free_slots() if new_to(earlier, slot)]
+    snapshot = await allocations.availability_snapshot(conn, tenant_id, service, entry.staff_id, window, now)
+    return [slot for slot in await snapshot.free_slots() if new_to(earlier, slot)]
 
 
 async def _offer_first(
@@ -179,7 +179,7 @@ async def _offer_first(
 ) -> SlotOffer | None:
     """Offers the first of the slots that is still free once it is locked; None when none is."""
     for slot in slots:
-        with suppress(SlotTaken, Invalid):  # taken, or the hours changed, between the look and the lock
+        with suppress(SlotTaken, Invalid):  # taken, or the hours changed, between the search and the lock
             async with conn.transaction():
                 return await offer(conn, tenant, entry, slot.starts_at, entry.staff_id, now, lasts=lasts)
     return None

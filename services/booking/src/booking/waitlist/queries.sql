@@ -72,14 +72,14 @@ UPDATE waitlist_offer SET outcome = %(outcome)s WHERE tenant_id = %(tenant_id)s 
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(tenant_id)s || '/waitlist', 0)) AS mine
 
 -- name: next_in_line
--- A full look that is due comes before a narrow one.
+-- A full search that is due comes before a narrow one.
 SELECT entry_id, state, service_id, staff_id, earliest, latest, customer_id, timezone, created_at,
     CASE WHEN full_look_at > %(now)s THEN look_during END AS look_during
 FROM waitlist_entry WHERE tenant_id = %(tenant_id)s AND state = 'waiting' AND look_at <= %(now)s
 ORDER BY created_at, entry_id LIMIT 1 FOR UPDATE SKIP LOCKED
 
--- name: looked
--- In vain; the entry is looked at again when something becomes free, or at the latest for its next full look. Only a
+-- name: note_search
+-- In vain; the entry is due again when something becomes free, or at the latest for its next full search. Only a
 -- full one puts that off, until `again`: times that are freed one after another would do so for ever.
 UPDATE waitlist_entry
 SET full_look_at = coalesce(%(again)s, full_look_at), look_at = coalesce(%(again)s, full_look_at), look_during = NULL

@@ -113,7 +113,7 @@ async def is_offered(conn: Connection, tenant_id: UUID, hold_id: UUID) -> bool:
 
 
 async def anything_free(conn: Connection, tenant_id: UUID) -> None:
-    """Notes that any time may have become bookable: everyone in line is looked at."""
+    """Notes that any time may have become bookable: a time is searched for everyone in line."""
     await conn.execute(SQL.anything_free, {"tenant_id": tenant_id})
 
 
@@ -143,7 +143,7 @@ async def try_lock_line(conn: Connection, tenant_id: UUID) -> bool:
 
 
 async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tuple[Entry, Span | None] | None:
-    """The first entry that is due, locked, and what was freed; None where it is to be looked at in full."""
+    """The first entry that is due, locked, and what was freed; None where all of its window is to be searched."""
     row = await (await conn.execute(SQL.next_in_line, {"tenant_id": tenant_id, "now": now})).fetchone()
     if row is None:
         return None
@@ -151,9 +151,9 @@ async def next_in_line(conn: Connection, tenant_id: UUID, now: datetime) -> tupl
     return _entry(row), (freed.lower or _EARLIEST, freed.upper or _LATEST) if freed else None
 
 
-async def looked(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime | None) -> None:
-    """Notes a look in vain; `again` is the next full look's time after a full one, None after a narrow one."""
-    await conn.execute(SQL.looked, {"tenant_id": tenant_id, "entry_id": entry_id, "again": again})
+async def note_search(conn: Connection, tenant_id: UUID, entry_id: UUID, again: datetime | None) -> None:
+    """Notes a search in vain; `again` is when to search in full again, None after a search of what was freed."""
+    await conn.execute(SQL.note_search, {"tenant_id": tenant_id, "entry_id": entry_id, "again": again})
 
 
 async def drop_ended(conn: Connection, before: datetime, limit: int) -> int:

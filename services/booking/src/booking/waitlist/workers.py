@@ -11,7 +11,7 @@ import structlog
 from booking.slots.hours import Span
 from booking.waitlist import line
 from booking.waitlist import store as waitlist_store
-from booking.waitlist.domain import LOOK_EVERY, Entry
+from booking.waitlist.domain import SEARCH_EVERY, Entry
 from contracts.platform import TenantChanged
 from servicekit.clock import Clock, utc_now
 from servicekit.db import Connection, Database
@@ -40,7 +40,7 @@ class WaitlistOfferer(Periodic):
         self._last: UUID | None = None
 
     async def turn(self) -> float | None:
-        """Ends what has lapsed, makes due who may want what was freed, then looks, for a few seconds at most.
+        """Ends what has lapsed, makes due who may want what was freed, then searches, for a few seconds at most.
 
         An entry of each business at a time; the next turn goes on behind the last one.
         """
@@ -53,16 +53,16 @@ class WaitlistOfferer(Periodic):
         async with self._db.worker() as conn:
             due = deque(await waitlist_store.tenants_due(conn, now, self._last))
         while due:
-            # Before it is looked at: whatever comes of that, the others are not kept waiting.
+            # Before it is served: whatever comes of that, the others are not kept waiting.
             self._last = due.popleft()
-            if await self._look(self._last):
+            if await self._serve_next(self._last):
                 due.append(self._last)
             if time.monotonic() > until:
                 return 0
         return None
 
-    async def _look(self, tenant_id: UUID) -> bool:
-        """Looks for the business's next in line; False when nobody is due, or another process looks."""
+    async def _serve_next(self, tenant_id: UUID) -> bool:
+        """Serves the business's next in line; False when nobody is due, or another process serves this line."""
         now = self._clock()
         try:
             async with self._db.tenant(tenant_id) as conn:
@@ -81,13 +81,13 @@ class WaitlistOfferer(Periodic):
     async def _serve(
         self, conn: Connection, tenant: TenantChanged, entry: Entry, freed: Span | None, now: datetime
     ) -> None:
-        """Looks for one entry. One that cannot be served must not keep the others waiting: it is passed over."""
+        """Searches a time for one entry; one that cannot be served keeps none of the others waiting."""
         try:
             async with conn.transaction():
-                await line.look(conn, tenant, entry, freed, now, lasts=self._offer_for)
+                await line.search(conn, tenant, entry, freed, now, lasts=self._offer_for)
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:
             log.error("waitlist entry passed over", entry_id=str(entry.entry_id), exc_info=error)
-            again = now + LOOK_EVERY if freed is None else None
-            await waitlist_store.looked(conn, tenant.tenant_id, entry.entry_id, again)
+            again = now + SEARCH_EVERY if freed is None else None
+            await waitlist_store.note_search(conn, tenant.tenant_id, entry.entry_id, again)

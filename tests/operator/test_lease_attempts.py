@@ -29,14 +29,14 @@ class Clock:
 
 
 class Watched(Cluster):
-    """Awaits `read` once a Lease has been read, and before what is made of it."""
+    """Awaits `once_read` when a Lease has been read, and before what is made of it."""
 
-    read: Callable[[], Awaitable[object]] | None = None
+    once_read: Callable[[], Awaitable[object]] | None = None
 
     async def read_lease(self, name: str) -> Body | None:
         found = await super().read_lease(name)
-        if self.read is not None:
-            await self.read()
+        if self.once_read is not None:
+            await self.once_read()
         return found
 
 
@@ -129,7 +129,7 @@ async def test_of_two_who_find_it_free_at_once_one_gets_it(
         for each in both:
             assert not await gets(each)
         clock.now += _SECONDS + 1
-    cluster.read = asyncio.Barrier(2).wait
+    cluster.once_read = asyncio.Barrier(2).wait
     async with asyncio.timeout(30):
         assert sorted(await asyncio.gather(*(gets(each) for each in both))) == [False, True]
 

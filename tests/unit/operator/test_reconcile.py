@@ -162,6 +162,10 @@ def test_a_stream_goes_only_when_its_writers_know() -> None:
     world.settle()
     assert not world.stream.empty
     world.answer_all()
+    world.answer(Component.BILLING, ComponentState.FAILED)
+    world.settle()
+    assert not world.stream.empty, "one could not put that into effect"
+    world.answer(Component.BILLING)
     status = world.settle()
     assert world.stream.empty
     assert "eventStream" not in status

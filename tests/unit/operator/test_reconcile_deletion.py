@@ -211,6 +211,17 @@ def test_before_kafka_has_been_read_an_abandoned_one_goes_by_the_api_server_alon
     assert str(world.tenant.uid) in report.message
 
 
+@pytest.mark.parametrize("annotations", [{}, {ABANDON: "true"}])
+def test_before_kafka_has_been_read_one_that_was_let_go_is_left_to_whoever_holds_it_still(
+    annotations: dict[str, str],
+) -> None:
+    """Or it would be told again at each pass that it was let go."""
+    world = settled()
+    deleting(world)
+    world.tenant = replace(world.tenant, annotations=annotations, finalizers=("example.org/hold",))
+    assert without_kafka(world.tenant, _unread(world), *FAULT) == Decision((), world.tenant.status)
+
+
 def test_before_kafka_has_been_read_a_deletion_waits_and_says_so() -> None:
     world = settled()
     deleting(world)

@@ -57,7 +57,9 @@ def _from_validation(error: RequestValidationError) -> Problem:
     errors = error.errors()
     if any(item["type"] == "json_invalid" for item in errors):
         return _no_json()
-    fields = tuple(FieldError(_pointer(item["loc"]), item["msg"]) for item in errors[:MAX_FIELD_ERRORS])
+    # Pydantic puts this before the words of our own checks, which are the end of a sentence about the field.
+    said = ((item["loc"], item["msg"].removeprefix("Value error, ")) for item in errors[:MAX_FIELD_ERRORS])
+    fields = tuple(FieldError(_pointer(loc), words) for loc, words in said)
     return Invalid("; ".join(f"{item.pointer}: {item.detail}" for item in fields[:5]), errors=fields)
 
 

@@ -23,10 +23,10 @@ _WORDS = (
     (re.compile(r"^stands in the needs already$"), "Each of them can be chosen in one line only."),
     (re.compile(r"^is more than these resources have: (\d+)$"), r"This is more than there are: \1."),
     (
-        re.compile(r"^Value error, choices are needed for a choice.*"),
+        re.compile(r"^(Value error, )?choices are needed for a choice.*"),
         "Choices are needed where one of them is the answer, and nowhere else.",
     ),
-    (re.compile(r"^Value error, two choices are the same$"), "Two of the choices are the same."),
+    (re.compile(r"^(Value error, )?two choices are the same$"), "Two of the choices are the same."),
     (re.compile(r"^List should have at most (\d+) items.*"), r"There can be at most \1."),
 )
 """The words for faults that the API words by its own field names and ids."""

@@ -120,7 +120,7 @@ def test_what_was_acknowledged_stands_whatever_is_killed(
     assert verdict["changes_heard_of"] > 0
     assert verdict["reminders"]["withdrawn by a policy"] > 0
     assert verdict["judged"].get(EXCUSED, 0) < verdict["judged"][SURELY]
-    assert min(verdict["series"]["series"], verdict["waitlist"]["taken"]) > 0
+    assert min(verdict["series"]["series"], verdict["waitlist"]["places"]) > 0
     assert verdict["mails_struck"].keys() == set(Strike)
 
 

@@ -12,7 +12,8 @@ import pytest
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
 from support.api_server import ApiServer
-from tenant_operator.cluster import Body, Cluster
+from tenant_operator.cluster import Cluster
+from tenant_operator.domain import Body
 from tenant_operator.errors import ClusterFailedError
 from tenant_operator.leader import LEASE, Leader, LeaseLostError
 

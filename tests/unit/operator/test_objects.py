@@ -1,6 +1,7 @@
 """The objects as last seen: of what comes in any order the newest stays, and what has gone does not come back."""
 
-from tenant_operator.objects import Body, Objects
+from tenant_operator.domain import Body
+from tenant_operator.objects import Objects
 from tenant_operator.workqueue import Key
 
 KEY = Key("Tenant", "riverside")

@@ -83,7 +83,9 @@ def test_other_text_stays_as_it_is(text: str) -> None:
     assert exports.cell(text, LISBON) == text
 
 
-@pytest.mark.parametrize("text", ["Bea;=1+1", "Bea; =1+1", "Bea\n=1+1", "Bea\r\n@SUM(A1)", "Bea\t-1"])
+@pytest.mark.parametrize(
+    "text", ["Bea;=1+1", "Bea; =1+1", "Bea\n=1+1", "Bea\r\n@SUM(A1)", "Bea\t-1", 'Bea;"=1+1']
+)
 def test_so_is_what_it_would_calculate_behind_a_semicolon_or_a_line_break(text: str) -> None:
     told = exports.cell(text, LISBON)
     assert told.replace("'", "") == text

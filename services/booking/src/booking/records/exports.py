@@ -15,11 +15,19 @@ from io import StringIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_FORMULA = re.compile(
-    r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=[^\S\t\r\n]*[=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
-    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}])"
+_CALCULATED = (
+    r"[=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+    r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
 )
-"""Before what a spreadsheet calculates, also in full width, where a cell begins or could."""
+_BLANK = r"[^\S\t\r\n]"
+_FORMULA = re.compile(
+    rf"^(?=[\t\r])|^(?={_BLANK}*{_CALCULATED})|(?<=[;\t\r\n])(?=(?:\"|{_BLANK})*{_CALCULATED})"
+)
+"""Before what a spreadsheet calculates, also in full width, where a cell begins or could.
+
+Where one could, quotation marks may stand before it: they are doubled in the file, and two of them are an empty
+beginning there.
+"""
 _PART = 32 * 1024
 
 _APPOINTMENT = (

@@ -50,6 +50,11 @@ def _sealing_key() -> str:
     return urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
+_LEASE_SECONDS = 30
+"""On a slow machine the API server may not answer for ten seconds while a dozen processes start beside it, and an
+operator that loses its Lease has failed to start. After a crash the next one waits for so long."""
+
+
 class Wiring:
     """The environment of each process, from the folder's ports and secrets."""
 
@@ -96,7 +101,10 @@ class Wiring:
             "PORT": str(self._gateway),
         }
         found["gateway"] = self._command("gateway", "all", self._kafka("gateway", backing) | gateway)
-        operator = self._command("tenant_operator", "run", self._kafka("operator", backing), "operator")
+        lease = {"LEASE_SECONDS": str(_LEASE_SECONDS)}
+        operator = self._command(
+            "tenant_operator", "run", self._kafka("operator", backing) | lease, "operator"
+        )
         found["operator"] = Command(
             operator.argv, {**operator.env, "KUBECONFIG": str(backing.operator_kubeconfig)}, operator.url
         )

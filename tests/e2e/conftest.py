@@ -1,25 +1,10 @@
-"""The cluster of all tests here; a test that fails shows what it looked like then, as it goes with the tests."""
+"""A test that fails here shows what its cluster looked like then: the cluster goes with the test."""
 
-import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
 
-from e2e.world import STANDING, World, made_world
-
-
-@pytest.fixture(scope="session")
-def shared_world() -> Iterator[World]:
-    """As the file before left it."""
-    with made_world(f"slotwright-e2e-{secrets.token_hex(3)}") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def empty_world(shared_world: World) -> World:
-    """With nothing of ours in it but the images in its node."""
-    shared_world.empty()
-    return shared_world
+from e2e.world import STANDING
 
 
 @pytest.hookimpl(wrapper=True)

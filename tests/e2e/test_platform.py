@@ -5,6 +5,7 @@ cluster, eleven images and rollouts of everything take minutes on two cores.
 """
 
 import json
+import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from devstack.story import SLUG
 from e2e.business import Business
 from e2e.load import Bookings, reading, under_load
 from e2e.releases import column, next_release
-from e2e.world import World
+from e2e.world import World, made_world
 from support.events import until
 
 pytestmark = pytest.mark.slow
@@ -43,11 +44,11 @@ SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=mi
 
 
 @pytest.fixture(scope="module")
-def world(empty_world: World) -> World:
+def world() -> Iterator[World]:
     """With the platform installed."""
-    empty_world.furnish()
-    empty_world.install()
-    return empty_world
+    with made_world(f"slotwright-e2e-{secrets.token_hex(3)}") as made:
+        made.install()
+        yield made
 
 
 @pytest.fixture(scope="module")

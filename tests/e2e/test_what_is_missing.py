@@ -1,27 +1,29 @@
 """What a person sees when something is missing, that it heals when it appears, and what an uninstall leaves.
 
-Slow: the platform is rolled out, and waits for what is missing.
+In a cluster of its own, since it takes away what the others stand on. Slow: a second cluster and its rollout.
 """
 
 import json
+import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from devstack.cluster import BACKING, PLATFORM, ROOT, TENANTS_NAMESPACE, ClusterError
-from e2e.world import World
+from e2e.world import World, made_world
 from support.events import until
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def bare(empty_world: World) -> World:
+def bare() -> Iterator[World]:
     """CRDs, backing and Secrets are there; the platform is not."""
-    empty_world.furnish()
-    return empty_world
+    with made_world(f"slotwright-bare-{secrets.token_hex(3)}") as made:
+        yield made
 
 
 def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(

@@ -20,6 +20,9 @@ HTTP_SERVICES = ("auth", "business", "booking", "scheduler", "notification", "bi
 """All that answer HTTP requests, if only those of health checks."""
 DATABASE_SERVICES = HTTP_SERVICES[:-1]
 _ROUTED = tuple(name for name in HTTP_SERVICES if name != "scheduler")
+_LEASE_SECONDS = 30
+"""On a slow machine the API server may not answer for ten seconds while a dozen processes start beside it, and an
+operator that loses its Lease has failed to start. After a crash the next one waits for so long."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,6 @@ class Backing:
 
 def _sealing_key() -> str:
     return urlsafe_b64encode(secrets.token_bytes(32)).decode()
-
-
-_LEASE_SECONDS = 30
-"""On a slow machine the API server may not answer for ten seconds while a dozen processes start beside it, and an
-operator that loses its Lease has failed to start. After a crash the next one waits for so long."""
 
 
 class Wiring:

@@ -26,13 +26,17 @@ _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 2.0
 OTHERS = (
     "aiohttp",
+    "aiosmtplib",
     "confluent_kafka.admin",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "fastapi",
+    "icalendar",
+    "jinja2",
     "jwt",
     "kopf",
     "kubernetes.aio",
     "opentelemetry.sdk.trace",
+    "phonenumbers",
     "prometheus_client",
     "psycopg.types.json",
     "psycopg_pool",

@@ -20,9 +20,7 @@ _CALCULATED = (
     r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"
 )
 _BLANK = r"[^\S\t\r\n]"
-_FORMULA = re.compile(
-    rf"^(?=[\t\r])|^(?={_BLANK}*{_CALCULATED})|(?<=[;\t\r\n])(?=(?:\"|{_BLANK})*{_CALCULATED})"
-)
+_FORMULA = re.compile(rf"^(?=[\t\r]|{_BLANK}*{_CALCULATED})|(?<=[;\t\r\n])(?=(?:\"|{_BLANK})*{_CALCULATED})")
 """Before what a spreadsheet calculates, also in full width, where a cell begins or could.
 
 Where one could, quotation marks may stand before it: they are doubled in the file, and two of them are an empty

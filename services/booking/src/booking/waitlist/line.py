@@ -256,8 +256,6 @@ async def accept(
     slot = standing(offers)
     if slot is None or slot.expires_at <= now:
         raise OfferExpired("There is no offer to take, or no longer. You are told when there is another one.")
-    if await catalog.offer(conn, entry.service_id) is None:
-        raise OfferExpired("This service is no longer offered, so that its time cannot be taken any more.")
     customer = await store.customer(conn, tenant_id, entry.customer_id)
     assert customer is not None  # noqa: S101 - the entry would be gone with them
     wanted = BookingRequest(
@@ -274,6 +272,10 @@ async def accept(
     except WrongAnswers:  # can be put right while the offer stands
         raise
     except (HoldExpired, Invalid):  # run out, or the service was changed
+        if await catalog.offer(conn, entry.service_id) is None:
+            raise OfferExpired(
+                "This service is no longer offered, so that its time cannot be taken any more."
+            ) from None
         raise OfferExpired(
             "This time can no longer be taken. You are told when there is another one."
         ) from None

@@ -12,8 +12,10 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +34,10 @@ TENANTS_NAMESPACE = "slotwright-tenants"
 BACKING = "backing"
 PLATFORM = "slotwright"
 IMAGES = (*DATABASE_SERVICES, "gateway", "web", "operator", "stripe-standin")
-_BUILT_FROM = (
-    "Dockerfile",
-    ".dockerignore",
-    "pyproject.toml",
-    "uv.lock",
-    "libs",
-    "services",
-    "operator",
-    "dev/stripe",
-)
+_SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "libs")
+"""What every image is built from; beside it stands the one folder of `_source`."""
+_BUILT_AT_ONCE = 2
+"""A build waits for downloads for about as long as it computes."""
 
 
 class ClusterError(Exception):
@@ -173,14 +169,18 @@ def _secret(name: str, data: Mapping[str, str]) -> dict[str, object]:
 def source_tag() -> str:
     """A tag from a digest of the files that the images are built from."""
     digest = hashlib.sha256()
-    for file in run(
-        "git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", *_BUILT_FROM
-    ).splitlines():
+    paths = (*_SHARED, *map(_source, IMAGES))
+    for file in run("git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", *paths).splitlines():
         path = ROOT / file
         if path.is_file():
             digest.update(f"{file}\0".encode())
             digest.update(path.read_bytes())
     return f"dev-{digest.hexdigest()[:12]}"
+
+
+def _source(name: str) -> str:
+    """The folder of an image's own code."""
+    return {"operator": "operator", "stripe-standin": "dev/stripe"}.get(name, f"services/{name}")
 
 
 def image(name: str, tag: str) -> str:
@@ -189,22 +189,39 @@ def image(name: str, tag: str) -> str:
 
 def build(names: Iterable[str] = IMAGES, tag: str | None = None) -> str:
     """Builds the images that are missing; answers their tag."""
-    tag = tag or source_tag()
-    for name in names:
-        if not _has(image(name, tag)):
-            _say(f"builds {image(name, tag)}")
-            run(
-                "docker",
-                "build",
-                "--build-arg",
-                f"SERVICE={name}",
-                "--build-arg",
-                f"VERSION={tag}",
-                "-t",
-                image(name, tag),
-                str(ROOT),
-            )
-    return tag
+    version = tag or source_tag()
+    missing = [name for name in names if not _has(image(name, version))]
+
+    def build_one(name: str) -> None:
+        _say(f"builds {image(name, version)}")
+        _build_image(name, image(name, version), version)
+
+    # With the first comes what all of them share.
+    for name in missing[:1]:
+        build_one(name)
+    with ThreadPoolExecutor(_BUILT_AT_ONCE) as pool:
+        list(pool.map(build_one, missing[1:]))
+    return version
+
+
+def _build_image(name: str, reference: str, version: str | None = None) -> None:
+    """Builds one image from what it is made of and nothing else, so that no other service's change makes it anew.
+
+    The Tiltfile's images are built here as well, and so from the same layers. They have no version: one that is
+    built again from the same files is the same image.
+    """
+    with tempfile.TemporaryDirectory(prefix="slotwright-image-") as folder:
+        for path in (*_SHARED, _source(name)):
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / path).is_dir():
+                shutil.copytree(ROOT / path, target, symlinks=True)
+            else:
+                shutil.copy2(ROOT / path, target)
+        arguments = ["--build-arg", f"SERVICE={name}"]
+        if version is not None:
+            arguments += ["--build-arg", f"VERSION={version}"]
+        run("docker", "build", *arguments, "-t", reference, folder)
 
 
 def _has(name: str) -> bool:
@@ -236,6 +253,9 @@ def main() -> int:
     commands.add_parser("create", help="make the cluster, unless it is there")
     commands.add_parser("secrets", help="make the Secrets that are missing")
     commands.add_parser("images", help="build the images and load them into the cluster")
+    one = commands.add_parser("image", help="build one image under a reference of the caller's")
+    one.add_argument("part", choices=IMAGES)
+    one.add_argument("reference")
     commands.add_parser("up", help="all of it: cluster, images, Secrets, charts, sample business")
     commands.add_parser("seed", help="apply the sample plans and business")
     given = parser.parse_args()
@@ -243,6 +263,8 @@ def main() -> int:
     try:
         if given.command in {"create", "up"}:
             cluster.create()
+        if given.command == "image":
+            _build_image(given.part, given.reference)
         if given.command in {"images", "up"}:
             tag = build()
             _say("loads the images into the cluster")

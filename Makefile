@@ -122,7 +122,7 @@ kind-up: init ## The platform in that cluster: images, Secrets, charts, sample b
 kind-down: ## Remove that cluster
 	kind delete cluster --name slotwright
 
-e2e: init ## Test it in kind clusters of the tests' own; needs docker, kind, kubectl, helm and tilt
+e2e: init ## Test it in a kind cluster of the tests' own; needs docker, kind, kubectl, helm and tilt
 	$(RUN)/pytest tests/e2e
 
 clean: ## Remove what `init` and the checks made

@@ -61,6 +61,7 @@ def requested(pods: list[dict[str, Any]]) -> int:
 def main() -> int:
     begun = time.monotonic()
     with made_world(f"slotwright-bench-{secrets.token_hex(3)}") as world:
+        world.furnish()
         print(f"images built, cluster and backing ready: {time.monotonic() - begun:.0f} s\n")
         base = image_bytes(_BASE)
         print(f"images over {_BASE} ({base / _MIB:.0f} MiB):")

@@ -1,10 +1,25 @@
-"""A test that fails here shows what its cluster looked like then: the cluster goes with the test."""
+"""The cluster of all tests here; a test that fails shows what it looked like then, as it goes with the tests."""
 
-from collections.abc import Generator
+import secrets
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from e2e.world import STANDING
+from e2e.world import STANDING, World, made_world
+
+
+@pytest.fixture(scope="session")
+def shared_world() -> Iterator[World]:
+    """As the file before left it."""
+    with made_world(f"slotwright-e2e-{secrets.token_hex(3)}") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def empty_world(shared_world: World) -> World:
+    """With nothing of ours in it but the images in its node."""
+    shared_world.empty()
+    return shared_world
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,6 @@ cluster, eleven images and rollouts of everything take minutes on two cores.
 """
 
 import json
-import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from devstack.story import SLUG
 from e2e.business import Business
 from e2e.load import Bookings, reading, under_load
 from e2e.releases import column, next_release
-from e2e.world import World, made_world
+from e2e.world import World
 from support.events import until
 
 pytestmark = pytest.mark.slow
@@ -44,11 +43,11 @@ SERVICES = "app.kubernetes.io/part-of=slotwright,app.kubernetes.io/component!=mi
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world(empty_world: World) -> World:
     """With the platform installed."""
-    with made_world(f"slotwright-e2e-{secrets.token_hex(3)}") as made:
-        made.install()
-        yield made
+    empty_world.furnish()
+    empty_world.install()
+    return empty_world
 
 
 @pytest.fixture(scope="module")

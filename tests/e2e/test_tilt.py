@@ -1,7 +1,7 @@
 """`tilt ci` from nothing, and a saved file that is serving in its pod under `tilt up`.
 
-From a copy of this checkout, since a file of it is changed. Slow: Tilt builds eleven images of its own and rolls
-everything out, on two cores.
+From a copy of this checkout, since a file of it is changed. Slow: Tilt puts eleven images into the cluster and
+rolls everything out, on two cores.
 """
 
 import os
@@ -19,7 +19,7 @@ import pytest
 
 from devstack.cluster import ROOT, run
 from devstack.processes import free_port
-from e2e.world import Ground, made_ground
+from e2e.world import World
 from support.events import until
 
 pytestmark = pytest.mark.slow
@@ -28,12 +28,6 @@ _UP_SECONDS = 1200
 _SERVING_SECONDS = 60
 _PROFILE = "services/business/src/business/routes/profile.py"
 _ROUTE = re.compile(r'@router\.get\("/v1/business"[^)]*\)')
-
-
-@pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    with made_ground(f"slotwright-tilt-{secrets.token_hex(3)}") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +42,27 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tilt(ground: Ground, checkout: Path, command: str, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Started; what it says goes to `log`."""
-    values = [f"--platform_values={ground.platform_values}", f"--backing_values={ground.backing_values}"]
+@pytest.fixture(scope="module")
+def world(empty_world: World, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """With everything in it, brought there by `tilt ci`."""
+    log = tmp_path_factory.mktemp("tilt") / "ci.log"
+    process = tilt(empty_world, checkout, f"ci --timeout={_UP_SECONDS}s", free_port(), log)
+    assert process.wait(_UP_SECONDS + 60) == 0, tail(log)
+    return empty_world
+
+
+def tilt(
+    world: World, checkout: Path, command: str, port: int, log: Path, *more: str
+) -> subprocess.Popen[bytes]:
+    """Started; what it says goes to `log`. `more` is for the Tiltfile."""
+    values = [f"--platform_values={world.platform_values}", f"--backing_values={world.backing_values}"]
     with log.open("wb") as out:
         return subprocess.Popen(
-            ["tilt", *command.split(), "--port", str(port), "--", *values],
+            ["tilt", *command.split(), "--port", str(port), "--", *values, *more],
             cwd=checkout,
-            env=os.environ | {"KUBECONFIG": str(ground.kubeconfig)},
+            # What Tilt calls is the copy's, whose files it builds the images from.
+            env=os.environ
+            | {"KUBECONFIG": str(world.kubeconfig), "PYTHONPATH": str(checkout / "dev" / "src")},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -63,13 +70,12 @@ def tilt(ground: Ground, checkout: Path, command: str, port: int, log: Path) -> 
 
 
 @contextmanager
-def tilt_up(ground: Ground, checkout: Path, log: Path) -> Iterator[None]:
-    """`tilt up`, when it has nothing left to do; ended as Ctrl-C would."""
+def tilt_up(world: World, checkout: Path, service: str, log: Path) -> Iterator[None]:
+    """`tilt up` of one service, when it has nothing left to do; ended as Ctrl-C would."""
     port = free_port()
-    process = tilt(ground, checkout, "up --stream", port, log)
+    process = tilt(world, checkout, "up --stream", port, log, f"--services={service}")
     try:
-        # The last of all: everything else is there before it.
-        until_ready("seed", port, process)
+        until_ready(service, port, process)
         yield
     finally:
         process.terminate()
@@ -100,26 +106,24 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text("utf-8", "replace").splitlines()[-60:])
 
 
-def test_tilt_ci_brings_everything_up_from_nothing(ground: Ground, checkout: Path, tmp_path: Path) -> None:
+def test_tilt_ci_brings_everything_up_from_nothing(world: World) -> None:
     """To its last resource, the sample business."""
-    log = tmp_path / "tilt-ci.log"
-    process = tilt(ground, checkout, f"ci --timeout={_UP_SECONDS}s", free_port(), log)
-    assert process.wait(_UP_SECONDS + 60) == 0, tail(log)
     ready = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-    assert ground.cluster.kubectl("get", "tenant", "riverside", ready) == "True"
-    assert httpx.get(f"{ground.gateway}/v1/public/riverside", timeout=30).status_code == 200
+    assert world.cluster.kubectl("get", "tenant", "riverside", ready) == "True"
+    assert httpx.get(f"{world.gateway}/v1/public/riverside", timeout=30).status_code == 200
 
 
 def test_a_saved_file_is_serving_in_the_pod_that_ran_before(
-    ground: Ground, checkout: Path, tmp_path: Path
+    world: World, checkout: Path, tmp_path: Path
 ) -> None:
-    """Without a new image or pod; how long it took is printed."""
+    """Without a new image or pod; how long it took is printed. The others run on as they were left."""
     selector = "app.kubernetes.io/name=business,app.kubernetes.io/component=all"
-    with tilt_up(ground, checkout, tmp_path / "tilt-up.log"), httpx.Client(base_url=ground.gateway) as client:
-        before = [pod["metadata"]["uid"] for pod in ground.pods(selector)]
+    log = tmp_path / "tilt-up.log"
+    with tilt_up(world, checkout, "business", log), httpx.Client(base_url=world.gateway) as client:
+        before = [pod["metadata"]["uid"] for pod in world.pods(selector)]
         took = [_until_serving(client, checkout / _PROFILE) for _ in range(3)]
         print("saved file serving after " + ", ".join(f"{seconds:.1f} s" for seconds in took))  # noqa: T201
-        assert [pod["metadata"]["uid"] for pod in ground.pods(selector)] == before
+        assert [pod["metadata"]["uid"] for pod in world.pods(selector)] == before
 
 
 def _until_serving(client: httpx.Client, file: Path) -> float:

@@ -1,29 +1,27 @@
 """What a person sees when something is missing, that it heals when it appears, and what an uninstall leaves.
 
-In a cluster of its own, since it takes away what the others stand on. Slow: a second cluster and its rollout.
+Slow: the platform is rolled out, and waits for what is missing.
 """
 
 import json
-import secrets
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from devstack.cluster import BACKING, PLATFORM, ROOT, TENANTS_NAMESPACE, ClusterError
-from e2e.world import World, made_world
+from e2e.world import World
 from support.events import until
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def bare() -> Iterator[World]:
+def bare(empty_world: World) -> World:
     """CRDs, backing and Secrets are there; the platform is not."""
-    with made_world(f"slotwright-bare-{secrets.token_hex(3)}") as made:
-        yield made
+    empty_world.furnish()
+    return empty_world
 
 
 def test_what_is_missing_is_named_and_heals_and_an_uninstall_leaves_what_is_kept(

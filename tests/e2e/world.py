@@ -1,6 +1,8 @@
-"""A kind cluster of the tests' own with the platform in it, reached at free ports of this machine's loopback.
+"""A kind cluster of the tests' own, reached at free ports of this machine's loopback.
 
-Used by tests/e2e. Everything is installed as docs/install.md and docs/develop.md say, from the same charts.
+Used by tests/e2e and by bench/cluster.py. Everything is installed as docs/install.md and docs/develop.md say, from
+the same charts. The files of tests/e2e share one cluster, and each begins with nothing of ours in it: another
+cluster with its images takes a minute or two more.
 """
 
 import json
@@ -14,7 +16,7 @@ from typing import Any
 import httpx
 import yaml
 
-from devstack.cluster import KIND_CONFIG, Cluster, ClusterError, build, run
+from devstack.cluster import KIND_CONFIG, TENANTS_NAMESPACE, Cluster, ClusterError, build, run
 from devstack.processes import free_port
 from devstack.story import Places, Story
 from support.events import until
@@ -22,16 +24,18 @@ from support.events import until
 _PORTS = {30080: "gateway", 30025: "mail", 30094: "kafka", 30111: "stripe", 30090: "prometheus"}
 """The NodePorts of dev/cluster/kind.yaml."""
 _MANY = 1_000_000
-STANDING: list["Ground"] = []
+STANDING: list["World"] = []
 """The clusters that there are now: whose state a test that fails shows."""
 _LINES = 60
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A cluster with nothing of ours in it. `ports` are by the names of _PORTS; the files say what differs here."""
+class World:
+    """The cluster and how it is reached. `ports` are by the names of _PORTS; the files say what differs here."""
 
     cluster: Cluster
+    tag: str
+    """That of all our images, which the node has."""
     ports: dict[str, int]
     backing_values: Path
     platform_values: Path
@@ -48,6 +52,34 @@ class Ground:
     def kubeconfig(self) -> Path:
         assert self.cluster.kubeconfig is not None
         return self.cluster.kubeconfig
+
+    def empty(self) -> None:
+        """Takes away whatever there is of ours, in whatever state a test left it; waits until it is gone."""
+        kubectl = self.cluster.kubectl
+        spaces = [f"namespace/{name}" for name in (self.cluster.namespace, TENANTS_NAMESPACE)]
+        kubectl("delete", "--ignore-not-found", "--wait=false", *spaces)
+        # Nobody is served any more, for whom they would take their time to end.
+        kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
+        for space in spaces:
+            kubectl("wait", "--for=delete", space, "--timeout=3m")
+        crds = [f"crd/{kind}.slotwright.io" for kind in ("tenants", "plans")]
+        if kubectl("get", "--ignore-not-found", "-o", "name", *crds):
+            # Their finalizers wait for the operator, which has gone.
+            for item in kubectl("get", "tenants,plans", "-o", "name").split():
+                kubectl("patch", item, "--type=merge", "--patch", '{"metadata": {"finalizers": null}}')
+            kubectl("delete", *crds)
+        roles = "clusterroles,clusterrolebindings"
+        kubectl("delete", roles, "--selector", "app.kubernetes.io/part-of=slotwright")
+
+    def furnish(self) -> None:
+        """Secrets, CRDs, and the servers that the platform stands on."""
+        self.cluster.make_secrets()
+        self.cluster.crds()
+        self.cluster.backing(self.tag, ["--values", str(self.backing_values)])
+
+    def install(self, *more: str) -> None:
+        """Installs or upgrades the platform and waits until all of it is ready."""
+        self.cluster.platform(self.tag, ["--values", str(self.platform_values), *more])
 
     def story(self, password: str | None = None) -> Story:
         """The demo's story, told in this cluster."""
@@ -98,27 +130,18 @@ class Ground:
             return str(error)
 
 
-@dataclass(frozen=True)
-class World(Ground):
-    """With Secrets, CRDs and backing installed; `tag` is that of all our images, which the node has."""
-
-    tag: str
-
-    def install(self, *more: str) -> None:
-        """Installs or upgrades the platform and waits until all of it is ready."""
-        self.cluster.platform(self.tag, ["--values", str(self.platform_values), *more])
-
-
 @contextmanager
-def made_ground(name: str) -> Iterator[Ground]:
-    """A cluster that is gone at the end."""
+def made_world(name: str) -> Iterator[World]:
+    """A cluster with our images and nothing else of ours; gone at the end."""
+    tag = build()
     with tempfile.TemporaryDirectory(prefix="slotwright-e2e-") as home:
         ports = {what: free_port() for what in _PORTS.values()}
         config = yaml.safe_load(KIND_CONFIG.read_text("utf-8"))
         for mapping in config["nodes"][0]["extraPortMappings"]:
             mapping["hostPort"] = ports[_PORTS[mapping["containerPort"]]]
-        made = Ground(
+        made = World(
             Cluster(name, kubeconfig=Path(home, "kubeconfig")),
+            tag,
             ports,
             _written(Path(home, "backing.yaml"), _backing_values(ports)),
             _written(Path(home, "platform.yaml"), _platform_values(ports)),
@@ -126,27 +149,16 @@ def made_ground(name: str) -> Iterator[Ground]:
         try:
             made.cluster.create(_written(Path(home, "kind.yaml"), config))
             STANDING.append(made)
+            made.cluster.load(tag)
             yield made
         except Exception as error:
-            # The cluster goes before the test that needed it is reported.
+            # The cluster goes before anybody who needed it has told of it.
             for title, text in made.state():
                 error.add_note(f"--- {title}\n{text}")
             raise
         finally:
             STANDING.clear()
             run("kind", "delete", "cluster", "--name", name)
-
-
-@contextmanager
-def made_world(name: str) -> Iterator[World]:
-    """A cluster with everything but the platform; gone at the end."""
-    tag = build()
-    with made_ground(name) as ground:
-        ground.cluster.load(tag)
-        ground.cluster.make_secrets()
-        ground.cluster.crds()
-        ground.cluster.backing(tag, ["--values", str(ground.backing_values)])
-        yield World(ground.cluster, ground.ports, ground.backing_values, ground.platform_values, tag)
 
 
 def _written(file: Path, values: dict[str, Any]) -> Path:

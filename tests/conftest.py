@@ -5,11 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+import structlog
 
 from support.api_server import ApiServer
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 from support.mail import Mailpit
+
+
+def pytest_configure() -> None:
+    """What a test logs of an exception is the usual traceback; structlog's own takes seconds."""
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

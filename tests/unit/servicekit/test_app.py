@@ -8,13 +8,13 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from servicekit.errors import Invalid
 from servicekit.health import Health
 from servicekit.http.app import create_app
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, TokenVerifier
 from servicekit.ids import new_id
 from servicekit.logging import configure_logging
@@ -24,7 +24,7 @@ from servicekit.tracing import configure_tracing
 from support.logs import logs_kept_apart
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-ROUTER = APIRouter()
+ROUTER = Router()
 
 
 @ROUTER.get("/v1/orders/{order}")

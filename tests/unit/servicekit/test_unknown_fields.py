@@ -4,16 +4,16 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter
 from pydantic import ValidationError
 
 from servicekit.health import Health
 from servicekit.http.app import create_app
 from servicekit.http.models import Body
+from servicekit.http.routes import Router
 from servicekit.settings import Settings
 
 MANY = {f"f{number}": 0 for number in range(1000)}
-ROUTER = APIRouter()
+ROUTER = Router()
 
 
 class Item(Body):

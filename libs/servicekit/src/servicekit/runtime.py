@@ -15,13 +15,14 @@ from typing import Protocol
 import structlog
 import uvicorn
 import uvloop
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from servicekit.db import Database
 from servicekit.health import Health, Heartbeat, ReadinessCheck
 from servicekit.http.app import create_app
 from servicekit.http.drain import CloseWhenDraining, DrainingServer
 from servicekit.http.protocol import BoundedProtocol
+from servicekit.http.routes import Router
 from servicekit.http.tokens import TokenVerifier
 from servicekit.logging import configure_logging
 from servicekit.settings import Settings, from_environment
@@ -54,7 +55,7 @@ class Parts:
     all; routers only in serve and all. `checks` decide readiness of the roles that serve.
     """
 
-    routers: Sequence[APIRouter] = ()
+    routers: Sequence[Router] = ()
     service: object | None = None
     verifier: TokenVerifier | None = None
     database: Database | None = None

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
 from servicekit.health import Health
 from servicekit.http import problems
-from servicekit.http.declared import refuse_undeclared
 from servicekit.http.edge import EdgeMiddleware
+from servicekit.http.routes import Router
 from servicekit.http.tokens import TokenVerifier
 from servicekit.settings import Settings
 
@@ -25,7 +25,7 @@ def create_app(
     settings: Settings,
     health: Health,
     *,
-    routers: Sequence[APIRouter] = (),
+    routers: Sequence[Router] = (),
     service: object | None = None,
     verifier: TokenVerifier | None = None,
     lifespan: Lifespan | None = None,
@@ -46,7 +46,7 @@ def create_app(
     app.state.verifier = verifier
     problems.install(app)
     for router in routers:
-        app.include_router(router, dependencies=[Depends(refuse_undeclared)])
+        app.router.routes.extend(router.routes)
     _add_probes(app, health)
     app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes)
     return app

@@ -3,7 +3,7 @@ characters in its path and query, which no name of ours holds and PostgreSQL wou
 
 FastAPI checks what a route declares and passes over the rest; a misspelt filter would answer everything. What is
 declared is read from the app's own OpenAPI document, so that it can be no other list than the published one.
-servicekit.http.app puts `refuse_undeclared` before every route that stands in the document.
+servicekit.http.routes puts `refuse_undeclared` before every route of a router that stands in the document.
 """
 
 import json

@@ -3,15 +3,16 @@
 import datetime as dt
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
 from analytics.domain import DEFAULT_DAYS, MAX_DAYS
 from analytics.routes.deps import Analytics
 from servicekit.http.models import Answer, Body, LocalDate
+from servicekit.http.routes import Router
 from servicekit.http.tokens import OWNER, Member
 
-router = APIRouter(tags=["analytics"])
+router = Router(tags=["analytics"])
 
 
 class DaysQuery(Body):

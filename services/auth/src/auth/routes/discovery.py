@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from auth.routes.deps import Auth
+from servicekit.http.routes import Router
 from servicekit.http.tokens import ALGORITHM
 
-router = APIRouter(tags=["discovery"])
+router = Router(tags=["discovery"])
 
 _CACHE = "public, max-age=300"
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from auth.domain import Invitation, Role
@@ -12,9 +12,10 @@ from auth.routes.deps import Auth
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress, Name
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["invitations"])
+router = Router(tags=["invitations"])
 
 
 class NewInvitation(Body):

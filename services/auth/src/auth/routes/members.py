@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from auth.domain import Member, Role
 from auth.routes.deps import Auth
 from servicekit.http.models import Answer, Body
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["members"])
+router = Router(tags=["members"])
 
 
 class MemberChange(Body):

@@ -1,13 +1,14 @@
 """Setting a password by a link from a mail, and asking for such a link."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from auth.routes.deps import Auth, ClientAddress, GivenPassword
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress
+from servicekit.http.routes import Router
 
-router = APIRouter(tags=["passwords"])
+router = Router(tags=["passwords"])
 
 
 class ResetRequest(Body):

@@ -3,7 +3,7 @@
 from typing import Self
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field, model_validator
 
 from auth.domain import Membership
@@ -12,9 +12,10 @@ from auth.sessions import SignedIn
 from contracts.model import Slug
 from servicekit.errors import Invalid
 from servicekit.http.models import Answer, Body, EmailAddress
+from servicekit.http.routes import Router
 from servicekit.http.tokens import TokenVerifier, bearer_token
 
-router = APIRouter(tags=["sign-in"])
+router = Router(tags=["sign-in"])
 
 
 class NewSession(Body):

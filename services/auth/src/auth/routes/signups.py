@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from auth.domain import Signup
@@ -13,8 +13,9 @@ from auth.signups import Wanted
 from contracts.model import TENANT_TIMEZONE, CurrencyCode, Slug
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress, Locale, Name, TimeZone
+from servicekit.http.routes import Router
 
-router = APIRouter(tags=["sign-up"])
+router = Router(tags=["sign-up"])
 
 
 class NewSignup(Body):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from billing.domain import Checkout
@@ -14,9 +14,10 @@ from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["billing"])
+router = Router(tags=["billing"])
 
 ReturnPath = Annotated[
     str,

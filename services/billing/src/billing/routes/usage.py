@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
 from billing.routes.deps import Billing
 from contracts.platform import Limits
 from servicekit.http.models import Answer
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["billing"])
+router = Router(tags=["billing"])
 
 Month = Annotated[
     str | None,

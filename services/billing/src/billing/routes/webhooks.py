@@ -1,11 +1,12 @@
 """Stripe's webhooks: the signature is checked over the raw body, the event noted, the work done later."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from billing.routes.deps import Billing
 from servicekit.http.models import Answer
+from servicekit.http.routes import Router
 
-router = APIRouter(tags=["machines"])
+router = Router(tags=["machines"])
 
 
 class ReceivedAnswer(Answer):

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from booking.domain import Appointment, Customer, Status
@@ -12,9 +12,10 @@ from booking.routes.models import AppointmentAnswer, AppointmentEdit, BookedAnsw
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Instant, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member
 
-router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
+router = Router(prefix="/v1/appointments", tags=["appointments"])
 
 
 class StaffBookingBody(BookingBody):

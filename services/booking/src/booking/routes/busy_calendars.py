@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from booking.busy_calendars.store import BusyCalendar
 from booking.routes.deps import BusyCalendars
 from servicekit.http.models import Answer, Body
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 from servicekit.outbound import MAX_URL
 
-router = APIRouter(prefix="/v1/busy-calendars/{staff_id}", tags=["busy calendars"])
+router = Router(prefix="/v1/busy-calendars/{staff_id}", tags=["busy calendars"])
 
 
 class BusyCalendarBody(Body):

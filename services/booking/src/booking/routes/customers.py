@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field, StringConstraints, field_validator
 
 from booking.domain import Customer
@@ -13,9 +13,10 @@ from contracts.booking import Consent
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Body, EmailAddress, Locale, Name, Phone, Text, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"])
+router = Router(prefix="/v1/customers", tags=["customers"])
 
 Beginning = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 

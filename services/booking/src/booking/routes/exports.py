@@ -6,18 +6,19 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Send
 
 from booking.routes.deps import Records
 from servicekit.errors import Invalid
 from servicekit.http.models import Instant
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(tags=["exports"])
+router = Router(tags=["exports"])
 
 _STALLED_SECONDS = 20.0
 """Less than the database lets a transaction wait for its next statement."""

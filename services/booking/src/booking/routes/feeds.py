@@ -4,15 +4,16 @@ going."""
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from booking.records.feeds import REFRESH
 from booking.routes.deps import Feeds
 from servicekit.http.models import Answer
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 from servicekit.ical import MEDIA_TYPE
 
-router = APIRouter(tags=["calendar feeds"])
+router = Router(tags=["calendar feeds"])
 
 
 class FeedAnswer(Answer):

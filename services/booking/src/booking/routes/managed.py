@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from pydantic import Field
 
 from booking.domain import CALENDAR_STATUS, Resource, Status
@@ -15,9 +15,10 @@ from booking.service import Managed
 from contracts.model import Money
 from contracts.platform import TenantChanged
 from servicekit.http.models import Answer
+from servicekit.http.routes import Router
 from servicekit.ical import MEDIA_TYPE, CalendarEvent, calendar_file
 
-router = APIRouter(prefix="/v1/public/appointments", tags=["appointment by link"])
+router = Router(prefix="/v1/public/appointments", tags=["appointment by link"])
 
 Token = Annotated[str, Path(max_length=100)]
 

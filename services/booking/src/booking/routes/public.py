@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 from pydantic_core import to_json
 
@@ -19,8 +19,9 @@ from booking.slots.availability import Slot
 from contracts.model import Slug
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, LocalDate, TimeZone
+from servicekit.http.routes import Router
 
-router = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
+router = Router(prefix="/v1/public/{slug}", tags=["public booking"])
 
 _AT_ONCE = 1000
 """Slots that are written at once; of more each so many in turn, in a thread."""

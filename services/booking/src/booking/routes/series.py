@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field, model_validator
 
 from booking.domain import Appointment, Customer
@@ -16,9 +16,10 @@ from booking.series import Series, SeriesRequest
 from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, Instant, LocalDate
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member
 
-router = APIRouter(prefix="/v1/series", tags=["recurring appointments"])
+router = Router(prefix="/v1/series", tags=["recurring appointments"])
 
 
 class RuleBody(Body):

@@ -1,13 +1,12 @@
 """Who changed what at the business's appointments, customers and calendars."""
 
-from fastapi import APIRouter
-
 from booking.routes.deps import Records
 from servicekit.http.audit import Audit, EntryAnswer
 from servicekit.http.pages import Page
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["audit trail"])
+router = Router(tags=["audit trail"])
 
 
 @router.get("/v1/audit", summary="List the audit trail of appointments and customers")

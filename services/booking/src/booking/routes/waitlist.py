@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from booking.routes.deps import ClientAddress, Waitlist
@@ -26,11 +26,12 @@ from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, Instant, TimeZone
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.questions import QuestionAnswer
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member
 
-links = APIRouter(prefix="/v1/public/waitlist", tags=["waitlist by link"])
-public = APIRouter(prefix="/v1/public/{slug}", tags=["public booking"])
-router = APIRouter(prefix="/v1/waitlist", tags=["waitlist"])
+links = Router(prefix="/v1/public/waitlist", tags=["waitlist by link"])
+public = Router(prefix="/v1/public/{slug}", tags=["public booking"])
+router = Router(prefix="/v1/waitlist", tags=["waitlist"])
 
 Token = Annotated[str, Path(max_length=100)]
 

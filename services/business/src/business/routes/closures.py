@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import AfterValidator, Field
 
 from business.domain import MAX_HOLIDAYS, Holidays
@@ -14,9 +14,10 @@ from contracts.business import Holiday, TimeOff
 from servicekit.errors import Invalid, PayloadTooLarge
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body, Instant, LocalDate, Name
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(tags=["holidays and time off"])
+router = Router(tags=["holidays and time off"])
 
 _CALENDAR = {
     "requestBody": {

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator, Field
 
 from business.domain import ReminderPolicy
@@ -11,9 +11,10 @@ from business.routes.deps import Business
 from contracts.booking import Channel
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Answer, Body
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(tags=["reminder policy"])
+router = Router(tags=["reminder policy"])
 
 
 class RuleBody(Body):

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from business.domain import Profile
@@ -13,9 +13,10 @@ from contracts.model import Slug
 from contracts.platform import TenantChanged
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Answer, Body, EmailAddress, Phone, Text
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(tags=["business"])
+router = Router(tags=["business"])
 
 
 class ProfileBody(Body):

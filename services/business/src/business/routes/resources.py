@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field, field_validator
 
 from business.domain import Resource
@@ -13,9 +13,10 @@ from contracts.business import Hours, HoursException
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body, Name, TimeZone, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(prefix="/v1/resources", tags=["resources"])
+router = Router(prefix="/v1/resources", tags=["resources"])
 
 Capacity = Annotated[int, Field(ge=1, le=1000, description="How many identical ones there are.")]
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator, Field, model_validator
 
 from business.domain import ServiceOffer
@@ -15,9 +15,10 @@ from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body, Name, Text
 from servicekit.http.pages import Page, Paging, encode_cursor
 from servicekit.http.questions import QuestionAnswer
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(tags=["services"])
+router = Router(tags=["services"])
 
 Minutes = Annotated[int, Field(ge=0, le=1440)]
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field, field_validator
 
 from business.domain import StaffMember
@@ -12,9 +12,10 @@ from contracts.business import Hours, HoursException
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body, EmailAddress, LocalDate, Name, TimeZone, refuse_null
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(tags=["staff"])
+router = Router(tags=["staff"])
 
 
 class NewStaff(Body):

@@ -1,13 +1,12 @@
 """Who changed what at the business's profile, staff, services and settings."""
 
-from fastapi import APIRouter
-
 from business.routes.deps import Business
 from servicekit.http.audit import Audit, EntryAnswer
 from servicekit.http.pages import Page
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["audit trail"])
+router = Router(tags=["audit trail"])
 
 
 @router.get("/v1/business/audit", summary="List the audit trail of the business, its staff and services")

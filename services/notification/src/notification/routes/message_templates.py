@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from pydantic import Field, StringConstraints
 
 from contracts.booking import Channel
@@ -12,9 +12,10 @@ from notification.wording import Part, TemplateKind, Wording
 from servicekit.errors import FieldError, Invalid
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Answer, Body
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(prefix="/v1/message-templates/{kind}/{channel}/{language}", tags=["message templates"])
+router = Router(prefix="/v1/message-templates/{kind}/{channel}/{language}", tags=["message templates"])
 
 Language = Annotated[
     str, Path(max_length=8, description="A language that messages are written in: de, en or pt.")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
 from contracts.booking import Channel
@@ -15,9 +15,10 @@ from notification.domain import Message, MessageKind, Status, masked
 from notification.routes.deps import Notification
 from servicekit.http.models import Answer
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import OWNER, Member, Principal
 
-router = APIRouter(prefix="/v1/messages", tags=["messages"])
+router = Router(prefix="/v1/messages", tags=["messages"])
 
 
 _ABOUT = ("appointment_id", "appointment_version", "customer_id", "endpoint_id", "reminder_id", "due_at")

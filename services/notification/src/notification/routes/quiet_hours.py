@@ -3,7 +3,7 @@
 from datetime import time
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator, Field
 
 from contracts.booking import Channel
@@ -12,9 +12,10 @@ from notification.routes.deps import MessageRules
 from servicekit.errors import Invalid
 from servicekit.http.headers import IfMatch, etag
 from servicekit.http.models import Answer, Body, LocalTime
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Member, Owner
 
-router = APIRouter(prefix="/v1/quiet-hours", tags=["quiet hours"])
+router = Router(prefix="/v1/quiet-hours", tags=["quiet hours"])
 
 
 def _distinct(channels: list[Channel]) -> list[Channel]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contracts.booking import Channel
@@ -14,9 +14,10 @@ from servicekit.errors import Invalid
 from servicekit.http.headers import Idempotency, respond
 from servicekit.http.models import Answer, Body, EmailAddress, Phone
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(prefix="/v1/suppressions", tags=["suppressions"])
+router = Router(prefix="/v1/suppressions", tags=["suppressions"])
 
 _ADDRESS: dict[Channel, tuple[TypeAdapter[str], str]] = {
     Channel.EMAIL: (TypeAdapter(EmailAddress), "must be an e-mail address"),

@@ -1,13 +1,12 @@
 """Who changed what at the business's wording, quiet hours, suppression list and webhook endpoints."""
 
-from fastapi import APIRouter
-
 from notification.routes.deps import Notification
 from servicekit.http.audit import Audit, EntryAnswer
 from servicekit.http.pages import Page
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 
-router = APIRouter(tags=["audit trail"])
+router = Router(tags=["audit trail"])
 
 
 @router.get("/v1/messages/audit", summary="List the audit trail of messages and webhooks")

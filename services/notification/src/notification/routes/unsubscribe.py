@@ -6,7 +6,7 @@ same address is a mail client's one click (RFC 8058), answered here without cook
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import PlainTextResponse
 
 from contracts.booking import Channel
@@ -14,9 +14,10 @@ from contracts.platform import TenantChanged
 from notification.routes.deps import MessageRules
 from notification.suppression import Scope
 from servicekit.http.models import Answer, Body
+from servicekit.http.routes import Router
 from servicekit.links import Subscription
 
-router = APIRouter(tags=["unsubscribe by link"])
+router = Router(tags=["unsubscribe by link"])
 
 Token = Annotated[str, Path(max_length=100)]
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from notification.webhooks.domain import (
@@ -20,10 +20,11 @@ from notification.webhooks.service import Logged, Shown, WebhookService
 from servicekit.http.headers import Idempotency, IfMatch, etag, respond
 from servicekit.http.models import Answer, Body
 from servicekit.http.pages import Page, Paging, encode_cursor
+from servicekit.http.routes import Router
 from servicekit.http.tokens import Owner
 from servicekit.outbound import MAX_URL
 
-router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+router = Router(prefix="/v1/webhook-endpoints", tags=["webhooks"])
 
 
 async def _service(request: Request) -> WebhookService:

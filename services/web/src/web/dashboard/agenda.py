@@ -6,16 +6,17 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import contact, times
 from web.dashboard.pressing import press
 from web.dashboard.reading import OPEN, everything, names, next_page
 from web.forms import Form, read_form
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard", include_in_schema=False)
+router = Router(prefix="/dashboard", include_in_schema=False)
 
 STATUSES = ("pending", "confirmed", "completed", "no-show", "cancelled")
 _DONE = {

@@ -7,16 +7,17 @@ a link, since the Content-Security-Policy keeps forms, and where they redirect t
 from typing import Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from servicekit.ids import new_id
 from web.dashboard.reading import profile
 from web.forms import read_form
 from web.gateway_client import ApiProblem
 from web.service import Site
 
-router = APIRouter(prefix="/dashboard/billing", include_in_schema=False)
+router = Router(prefix="/dashboard/billing", include_in_schema=False)
 
 _PATHS = {"checkout": "/v1/billing/checkout-sessions", "portal": "/v1/billing/portal-sessions"}
 

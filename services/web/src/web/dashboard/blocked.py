@@ -6,9 +6,10 @@ For owners. Addresses are shown masked, as the API answers them: it stores none.
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.message_words import CHANNELS
 from web.dashboard.pressing import press
 from web.dashboard.reading import next_page, profile
@@ -17,7 +18,7 @@ from web.forms import NOT_A_NUMBER, Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/messages/blocked", include_in_schema=False)
+router = Router(prefix="/dashboard/messages/blocked", include_in_schema=False)
 
 _HERE = "/dashboard/messages/blocked"
 _API = "/v1/suppressions"

@@ -1,13 +1,14 @@
 """The businesses at which a user works, and switching between them: the session of one opens one of another."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.forms import read_form
 from web.gateway_client import ApiProblem
 from web.service import Site
 
-router = APIRouter(prefix="/dashboard/businesses", include_in_schema=False)
+router = Router(prefix="/dashboard/businesses", include_in_schema=False)
 
 _HERE = "/dashboard/businesses"
 

@@ -7,9 +7,10 @@ a feed is known from the audit trail alone. The busy times come from a calendar 
 import re
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.reading import everything, if_there
 from web.dashboard.sending import sent
 from web.dashboard.staff import StaffId
@@ -17,7 +18,7 @@ from web.forms import Form, in_words, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/staff/{staff_id}/calendars", include_in_schema=False)
+router = Router(prefix="/dashboard/staff/{staff_id}/calendars", include_in_schema=False)
 
 _REFUSED = frozenset({403, 404, 409, 422})
 _NOT_KNOWN_YET = "This person was added a moment ago. Try again in a few seconds."

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard import service_rows
 from web.dashboard.reading import everything, profile
 from web.dashboard.sending import sent
@@ -15,7 +16,7 @@ from web.forms import Form, read_form
 from web.money import decimals
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/services", include_in_schema=False)
+router = Router(prefix="/dashboard/services", include_in_schema=False)
 
 ServiceId = Annotated[UUID, Path()]
 _NUMBERS = (

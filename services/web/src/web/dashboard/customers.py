@@ -9,9 +9,10 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import contact, times
 from web.dashboard import languages
 from web.dashboard.pressing import press
@@ -21,7 +22,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/customers", include_in_schema=False)
+router = Router(prefix="/dashboard/customers", include_in_schema=False)
 
 CustomerId = Annotated[UUID, Path()]
 _HERE = "/dashboard/customers"

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from servicekit.ids import new_id
 from web import contact, questions, times
 from web.dashboard.reading import everything, if_there, profile
@@ -24,7 +25,7 @@ from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, named, why_not
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/appointments/new", include_in_schema=False)
+router = Router(prefix="/dashboard/appointments/new", include_in_schema=False)
 
 _HERE = "/dashboard/appointments/new"
 _FIELDS = contact.FIELDS | {

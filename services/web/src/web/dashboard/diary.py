@@ -8,9 +8,10 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import contact, times
 from web.dashboard.reading import OPEN, everything, names, profile
 from web.dashboard.sending import sent
@@ -19,7 +20,7 @@ from web.gateway_client import ApiProblem
 from web.picker import why_not
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)
+router = Router(prefix="/dashboard/appointments/{appointment_id}", include_in_schema=False)
 
 AppointmentId = Annotated[UUID, Path()]
 _BEGUN = "The first of them has begun by now. This is what is left; please decide again."

@@ -3,9 +3,10 @@
 Links and a form of the lists lead here. The file is passed on while the API makes it; what is refused is a page.
 """
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.agenda import appointments_page
 from web.dashboard.downloads import StreamedDownload
@@ -14,7 +15,7 @@ from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard", include_in_schema=False)
+router = Router(prefix="/dashboard", include_in_schema=False)
 
 _BUSY = "The file cannot be made right now; another one may still be on its way. Try again in half a minute."
 

@@ -4,14 +4,15 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.reading import profile
 from web.service import Site
 
-router = APIRouter(prefix="/dashboard/figures", include_in_schema=False)
+router = Router(prefix="/dashboard/figures", include_in_schema=False)
 
 SPANS = {"7": "7 days", "30": "30 days", "90": "90 days"}
 WIDTH, HEIGHT, FLOOR = 720, 190, 160

@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.history_values import Known
 from web.dashboard.history_words import told
@@ -13,7 +14,7 @@ from web.forms import Form
 from web.gateway_client import ApiProblem, GatewayDown
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/history", include_in_schema=False)
+router = Router(prefix="/dashboard/history", include_in_schema=False)
 
 PARTS = {
     "appointments": ("Appointments and customers", "/v1/audit"),

@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import profile
@@ -20,7 +21,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem, Document
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/holidays", include_in_schema=False)
+router = Router(prefix="/dashboard/holidays", include_in_schema=False)
 
 MOST_BYTES = 256 * 1024
 """Of a calendar file; the API has the same limit."""

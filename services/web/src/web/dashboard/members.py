@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything, profile
@@ -16,7 +17,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/members", include_in_schema=False)
+router = Router(prefix="/dashboard/members", include_in_schema=False)
 
 MemberId = Annotated[UUID, Path()]
 InvitationId = Annotated[UUID, Path()]

@@ -7,14 +7,15 @@ import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.message_words import BLOCKED_BY, CHANNELS, KINDS, STATUSES, why
 from web.dashboard.reading import if_there, names, next_page, profile
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/messages", include_in_schema=False)
+router = Router(prefix="/dashboard/messages", include_in_schema=False)
 
 _HERE = "/dashboard/messages"
 

@@ -3,14 +3,15 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/messages/quiet-hours", include_in_schema=False)
+router = Router(prefix="/dashboard/messages/quiet-hours", include_in_schema=False)
 
 _HERE = "/dashboard/messages/quiet-hours"
 _API = "/v1/quiet-hours"

@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.sending import sent
 from web.forms import Form, read_form
 from web.service import Site, Web
@@ -13,7 +14,7 @@ from web.times import offset_words
 
 _HERE = "/dashboard/reminders"
 _API = "/v1/reminder-policy"
-router = APIRouter(prefix=_HERE, include_in_schema=False)
+router = Router(prefix=_HERE, include_in_schema=False)
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _LIMIT = 10

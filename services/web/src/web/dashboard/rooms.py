@@ -5,9 +5,10 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard import hours as weekly
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything
@@ -16,7 +17,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/rooms", include_in_schema=False)
+router = Router(prefix="/dashboard/rooms", include_in_schema=False)
 
 RoomId = Annotated[UUID, Path()]
 _HERE = "/dashboard/rooms"

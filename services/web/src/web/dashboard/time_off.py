@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from servicekit.localtime import instant_of
 from web import times
 from web.dashboard.pressing import press
@@ -23,7 +24,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/staff/{staff_id}/time-off", include_in_schema=False)
+router = Router(prefix="/dashboard/staff/{staff_id}/time-off", include_in_schema=False)
 
 _LONGEST = dt.timedelta(days=1)
 """How long before a time off an appointment may have begun that runs into it."""

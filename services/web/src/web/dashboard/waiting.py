@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.dashboard.pressing import press
 from web.dashboard.reading import everything, if_there, names, next_page
@@ -23,7 +24,7 @@ from web.gateway_client import ApiProblem
 from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/waitlist", include_in_schema=False)
+router = Router(prefix="/dashboard/waitlist", include_in_schema=False)
 
 EntryId = Annotated[UUID, Path()]
 ENDED = {

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from servicekit.ids import new_id
 from web import times
 from web.dashboard.pressing import press
@@ -26,7 +27,7 @@ from web.service import Site, Web
 
 _HERE = "/dashboard/webhooks"
 _API = "/v1/webhook-endpoints"
-router = APIRouter(prefix=_HERE, include_in_schema=False)
+router = Router(prefix=_HERE, include_in_schema=False)
 
 EndpointId = Annotated[UUID, Path()]
 DeliveryId = Annotated[UUID, Path()]

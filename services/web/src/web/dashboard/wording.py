@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.dashboard.message_words import CHANNELS, FALLBACK, LANGUAGES
 from web.dashboard.pressing import press
 from web.dashboard.reading import profile
@@ -22,7 +23,7 @@ from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(prefix="/dashboard/messages/wording", include_in_schema=False)
+router = Router(prefix="/dashboard/messages/wording", include_in_schema=False)
 
 KINDS = {
     "reminder": ("Reminder", "Some time before the appointment."),

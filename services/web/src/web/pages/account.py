@@ -2,16 +2,17 @@
 
 import re
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.csrf import FormOfAnotherSession
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site
 from web.sessions import SignedOut, session_from
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _NEXT = re.compile(r"/dashboard(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%:.+-]*)?")
 _PASSWORD_FIELDS = {"/password": "password", "/token": "token"}

@@ -3,9 +3,10 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import times
 from web.forms import read_form
 from web.gateway_client import ApiProblem, GatewayDown
@@ -13,7 +14,7 @@ from web.links import Token
 from web.picker import Week, free_week, why_not
 from web.service import Site, Web
 
-router = APIRouter(prefix="/appointments/{token}", include_in_schema=False)
+router = Router(prefix="/appointments/{token}", include_in_schema=False)
 
 _NOT_OFFERED = "This service is no longer offered; the appointment can only be cancelled."
 _SUSPENDED = "{name} does not take bookings online at the moment; the appointment can only be cancelled."

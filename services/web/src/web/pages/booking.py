@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from servicekit.http.models import LOCALE
+from servicekit.http.routes import Router
 from servicekit.ids import new_id
 from web import contact, questions, times
 from web.forms import Form, read_form
@@ -22,7 +23,7 @@ from web.gateway_client import ApiProblem
 from web.picker import free_week, named, why_not
 from web.service import Site, Web
 
-router = APIRouter(prefix="/b/{slug}", include_in_schema=False)
+router = Router(prefix="/b/{slug}", include_in_schema=False)
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 

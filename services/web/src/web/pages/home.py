@@ -5,15 +5,16 @@ import unicodedata
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from servicekit.localtime import zone_names
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
 from web.service import Site, Web
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _LOCALE = "en"  # the language of the pages
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")

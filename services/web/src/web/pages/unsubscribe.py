@@ -4,14 +4,15 @@ Opening the page changes nothing, as mail scanners open every link. A mail clien
 (RFC 8058) is a POST to the same address, which the gateway sends to notification.
 """
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web.forms import read_form
 from web.links import Token
 from web.service import Site
 
-router = APIRouter(prefix="/unsubscribe/{token}", include_in_schema=False)
+router = Router(prefix="/unsubscribe/{token}", include_in_schema=False)
 
 _SCOPES = frozenset({"reminders", "all"})
 

@@ -6,9 +6,10 @@ On that page, which a customer reaches by its link, an offered time is accepted 
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
+from servicekit.http.routes import Router
 from web import questions, times
 from web.forms import Form, read_form
 from web.gateway_client import ApiProblem
@@ -17,7 +18,7 @@ from web.pages.booking import Slug, customer, picker_page
 from web.picker import WEEK
 from web.service import Site, Web
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _FIELDS = {"/customer/name": "name", "/customer/email": "email", "/to": "", "/service_id": ""}
 _CONTACT = ("name", "email")

@@ -3,6 +3,8 @@ UV_VERSION := 0.13.9
 PYTHON ?= python3
 UV := .tools/bin/uv
 RUN := .venv/bin
+# Where it is set, each of the programs that the tests start would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help init fmt lint type test test-unit test-integration test-charts test-oracle test-chaos charts charts-golden \

@@ -17,8 +17,10 @@ from typing import Protocol
 
 from servicekit.reload import OTHERS
 
+_OURS = ("contracts.registry", "servicekit.commands", "servicekit.runtime")
+"""What every service begins with."""
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([*OTHERS, __name__])
+_FORKS.set_forkserver_preload([*OTHERS, *_OURS, __name__, "support.frozen"])
 
 
 class Process(Protocol):

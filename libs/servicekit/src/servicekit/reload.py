@@ -27,6 +27,7 @@ _GRACE_SECONDS = 2.0
 OTHERS = (
     "aiohttp",
     "aiosmtplib",
+    "argon2",
     "confluent_kafka.admin",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "fastapi",
@@ -40,6 +41,7 @@ OTHERS = (
     "prometheus_client",
     "psycopg.types.json",
     "psycopg_pool",
+    "pydantic.v1",
     "pydantic_settings",
     "stripe",
     "structlog",

@@ -247,8 +247,46 @@ async def test_what_is_wrong_comes_back_as_a_sentence() -> None:
     with pytest.raises(OutboundFailed, match="is not an iCalendar file"):
         await read_apart(b"<html>", "Europe/Lisbon", BEGIN, END)
     strange = calendar("UID:a\nDTSTART:20260310T090000Z\nDTEND:soon\nRRULE:FREQ=SOMETIMES")
-    with pytest.raises(OutboundFailed, match="cannot be read"):
+    with pytest.raises(OutboundFailed, match="cannot be read: the one that begins at '20260310T090000Z'"):
         await read_apart(strange, "Europe/Lisbon", BEGIN, END)
+
+
+@pytest.mark.parametrize(
+    ("lines", "begins"),
+    [
+        ("DTSTART:tomorrow", "'tomorrow'"),
+        (f"DTSTART:{'9' * 3_000}", f"'{'9' * 40}'"),
+        ("DTSTART:m\u00e1s", r"'m\xe1s'"),
+        ("DTSTART;VALUE=DATE:20260310\nRRULE:FREQ=DAILY;COUNT=many", "'20260310'"),
+        ("DTSTART:20260310T090000Z\nRRULE:FREQ=SOMETIMES", "'20260310T090000Z'"),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_named(lines: str, begins: str) -> None:
+    """And the others are not taken for all that there are."""
+    fine = "UID:a\nDTSTART:20260310T090000Z\nDURATION:PT15M"
+    with pytest.raises(UnreadableError) as error:
+        taken(fine, f"UID:b\n{lines}")
+    assert str(error.value) == f"holds an event that cannot be read: the one that begins at {begins}"
+
+
+def test_a_calendar_that_tells_only_when_somebody_is_busy_takes_those_times() -> None:
+    told = """
+BEGIN:VFREEBUSY
+UID:a
+DTSTART:20260301T000000Z
+DTEND:20260401T000000Z
+FREEBUSY;FBTYPE=BUSY:20260310T090000Z/20260310T100000Z,20260311T090000Z/PT45M
+FREEBUSY;FBTYPE=free:20260312T090000Z/PT1H
+FREEBUSY;FBTYPE=BUSY-TENTATIVE:20260313T090000Z/PT1H
+FREEBUSY:20260314T090000Z/PT1H,20250314T090000Z/PT1H,20260315T090000Z/PT0S
+END:VFREEBUSY
+"""
+    body = f"BEGIN:VCALENDAR\nVERSION:2.0{told}END:VCALENDAR\n".replace("\n", "\r\n").encode()
+    found = [f"{start:%m-%dT%H:%M}/{end:%H:%M}" for _, start, end in busy_times(body, LISBON, BEGIN, END)]
+    assert found == ["03-10T09:00/10:00", "03-11T09:00/09:45", "03-13T09:00/10:00", "03-14T09:00/10:00"]
+    for broken in (body.replace(b"PT45M", b"soon"), body.replace(b"20260314T090000Z/PT1H", b"soon")):
+        with pytest.raises(UnreadableError):
+            busy_times(broken, LISBON, BEGIN, END)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=12))

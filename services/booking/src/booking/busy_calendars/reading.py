@@ -1,4 +1,5 @@
-"""Reads a calendar from elsewhere into the times that it takes: opaque events, repetitions followed to a horizon.
+"""Reads a calendar from elsewhere into the times that it takes: opaque events, repetitions followed to a horizon,
+and the times of a calendar that tells no more than when somebody is busy.
 
 A program of its own, started by booking.busy_calendars.fetching: what a stranger's calendar asks for can cost any
 amount of time (a rule that repeats each second, or one that never comes true), so it gets a process that may take
@@ -26,6 +27,7 @@ MOST = 20_000
 """Times of one calendar; a person with more of them is none."""
 _CPU_SECONDS = 5
 _MEMORY = 192 * 1024 * 1024
+_LONGEST = 40
 _DAY = timedelta(days=1)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Beyond the years that anything can be booked in, all times are these, so that they can be reckoned with."""
@@ -53,13 +55,50 @@ def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> 
     if {calendar.name for calendar in calendars} != {"VCALENDAR"}:
         raise UnreadableError("is not an iCalendar file")
     found: list[Taken] = []
-    for uid, events in _by_uid(event for calendar in calendars for event in calendar.walk("VEVENT")).items():
-        appointment_id = appointment_of(uid)
-        for start, until in _of_series(events, zone, begin, end):
-            found.append((appointment_id, start, until))
-            if len(found) > MOST:
-                raise UnreadableError(f"holds more than {MOST} times that are taken")
+    for item in _taken(calendars, zone, begin, end):
+        found.append(item)
+        if len(found) > MOST:
+            raise UnreadableError(f"holds more than {MOST} times that are taken")
     return found
+
+
+def _taken(calendars: list[Any], zone: tzinfo, begin: datetime, end: datetime) -> Iterator[Taken]:
+    events = (event for calendar in calendars for event in calendar.walk("VEVENT"))
+    for uid, same in _by_uid(events).items():
+        appointment_id = appointment_of(uid)
+        try:
+            for start, until in _of_series(same, zone, begin, end):
+                yield appointment_id, start, until
+        except _FAULTS as error:
+            raise UnreadableError(f"holds an event that cannot be read{_named(same[0])}") from error
+    for calendar in calendars:
+        for told in calendar.walk("VFREEBUSY"):
+            try:
+                yield from ((None, *times) for times in _busy(told, zone, begin, end))
+            except _FAULTS as error:
+                raise UnreadableError("holds a busy time that cannot be read") from error
+
+
+_FAULTS = (ValueError, TypeError, AttributeError, LookupError)
+"""What a stranger's words raise where they are no dates, lengths or rules."""
+
+
+def _named(event: Event) -> str:
+    """Where to look for it; its title is not for everybody who may read this."""
+    begins = event["DTSTART"]
+    text = str(begins) if isinstance(begins, str) else begins.to_ical().decode()
+    return f": the one that begins at {text[:_LONGEST]!a}"
+
+
+def _busy(told: Event, zone: tzinfo, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The busy periods of a VFREEBUSY (RFC 5545, 3.6.4), whose FREEBUSY may also say when somebody is free."""
+    for period in _listed(told, "FREEBUSY"):
+        if str(period.params.get("FBTYPE", "BUSY")).upper() != "FREE":
+            first, last = period.dt
+            start = _instant(first, zone)
+            until = _after(start, last) if isinstance(last, timedelta) else _instant(last, zone)
+            if begin < until and start < until and start < end:
+                yield max(start, _FIRST), min(until, _LAST)
 
 
 def _by_uid(events: Iterable[Any]) -> dict[str, list[Event]]:

@@ -163,3 +163,24 @@ async def test_it_is_given_back_after_what_must_not_go_on_without_it(cluster: Wa
         await running
     assert not await holder(looking)
     await looking.close()
+
+
+@pytest.mark.slow
+async def test_a_renewal_that_hangs_leaves_time_for_another(cluster: Watched) -> None:
+    """Takes most of a Lease: by the loop's own clock, as its timeouts are."""
+    leader = Leader(cluster, 8)
+    stop, again, reads = asyncio.Event(), asyncio.Event(), 0
+
+    async def hang_once() -> None:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            await asyncio.Event().wait()
+        if reads == 4:
+            again.set()
+
+    cluster.once_read = hang_once
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(leader._hold(stop, Heartbeat("lease", limit=60)))
+        await again.wait()
+        stop.set()

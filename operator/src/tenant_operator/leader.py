@@ -86,9 +86,9 @@ class Leader:
         while not stop.is_set():
             beat.beat()
             begun = self._monotonic()
-            left = renewed + self._keep - begun if self.held.is_set() else self._keep
+            left = min(renewed + self._keep - begun, self._renew) if self.held.is_set() else self._keep
             try:
-                # An attempt that hangs must not outlast the Lease.
+                # One that hangs leaves time for another: it may be that connection's fault alone.
                 async with asyncio.timeout(left):
                     mine = await self._take()
             except (ClusterFailedError, TimeoutError) as error:

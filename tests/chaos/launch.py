@@ -6,6 +6,7 @@ Both happen in the process that is started, before the service's own code runs: 
 import mmap
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,6 +187,51 @@ def _without_clearing() -> None:
     _replace(_SQL._statements, "withdraw", guard, b"DO NOTHING")
 
 
+def _without_all_or_none() -> None:
+    """A series is booked without the starts that cannot be, whoever wants all or none."""
+    from booking import series
+
+    decide = series._decide
+    series._decide = lambda wanted, *given: decide(replace(wanted, skip=True), *given)
+
+
+def _without_rest() -> None:
+    """Of the rest of a series only the first appointment is cancelled."""
+    from booking.store import SQL
+
+    _replace(
+        SQL._statements, "rest_of_series", b"starts_at, appointment_id", b"starts_at, appointment_id LIMIT 1"
+    )
+
+
+def _without_keeping() -> None:
+    """Every other time that is offered to the waitlist is given back at once."""
+    from booking import allocations, placing
+    from booking.waitlist import line
+
+    async def hold(conn: Any, tenant_id: Any, *asked: Any, **given: Any) -> Any:
+        kept, offer = await placing.hold(conn, tenant_id, *asked, **given)
+        if kept.hold_id.int % 2:
+            await allocations.release_hold(conn, tenant_id, kept.hold_id)
+        return kept, offer
+
+    vars(line)["placing"] = SimpleNamespace(**vars(placing) | {"hold": hold})
+
+
+def _without_end() -> None:
+    """Whoever has taken an offer waits on."""
+    from booking.waitlist import store
+    from booking.waitlist.domain import EntryState
+
+    set_state = store.set_state
+
+    async def waits_on(conn: Any, tenant_id: Any, entry_id: Any, state: EntryState) -> None:
+        booked = state is EntryState.BOOKED
+        await set_state(conn, tenant_id, entry_id, EntryState.WAITING if booked else state)
+
+    vars(store)["set_state"] = waits_on
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "lock": _without_lock,
     "tenant": _without_tenant,
@@ -200,4 +246,8 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "lanes": _without_lanes,
     "withdrawal": _without_withdrawal,
     "clearing": _without_clearing,
+    "all-or-none": _without_all_or_none,
+    "rest": _without_rest,
+    "keeping": _without_keeping,
+    "end": _without_end,
 }

@@ -16,12 +16,14 @@ import pytest
 
 from chaos.asking import Town
 from chaos.checker import judge
-from chaos.clients import BOOKINGS, CHANGING, EVERYTHING, busy, starts_from, with_policies
+from chaos.clients import BOOKINGS, CHANGING, EVERYTHING, busy, cleared, starts_from, with_policies
 from chaos.final import booking_state, quiet, whole_state, write
 from chaos.history import History
 from chaos.launch import mutated
+from chaos.recurring import SERIES
 from chaos.smtp import Strike
 from chaos.town import AHEAD, Shop, first_start, shop
+from chaos.waiting import WAITLIST
 from chaos.watch import Watch
 from chaos.world import World, know, notification_env, opened, told
 from devstack.local_http import LOCAL_HTTP
@@ -42,6 +44,7 @@ _NO_POLICY = tuple(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for table i
 SEED = "mutations"
 _IN_ROOMS = frozenset({"Talk", "Bath"})
 """So many services need the one room, so that it is wanted by several at once."""
+_CHANGES = CHANGING | {"change-service": 10}
 _NO_KEY = ("ALTER TABLE message DROP CONSTRAINT message_cause",)
 
 
@@ -131,6 +134,8 @@ def changed(
     *,
     booking: tuple[str, ...] = (),
     scheduler: tuple[str, ...] = (),
+    weights: Mapping[str, float] = _CHANGES,
+    operations: int = 900,
 ) -> set[str]:
     """Businesses change their services and when they remind, while people hold times and book what they hold.
 
@@ -140,14 +145,16 @@ def changed(
     with begin(name) as (world, named):
         world.gates(broker, mailpit)
         business = world.service("business", "all", **broker.service_env("business"))
-        books = world.service("booking", "all", **broker.service_env("booking") | mutated(*booking))
+        env = broker.service_env("booking") | {"offer_seconds": "10"}
+        books = world.service("booking", "all", **env | mutated(*booking))
         world.service("scheduler", "all", **broker.service_env("scheduler") | mutated(*scheduler))
         world.ready()
         shops = [opened(world, topics, item, "booking") for item in named]
         set_up(world, shops)
         with closing(Watch(world)) as watch:
-            weights = with_policies(CHANGING | {"change-service": 10}, 900, 45)
-            clients(world, shops, [books.url], 900, weights, starts=30, business=business.url)
+            weights = with_policies(weights, operations, 45)
+            clients(world, shops, [books.url], operations, weights, starts=30, business=business.url)
+            asyncio.run(cleared(Town(shops, (), [books.url]), world.history, world.minter))
             quiet(world, broker.super_user())
             world.history.mark("healed", clock=world.clocks["scheduler"].now())
             watch.write()
@@ -159,8 +166,12 @@ def changed(
 
 
 def test_what_a_hold_keeps(begin: Begin, broker: Broker, mailpit: Mailpit) -> None:
-    """Takes about 30 s. A service is made longer while it is held, and one room more is taken than there is."""
-    assert changed(begin, broker, mailpit, "changes") == set()
+    """Takes about 30 s. A service is made longer while it is held, and one room more is taken than there is.
+
+    The run with all guards is the next two tests' counterpart, too.
+    """
+    everything = _CHANGES | SERIES | WAITLIST
+    assert changed(begin, broker, mailpit, "changes", weights=everything, operations=1200) == set()
     broken = changed(begin, broker, mailpit, "no-take-over", booking=("take-over", "lanes"))
     assert {"what is taken was offered", "no more at once than there are rooms"} <= broken
 
@@ -168,15 +179,25 @@ def test_what_a_hold_keeps(begin: Begin, broker: Broker, mailpit: Mailpit) -> No
 def test_what_withdraws_a_reminder_and_what_takes_a_room(
     begin: Begin, broker: Broker, mailpit: Mailpit
 ) -> None:
-    """Takes about 15 s; the counterpart is that of the test before.
+    """Takes about 15 s. Booking withdraws nothing when a policy changes, and no withdrawal is heeded.
 
-    Booking withdraws nothing when a policy changes, and the scheduler does not heed what it withdraws otherwise.
     And no room is taken where a service needs one.
     """
     guards = "withdrawal", "rooms"
     broken = changed(begin, broker, mailpit, "no-withdrawal", booking=guards, scheduler=("clearing",))
     assert {"a changed policy is followed", "what is withdrawn does not come due"} <= broken
     assert "all that it needs is taken" in broken
+
+
+def test_what_keeps_a_series_whole_and_an_offer_for_who_waits(
+    begin: Begin, broker: Broker, mailpit: Mailpit
+) -> None:
+    """Takes about 15 s. Series are booked and cancelled in part; offers are not kept, and end no place."""
+    guards = "all-or-none", "rest", "keeping", "end"
+    weights = CHANGING | SERIES | WAITLIST
+    broken = changed(begin, broker, mailpit, "no-keeping", booking=guards, weights=weights)
+    assert {"a series is booked whole", "a series is cancelled whole"} <= broken
+    assert {"an offered time is kept", "a place that has ended is offered nothing"} <= broken
 
 
 class Sending:

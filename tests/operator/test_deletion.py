@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
-import httpx
 import pytest
 from confluent_kafka import KafkaException
 
 from contracts.envelope import Envelope
 from contracts.platform import ComponentState, DeletionPolicy, TenantChanged, TenantState
 from contracts.topics import tenant_topic
+from devstack.local_http import LOCAL_HTTP
 from servicekit.ids import new_id
 from support.api_server import ApiServer
 from support.broker import Broker
@@ -212,7 +212,7 @@ def test_what_a_business_left_whose_finalizer_was_taken_away_is_not_the_next_one
         apart.answer_all(eventually(lambda: _told_of_its_stream(apart, name), "a stream of its own"))
         apart.await_condition(name, "Ready", "True", "Provisioned")
         _is_another(apart, name, before)
-        metrics = httpx.get(f"{running.url}/metrics").text
+        metrics = LOCAL_HTTP.get(f"{running.url}/metrics").text
         assert "slotwright_operator_orphan_records 0.0" not in metrics
 
 

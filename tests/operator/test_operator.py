@@ -18,6 +18,7 @@ from contracts.auth import SignupRequested
 from contracts.envelope import Envelope
 from contracts.platform import Component, ComponentState, TenantChanged, TenantState, TenantStatusReported
 from contracts.topics import PARTS, tenant_topic
+from devstack.local_http import LOCAL_HTTP
 from servicekit.ids import new_id
 from servicekit.kafka_access import part_rules
 from support.api_server import MERGE
@@ -120,7 +121,7 @@ def test_answers_that_nobody_can_read_hold_nothing_up(
 
 def _unreadable(operator_process: Running, topic: str) -> float:
     """Messages on the topic that the operator has passed over, by its metrics."""
-    metrics = httpx.get(f"{operator_process.url}/metrics").text
+    metrics = LOCAL_HTTP.get(f"{operator_process.url}/metrics").text
     return sum(
         map(float, re.findall(rf'slotwright_operator_malformed_total{{topic="{topic}"}} (\S+)', metrics))
     )
@@ -318,9 +319,9 @@ def test_a_sign_up_waits_for_a_right_that_the_operator_lacks_for_a_while(
 
 def test_probes_and_metrics(operator_process: Running) -> None:
     url = operator_process.url
-    assert httpx.get(f"{url}/healthz").json() == {"faults": []}
-    assert httpx.get(f"{url}/readyz").json() == {"missing": []}
-    assert "slotwright_operator_reconciles_total" in httpx.get(f"{url}/metrics").text
+    assert LOCAL_HTTP.get(f"{url}/healthz").json() == {"faults": []}
+    assert LOCAL_HTTP.get(f"{url}/readyz").json() == {"missing": []}
+    assert "slotwright_operator_reconciles_total" in LOCAL_HTTP.get(f"{url}/metrics").text
 
 
 def test_every_part_of_the_platform_is_given_its_rights(world: OperatorWorld) -> None:

@@ -3,11 +3,11 @@
 import re
 from functools import partial
 
-import httpx
 import pytest
 
 from contracts.platform import TenantChanged, TenantStatusReported
 from contracts.topics import tenant_topic
+from devstack.local_http import LOCAL_HTTP
 from support.operator_world import OperatorWorld, condition, eventually, tenant, write_unreadable
 
 _A_WRITE = re.compile(
@@ -146,6 +146,6 @@ def _has(world: OperatorWorld, name: str, secret: dict[str, str]) -> bool:
 
 
 def _passes(url: str) -> float:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = LOCAL_HTTP.get(f"{url}/metrics").text.splitlines()
     wanted = 'slotwright_operator_reconciles_total{kind="Tenant",outcome="done"}'
     return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(wanted)), 0.0)

@@ -18,6 +18,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from contracts.platform import Limits
+from devstack.local_http import LOCAL_HTTP, NO_TLS
 from integration.auth.world import PASSWORD, new_email
 from integration.gateway import booking_page
 from integration.gateway.edge import problem
@@ -154,7 +155,7 @@ def test_problems_of_services_come_through_whole(platform: Platform) -> None:
 
 def test_keys_and_discovery(platform: Platform) -> None:
     keys = platform.call("GET", "/.well-known/jwks.json")
-    assert keys.json() == httpx.get(f"{platform.direct['auth']}/.well-known/jwks.json").json()
+    assert keys.json() == LOCAL_HTTP.get(f"{platform.direct['auth']}/.well-known/jwks.json").json()
     assert keys.json()["keys"][0]["kty"] == "OKP"
     assert keys.headers["Access-Control-Allow-Origin"] == "*"
     discovery = platform.call("GET", "/.well-known/openid-configuration").json()
@@ -193,7 +194,7 @@ def test_the_merged_document_has_every_route_of_every_service_once(platform: Pla
     merged = platform.call("GET", "/openapi.json").json()
     expected: list[tuple[str, str]] = []
     for name in ("auth", *SERVICES):
-        own = httpx.get(f"{platform.direct[name]}/openapi.json").json()
+        own = LOCAL_HTTP.get(f"{platform.direct[name]}/openapi.json").json()
         expected += routes(own)
     assert len(expected) == len(set(expected))
     assert routes(merged) == set(expected)
@@ -227,7 +228,7 @@ def test_schemas_mean_in_the_merged_document_what_they_mean_in_their_service(pla
     """No clash: each operation, its references followed, is the service's own."""
     merged = platform.call("GET", "/openapi.json").json()
     for name in ("auth", *SERVICES):
-        own = httpx.get(f"{platform.direct[name]}/openapi.json").json()
+        own = LOCAL_HTTP.get(f"{platform.direct[name]}/openapi.json").json()
         for method, path in routes(own):
             ours, theirs = merged["paths"][path][method], own["paths"][path][method]
             for part in ("requestBody", "parameters"):
@@ -366,7 +367,9 @@ def test_limits_count_the_visitor_and_not_web(platform: Platform) -> None:
     """30 sign-ins a minute from one address; the next visitor through the same web has their own."""
 
     def tries(address: str, count: int) -> tuple[int, int]:
-        with httpx.Client(base_url=platform.url, headers={"X-Forwarded-For": address}) as visitor:
+        with httpx.Client(
+            base_url=platform.url, verify=NO_TLS, headers={"X-Forwarded-For": address}
+        ) as visitor:
             page = visitor.get("/login")
             hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text))
             wish = hidden | {"email": new_email(), "password": "wrong"}
@@ -382,7 +385,9 @@ def test_limits_count_the_visitor_and_not_web(platform: Platform) -> None:
 @pytest.mark.parametrize("forwarded", ["203.0.113.60", "10.9.8.7, 203.0.113.60"])
 def test_services_learn_the_visitors_address(platform: Platform, forwarded: str) -> None:
     """auth counts failed sign-ins by address: the one that the gateway believes, whatever stands before it."""
-    with httpx.Client(base_url=platform.url, headers={"X-Forwarded-For": forwarded}) as visitor:
+    with httpx.Client(
+        base_url=platform.url, verify=NO_TLS, headers={"X-Forwarded-For": forwarded}
+    ) as visitor:
         page = visitor.get("/login")
         hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text))
         visitor.post("/login", data=hidden | {"email": new_email(), "password": "wrong"})

@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
 from contracts.booking import AppointmentCancelled, Channel, Consent
 from contracts.notification import MessageSuppressed
+from devstack.local_http import LOCAL_HTTP
 from integration.notification.world import LINK_KEY, Salon, World
 from notification.suppression import digests_of
 from servicekit.ids import new_id
@@ -18,7 +18,7 @@ from support.events import until
 
 def link(world: World, mail: dict[str, Any]) -> str:
     """The path of the one link in the header."""
-    headers = httpx.get(f"{world.post.url}/api/v1/message/{mail['ID']}/headers").json()
+    headers = LOCAL_HTTP.get(f"{world.post.url}/api/v1/message/{mail['ID']}/headers").json()
     (uri,) = headers["List-Unsubscribe"]
     assert headers["List-Unsubscribe-Post"] == ["List-Unsubscribe=One-Click"]
     found = re.fullmatch(r"<https://book\.example(/unsubscribe/[A-Za-z0-9_-]{90})>", uri)
@@ -249,11 +249,11 @@ def test_news_of_an_appointment_brings_it_for_the_calendar(world: World) -> None
         (attached,) = mail["Attachments"]
         assert attached["FileName"] == "appointment.ics"
         base = f"{world.post.url}/api/v1/message/{mail['ID']}"
-        raw = httpx.get(f"{base}/raw").text
+        raw = LOCAL_HTTP.get(f"{base}/raw").text
         assert f'text/calendar; charset="utf-8"; method="{method}"; component="VEVENT"' in re.sub(
             r"\r?\n\s+", " ", raw
         )
-        content = httpx.get(f"{base}/part/{attached['PartID']}").text
+        content = LOCAL_HTTP.get(f"{base}/part/{attached['PartID']}").text
         assert f"METHOD:{method}\r\n" in content
         assert f"UID:{booked.appointment_id}@slotwright\r\n" in content
         assert f"SEQUENCE:{sequence}\r\n" in content

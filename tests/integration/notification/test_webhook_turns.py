@@ -76,7 +76,7 @@ async def test_many_slow_endpoints_of_several_businesses_hold_up_nobody_else(bus
 
 
 async def _until(check: Callable[[], object], what: str) -> None:
-    await asyncio.to_thread(until, check, what, seconds=30)
+    await asyncio.to_thread(until, check, what)
 
 
 async def test_who_has_something_under_way_comes_behind_who_has_nothing(businesses: Businesses) -> None:

@@ -149,7 +149,7 @@ class Desk:
 
     async def until(self, holds: Callable[[], object], what: str) -> None:
         try:
-            async with asyncio.timeout(45):
+            async with asyncio.timeout(60):
                 while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - of several kinds
                     await asyncio.sleep(0.05)
         except TimeoutError:

@@ -118,7 +118,7 @@ class Outbox:
         with psycopg.connect(self._database.admin_url) as conn:
             return [topic for (topic,) in conn.execute("SELECT topic FROM outbox ORDER BY id").fetchall()]
 
-    async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+    async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 60) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not holds():  # noqa: ASYNC110 - another process tells

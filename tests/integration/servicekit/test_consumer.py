@@ -90,7 +90,7 @@ class Shop:
 
     async def until(self, holds: Callable[[], object], what: str) -> None:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not holds():  # noqa: ASYNC110 - of several kinds; 20 ms is how often they are looked at
                     await asyncio.sleep(0.02)
         except TimeoutError:

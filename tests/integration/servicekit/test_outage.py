@@ -174,15 +174,15 @@ def test_a_service_says_that_its_database_is_away_lives_on_and_heals(
             tenant = new_tenant()
             Topics(broker.super_user()).publish(tenant)
             server.start()
-            until(lambda: http.get(f"{running.url}/readyz").status_code == 200, "ready again", seconds=30)
+            until(lambda: http.get(f"{running.url}/readyz").status_code == 200, "ready again")
 
             def answered() -> bool:
                 with psycopg.connect(server.url("analytics")) as conn:
                     found = "SELECT 1 FROM tenant_status WHERE tenant_id = %s"
                     return bool(conn.execute(found, (tenant.tenant_id,)).fetchall())
 
-            until(answered, "the event written meanwhile is consumed", seconds=45)
-            until(lambda: _outbox_is_empty(server), "the answer is relayed", seconds=30)
+            until(answered, "the event written meanwhile is consumed")
+            until(lambda: _outbox_is_empty(server), "the answer is relayed")
             assert running.process.poll() is None
 
 

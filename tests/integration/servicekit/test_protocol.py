@@ -195,7 +195,7 @@ async def asking(port: int, path: bytes, more: bytes = b"") -> socket:
 
 
 async def until_cut_off(server: AnnouncedServer) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while server.server_state.connections:  # noqa: ASYNC110 - uvicorn's
             await asyncio.sleep(0.05)
 

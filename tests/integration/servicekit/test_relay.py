@@ -85,7 +85,7 @@ async def test_a_topic_that_is_not_there_holds_up_no_other_and_gets_its_events_o
         await box.until(lambda: arrived(_STATUS, tenant), "the first round has begun")
         await box.publish(status(tenant.tenant_id, 2), copy_to=tenant)
         copies = [tenant.event_stream.topic] * 2
-        await box.until(lambda: box.left() == copies, "what can be sent is", seconds=15)
+        await box.until(lambda: box.left() == copies, "what can be sent is")
         make(broker, tenant.event_stream.topic)
         await box.until(lambda: not box.left(), "the copies are sent", seconds=90)
     assert arrived(_STATUS, tenant) == [1, 2]
@@ -260,7 +260,7 @@ async def test_a_stream_gets_nothing_of_a_tenant_that_has_it_no_more(
     async with box.db.worker() as conn:
         await conn.execute(b"UPDATE tenants SET state = 'deleted' WHERE tenant_id = %s", (gone.tenant_id,))
     async with box.relayed():
-        await box.until(lambda: not box.left(), "nothing is left", seconds=15)
+        await box.until(lambda: not box.left(), "nothing is left")
     assert arrived(heir.event_stream.topic, gone) == arrived(heir.event_stream.topic, let_go) == []
     assert arrived(heir.event_stream.topic, heir) == [1]
     assert [arrived(_STATUS, tenant) for tenant in (gone, let_go, heir, unwilling)] == [[1]] * 4
@@ -273,7 +273,7 @@ async def test_tenants_own_topics_are_one_label_of_the_metric(box: Outbox, broke
         await box.publish(status(tenant.tenant_id, 1), copy_to=tenant)
     before = _relayed().get("tenant.*.events.v1", 0)
     async with box.relayed():
-        await box.until(lambda: not box.left(), "nothing is left", seconds=15)
+        await box.until(lambda: not box.left(), "nothing is left")
     assert _relayed()["tenant.*.events.v1"] == before + 2
     assert [topic for topic in _relayed() if topic.startswith("tenant.")] == ["tenant.*.events.v1"]
 

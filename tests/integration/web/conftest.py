@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from contracts.platform import TenantChanged
-from devstack.local_http import LOCAL_HTTP
+from devstack.local_http import LOCAL_HTTP, NO_TLS
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
@@ -94,7 +94,7 @@ class Browser(httpx.Client):
     """Keeps cookies, follows redirects, and sends forms as they stand in the page."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(base_url=base_url, follow_redirects=True, timeout=30)
+        super().__init__(base_url=base_url, follow_redirects=True, timeout=30, verify=NO_TLS)
 
     def submit(
         self, page: httpx.Response, action: str, data: dict[str, str] | None = None, *, files: Any = None

@@ -4,6 +4,7 @@ import re
 
 import httpx
 
+from devstack.local_http import LOCAL_HTTP
 from integration.web.conftest import Site
 from integration.web.test_pages import CUSTOMER, book, set_up
 from support.events import until
@@ -49,7 +50,7 @@ def test_an_owner_sees_to_what_customers_are_sent(site: Site, mailpit: Mailpit) 
         of_it = re.search(rf'href="({MESSAGES}\?appointment=[0-9a-f-]+)"', owner.get(about[1]).text)
         assert of_it
         assert link[1] in owner.get(of_it[1]).text
-        found = httpx.get(f"{mailpit.url}/api/v1/search", params={"query": f'subject:"{tenant.slug}"'})
+        found = LOCAL_HTTP.get(f"{mailpit.url}/api/v1/search", params={"query": f'subject:"{tenant.slug}"'})
         assert [mail["Subject"] for mail in found.json()["messages"]] == [f"Haircut! {tenant.slug}"]
 
         nobody = owner.submit(owner.get(BLOCKED), BLOCKED, {"channel": "sms", "address": "12"})

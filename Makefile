@@ -39,10 +39,10 @@ lint: init type ## Check style, imports between parts, and types
 type: init ## Check types (mypy --strict)
 	$(RUN)/mypy
 
-# The two that are left out need tools that `make init` does not bring. Each worker starts servers of its own; a
-# file's tests stay together, as they share their processes. Three, since tests wait a good deal.
+# The two that are left out need tools that `make init` does not bring. Each worker starts servers of its own, and has
+# all tests that share them (tests/support/scheduling.py). Three, since tests wait a good deal.
 test: init ## Run the tests
-	$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/charts --ignore=tests/e2e
+	$(RUN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --ignore=tests/charts --ignore=tests/e2e
 
 test-charts: init ## Run the tests of the charts: needs helm, helm-unittest, helm-docs, kubectl and promtool
 	$(RUN)/pytest tests/charts

@@ -1,16 +1,18 @@
 """Fixtures that every test can ask for; the real parts are started once a session, by the first who asks."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 from support.api_server import ApiServer
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
 from support.mail import Mailpit
+from support.scheduling import ByServers, longest_first
 
 
 def pytest_configure() -> None:
@@ -20,9 +22,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with most slow tests come first, so that no worker has one of them left when the others are done."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return ByServers(config, log)
 
 
 @pytest.fixture(scope="session")

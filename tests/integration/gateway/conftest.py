@@ -19,7 +19,7 @@ from support.mail import Mailpit
 from support.processes import run_service, served_keys
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: the services here would wait for what other tests' events have left untold."""
     with closing(Broker()) as made:

@@ -19,6 +19,7 @@ from auth.keyring import Seal, new_key
 from auth.settings import AuthSettings
 from contracts.booking import Channel
 from contracts.platform import TenantChanged, TenantState
+from devstack.local_http import NO_TLS
 from integration.auth.world import ENCRYPTION_KEY
 from servicekit.clock import utc_now
 from servicekit.db import Database
@@ -325,7 +326,7 @@ def serving(service: str, databases: Databases, folder: Path) -> Iterator[World]
         running = stack.enter_context(
             run_service(service, "serve", folder, **env | {"public_url": minter.issuer})
         )
-        client = stack.enter_context(httpx.Client(timeout=30))
+        client = stack.enter_context(httpx.Client(verify=NO_TLS, timeout=30))
         yield World(service, running, database, minter, client)
 
 

@@ -14,6 +14,7 @@ import httpx
 from contracts.booking import AppointmentEvent, Channel
 from contracts.notification import MessageEvent
 from contracts.platform import TenantChanged, TenantStatusReported
+from devstack.local_http import NO_TLS
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
@@ -79,7 +80,7 @@ class World:
         self.database = database
         self.minter = minter
         self.topics = Topics(broker.super_user())
-        self.http = httpx.Client(timeout=15)
+        self.http = httpx.Client(verify=NO_TLS, timeout=15)
         self._folder = folder
         self._env = broker.service_env("analytics") | {
             "database_url": database.settings.database_url.get_secret_value(),

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from contracts.model import Event
 from contracts.platform import DeletionPolicy, Owner, TenantChanged, TenantState
+from devstack.local_http import NO_TLS
 from servicekit.ids import new_id
 from support.broker import Broker
 from support.databases import ServiceDatabase
@@ -50,7 +51,7 @@ class World:
     broker: Broker
     mailpit: Mailpit
     folder: Path
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=NO_TLS, timeout=30))
     url: str = ""
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ from contracts.platform import (
     TenantState,
     TenantStatusReported,
 )
+from devstack.local_http import NO_TLS
 from devstack.processes import free_port
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
@@ -158,7 +159,7 @@ class World:
             },
             self.folder / "billing.log",
         )
-        self.http = httpx.Client(timeout=10)
+        self.http = httpx.Client(verify=NO_TLS, timeout=10)
         self.topics = Topics(self.super_user)
 
     # processes

@@ -31,6 +31,7 @@ from contracts.business import (
 )
 from contracts.model import Money
 from contracts.platform import TenantChanged
+from devstack.local_http import NO_TLS
 from servicekit import usage
 from servicekit.db import Database
 from servicekit.ids import new_id
@@ -235,7 +236,7 @@ def made_world(databases: Databases, role: str, folder: Path, **env: str) -> Ite
             public_url="http://127.0.0.1:8080",
             **env,
         ) as running,
-        httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
+        httpx.Client(verify=NO_TLS, timeout=30, limits=httpx.Limits(max_connections=64)) as client,
     ):
         yield World(running.url, database, minter, jwks_url, client, running.process.pid)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from devstack.local_http import NO_TLS
 from integration.business.world import World
 from servicekit.testing.tokens import TokenMinter
 from support.databases import Databases
@@ -27,6 +28,6 @@ def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
             jwks_url=jwks_url,
             public_url=minter.issuer,
         ) as running,
-        httpx.Client(timeout=30, limits=httpx.Limits(max_connections=64)) as client,
+        httpx.Client(verify=NO_TLS, timeout=30, limits=httpx.Limits(max_connections=64)) as client,
     ):
         yield World(running.url, database, minter, client)

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.business import TOPIC
 from contracts.platform import DeletionPolicy, TenantState
+from devstack.local_http import NO_TLS
 from integration.business.world import World, cut
 from servicekit.testing.tokens import TokenMinter
 from support.broker import Broker
@@ -34,7 +35,7 @@ def world(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPat
     with (
         served_keys(minter) as jwks_url,
         run_service("business", "all", folder, jwks_url=jwks_url, **env) as running,
-        httpx.Client(timeout=30) as client,
+        httpx.Client(verify=NO_TLS, timeout=30) as client,
     ):
         yield World(running.url, database, minter, client)
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 import httpx
 import pytest
 
+from devstack.local_http import NO_TLS
 from devstack.processes import free_port
 from integration.gateway.edge import ORIGIN, Edge
 from integration.gateway.platform import PUBLIC_URL, Platform
@@ -30,7 +31,11 @@ def broker() -> Iterator[Broker]:
 def edge(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """A gateway that the test signs tokens for; analytics has no address, and nothing listens at notification's."""
     minter = TokenMinter(issuer=PUBLIC_URL)
-    with serving() as upstream, served_keys(minter) as jwks, httpx.Client(timeout=30) as client:
+    with (
+        serving() as upstream,
+        served_keys(minter) as jwks,
+        httpx.Client(verify=NO_TLS, timeout=30) as client,
+    ):
         names = ("auth", "business", "booking", "billing", "web")
         upstreams = dict.fromkeys(names, upstream.url)
         upstreams["notification"] = f"http://127.0.0.1:{free_port()}"

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from contracts.platform import TenantChanged
+from devstack.local_http import NO_TLS
 from devstack.processes import free_port
 from integration.auth.world import PUBLIC_URL, Person
 from integration.auth.world import World as AuthWorld
@@ -97,7 +98,7 @@ class Platform:
                 **broker.service_env("gateway"),
             )
         )
-        http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
+        http = stack.enter_context(httpx.Client(verify=NO_TLS, base_url=url, timeout=30))
         return Platform(url, gateway.log, direct, admin_urls, auth, http, auth_process, stack)
 
     @contextmanager

@@ -25,6 +25,7 @@ from contracts.model import Money, TenantEvent
 from contracts.notification import MessageEvent
 from contracts.platform import TenantChanged, TenantStatusReported
 from contracts.scheduler import ReminderDue
+from devstack.local_http import NO_TLS
 from devstack.mailpit import Mailbox, Mailpit
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
@@ -185,7 +186,7 @@ class World:
         self.post.start()
         self.links = AppointmentLinks(SecretStr(LINK_KEY))
         self.places = WaitlistLinks(SecretStr(LINK_KEY))
-        self.http = httpx.Client(timeout=15)
+        self.http = httpx.Client(verify=NO_TLS, timeout=15)
         self._folder = folder
         group = f"w{new_id().hex[-8:]}."
         # Earlier tests' messages would reach the named crash points before ours.

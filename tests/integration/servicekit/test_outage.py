@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from devstack.local_http import NO_TLS
 from devstack.postgres import Postgres, ensure_service
 from servicekit.db import Database
 from servicekit.errors import Unavailable
@@ -157,7 +158,10 @@ def test_a_service_says_that_its_database_is_away_lives_on_and_heals(
             "jwks_url": jwks_url,
             "public_url": minter.issuer,
         }
-        with run_service("analytics", "all", tmp_path, **env) as running, httpx.Client(timeout=20) as http:
+        with (
+            run_service("analytics", "all", tmp_path, **env) as running,
+            httpx.Client(verify=NO_TLS, timeout=20) as http,
+        ):
             server.stop()
             ready = http.get(f"{running.url}/readyz")
             assert ready.status_code == 503

@@ -27,14 +27,14 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: these tests leave what nobody can read on topics that others read whole."""
     with closing(Broker()) as made:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def still_world(
     api_server: ApiServer, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> OperatorWorld:

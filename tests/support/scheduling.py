@@ -11,8 +11,10 @@ from pathlib import PurePath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_TOGETHER = ("operator", "integration/gateway", "chaos", "integration/web")
+_FIRST = ("operator", "integration/gateway", "chaos")
 """Folders of this one, those that take longest first."""
+_LATE = ("integration/web",)
+"""Behind all else that starts servers: all services run for them until the worker ends."""
 
 
 class ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -25,19 +27,25 @@ class ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 def unit_of(file: str) -> str:
     """What the file, given as in a test's id, is run with."""
     folder = PurePath(file).parent.as_posix()
-    return folder if folder.partition("/")[2] in _TOGETHER else file
+    return folder if folder.partition("/")[2] in (*_FIRST, *_LATE) else file
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """So that no worker has much left when the others are done: those folders, then files with most slow tests."""
+    """So that no worker has much left when the others are done."""
     slow = Counter(_file(item) for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: (_rank(unit_of(_file(item))), -slow[_file(item)]))
+    items.sort(key=lambda item: (_rank(_file(item), slow[_file(item)]), -slow[_file(item)]))
 
 
 def _file(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
-def _rank(unit: str) -> int:
-    inner = unit.partition("/")[2]
-    return _TOGETHER.index(inner) if inner in _TOGETHER else len(_TOGETHER)
+def _rank(file: str, slow: int) -> int:
+    folder = unit_of(file).partition("/")[2]
+    if folder in _FIRST:
+        return _FIRST.index(folder) - len(_FIRST)
+    if folder in _LATE:
+        return 2
+    if slow:
+        return 0
+    return 1 if file.startswith("tests/integration/") else 3

@@ -20,7 +20,7 @@ from support.mail import Mailpit
 from support.processes import run_service, served_keys
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A Kafka of its own: the services here would wait for what other tests' events have left untold."""
     with closing(Broker()) as made:

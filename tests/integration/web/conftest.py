@@ -108,14 +108,14 @@ class Browser(httpx.Client):
         return self.post(action, data=dict(hidden) | (data or {}), files=files)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A Kafka of these tests' own: on the session's, each process would first read what all others have written."""
     with closing(Broker()) as made:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(
     databases: Databases, broker: Broker, mailpit: Mailpit, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:

@@ -204,20 +204,6 @@ def _without_rest() -> None:
     )
 
 
-def _without_keeping() -> None:
-    """Every other time that is offered to the waitlist is given back at once."""
-    from booking import allocations, placing
-    from booking.waitlist import line
-
-    async def hold(conn: Any, tenant_id: Any, *asked: Any, **given: Any) -> Any:
-        kept, offer = await placing.hold(conn, tenant_id, *asked, **given)
-        if kept.hold_id.int % 2:
-            await allocations.release_hold(conn, tenant_id, kept.hold_id)
-        return kept, offer
-
-    vars(line)["placing"] = SimpleNamespace(**vars(placing) | {"hold": hold})
-
-
 def _without_end() -> None:
     """Whoever has taken an offer waits on."""
     from booking.waitlist import store
@@ -248,6 +234,5 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "clearing": _without_clearing,
     "all-or-none": _without_all_or_none,
     "rest": _without_rest,
-    "keeping": _without_keeping,
     "end": _without_end,
 }

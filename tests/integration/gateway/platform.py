@@ -75,6 +75,8 @@ class Platform:
                     outbound_allow_http="true",
                     outbound_allowed_networks='["127.0.0.0/8"]',
                     public_url=PUBLIC_URL,
+                    # None runs out while requests are compared with what they leave behind.
+                    hold_seconds="3600",
                     **broker.service_env(name),
                 )
             )

@@ -203,8 +203,8 @@ class World:
             "smtp_port": str(self.post.smtp_port),
             "link_key": LINK_KEY,
             "webhook_key": WEBHOOK_KEY,
-            "webhook_timeout": "2",
-            "webhook_lease_seconds": "3",
+            "webhook_timeout": "5",
+            "webhook_lease_seconds": "6",
             "outbound_allow_http": "true",
             "outbound_allowed_networks": '["127.0.0.0/8"]',
         }

@@ -68,9 +68,10 @@ class World:
             for item in kubectl("get", "tenants,plans", "-o", "name").split():
                 kubectl("patch", item, "--type=merge", "--patch", '{"metadata": {"finalizers": null}}')
             kubectl("delete", *crds)
-        # Those in other namespaces too: the operator has a right in `default`, where Plans' events go.
-        ours = ("--all-namespaces", "--selector", "app.kubernetes.io/part-of=slotwright")
-        kubectl("delete", "clusterroles,clusterrolebindings,roles,rolebindings", *ours)
+        ours = ("--selector", "app.kubernetes.io/part-of=slotwright")
+        kubectl("delete", "clusterroles,clusterrolebindings", *ours)
+        # Where Plans' events go.
+        kubectl("delete", "roles,rolebindings", "--namespace", "default", *ours)
 
     def furnish(self) -> None:
         """Secrets, CRDs, and the servers that the platform stands on."""

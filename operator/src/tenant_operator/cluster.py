@@ -26,6 +26,10 @@ from tenant_operator.metrics import WRITES
 # Generated code whose annotations cover half of it.
 client: Any = aio.client
 config: Any = aio.config
+# The library imports each of them when it is first named, and some 250 modules with it. On a busy node the loop
+# would stand still for so long that the Lease is lost.
+_CoordinationV1Api, _CoreV1Api = client.CoordinationV1Api, client.CoreV1Api
+_CustomObjectsApi, _EventsV1Api = client.CustomObjectsApi, client.EventsV1Api
 
 PLURALS = {"Tenant": "tenants", "Plan": "plans"}
 _MERGE_PATCH = "application/merge-patch+json"
@@ -146,7 +150,7 @@ class Cluster:
 
     async def create_event(self, body: Body) -> None:
         namespace = body["metadata"]["namespace"]
-        await self._write("event", client.EventsV1Api(self._api).create_namespaced_event(namespace, body))
+        await self._write("event", _EventsV1Api(self._api).create_namespaced_event(namespace, body))
 
     async def read_lease(self, name: str) -> Body | None:
         found = await self._maybe(self._leases().read_namespaced_lease(name, self._namespace))
@@ -165,13 +169,13 @@ class Cluster:
         )
 
     def _objects(self) -> Any:
-        return client.CustomObjectsApi(self._api)
+        return _CustomObjectsApi(self._api)
 
     def _core(self) -> Any:
-        return client.CoreV1Api(self._api)
+        return _CoreV1Api(self._api)
 
     def _leases(self) -> Any:
-        return client.CoordinationV1Api(self._api)
+        return _CoordinationV1Api(self._api)
 
     def _plain(self, model: Any) -> Body:
         """A generated model as the API's JSON."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from aiohttp import web
 
 from tenant_operator.cluster import Cluster
 from tenant_operator.errors import ClusterFailedError
+
+_TIME = "2026-11-30T12:00:00.000000Z"
 
 
 class SilentServer:
@@ -25,7 +28,7 @@ class SilentServer:
             self.asked_again.set()
             await self.end.wait()
         self._answered = True
-        return web.json_response({"metadata": {"name": "riverside"}})
+        return web.json_response({"metadata": {"name": "riverside"}, "eventTime": _TIME})
 
 
 @pytest.fixture
@@ -68,3 +71,37 @@ async def test_a_request_under_way_when_it_is_closed_fails_like_one_that_is_not_
         await reading
     with pytest.raises(ClusterFailedError):
         await cluster.read("Tenant", "riverside")
+
+
+_USED = """
+import asyncio, contextlib, sys
+import tenant_operator.app
+from tenant_operator.cluster import Cluster
+from tenant_operator.errors import ClusterFailedError
+
+async def use():
+    cluster = Cluster("slotwright", "slotwright-tenants")
+    await cluster.open()
+    event = {"metadata": {"namespace": "default"}, "eventTime": sys.argv[1]}
+    for request in (
+        cluster.read("Tenant", "x"), cluster.read_lease("x"), cluster.read_secret("x"), cluster.create_event(event)
+    ):
+        with contextlib.suppress(ClusterFailedError):
+            await request
+    await cluster.close()
+
+before = set(sys.modules)
+asyncio.run(use())
+print(*(name for name in sys.modules.keys() - before if name.startswith("kubernetes")))
+"""
+
+
+async def test_its_requests_import_nothing(server: SilentServer) -> None:
+    """The library imports what it is asked for when it is asked: seconds in which no Lease is renewed."""
+    server.end.set()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _USED, _TIME, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert told.decode().split() == []

@@ -35,7 +35,7 @@ OTHERS = (
     "jinja2",
     "jwt",
     "kopf",
-    "kubernetes.aio",
+    "kubernetes.aio.client.api.core_v1_api",
     "opentelemetry.sdk.trace",
     "phonenumbers",
     "prometheus_client",

@@ -40,7 +40,7 @@ def build(settings: Settings) -> Parts:
             for route in app.router.routes
             if not (isinstance(route, Route) and route.path == app.openapi_url)
         ]
-        app.include_router(pages.router(document, admission))
+        app.router.routes.extend(pages.router(document, admission).routes)
         refusals.install(app)
         app.router.redirect_slashes = False
         app.router.default = proxy

@@ -55,26 +55,28 @@ def busy_times(content: bytes, zone: tzinfo, begin: datetime, end: datetime) -> 
     if {calendar.name for calendar in calendars} != {"VCALENDAR"}:
         raise UnreadableError("is not an iCalendar file")
     found: list[Taken] = []
-    for item in _taken(calendars, zone, begin, end):
-        found.append(item)
+    for appointment_id, start, until in _taken(calendars, zone, end):
+        if begin < until and start < until and start < end:
+            found.append((appointment_id, max(start, _FIRST), min(until, _LAST)))
         if len(found) > MOST:
             raise UnreadableError(f"holds more than {MOST} times that are taken")
     return found
 
 
-def _taken(calendars: list[Any], zone: tzinfo, begin: datetime, end: datetime) -> Iterator[Taken]:
+def _taken(calendars: list[Any], zone: tzinfo, end: datetime) -> Iterator[Taken]:
+    """Of all time; repetitions up to `end`."""
     events = (event for calendar in calendars for event in calendar.walk("VEVENT"))
     for uid, same in _by_uid(events).items():
         appointment_id = appointment_of(uid)
         try:
-            for start, until in _of_series(same, zone, begin, end):
+            for start, until in _of_series(same, zone, end):
                 yield appointment_id, start, until
         except _FAULTS as error:
             raise UnreadableError(f"holds an event that cannot be read{_named(same[0])}") from error
     for calendar in calendars:
         for told in calendar.walk("VFREEBUSY"):
             try:
-                yield from ((None, *times) for times in _busy(told, zone, begin, end))
+                yield from ((None, *times) for times in _busy(told, zone))
             except _FAULTS as error:
                 raise UnreadableError("holds a busy time that cannot be read") from error
 
@@ -90,15 +92,13 @@ def _named(event: Event) -> str:
     return f": the one that begins at {text[:_LONGEST]!a}"
 
 
-def _busy(told: Event, zone: tzinfo, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+def _busy(told: Event, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
     """The busy periods of a VFREEBUSY (RFC 5545, 3.6.4), whose FREEBUSY may also say when somebody is free."""
     for period in _listed(told, "FREEBUSY"):
         if str(period.params.get("FBTYPE", "BUSY")).upper() != "FREE":
             first, last = period.dt
             start = _instant(first, zone)
-            until = _after(start, last) if isinstance(last, timedelta) else _instant(last, zone)
-            if begin < until and start < until and start < end:
-                yield max(start, _FIRST), min(until, _LAST)
+            yield start, _after(start, last) if isinstance(last, timedelta) else _instant(last, zone)
 
 
 def _by_uid(events: Iterable[Any]) -> dict[str, list[Event]]:
@@ -109,9 +109,7 @@ def _by_uid(events: Iterable[Any]) -> dict[str, list[Event]]:
     return found
 
 
-def _of_series(
-    events: list[Event], zone: tzinfo, begin: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:
+def _of_series(events: list[Event], zone: tzinfo, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The times of the events with one UID: a series, and its occurrences that were changed one by one."""
     moved = {_instant(event["RECURRENCE-ID"].dt, zone) for event in events if "RECURRENCE-ID" in event}
     for event in events:
@@ -119,8 +117,8 @@ def _of_series(
             continue
         alone = "RECURRENCE-ID" in event
         for start, until in _occurrences(event, zone, end, repeats=not alone):
-            if begin < until and start < until and start < end and (alone or start not in moved):
-                yield max(start, _FIRST), min(until, _LAST)
+            if alone or start not in moved:
+                yield start, until
 
 
 def _takes_time(event: Event) -> bool:

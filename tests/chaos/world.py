@@ -180,8 +180,7 @@ class World:
 
     def rows(self, service: str, statement: str, *values: object) -> list[DictRow]:
         """Past row level security."""
-        with psycopg.connect(self.database[service].admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database[service].rows(statement, *values)
 
     def change(self, service: str, *statements: str) -> None:
         """Alters the database as its superuser."""

@@ -34,9 +34,16 @@ TENANTS: list[tuple[dict[str, Any], str]] = [
     ({"deletionPolicy": "Keep"}, 'supported values: "Retain", "Delete"'),
     ({"plan": None}, "spec.plan: Required value"),
     ({"displayName": "Riverside\nBarbers"}, "displayName must be one line, without control characters"),
+    ({"displayName": "Riverside\u2028Barbers"}, "displayName must be one line, without control characters"),
+    ({"displayName": "Riverside \u202esrebraB"}, "such as change the direction of the text behind them"),
+    ({"displayName": "\u00a0\u200b"}, "displayName must have a character that can be seen"),
     (
         {"owner": {"email": "ada@riverside.example", "name": "Ada\x00"}},
         "owner.name must be one line, without control characters",
+    ),
+    (
+        {"owner": {"email": "ada@riverside.example", "name": " "}},
+        "owner.name must have a character that can be seen",
     ),
     ({"owner": {"email": "a\x07@riverside.example", "name": "Ada"}}, "owner.email must be a mail address"),
     ({"owner": {"email": "a,b@riverside.example", "name": "Ada"}}, "owner.email must be a mail address"),
@@ -93,6 +100,7 @@ PLANS: list[tuple[dict[str, Any], str]] = [
         for currency in ("BHD", "JOD", "KWD", "OMR", "TND")
     ),
     ({"limits": {"requestsPerMinute": 0}}, "should be greater than or equal to 1"),
+    ({"displayName": "\u2060"}, "displayName must have a character that can be seen"),
     ({"displayName": "Pro\tPlus"}, "displayName must be one line, without control characters"),
     ({"price": {"amount": 1, "currency": "EUR", "vat": 23}}, 'unknown field "spec.price.vat"'),
 ]

@@ -43,6 +43,32 @@ def end_of(client: Consumer, partition: TopicPartition) -> int:
     return until(ends, f"{partition.topic} has a leader")[1]
 
 
+class Tail:
+    """A topic's messages as they come. Its client is kept: a new one logs in and asks for the topic each time."""
+
+    def __init__(self, client_config: dict[str, str], topic: str) -> None:
+        quick = {"reconnect.backoff.max.ms": "500", "log_level": "0"}  # its broker may have been killed
+        self._client = Consumer(
+            client_config | quick | {"group.id": f"tail-{new_id()}", "enable.auto.commit": "false"}
+        )
+        self._topic = topic
+        self._next = dict.fromkeys(self._client.list_topics(topic, 10).topics[topic].partitions, 0)
+        self._client.assign([TopicPartition(topic, number, 0) for number in self._next])
+
+    def read(self, *, seconds: float = 60) -> list[Received]:
+        """What has come since the last time, to where the topic ends now, in order within a partition."""
+        ends = {number: end_of(self._client, TopicPartition(self._topic, number)) for number in self._next}
+        found: list[Received] = []
+        stop = time.monotonic() + seconds
+        while any(self._next[number] < end for number, end in ends.items()):
+            assert time.monotonic() < stop, f"{self._topic} was not read to its end within {seconds} s"
+            for message in self._client.consume(500, 0.2):
+                if not message.error():
+                    found.append(received(message))
+                    self._next[found[-1].partition] = found[-1].offset + 1
+        return found
+
+
 class Topics:
     """The broker's topics; `client_config` is librdkafka's, of a user who may use them all."""
 

@@ -8,13 +8,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.envelope import Envelope, parse_headers
@@ -31,10 +32,10 @@ from contracts.platform import (
 from devstack.processes import free_port
 from servicekit.clock import utc_now
 from servicekit.ids import new_id
-from servicekit.kafka import received
+from servicekit.kafka import Received, received
 from support.api_server import ApiServer, Body
 from support.broker import Broker
-from support.events import Topics
+from support.events import Tail, Topics
 from support.logs import last_lines
 from support.processes import Running, run_service
 from support.programs import Process, Program
@@ -126,6 +127,15 @@ class OperatorWorld:
     api: ApiServer
     broker: Broker
     folder: Path
+    _records: dict[bytes | None, Received] = field(default_factory=dict)
+
+    @cached_property
+    def _tail(self) -> Tail:
+        return Tail(self.broker.super_user(), TenantChanged.TOPIC)
+
+    @cached_property
+    def _topics(self) -> Topics:
+        return Topics(self.broker.super_user())
 
     @contextmanager
     def operator(self, **settings: str) -> Iterator[Running]:
@@ -191,13 +201,13 @@ class OperatorWorld:
 
     def record(self, tenant_id: UUID) -> TenantChanged | None:
         """The tenant's last record on the topic, None for a tombstone or nothing."""
-        found: TenantChanged | None = None
-        for key, value, headers in self.read_topic(TenantChanged.TOPIC):
-            if key == str(tenant_id):
-                event = parse_headers(headers, value).event() if value is not None else None
-                assert event is None or isinstance(event, TenantChanged)
-                found = event
-        return found
+        self._records |= {item.key: item for item in self._tail.read()}
+        last = self._records.get(str(tenant_id).encode())
+        if last is None or last.value is None:
+            return None
+        event = parse_headers(last.headers, last.value).event()
+        assert isinstance(event, TenantChanged)
+        return event
 
     def await_record(self, tenant_id: UUID, state: TenantState = TenantState.ACTIVE) -> TenantChanged:
         def look() -> TenantChanged | None:
@@ -349,9 +359,5 @@ class OperatorWorld:
             client.close()
 
     def _produce(self, topic: str, key: str, envelope: Envelope) -> None:
-        sender = Producer({**self.broker.super_user(), "partitioner": "murmur2_random"})
-        headers: list[tuple[str, str | bytes | None]] = [
-            (name, value.encode()) for name, value in envelope.headers().items()
-        ]
-        sender.produce(topic, key=key, value=envelope.data, headers=headers)
-        assert sender.flush(10) == 0
+        headers = {name: value.encode() for name, value in envelope.headers().items()}
+        self._topics.put(topic, key, envelope.data, headers)

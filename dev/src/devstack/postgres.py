@@ -142,6 +142,7 @@ class Postgres:
                 "--encoding=UTF8",
                 "--no-locale",
                 "--no-instructions",
+                *(f"--set={name}={value}" for name, value in self._settings.items()),
             ],
             capture_output=True,
             text=True,
@@ -214,7 +215,7 @@ def create_database(admin_url: str, service: str, name: str, *, template: str | 
             sql.Identifier(name), sql.Identifier(f"{service}_owner")
         )
         if template:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            statement += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
         conn.execute(statement)
         conn.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         conn.execute(

@@ -15,8 +15,7 @@ def world(databases: Databases, broker: Broker, tmp_path_factory: pytest.TempPat
     """Both processes running; a test that stops one starts it again."""
     folder = Path(tmp_path_factory.mktemp("billing"))
     database = databases.for_service("billing")
-    app_url = database.settings.database_url.get_secret_value()
-    made = World(database.admin_url, app_url, broker.service_env("billing"), broker.super_user(), folder)
+    made = World(database, broker.service_env("billing"), broker.super_user(), folder)
     try:
         made.start_stripe()
         made.start_billing()

@@ -23,7 +23,7 @@ from support.tenants import know
 def _storing_fails(world: World, tenants: list[TenantChanged]) -> Iterator[None]:
     """The database refuses these tenants' subscriptions."""
     ids = ", ".join(f"'{item.tenant_id}'" for item in tenants)
-    with psycopg.connect(world.database, autocommit=True) as conn:
+    with psycopg.connect(world.database.admin_url, autocommit=True) as conn:
         check = f"CHECK (tenant_id NOT IN ({ids})) NOT VALID"
         conn.execute(f"ALTER TABLE subscription ADD CONSTRAINT refused {check}".encode())
         try:
@@ -56,7 +56,7 @@ def test_many_that_cannot_be_billed_do_not_keep_the_resync_from_the_others(world
     assert details is not None
     world.idle(tenant)
     stuck = [new_tenant() for _ in range(50)]
-    with psycopg.connect(world.database) as conn:
+    with psycopg.connect(world.database.admin_url) as conn:
         for item in stuck:
             values = (item.tenant_id, item.slug, item.model_dump_json(), f"cus_{item.slug}")
             conn.execute(
@@ -75,7 +75,7 @@ def test_many_that_cannot_be_billed_do_not_keep_the_resync_from_the_others(world
         )
         world.status(tenant, "ready", state="canceled")
     finally:
-        with psycopg.connect(world.database) as conn:
+        with psycopg.connect(world.database.admin_url) as conn:
             for table in (b"task", b"account", b"tenants"):
                 ids = [item.tenant_id for item in stuck]
                 conn.execute(b"DELETE FROM " + table + b" WHERE tenant_id = ANY (%s)", (ids,))

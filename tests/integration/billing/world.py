@@ -12,8 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import psycopg
-from psycopg.rows import dict_row
 
 from contracts.billing import SubscriptionEvent
 from contracts.booking import AppointmentBooked, AppointmentCancelled
@@ -34,6 +32,7 @@ from servicekit.clock import utc_now
 from servicekit.ids import new_id
 from servicekit.testing.tokens import TokenMinter
 from support import tenants
+from support.databases import ServiceDatabase
 from support.events import Topics, until
 from support.logs import last_lines
 from support.processes import SOON_GONE, served_keys
@@ -116,10 +115,9 @@ class Child:
 
 @dataclass
 class World:
-    """What a test holds. `database` is a superuser's URL of billing's database."""
+    """What a test holds."""
 
-    database: str
-    app_database: str
+    database: ServiceDatabase
     kafka_env: dict[str, str]
     super_user: dict[str, str]
     folder: Path
@@ -148,7 +146,7 @@ class World:
             ["billing", "all"],
             {
                 "SLOTWRIGHT_PORT": str(self.port),
-                "SLOTWRIGHT_DATABASE_URL": self.app_database,
+                "SLOTWRIGHT_DATABASE_URL": self.database.settings.database_url.get_secret_value(),
                 "SLOTWRIGHT_KAFKA_GROUP_PREFIX": self.group,
                 "SLOTWRIGHT_PUBLIC_URL": PUBLIC_URL,
                 "SLOTWRIGHT_JWKS_URL": jwks_url,
@@ -342,5 +340,4 @@ class World:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of billing's database, past row level security."""
-        with psycopg.connect(self.database, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)

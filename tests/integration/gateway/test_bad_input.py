@@ -6,7 +6,8 @@ good_requests knows a good request of it.
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,9 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 @pytest.mark.slow
-def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: Site, broker: Broker) -> None:
+def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(
+    site: Site, broker: Broker, service_databases: dict[str, psycopg.Connection]
+) -> None:
     """Slow: each fault of each field is a request, through the gateway to the real services."""
     platform = site.platform
     document = platform.call("GET", "/openapi.json").json()
@@ -54,7 +57,7 @@ def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: 
     until(lambda: settled(platform, broker), "all that was begun is done", seconds=180)
 
     faults: list[str] = []
-    before = contents(platform)
+    before = contents(service_databases)
     for method, path, operation in routes:
         good = good_ones[method, path]
         wrong = list(wrong_requests(document, method, operation, good))
@@ -69,7 +72,7 @@ def test_every_wrong_request_to_every_route_is_refused_and_leaves_nothing(site: 
                 fault = unlike_a_refusal(answer, bad)
                 if fault:
                     faults.append(f"{method} {path}, {bad.what}: {fault}: {answer.text[:300]}")
-        after = contents(platform)
+        after = contents(service_databases)
         faults += [f"{method} {path} changed {name}" for name in after if after[name] != before[name]]
         before = after
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
@@ -145,22 +148,31 @@ def unlike_a_refusal(answer: httpx.Response, bad: Bad) -> str | None:
 # what is in the databases
 
 
-def contents(platform: Platform) -> dict[str, tuple[int, str]]:
+@pytest.fixture(scope="module")
+def service_databases(platform: Platform) -> Iterator[dict[str, psycopg.Connection]]:
+    """One connection to each service's database, as they are looked into after every route."""
+    with ExitStack() as stack:
+        yield {
+            service: stack.enter_context(psycopg.connect(url, autocommit=True))
+            for service, url in platform.admin_urls.items()
+        }
+
+
+def contents(databases: Mapping[str, psycopg.Connection]) -> dict[str, tuple[int, str]]:
     """Of each table of each service the number of rows and a digest of them; of the outbox, all there ever were."""
     found: dict[str, tuple[int, str]] = {}
-    for service, url in platform.admin_urls.items():
-        with psycopg.connect(url) as conn:
-            names = conn.execute(
-                b"SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            ).fetchall()
-            parts = [
-                f"SELECT '{name}', count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))"
-                f" FROM {name} t"
-                for (name,) in names
-                if name not in _COUNTED
-            ]
-            parts.append("SELECT 'events', coalesce(last_value, 0), '' FROM pg_sequences")
-            rows = conn.execute(" UNION ALL ".join(parts).encode()).fetchall()
+    for service, conn in databases.items():
+        names = conn.execute(
+            b"SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        parts = [
+            f"SELECT '{name}', count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))"
+            f" FROM {name} t"
+            for (name,) in names
+            if name not in _COUNTED
+        ]
+        parts.append("SELECT 'events', coalesce(last_value, 0), '' FROM pg_sequences")
+        rows = conn.execute(" UNION ALL ".join(parts).encode()).fetchall()
         found |= {f"{service}.{name}": (count, digest) for name, count, digest in rows}
     return found
 

@@ -9,8 +9,6 @@ from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
 from pydantic import BaseModel, SecretStr
 
 from contracts.booking import AppointmentBooked, AppointmentEvent
@@ -217,8 +215,7 @@ class Hooks:
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Rows, past row level security."""
-        with psycopg.connect(self._admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self.database.rows(statement, *values)
 
 
 def sender(hooks: Hooks, smtp_port: int) -> MessageDeliveries:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 from pydantic import SecretStr
 
 from contracts.booking import Channel, ReminderRequested, ReminderWithdrawn
@@ -58,6 +57,7 @@ class World:
     """One database; `run` starts a process of the scheduler on it."""
 
     def __init__(self, database: ServiceDatabase, broker: Broker, folder: Path) -> None:
+        self._database = database
         self._broker = broker
         self._folder = folder
         self.group = f"{new_id()}."
@@ -109,13 +109,11 @@ class World:
 
     def rows(self, statement: str, *values: object) -> list[DictRow]:
         """What is in the database, past row level security."""
-        with psycopg.connect(self.admin_url, row_factory=dict_row) as conn:
-            return conn.execute(statement.encode(), values).fetchall()
+        return self._database.rows(statement, *values)
 
     def change(self, statement: str, *values: object) -> None:
         """Alters the database, past row level security."""
-        with psycopg.connect(self.admin_url) as conn:
-            conn.execute(statement.encode(), values)
+        self._database.rows(statement, *values)
 
     def due(self, tenant_id: UUID) -> list[ReminderDue]:
         """What has come due for the tenant, each message counted."""

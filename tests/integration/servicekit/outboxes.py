@@ -107,16 +107,14 @@ class Outbox:
         return (entries_by_then - entries) / (polls_by_then - polls)
 
     def _read(self) -> tuple[int, int]:
-        with psycopg.connect(self._database.admin_url) as conn:
-            (read,) = conn.execute(
-                "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'"
-            ).fetchall()
-            return read
+        (read,) = self._database.rows(
+            "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'"
+        )
+        return read["idx_scan"], read["idx_tup_read"]
 
     def left(self) -> list[str]:
         """The topics of what is still to be relayed."""
-        with psycopg.connect(self._database.admin_url) as conn:
-            return [topic for (topic,) in conn.execute("SELECT topic FROM outbox ORDER BY id").fetchall()]
+        return [row["topic"] for row in self._database.rows("SELECT topic FROM outbox ORDER BY id")]
 
     async def until(self, holds: Callable[[], object], what: str, *, seconds: float = 60) -> None:
         try:

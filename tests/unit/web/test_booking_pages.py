@@ -274,7 +274,8 @@ async def test_a_number_may_be_written_as_people_write_it(gateway: Script, brows
         ("de-DE,de;q=0.9,en;q=0.8", "de-DE"),
         ("de;q=0.9", "de"),
         ("*, zh-Hant-TW", "zh-Hant-TW"),
-        ("es-419", None),
+        ("es-419", "es-419"),
+        ("english", None),
         ("", None),
     ],
 )

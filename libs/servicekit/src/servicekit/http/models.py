@@ -210,5 +210,5 @@ Phone = Annotated[
     str,
     Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="A number in E.164 format, such as +351912345678."),
 ]
-LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
-Locale = Annotated[str, Field(pattern=LOCALE, description="A BCP 47 language tag, such as pt-PT.")]
+LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
+Locale = Annotated[str, Field(pattern=LOCALE, description="A BCP 47 language tag, such as pt-PT or es-419.")]

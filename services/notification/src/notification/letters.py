@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from contracts.booking import Channel
 from notification.domain import Appointment, AppointmentStatus, CustomerKind
@@ -102,6 +102,7 @@ class Letters:
         self._text = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - plain text
         self._html = Environment(undefined=StrictUndefined, autoescape=True)
         self._own = Sandbox()
+        self._phrases: dict[str, Template] = {}
         package = files("notification")
         self._words: dict[str, dict[str, Any]] = {
             entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text("utf-8"))
@@ -213,7 +214,10 @@ class Letters:
         )
 
     def _plain(self, phrase: str, values: dict[str, Any]) -> str:
-        return self._text.from_string(phrase).render(values)
+        """One of the platform's phrases, compiled once: for each mail anew that was most of its writing."""
+        if phrase not in self._phrases:
+            self._phrases[phrase] = self._text.from_string(phrase)
+        return self._phrases[phrase].render(values)
 
     def _values(self, facts: Facts) -> dict[str, str]:
         """Every variable of notification.wording."""

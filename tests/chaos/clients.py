@@ -16,6 +16,7 @@ from chaos import owners, recurring, waiting
 from chaos.asking import Known, Requester, Town, appointment, person
 from chaos.history import History
 from chaos.town import STEP
+from servicekit.http.once import once
 from servicekit.testing.tokens import TokenMinter
 
 EVERYTHING = {
@@ -226,8 +227,9 @@ async def busy(
     weights: Mapping[str, float] = EVERYTHING,
 ) -> None:
     """So many clients, until it is enough."""
+    # What is recorded as one request must be one: aiohttp would send a change again by itself.
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as http:
+    async with aiohttp.ClientSession(connector=connector, middlewares=(once,)) as http:
         await asyncio.gather(
             *(
                 Client(town, history, minter, random.Random(f"{seed}/{n}"), http).run(weights, enough)  # noqa: S311
@@ -241,7 +243,7 @@ async def cleared(town: Town, history: History, minter: TokenMinter) -> None:
 
     What is under way when they look is looked at again.
     """
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(middlewares=(once,)) as http:
         owner = Requester(town, history, minter, random.Random(0), http)  # noqa: S311
         async with asyncio.timeout(120):
             while await waiting.clear(owner):

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +16,8 @@ class History:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "history.jsonl").open("w", encoding="utf-8")
         self._lock = threading.Lock()
-        self._operations = 0
-        self._granted = 0
+        self._kinds: list[str] = []
+        self._granted: Counter[str] = Counter()
         self._began = time.monotonic()
         self.epoch = time.time()
 
@@ -29,12 +30,16 @@ class History:
     @property
     def operations(self) -> int:
         """How many were invoked."""
-        return self._operations
+        return len(self._kinds)
 
     @property
     def granted(self) -> int:
         """How many were answered `ok`."""
-        return self._granted
+        return self._granted.total()
+
+    def granted_of(self, kind: str) -> int:
+        """How many of a kind were."""
+        return self._granted[kind]
 
     def at(self) -> float:
         """Seconds since the run began."""
@@ -47,8 +52,8 @@ class History:
     def invoke(self, kind: str, tenant: str, args: dict[str, Any]) -> int:
         """An operation is about to be sent; its number."""
         with self._lock:
-            number = self._operations
-            self._operations += 1
+            number = len(self._kinds)
+            self._kinds.append(kind)
             self._line({"type": "invoke", "op": number, "kind": kind, "tenant": tenant, "args": args})
         return number
 
@@ -64,7 +69,7 @@ class History:
         """`ok`, `refused` or `unknown`; an unknown one may take effect later."""
         told = {"outcome": outcome, "status": status, "problem": problem, "answer": answer}
         with self._lock:
-            self._granted += outcome == "ok"
+            self._granted[self._kinds[number]] += outcome == "ok"
             self._line({"type": "outcome", "op": number} | told)
 
     def fault(self, what: str, target: str, *, mail: str | None = None) -> None:

@@ -45,6 +45,8 @@ SEED = "mutations"
 _IN_ROOMS = frozenset({"Talk", "Bath"})
 """So many services need the one room, so that it is wanted by several at once."""
 _CHANGES = CHANGING | {"change-service": 10}
+_AT_MOST = 5
+"""So many times as many operations as are asked for, where what they are to bring about does not come."""
 _NO_KEY = ("ALTER TABLE message DROP CONSTRAINT message_cause",)
 
 
@@ -82,12 +84,14 @@ def clients(
     *,
     starts: int = 12,
     business: str = "",
+    accepted: int = 0,
 ) -> None:
-    """So many operations, for few starts."""
+    """So many operations, for few starts; more of them until so many offers were taken, which is rare."""
     town, history = Town(shops, starts_from(first_start(), starts), urls, business), world.history
 
     def enough() -> bool:
-        return history.operations >= operations
+        taken = history.granted_of("accept") >= accepted or history.operations >= _AT_MOST * operations
+        return history.operations >= operations and taken
 
     asyncio.run(busy(town, history, world.minter, SEED, enough, weights=weights))
 
@@ -136,10 +140,12 @@ def changed(
     scheduler: tuple[str, ...] = (),
     weights: Mapping[str, float] = _CHANGES,
     operations: int = 900,
+    accepted: int = 0,
 ) -> set[str]:
     """Businesses change their services and when they remind, while people hold times and book what they hold.
 
-    Then all that is left to be reminded of comes due. Answers the rules broken.
+    Of offers to the waitlist so many are taken. Then all that is left to be reminded of comes due. Answers the
+    rules broken.
     """
     topics = Topics(broker.super_user())
     with begin(name) as (world, named):
@@ -153,7 +159,16 @@ def changed(
         set_up(world, shops)
         with closing(Watch(world)) as watch:
             weights = with_policies(weights, operations, 45)
-            clients(world, shops, [books.url], operations, weights, starts=30, business=business.url)
+            clients(
+                world,
+                shops,
+                [books.url],
+                operations,
+                weights,
+                starts=30,
+                business=business.url,
+                accepted=accepted,
+            )
             asyncio.run(cleared(Town(shops, (), [books.url]), world.history, world.minter))
             quiet(world, broker.super_user())
             world.history.mark("healed", clock=world.clocks["scheduler"].now())
@@ -194,6 +209,7 @@ def test_what_withdraws_a_reminder_takes_a_room_and_keeps_a_series_whole(
         scheduler=("clearing",),
         weights=_CHANGES | SERIES | WAITLIST,
         operations=1200,
+        accepted=2,
     )
     assert {"a changed policy is followed", "what is withdrawn does not come due"} <= broken
     assert "all that it needs is taken" in broken

@@ -15,6 +15,8 @@ from servicekit.kafka import Received, received
 
 T = TypeVar("T")
 
+_UNKNOWN_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._UNKNOWN_PARTITION}
+
 
 def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
     """Asks again until the answer is truthy; fails with `what` after `seconds`, for a machine with much to do."""
@@ -29,13 +31,15 @@ def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T
 
 
 def end_of(client: Consumer, partition: TopicPartition) -> int:
-    """Where a partition ends. One that was made a moment ago may have no leader yet, and is waited for."""
+    """Where a partition ends. One that was made a moment ago may have no leader yet, and who has just lost the
+    broker knows of none: that is waited for.
+    """
 
     def ends() -> tuple[int, int] | None:
         try:
             low, high = client.get_watermark_offsets(partition, 10)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+            if error.args[0].code() not in _UNKNOWN_YET:
                 raise
             return None
         return low, high

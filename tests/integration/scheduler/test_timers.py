@@ -1,7 +1,7 @@
 """A reminder comes due once, at its time: through duplicates, disorder, withdrawals, downtime and two processes."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from contracts.booking import ReminderRequested
 from contracts.platform import DeletionPolicy, TenantState, TenantStatusReported
@@ -30,17 +30,18 @@ def test_a_reminder_comes_due_at_its_time_and_says_what_it_was_for(world: World)
 
 async def test_the_loop_is_woken_once_a_timer_is_there_for_it_to_find(world: World, db: Database) -> None:
     """Woken before, it would look, find nothing, and find the timer a second later."""
-    tenant_id, found = new_id(), asyncio.Queue[int]()
+    tenant_id, found = new_id(), asyncio.Queue[tuple[int, datetime]]()
 
-    def on_set() -> None:
-        found.put_nowait(len(world.rows("SELECT 1 FROM timer WHERE tenant_id = %s", tenant_id)))
+    def on_set(due_at: datetime) -> None:
+        found.put_nowait((len(world.rows("SELECT 1 FROM timer WHERE tenant_id = %s", tenant_id)), due_at))
 
     consumer = timers_consumer(db, world.kafka(), on_set=on_set)
     world.topics.pass_over(f"{world.group}{consumer.name}", ReminderRequested.TOPIC)
     async with running(consumer), asyncio.timeout(60):
         for number in (1, 2):
-            world.publish(requested(tenant_id, utc_now() + timedelta(hours=1)))
-            assert await found.get() == number
+            request = requested(tenant_id, utc_now() + timedelta(hours=1))
+            world.publish(request)
+            assert await found.get() == (number, request.due_at)
 
 
 def test_duplicates_of_a_request_fire_once(world: World) -> None:

@@ -28,7 +28,7 @@ def build(settings: Settings) -> Parts:
         consumers=[
             tenants.consumer,
             tenants.remover,
-            timers_consumer(db, kafka, on_set=timers.nudge),
+            timers_consumer(db, kafka, on_set=timers.timer_set),
             timers,
             FullScan("scheduler.full-scan", timers.full_scan, every=settings.look_seconds),
             ClosedTimers(db),

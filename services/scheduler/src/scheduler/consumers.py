@@ -6,6 +6,7 @@ sets nothing. Wired in scheduler.app.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 from contracts.booking import ReminderRequested, ReminderWithdrawn
@@ -26,8 +27,10 @@ class SchedulerHooks(TenantHooks):
         return await store.disarm(conn, tenant_id, limit)
 
 
-def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], None]) -> EventConsumer:
-    """`on_set` is called for each timer once it is set, so that the timer loop finds it before its next poll."""
+def timers_consumer(
+    db: Database, kafka: KafkaSettings, *, on_set: Callable[[datetime], None]
+) -> EventConsumer:
+    """`on_set` is called with each timer's time once it is set, so that the timer loop does not miss it."""
 
     async def requested(conn: Connection, event: Event, _envelope: Envelope) -> None:
         assert isinstance(event, ReminderRequested)  # noqa: S101 - the consumer dispatches by type
@@ -39,7 +42,7 @@ def timers_consumer(db: Database, kafka: KafkaSettings, *, on_set: Callable[[], 
 
     def committed(event: Event) -> None:
         if isinstance(event, ReminderRequested):
-            on_set()
+            on_set(event.due_at)
 
     return EventConsumer(
         "scheduler",

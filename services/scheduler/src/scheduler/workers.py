@@ -43,7 +43,7 @@ _LATENESS = Histogram(
 
 
 class TimerLoop(Periodic):
-    """Fires due timers. `nudge` wakes it when one is set, which may be due before the one that it sleeps for."""
+    """Fires due timers."""
 
     def __init__(
         self,
@@ -62,6 +62,11 @@ class TimerLoop(Periodic):
         self._since = _BEGINNING
         self._rewound_to: datetime | None = None
         self._upcoming: datetime | None = None
+
+    def timer_set(self, due_at: datetime) -> None:
+        """Wakes it for one that comes due before it looks again by itself. Woken for each, it did little else."""
+        if due_at <= self._clock() + timedelta(seconds=self._every):
+            self.nudge()
 
     async def turn(self) -> float:
         """Fires what is due and answers how many seconds to sleep; 0 when more may be due."""

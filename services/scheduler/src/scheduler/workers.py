@@ -64,8 +64,11 @@ class TimerLoop(Periodic):
         self._upcoming: datetime | None = None
 
     def timer_set(self, due_at: datetime) -> None:
-        """Wakes it for one that comes due before it looks again by itself. Woken for each, it did little else."""
-        if due_at <= self._clock() + timedelta(seconds=self._every):
+        """Wakes it for one that may come due before it looks again by itself. Woken for each, it did little else.
+
+        That is the usual pause from now, or from the end of the turn that is under way and has not seen this timer.
+        """
+        if due_at <= self._clock() + 2 * timedelta(seconds=self._every):
             self.nudge()
 
     async def turn(self) -> float:

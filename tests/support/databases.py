@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Superuser:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, psycopg.Connection[DictRow]] = {}
+        self._kept: OrderedDict[str, psycopg.Connection[DictRow]] = OrderedDict()
 
     def execute(self, url: str, statement: str, values: Sequence[Any]) -> list[DictRow]:
         """One statement, committed; its rows, none where it has no answer.
@@ -64,12 +65,11 @@ class Superuser:
                 self._keep(url, conn)
 
     def _keep(self, url: str, conn: psycopg.Connection[DictRow]) -> None:
-        other = self._kept.pop(url, None)
+        if other := self._kept.pop(url, None):
+            other.close()
         self._kept[url] = conn
-        too_many = list(self._kept)[:-_KEPT]
-        for old in (other, *(self._kept.pop(name, None) for name in too_many)):
-            if old is not None:
-                old.close()
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)[1].close()
 
     def close(self) -> None:
         for conn in self._kept.values():

@@ -127,7 +127,7 @@ class OperatorWorld:
     api: ApiServer
     broker: Broker
     folder: Path
-    _records: dict[bytes | None, Received] = field(default_factory=dict)
+    _records: dict[bytes | None, Received] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def _tail(self) -> Tail:

@@ -142,7 +142,6 @@ class Postgres:
                 "--encoding=UTF8",
                 "--no-locale",
                 "--no-instructions",
-                *(f"--set={name}={value}" for name, value in self._settings.items()),
             ],
             capture_output=True,
             text=True,

@@ -49,7 +49,8 @@ def arm(conn: psycopg.Connection, request: ReminderRequested) -> None:
 
 
 def take(conn: psycopg.Connection) -> int:
-    values = {"since": datetime.min.replace(tzinfo=UTC), "now": utc_now(), "limit": 100}
+    now = utc_now()
+    values = {"since": datetime.min.replace(tzinfo=UTC), "until": now, "now": now, "limit": 100}
     return conn.execute(_SQL.take, values).rowcount
 
 

@@ -23,7 +23,7 @@ async def set_timers(db: Database, times: list[datetime]) -> UUID:
     tenant_id = new_id()
     async with db.tenant(tenant_id) as conn:
         for due_at in times:
-            await store.arm(conn, requested(tenant_id, due_at))
+            await store.arm(conn, requested(tenant_id, due_at), not_before=due_at)
     return tenant_id
 
 

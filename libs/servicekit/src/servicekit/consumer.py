@@ -27,12 +27,13 @@ from contracts.model import Event
 from contracts.registry import is_known
 from servicekit.db import Connection, Database, constraint_of
 from servicekit.dead_letters import DeadLetters, for_another
-from servicekit.errors import PermanentError
+from servicekit.errors import PermanentError, Unavailable
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.kafka import Received, consumer, poll_batch, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES, EVENTS_HANDLED
+from servicekit.progress import Progress
 from servicekit.settings import KafkaSettings
 from servicekit.tenants import takes_events
 from servicekit.tracing import messaging, span_from
@@ -47,6 +48,7 @@ _BATCH = 200
 _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
 _LOOK_SECONDS = 10.0
+_PROGRESS_SECONDS = 1.0
 _BROKER_SECONDS = 5.0
 _OUTCOMES = ("handled", "duplicate", "skipped", "gone", "dead")
 _VALUE_FAULTS = (psycopg.DataError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
@@ -61,6 +63,7 @@ class EventConsumer:
     when `across_tenants` is set or the event has no tenant. Types without a handler are passed over; one that is
     unknown is a later release's, and a dead letter (docs/adr/0024). `on_committed` is called with an event that has
     taken effect, once others can see that: to hasten what would be done anyway, as a crash may come before.
+    `progress` is told every second how far it has read, and before the first event of a partition.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class EventConsumer:
         on_tombstone: TombstoneHandler | None = None,
         on_committed: Callable[[Event], None] | None = None,
         across_tenants: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.name = f"{service}.{name}"
         self._db = db
@@ -85,11 +89,14 @@ class EventConsumer:
         self._on_tombstone = on_tombstone
         self._on_committed = on_committed
         self._across_tenants = across_tenants
+        self._progress = progress
         self._dead_letters = DeadLetters(service, self.name, kafka)
         self._assigned = False
         self._member = False
         self._done: dict[tuple[str, int], int] = {}
         """By partition that is ours: the offset of the first message not yet put into effect."""
+        self._new: set[tuple[str, int]] = set()
+        """Partitions that have become ours, of which `progress` has not been told."""
         self._given_away: set[tuple[str, int]] = set()
         """Partitions that were ours when the messages in hand were read, and went to another since."""
 
@@ -107,10 +114,13 @@ class EventConsumer:
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)
-            looked = -_LOOK_SECONDS
+            looked = told = -_LOOK_SECONDS
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
+                if self._progress is not None and (self._new or loop.time() - told > _PROGRESS_SECONDS):
+                    await self._tell(self._progress, client, thread)
+                    told = loop.time()
                 done = await self._handle_all(batch, client, thread, stop, beat)
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
@@ -125,8 +135,9 @@ class EventConsumer:
             thread.shutdown(wait=False)
 
     def _subscribe(self, client: KafkaConsumer) -> None:
-        def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
+        def assigned(_client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
             self._assigned = self._member = True
+            self._new.update((place.topic, place.partition) for place in partitions)
             CONSUMER_READS.labels(self.name).set(1)
 
         def lost(client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
@@ -319,15 +330,36 @@ class EventConsumer:
         """Sets the lag of every partition that is ours; `asking` where no fetch tells how far it has grown."""
         try:
             for place in client.assignment():
-                low, end = client.get_watermark_offsets(place, _BROKER_SECONDS, cached=not asking)
-                if end < 0 or (place.topic, place.partition) not in self._done:
-                    low, end = client.get_watermark_offsets(place, _BROKER_SECONDS)
-                    committed = client.committed([place], _BROKER_SECONDS)[0].offset
-                    self._done.setdefault((place.topic, place.partition), max(low, committed))
-                behind = max(0, end - self._done[place.topic, place.partition])
+                behind = max(0, self._end(client, place, asking) - self._done[place.topic, place.partition])
                 CONSUMER_LAG.labels(self.name, place.topic, str(place.partition)).set(behind)
         except KafkaException as error:
             log.warning("lag not measured", consumer=self.name, reason=str(error))
+
+    def _end(self, client: KafkaConsumer, place: TopicPartition, asking: bool) -> int:
+        """The offset at which a partition of ours ends; behind this, `_done` has the partition."""
+        low, end = client.get_watermark_offsets(place, _BROKER_SECONDS, cached=not asking)
+        if end < 0 or (place.topic, place.partition) not in self._done:
+            low, end = client.get_watermark_offsets(place, _BROKER_SECONDS)
+            committed = client.committed([place], _BROKER_SECONDS)[0].offset
+            self._done.setdefault((place.topic, place.partition), max(low, committed))
+        return end
+
+    async def _tell(self, progress: Progress, client: KafkaConsumer, thread: ThreadPoolExecutor) -> None:
+        """Where it cannot, progress stands still, which is never wrong."""
+        at = progress.clock()
+        try:
+            ends = await asyncio.get_running_loop().run_in_executor(thread, self._ends, client)
+            await progress.look(at, ends, self._done)
+            self._new.clear()
+        except (KafkaException, Unavailable, psycopg.Error) as error:
+            log.warning("progress not told", consumer=self.name, reason=str(error).strip())
+
+    def _ends(self, client: KafkaConsumer) -> dict[tuple[str, int], int]:
+        """Asks the broker where each partition of ours ends: a fetch that hangs knows of nothing new."""
+        return {
+            (place.topic, place.partition): self._end(client, place, asking=True)
+            for place in client.assignment()
+        }
 
     def _keep_membership(self, client: KafkaConsumer) -> None:
         """Polls with everything paused: the group sees a live member while a message is tried again."""

@@ -16,16 +16,24 @@ WHERE (tenant_id, reminder_id) IN (
     SELECT tenant_id, reminder_id FROM timer WHERE tenant_id = %(tenant_id)s AND due_at IS NOT NULL
     LIMIT %(limit)s FOR UPDATE)
 
--- name: without_sort
--- With old statistics, as after a flood of timers, the planner would sort all due timers for each batch. It is to
--- read the index of due times in its order.
-SELECT set_config('enable_sort', 'off', true)
+-- name: read_until
+-- In one round trip with a setting for `take`: with old statistics, as after a flood of timers, the planner would sort
+-- all due timers for each batch. It is to read the index of due times in its order.
+SELECT min(at) AS at, set_config('enable_sort', 'off', true) FROM read_until
+
+-- name: set_read_until
+-- A time of null is one that is not known yet: of a partition that somebody has read, an older one holds.
+INSERT INTO read_until (topic, partition, at)
+SELECT topic, partition, coalesce(at, to_timestamp(0))
+FROM unnest(%(topics)s::text[], %(partitions)s::integer[], %(times)s::timestamptz[]) AS told (topic, partition, at)
+ORDER BY topic, partition
+ON CONFLICT (topic, partition) DO UPDATE SET at = excluded.at WHERE excluded.at > to_timestamp(0)
 
 -- name: take
 -- Those that another process has locked are left to it.
 WITH gone AS (
     DELETE FROM timer WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM timer WHERE due_at >= %(since)s AND due_at <= %(now)s
+        SELECT ctid FROM timer WHERE due_at >= %(since)s AND due_at <= %(until)s
         ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
     RETURNING tenant_id, reminder_id, due_at, request
 ), closed AS (

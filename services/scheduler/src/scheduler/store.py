@@ -3,6 +3,7 @@
 Called by the consumers (in one tenant's scope) and by scheduler.workers (across tenants).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,6 +13,7 @@ from psycopg.types.json import Jsonb
 from contracts.booking import ReminderRequested
 from contracts.scheduler import ReminderDue
 from servicekit.db import Connection
+from servicekit.progress import Place
 from servicekit.queries import Queries
 
 _SQL = Queries("scheduler")
@@ -25,12 +27,12 @@ class Taken:
     until: datetime
 
 
-async def arm(conn: Connection, event: ReminderRequested) -> None:
+async def arm(conn: Connection, event: ReminderRequested, *, not_before: datetime) -> None:
     """Sets the timer, unless it is set already, has fired or has been withdrawn."""
     values = {
         "tenant_id": event.tenant_id,
         "reminder_id": event.reminder_id,
-        "due_at": event.due_at,
+        "due_at": max(event.due_at, not_before),
         "request": Jsonb(event.model_dump(mode="json")),
     }
     await conn.execute(_SQL.arm, values)
@@ -46,14 +48,33 @@ async def disarm(conn: Connection, tenant_id: UUID, limit: int) -> int:
     return (await conn.execute(_SQL.disarm, {"tenant_id": tenant_id, "limit": limit})).rowcount
 
 
-async def take_due(conn: Connection, since: datetime, now: datetime, limit: int) -> Taken:
-    """Closes up to `limit` timers that were due from `since` to `now`, the longest overdue first, and answers them.
+async def read_until(conn: Connection) -> datetime | None:
+    """By when all requests and withdrawals that were there have taken effect; None where none was ever read.
+
+    Before `take_due`, for which it also prepares the transaction.
+    """
+    row = await (await conn.execute(_SQL.read_until)).fetchone()
+    return row["at"] if row else None
+
+
+async def set_read_until(conn: Connection, times: Mapping[Place, datetime | None]) -> None:
+    """Notes it by partition; None leaves what was noted before. Needs a worker's transaction."""
+    values = {
+        "topics": [topic for topic, _ in times],
+        "partitions": [partition for _, partition in times],
+        "times": list(times.values()),
+    }
+    await conn.execute(_SQL.set_read_until, values)
+
+
+async def take_due(conn: Connection, since: datetime, until: datetime, limit: int, *, now: datetime) -> Taken:
+    """Closes up to `limit` timers due from `since` to `until`, the longest overdue first, and answers them.
 
     A closed timer's key is kept for a while, so that a repeated request for its reminder sets nothing. Those that
-    another process has locked are left to it. Without any, `until` is `since`.
+    another process has locked are left to it. Without any, `Taken.until` is `since`.
     """
-    await conn.execute(_SQL.without_sort)
-    rows = await (await conn.execute(_SQL.take, {"since": since, "now": now, "limit": limit})).fetchall()
+    values = {"since": since, "until": until, "limit": limit, "now": now}
+    rows = await (await conn.execute(_SQL.take, values)).fetchall()
     events = [ReminderDue.model_validate_json(row["event"]) for row in rows]
     return Taken(events, rows[-1]["due_at"] if rows else since)
 

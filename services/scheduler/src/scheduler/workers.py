@@ -2,8 +2,8 @@
 
 The loop sleeps until the next timer's own time, so that how often it polls decides only how soon it finds timers
 that other processes have set. Any number may run: a due timer is taken by one of them. One that came due while
-nothing ran is fired late, with the time it was meant for; only when its appointment has begun meanwhile it is
-dropped, and counted.
+nothing ran is fired late, with the time it was meant for, once nothing is left to read that may withdraw it; only
+when its appointment has begun meanwhile it is dropped, and counted.
 
 The index of due times begins with dead entries, those of fired timers, until a vacuum removes them; an old
 transaction elsewhere can put that off. So a turn begins where the last one ended, and only now and then
@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from prometheus_client import Counter, Histogram
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
 
 from contracts.scheduler import ReminderDue
 from scheduler import store
@@ -33,6 +34,11 @@ _MOVE_BATCH = 1000
 _BATCHES_AT_ONCE = 2
 _TURN_SECONDS = 1.0
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+_JUST_READ = timedelta(seconds=5)
+"""How old it may be that all was read without holding anything back. Consumers tell it every second."""
+_LONGEST_HOLD_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
 
 _FIRED = Counter("slotwright_scheduler_timers_total", "Timers that came due.", ["outcome"])
 _LATENESS = Histogram(
@@ -40,6 +46,37 @@ _LATENESS = Histogram(
     "From a timer's due time to its firing.",
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
 )
+_UNREAD = Gauge(
+    "slotwright_scheduler_unread_seconds",
+    "For how long requests and withdrawals may be unread; what came due since waits. 0 where all was just read.",
+)
+
+
+class Horizon:
+    """Until when timers may fire: now, unless what has been asked for and withdrawn was not read for a while.
+
+    Then, as after a downtime, only what was due before that fires (docs/adr/0028). After an hour in one process
+    everything does: where a partition is kept from being read for good, better a withdrawn reminder than none.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._holding_since: float | None = None
+
+    def at(self, now: datetime, read_until: datetime | None) -> datetime:
+        if read_until is None or now - read_until <= _JUST_READ:
+            if self._holding_since is not None:
+                log.info("timers that were held back fire, as all withdrawals have been read")
+            self._holding_since = None
+            _UNREAD.set(0)
+            return now
+        _UNREAD.set((now - read_until).total_seconds())
+        if self._holding_since is None:
+            self._holding_since = self._monotonic()
+            log.warning("timers are held back until withdrawals have been read", read_until=str(read_until))
+        if self._monotonic() - self._holding_since > _LONGEST_HOLD_SECONDS:
+            return now
+        return read_until
 
 
 class TimerLoop(Periodic):
@@ -59,6 +96,7 @@ class TimerLoop(Periodic):
         self._batch_size = batch_size
         self._clock = clock
         self._monotonic = monotonic
+        self._horizon = Horizon(monotonic)
         self._since = _BEGINNING
         self._rewound_to: datetime | None = None
         self._upcoming: datetime | None = None
@@ -90,7 +128,7 @@ class TimerLoop(Periodic):
 
         Where there is more, the next turn goes on with it. It may take as long as it needs, and holds no turn up.
         """
-        async with self._batch(_BEGINNING, self._clock(), untimed=True) as (_, taken):
+        async with self._batch(_BEGINNING, self._clock(), untimed=True) as (_, taken, _until):
             pass
         if self._is_full(taken):
             self._rewound_to = taken.until
@@ -107,7 +145,7 @@ class TimerLoop(Periodic):
         now = self._clock()
         since, self._rewound_to = self._rewound_to or self._since, None
         try:
-            async with self._batch(since, now) as (conn, taken):
+            async with self._batch(since, now) as (conn, taken, until):
                 all_fired = not self._is_full(taken)
                 upcoming = await store.next_due(conn, now) if all_fired else None
         except Unavailable:
@@ -116,20 +154,24 @@ class TimerLoop(Periodic):
                 # due from now on is fired, and what lies before is found by the full scan, which has no timeout.
                 self._since = now
             raise
-        self._since = now if all_fired else taken.until
+        self._since = until if all_fired else taken.until
         self._upcoming = upcoming
         return all_fired
 
     @asynccontextmanager
     async def _batch(
         self, since: datetime, now: datetime, *, untimed: bool = False
-    ) -> AsyncIterator[tuple[Connection, store.Taken]]:
-        """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends."""
+    ) -> AsyncIterator[tuple[Connection, store.Taken, datetime]]:
+        """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends.
+
+        Answers also until when timers may fire by now.
+        """
         async with self._db.worker(untimed=untimed) as conn:
-            taken = await store.take_due(conn, since, now, self._batch_size)
+            until = self._horizon.at(now, await store.read_until(conn))
+            taken = await store.take_due(conn, since, until, self._batch_size, now=now)
             events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
-            yield conn, taken
+            yield conn, taken, until
             if taken.events:  # these points are for a crash that holds timers, not for an empty poll
                 faults.reached("scheduler.taken")
         if taken.events:

@@ -96,10 +96,10 @@ def _without_tenant() -> None:
 
 def _without_inbox() -> None:
     """Every event counts as new."""
-    from servicekit import consumer
+    from servicekit import effects
 
-    assert b"ON CONFLICT DO NOTHING" in consumer._INBOX
-    consumer._INBOX = b"SELECT %s::text, %s::text"
+    assert b"ON CONFLICT DO NOTHING" in effects._INBOX
+    effects._INBOX = b"SELECT %s::text, unnest(%s::text[]) AS event_id"
 
 
 def _without_key() -> None:

@@ -24,6 +24,7 @@ OF_NO_TENANT = {
     "auth.signup": "its business is still to come",
     "auth.attempt": "counts by account and network",
     "auth.signing_key": "the platform's",
+    "scheduler.read_until": "how far topics have been read",
     "billing.stripe_event": "names a customer of Stripe's, who may be nobody's",
 }
 """The tables without a tenant_id, and why. Another one is either a mistake or belongs here."""

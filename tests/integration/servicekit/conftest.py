@@ -6,11 +6,14 @@ from contextlib import closing
 import pytest
 
 from integration.servicekit.desk import Command, Environment, steward_of
+from integration.servicekit.shop import TOPIC, Shop
 from servicekit.db import Database
 from servicekit.redrive import DeadLetterBox
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
 from support.databases import Databases, ServiceDatabase
+from support.events import Topics
+from support.logs import logs_kept_apart
 
 
 @pytest.fixture
@@ -42,4 +45,13 @@ def box(steward: Environment, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadL
     for name, value in steward.items():
         monkeypatch.setenv(name, value)
     with closing(DeadLetterBox(KafkaSettings())) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop(db: Database, broker: Broker) -> AsyncIterator[Shop]:
+    kafka = broker.settings("analytics")
+    made = Shop(db, kafka, Topics(broker.super_user()))
+    made.topics.pass_over(made.group, TOPIC)
+    with logs_kept_apart():
         yield made

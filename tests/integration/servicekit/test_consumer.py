@@ -1,137 +1,22 @@
-"""The consumer loop on a real Kafka and Postgres: order through failures, dead letters, hand-over, lag.
-
-The consumers run in the test, on analytics' database and as its user; the test writes what they read.
-"""
+"""The consumer loop on a real Kafka and Postgres: order through failures, dead letters, hand-over, lag."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
-from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from contracts.envelope import Envelope
-from contracts.model import Event
 from contracts.platform import TenantChanged, TenantStatusReported
-from servicekit.consumer import EventConsumer
-from servicekit.db import Connection, Database
+from integration.servicekit.shop import TOPIC, Shop, named
 from servicekit.errors import PermanentError
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
 from servicekit.logging import configure_logging
-from servicekit.settings import KafkaSettings
 from servicekit.tracing import configure_tracing
-from support.broker import Broker
-from support.databases import Databases
-from support.events import Topics
-from support.logs import logs_kept_apart
-from support.tenants import new_tenant
 
-TOPIC = TenantChanged.TOPIC
-_PARTITIONS = 3
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-
-
-async def nothing(_event: TenantChanged) -> None:
-    """What happens while most events are handled."""
-
-
-class Shop:
-    """What the consumers of a test do, written down."""
-
-    def __init__(self, db: Database, kafka: KafkaSettings, topics: Topics) -> None:
-        self.db = db
-        self.topics = topics
-        self.handled: list[str] = []
-        self.fails: Callable[[TenantChanged], Exception | None] = lambda _event: None
-        self.meanwhile: Callable[[TenantChanged], Awaitable[None]] = nothing
-        """Awaited after an event has been written down."""
-        self.name = f"t{new_id().hex[-8:]}"
-        self._kafka = kafka
-
-    @property
-    def group(self) -> str:
-        return f"analytics.{self.name}"
-
-    def consumer(self, **settings: SecretStr) -> EventConsumer:
-        return EventConsumer(
-            "analytics",
-            self.name,
-            self.db,
-            self._kafka.model_copy(update=settings),
-            topics=[TOPIC],
-            handlers={TenantChanged: self._handle},
-            across_tenants=True,
-        )
-
-    async def _handle(self, _conn: Connection, event: Event, _envelope: Envelope) -> None:
-        assert isinstance(event, TenantChanged)
-        error = self.fails(event)
-        if error is not None:
-            raise error
-        self.handled.append(event.display_name)
-        await self.meanwhile(event)
-
-    @asynccontextmanager
-    async def running(self, consumer: EventConsumer | None = None) -> AsyncIterator[asyncio.Event]:
-        """A consumer until the block ends or the event that it gives is set."""
-        one = consumer or self.consumer()
-        stop = asyncio.Event()
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            tasks.create_task(one.run(stop, Heartbeat(one.name, limit=60)))
-            try:
-                yield stop
-            finally:
-                stop.set()
-
-    async def until(self, holds: Callable[[], object], what: str) -> None:
-        try:
-            async with asyncio.timeout(60):
-                while not holds():  # noqa: ASYNC110 - of several kinds; 20 ms is how often they are looked at
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            pytest.fail(f"not seen: {what}; handled {self.handled}")
-
-    def counted(self, outcome: str) -> float | None:
-        """Events that ended so; None while there is no such series."""
-        labels = {"consumer": self.group, "outcome": outcome}
-        return REGISTRY.get_sample_value("slotwright_consumer_events_total", labels)
-
-    def retried(self) -> float | None:
-        return REGISTRY.get_sample_value("slotwright_consumer_retries_total", {"consumer": self.group})
-
-    def reads(self) -> float | None:
-        return REGISTRY.get_sample_value("slotwright_consumer_reads", {"consumer": self.group})
-
-    def lag(self) -> float | None:
-        """Over all partitions; None while nothing is measured."""
-        found = [
-            REGISTRY.get_sample_value(
-                "slotwright_consumer_lag",
-                {"consumer": self.group, "topic": TOPIC, "partition": str(number)},
-            )
-            for number in range(_PARTITIONS)
-        ]
-        known = [value for value in found if value is not None]
-        return sum(known) if known else None
-
-
-@pytest.fixture
-async def shop(databases: Databases, broker: Broker) -> AsyncIterator[Shop]:
-    db = Database(databases.for_service("analytics").settings, application="test")
-    await db.open()
-    kafka = broker.settings("analytics")
-    made = Shop(db, kafka, Topics(broker.super_user()))
-    made.topics.pass_over(made.group, TOPIC)
-    try:
-        with logs_kept_apart():
-            yield made
-    finally:
-        await db.close()
 
 
 async def test_a_failing_event_holds_back_those_behind_it_until_it_succeeds(
@@ -351,7 +236,3 @@ async def test_the_beat_goes_on_through_a_long_batch_and_stops_when_a_handler_ha
         assert "has not turned for" in (beat.fault() or "")
         release.set()
         stop.set()
-
-
-def named(name: str, tenant_id: UUID, generation: int) -> TenantChanged:
-    return new_tenant(tenant_id=tenant_id, generation=generation, display_name=name)

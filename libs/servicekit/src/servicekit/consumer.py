@@ -1,48 +1,34 @@
-"""The consumer loop: reads a topic, puts each event into effect once, commits offsets after the effects.
+"""The consumer loop: reads topics, has each event put into effect once, commits offsets after the effects.
 
-For each message: parse; in one transaction insert into the inbox and call the handler; then go on. What is about a
-tenant that is being deleted, or was, has no effect: nothing is written again behind an erasure. A message that
-cannot be read, whose handler raises PermanentError, or whose values no table takes, goes to `<service>.dlq.v1` with
-its original bytes; one that comes back from there for another consumer is passed over. Any other failure is tried
-again, with backoff and for as long as it takes, because order within a key must hold; the partitions are paused
-meanwhile, so that the group keeps its member. What the group gives to another member then is left to that one.
-`Consumer.poll` blocks and runs in a thread.
+What putting into effect means, and what becomes of an event that cannot be, is servicekit.effects's. A failure that
+may pass is tried again, with backoff and for as long as it takes, because order within a key must hold; the
+partitions are paused meanwhile, so that the group keeps its member. What the group gives to another member then is
+left to that one. `Consumer.poll` blocks and runs in a thread.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from uuid import UUID
 
 import psycopg
 import structlog
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaException, Message, TopicPartition
-from opentelemetry.trace import SpanKind
 
-from contracts.envelope import Envelope, MalformedEventError, parse_headers
 from contracts.model import Event
-from contracts.registry import is_known
-from servicekit.db import Connection, Database, constraint_of
-from servicekit.dead_letters import DeadLetters, for_another
-from servicekit.errors import PermanentError, Unavailable
-from servicekit.faults import reached
+from servicekit.db import Database
+from servicekit.dead_letters import DeadLetters
+from servicekit.effects import Effects, Handler, Incoming, TombstoneHandler
+from servicekit.errors import Unavailable
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, poll_batch, readable, received
+from servicekit.kafka import consumer, poll_batch, readable, received
 from servicekit.loops import backoff, pause_for
-from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES, EVENTS_HANDLED
+from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES
 from servicekit.progress import Progress
 from servicekit.settings import KafkaSettings
-from servicekit.tenants import takes_events
-from servicekit.tracing import messaging, span_from
 
 log = structlog.get_logger(__name__)
-
-Handler = Callable[[Connection, Event, Envelope], Awaitable[None]]
-TombstoneHandler = Callable[[Connection, UUID, str], Awaitable[None]]
-"""Called with the tenant and what follows it in the key, for a record whose value is null."""
 
 _BATCH = 200
 _POLL_SECONDS = 0.25
@@ -50,10 +36,6 @@ _MAX_BACKOFF = 30.0
 _LOOK_SECONDS = 10.0
 _PROGRESS_SECONDS = 1.0
 _BROKER_SECONDS = 5.0
-_OUTCOMES = ("handled", "duplicate", "skipped", "gone", "dead")
-_VALUE_FAULTS = (psycopg.DataError, psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation)
-"""What PostgreSQL says of values that it will not take tomorrow either: a NUL in a text, a number too large."""
-_INBOX = b"INSERT INTO inbox (consumer, event_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
 class EventConsumer:
@@ -63,6 +45,8 @@ class EventConsumer:
     when `across_tenants` is set or the event has no tenant. Types without a handler are passed over; one that is
     unknown is a later release's, and a dead letter (docs/adr/0024). `on_committed` is called with an event that has
     taken effect, once others can see that: to hasten what would be done anyway, as a crash may come before.
+    Up to `at_once` events of a tenant share a transaction, pipelined; their handlers must neither ask for a
+    `rowcount` nor have effects outside of it, as all are called again when one fails.
     `progress` is told every second how far it has read, and before the first event of a partition.
     """
 
@@ -78,19 +62,24 @@ class EventConsumer:
         on_tombstone: TombstoneHandler | None = None,
         on_committed: Callable[[Event], None] | None = None,
         across_tenants: bool = False,
+        at_once: int = 1,
         progress: Progress | None = None,
     ) -> None:
         self.name = f"{service}.{name}"
-        self._db = db
         self._kafka = kafka
         self.topics = tuple(topics)
         self.events = tuple(handlers)
-        self._handlers = {event.TYPE: handler for event, handler in handlers.items()}
-        self._on_tombstone = on_tombstone
-        self._on_committed = on_committed
-        self._across_tenants = across_tenants
         self._progress = progress
-        self._dead_letters = DeadLetters(service, self.name, kafka)
+        self._effects = Effects(
+            self.name,
+            db,
+            handlers,
+            DeadLetters(service, self.name, kafka),
+            on_tombstone=on_tombstone,
+            on_committed=on_committed,
+            across_tenants=across_tenants,
+            at_once=at_once,
+        )
         self._assigned = False
         self._member = False
         self._done: dict[tuple[str, int], int] = {}
@@ -108,8 +97,7 @@ class EventConsumer:
         """Consumes until told to stop, then leaves the group, so that another takes over at once."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         loop = asyncio.get_running_loop()
-        for outcome in _OUTCOMES:  # counted from 0: the first of a kind would else be no increase
-            EVENTS_HANDLED.labels(self.name, outcome)
+        self._effects.count_from_zero()
         CONSUMER_READS.labels(self.name).set(0)
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
@@ -162,67 +150,63 @@ class EventConsumer:
         stop: asyncio.Event,
         beat: Heartbeat,
     ) -> dict[tuple[str, int], int]:
-        """Handles a batch in its order, or until told to stop; answers the offsets to commit, by partition."""
+        """Handles a batch, or what it can until told to stop; answers the offsets to commit, by partition."""
         self._given_away.clear()
+        items = [self._effects.read(received(raw)) for raw in batch if readable(self.name, raw)]
+        handled: set[tuple[tuple[str, int], int]] = set()
+        for group in self._effects.groups(items):
+            beat.beat()
+            together = len(group) > 1 and not self._given_away and await self._effects.put_together(group)
+            for item in group:
+                if item.message.place in self._given_away:
+                    continue
+                if not together and not await self._until_done(item, client, thread, stop, beat):
+                    return self._come_to(items, handled)
+                handled.add((item.message.place, item.message.offset))
+        return self._come_to(items, handled)
+
+    def _come_to(
+        self, items: Sequence[Incoming], handled: set[tuple[tuple[str, int], int]]
+    ) -> dict[tuple[str, int], int]:
+        """By partition, the offset behind what was handled without a gap.
+
+        Not of those that were given away, as their new owner may have come further.
+        """
         done: dict[tuple[str, int], int] = {}
-        for message in [received(raw) for raw in batch if readable(self.name, raw)]:
-            if message.place in self._given_away:
-                continue
-            if not await self._until_done(message, client, thread, stop, beat):
-                break
-            done[message.place] = message.offset + 1
-        # The new owner of one that was given away may have come further.
-        return {place: offset for place, offset in done.items() if place not in self._given_away}
+        ended = set(self._given_away)
+        for message in (item.message for item in items):
+            if (message.place, message.offset) not in handled:
+                ended.add(message.place)
+            elif message.place not in ended:
+                done[message.place] = message.offset + 1
+        return done
 
     async def _until_done(
         self,
-        message: Received,
+        item: Incoming,
         client: KafkaConsumer,
         thread: ThreadPoolExecutor,
         stop: asyncio.Event,
         beat: Heartbeat,
     ) -> bool:
         """Handles one message, however often that takes, or until it is another's; False when told to stop."""
-        with self._about(message):
-            return await self._try(message, client, thread, stop, beat)
-
-    @contextmanager
-    def _about(self, message: Received) -> Iterator[None]:
-        """Binds the event's tenant and trace to what is logged inside; an event for others is in no trace."""
-        try:
-            envelope = parse_headers(message.headers, message.value)
-        except MalformedEventError:
-            yield
-            return
-        if self._is_for_others(envelope):
-            yield
-            return
-        tenant = {"tenant_id": str(envelope.tenant_id)} if envelope.tenant_id else {}
-        with (
-            structlog.contextvars.bound_contextvars(**tenant),
-            span_from(
-                envelope.traceparent,
-                f"process {message.topic}",
-                SpanKind.CONSUMER,
-                messaging(message.topic, "process") | {"cloudevents.event_type": envelope.type},
-            ),
-        ):
-            yield
+        with self._effects.about(item):
+            return await self._try(item, client, thread, stop, beat)
 
     async def _try(
         self,
-        message: Received,
+        item: Incoming,
         client: KafkaConsumer,
         thread: ThreadPoolExecutor,
         stop: asyncio.Event,
         beat: Heartbeat,
     ) -> bool:
-        attempt = 0
+        message, attempt = item.message, 0
         loop = asyncio.get_running_loop()
         while True:
             beat.beat()
             try:
-                await self._handle(message)
+                await self._effects.put(item)
                 break
             except Exception as error:
                 attempt += 1
@@ -248,57 +232,6 @@ class EventConsumer:
         if attempt:
             await loop.run_in_executor(thread, _resume, client)
         return True
-
-    async def _handle(self, message: Received) -> None:
-        if for_another(message, self.name):
-            EVENTS_HANDLED.labels(self.name, "skipped").inc()
-            return
-        try:
-            envelope = parse_headers(message.headers, message.value)
-            if self._is_for_others(envelope):
-                EVENTS_HANDLED.labels(self.name, "skipped").inc()
-                return
-            event = None if envelope.data is None else envelope.event()
-            try:
-                outcome = await self._effect(message, envelope, event)
-            except _VALUE_FAULTS as error:
-                # Not the words of the database: they quote the values, and those may be a person's.
-                what = constraint_of(error) or type(error).__name__
-                raise PermanentError(f"no table takes its values: {what}") from error
-        except (MalformedEventError, PermanentError) as error:
-            await self._dead_letters.put(message, error)
-            EVENTS_HANDLED.labels(self.name, "dead").inc()
-            log.error(
-                "event went to the dead letters",
-                consumer=self.name,
-                topic=message.topic,
-                partition=message.partition,
-                offset=message.offset,
-                error=str(error),
-            )
-        else:
-            EVENTS_HANDLED.labels(self.name, outcome).inc()
-            if outcome == "handled" and event is not None and self._on_committed is not None:
-                self._on_committed(event)
-
-    def _is_for_others(self, envelope: Envelope) -> bool:
-        return envelope.data is not None and envelope.type not in self._handlers and is_known(envelope.type)
-
-    async def _effect(self, message: Received, envelope: Envelope, event: Event | None) -> str:
-        tenant_id = None if self._across_tenants else envelope.tenant_id
-        async with self._db.tenant(tenant_id) if tenant_id else self._db.worker() as conn:
-            cursor = await conn.execute(_INBOX, (self.name, envelope.id))
-            if not cursor.rowcount:
-                return "duplicate"
-            if tenant_id is not None and not await takes_events(conn, tenant_id):
-                return "gone"
-            if event is not None:
-                await self._handlers[envelope.type](conn, event, envelope)
-            elif self._on_tombstone is not None:
-                await self._on_tombstone(conn, *_buried(message, envelope))
-            reached("consumer.effect")
-        reached("consumer.committed")
-        return "handled"
 
     def _commit(self, client: KafkaConsumer, done: Mapping[tuple[str, int], int]) -> None:
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in done.items()]
@@ -369,14 +302,6 @@ class EventConsumer:
             came = received(message)
             client.seek(TopicPartition(came.topic, came.partition, came.offset))
         self._measure(client, asking=True)
-
-
-def _buried(message: Received, envelope: Envelope) -> tuple[UUID, str]:
-    """Tenant and aggregate of a tombstone's key; one whose key and headers differ is nobody's."""
-    tenant, _, aggregate = (message.key or b"").decode("utf-8", "replace").partition("/")
-    if envelope.tenant_id is None or tenant != str(envelope.tenant_id):
-        raise PermanentError("a tombstone's key must begin with its tenant")
-    return envelope.tenant_id, aggregate
 
 
 def _resume(client: KafkaConsumer) -> None:

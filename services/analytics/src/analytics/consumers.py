@@ -21,8 +21,9 @@ from contracts.booking import AppointmentBooked, AppointmentEvent
 from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.notification import MessageEvent, MessageFailed, MessageSent
-from servicekit.consumer import EventConsumer, Handler
+from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
+from servicekit.effects import Handler
 from servicekit.settings import KafkaSettings
 
 _REMINDERS: tuple[type[MessageEvent], ...] = (MessageSent, MessageFailed)

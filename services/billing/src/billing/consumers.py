@@ -16,8 +16,9 @@ from contracts.booking import (
 from contracts.envelope import Envelope
 from contracts.model import Event
 from contracts.platform import StatusDetails, TenantChanged
-from servicekit.consumer import EventConsumer, Handler
+from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
+from servicekit.effects import Handler
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks
 from servicekit.usage import month_of

@@ -30,8 +30,9 @@ from notification import store
 from notification.domain import AppointmentStatus, Wanted
 from notification.webhooks.store import delete_endpoints
 from servicekit.clock import Clock, utc_now
-from servicekit.consumer import EventConsumer, Handler
+from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
+from servicekit.effects import Handler
 from servicekit.errors import PermanentError
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks

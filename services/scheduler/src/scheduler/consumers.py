@@ -21,6 +21,8 @@ from servicekit.progress import Place, Progress
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks
 
+_AT_ONCE = 50
+
 
 class SchedulerHooks(TenantHooks):
     """Called by servicekit.tenancy, in its transactions."""
@@ -60,5 +62,6 @@ def timers_consumer(
         topics=[ReminderRequested.TOPIC],
         handlers={ReminderRequested: requested, ReminderWithdrawn: withdrawn},
         on_committed=committed,
+        at_once=_AT_ONCE,
         progress=Progress(read, clock=clock),
     )

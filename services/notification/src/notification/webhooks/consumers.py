@@ -14,8 +14,9 @@ from notification.webhooks import store
 from notification.webhooks.domain import TYPES
 from notification.webhooks.payloads import payload
 from servicekit.clock import Clock, utc_now
-from servicekit.consumer import EventConsumer, Handler
+from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
+from servicekit.effects import Handler
 from servicekit.errors import PermanentError
 from servicekit.settings import KafkaSettings
 

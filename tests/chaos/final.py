@@ -9,13 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from chaos.world import World
-from contracts.topics import TOPICS
 from devstack.local_http import LOCAL_HTTP
 from support.events import Topics
+from support.groups import ends, places, read_to
 from support.mail import Mailpit
 
 _LONGEST_PAUSE = 600.0
@@ -145,21 +144,11 @@ def lag(admin: AdminClient, services: Collection[str], prefix: str = "") -> dict
         for service in reads.keys() & services
         for name, topics in reads[service].items()
     }
-    places = {
-        topic.name: [TopicPartition(topic.name, n) for n in range(topic.partitions)] for topic in TOPICS
+    end = ends(admin, places({topic for topics in read_by.values() for topic in topics}))
+    return {
+        group: sum(end[place] - offset for place, offset in read_to(admin, group, places(topics)).items())
+        for group, topics in read_by.items()
     }
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # of the library's own
-    wanted = [place for topics in read_by.values() for topic in topics for place in places[topic]]
-    found = admin.list_offsets(dict.fromkeys(wanted, latest), request_timeout=10)
-    ends = {(place.topic, place.partition): future.result().offset for place, future in found.items()}
-    behind = {}
-    for group, topics in read_by.items():
-        asked = ConsumerGroupTopicPartitions(group, [place for topic in topics for place in places[topic]])
-        answer = admin.list_consumer_group_offsets([asked], request_timeout=10)[group].result()
-        behind[group] = sum(
-            ends[place.topic, place.partition] - max(place.offset, 0) for place in answer.topic_partitions
-        )
-    return behind
 
 
 def quiet(world: World, admin: dict[str, str], *, prefix: str = "", seconds: float = 120) -> None:

@@ -218,6 +218,21 @@ def _without_end() -> None:
     vars(store)["set_state"] = waits_on
 
 
+def _without_keeping() -> None:
+    """What is offered to the waitlist is kept from nobody: its hold takes no time."""
+    from booking import placing
+    from booking.store import SQL
+    from booking.waitlist import line
+
+    async def hold(conn: Any, tenant_id: Any, *wanted: Any, **lasting: Any) -> Any:
+        made = await placing.hold(conn, tenant_id, *wanted, **lasting)
+        values = {"tenant_id": tenant_id, "hold_id": made[0].hold_id}
+        await conn.execute(SQL.release_hold, values)
+        return made
+
+    vars(line)["placing"] = SimpleNamespace(**vars(placing) | {"hold": hold})
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "lock": _without_lock,
     "tenant": _without_tenant,
@@ -235,4 +250,5 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "all-or-none": _without_all_or_none,
     "rest": _without_rest,
     "end": _without_end,
+    "keeping": _without_keeping,
 }

@@ -45,6 +45,7 @@ SEED = "mutations"
 _IN_ROOMS = frozenset({"Talk", "Bath"})
 """So many services need the one room, so that it is wanted by several at once."""
 _CHANGES = CHANGING | {"change-service": 10}
+_OFFERS = {"book": 12, "cancel": 8, "join": 5, "offer": 12, "leave": 3, "look": 2}
 _AT_MOST = 5
 """So many times as many operations as are asked for, where what they are to bring about does not come."""
 _NO_KEY = ("ALTER TABLE message DROP CONSTRAINT message_cause",)
@@ -102,17 +103,24 @@ def rules_broken(world: World, state: dict[str, Any]) -> set[str]:
     return {found["rule"] for found in judge(world.folder)["violations"]}
 
 
-def booked(begin: Begin, name: str, mutation: str, *changes: str) -> set[str]:
-    """Two booking servers with a mutation and a changed database; the rules that were broken."""
+def booked(
+    begin: Begin,
+    name: str,
+    *mutations: str,
+    changes: tuple[str, ...] = (),
+    weights: Mapping[str, float] = EVERYTHING,
+) -> set[str]:
+    """Two booking servers with mutations and a changed database; the rules that were broken."""
     with begin(name) as (world, shops):
         parts = [
-            world.service("booking", "serve", called=f"booking-{n}", **mutated(mutation)) for n in ("a", "b")
+            world.service("booking", "serve", called=f"booking-{n}", **mutated(*mutations))
+            for n in ("a", "b")
         ]
         world.change("booking", *changes)
         world.ready()
         set_up(world, shops)
         asyncio.run(know(world, shops))
-        clients(world, shops, [part.url for part in parts], 600)
+        clients(world, shops, [part.url for part in parts], 600, weights)
         state = booking_state(world)
         assert len(state["appointments"]) > 50, "next to nothing was booked: more is broken than the guard"
         return rules_broken(world, {"booking": state})
@@ -121,13 +129,19 @@ def booked(begin: Begin, name: str, mutation: str, *changes: str) -> set[str]:
 def test_the_constraint(begin: Begin) -> None:
     """Takes about 10 s: twice two servers. Writers take no lock, so that only the constraint is between them."""
     assert booked(begin, "constraint", "lock") == set()
-    assert "no overlap beyond capacity" in booked(begin, "no-constraint", "lock", *_NO_CONSTRAINT)
+    assert "no overlap beyond capacity" in booked(begin, "no-constraint", "lock", changes=_NO_CONSTRAINT)
 
 
 def test_row_level_security(begin: Begin) -> None:
     """Takes about 10 s, likewise. Queries do not say whose rows they want."""
     assert booked(begin, "policy", "tenant") == set()
-    assert "tenants are apart" in booked(begin, "no-policy", "tenant", *_NO_POLICY)
+    assert "tenants are apart" in booked(begin, "no-policy", "tenant", changes=_NO_POLICY)
+
+
+def test_what_an_offer_keeps(begin: Begin) -> None:
+    """Takes about 10 s, likewise. Businesses offer times that others want; offers are answered as they are made."""
+    assert booked(begin, "offers", weights=_OFFERS) == set()
+    assert "an offered time is kept" in booked(begin, "no-keeping", "keeping", weights=_OFFERS)
 
 
 def changed(

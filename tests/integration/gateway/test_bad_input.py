@@ -14,10 +14,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
-from contracts.topics import TOPICS
 from gateway.routing import route
 from integration.gateway.bad_input import Bad, Good, wrong_requests
 from integration.gateway.good_requests import goods
@@ -25,6 +23,7 @@ from integration.gateway.platform import Platform
 from integration.gateway.sites import Site
 from support.broker import Broker
 from support.events import until
+from support.groups import ends, places, read_to
 
 METHODS = ("get", "put", "post", "delete", "patch")
 _COUNTED = {"attempt"}
@@ -210,18 +209,12 @@ def _idle(platform: Platform) -> bool:
 def _caught_up(platform: Platform, broker: Broker) -> bool:
     """Every group of the services has read its topics to their ends."""
     admin = AdminClient(dict(broker.super_user()))
-    partitions = [
-        TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)
-    ]
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # of the library's own
-    ends = admin.list_offsets(dict.fromkeys(partitions, latest))
-    end = {(part.topic, part.partition): future.result().offset for part, future in ends.items()}
-    for group in groups_of(platform):
-        asked = [ConsumerGroupTopicPartitions(group)]
-        read = admin.list_consumer_group_offsets(asked)[group].result().topic_partitions
-        if any(part.offset < end[part.topic, part.partition] for part in read):
-            return False
-    return True
+    end = ends(admin, places())
+    return all(
+        offset >= end[place]
+        for group in groups_of(platform)
+        for place, offset in read_to(admin, group).items()
+    )
 
 
 def groups_of(platform: Platform) -> list[str]:

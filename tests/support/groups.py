@@ -6,8 +6,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.topics import TOPICS
+from servicekit.kafka import Place
 
-Place = tuple[str, int]
 _SECONDS = 10
 
 

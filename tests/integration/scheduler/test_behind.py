@@ -12,7 +12,7 @@ from scheduler import store
 from scheduler.workers import TimerLoop
 from servicekit.clock import utc_now
 from servicekit.db import Database
-from servicekit.progress import Place
+from servicekit.kafka import Place
 from support.events import until
 
 _MUCH = 300

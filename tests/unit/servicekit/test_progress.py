@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from servicekit.progress import Place, Progress
+from servicekit.kafka import Place
+from servicekit.progress import Progress
 
 _FIRST, _SECOND = ("topic", 0), ("topic", 1)
 _AT = datetime(2026, 11, 30, 12, tzinfo=UTC)

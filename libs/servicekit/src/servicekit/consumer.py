@@ -22,7 +22,7 @@ from servicekit.dead_letters import DeadLetters
 from servicekit.effects import Effects, Handler, Incoming, TombstoneHandler
 from servicekit.errors import Unavailable
 from servicekit.health import Heartbeat
-from servicekit.kafka import consumer, poll_batch, readable, received
+from servicekit.kafka import Place, consumer, poll_batch, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES
 from servicekit.progress import Progress
@@ -82,11 +82,11 @@ class EventConsumer:
         )
         self._assigned = False
         self._member = False
-        self._done: dict[tuple[str, int], int] = {}
+        self._done: dict[Place, int] = {}
         """By partition that is ours: the offset of the first message not yet put into effect."""
-        self._new: set[tuple[str, int]] = set()
-        """Partitions that have become ours, of which `progress` has not been told."""
-        self._given_away: set[tuple[str, int]] = set()
+        self._untold = False
+        """Partitions have become ours, of which `progress` has not been told."""
+        self._given_away: set[Place] = set()
         """Partitions that were ours when the messages in hand were read, and went to another since."""
 
     async def ready(self) -> str | None:
@@ -106,7 +106,7 @@ class EventConsumer:
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
-                if self._progress is not None and (self._new or loop.time() - told > _PROGRESS_SECONDS):
+                if self._progress is not None and (self._untold or loop.time() - told > _PROGRESS_SECONDS):
                     await self._tell(self._progress, client, thread)
                     told = loop.time()
                 done = await self._handle_all(batch, client, thread, stop, beat)
@@ -123,9 +123,8 @@ class EventConsumer:
             thread.shutdown(wait=False)
 
     def _subscribe(self, client: KafkaConsumer) -> None:
-        def assigned(_client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-            self._assigned = self._member = True
-            self._new.update((place.topic, place.partition) for place in partitions)
+        def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
+            self._assigned = self._member = self._untold = True
             CONSUMER_READS.labels(self.name).set(1)
 
         def lost(client: KafkaConsumer, partitions: list[TopicPartition]) -> None:
@@ -149,11 +148,11 @@ class EventConsumer:
         thread: ThreadPoolExecutor,
         stop: asyncio.Event,
         beat: Heartbeat,
-    ) -> dict[tuple[str, int], int]:
+    ) -> dict[Place, int]:
         """Handles a batch, or what it can until told to stop; answers the offsets to commit, by partition."""
         self._given_away.clear()
         items = [self._effects.read(received(raw)) for raw in batch if readable(self.name, raw)]
-        handled: set[tuple[tuple[str, int], int]] = set()
+        handled: set[tuple[Place, int]] = set()
         for group in self._effects.groups(items):
             beat.beat()
             together = len(group) > 1 and not self._given_away and await self._effects.put_together(group)
@@ -165,14 +164,12 @@ class EventConsumer:
                 handled.add((item.message.place, item.message.offset))
         return self._come_to(items, handled)
 
-    def _come_to(
-        self, items: Sequence[Incoming], handled: set[tuple[tuple[str, int], int]]
-    ) -> dict[tuple[str, int], int]:
+    def _come_to(self, items: Sequence[Incoming], handled: set[tuple[Place, int]]) -> dict[Place, int]:
         """By partition, the offset behind what was handled without a gap.
 
         Not of those that were given away, as their new owner may have come further.
         """
-        done: dict[tuple[str, int], int] = {}
+        done: dict[Place, int] = {}
         ended = set(self._given_away)
         for message in (item.message for item in items):
             if (message.place, message.offset) not in handled:
@@ -233,7 +230,7 @@ class EventConsumer:
             await loop.run_in_executor(thread, _resume, client)
         return True
 
-    def _commit(self, client: KafkaConsumer, done: Mapping[tuple[str, int], int]) -> None:
+    def _commit(self, client: KafkaConsumer, done: Mapping[Place, int]) -> None:
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in done.items()]
         try:
             client.commit(offsets=offsets, asynchronous=False)
@@ -283,11 +280,11 @@ class EventConsumer:
         try:
             ends = await asyncio.get_running_loop().run_in_executor(thread, self._ends, client)
             await progress.look(at, ends, self._done)
-            self._new.clear()
+            self._untold = False
         except (KafkaException, Unavailable, psycopg.Error) as error:
             log.warning("progress not told", consumer=self.name, reason=str(error).strip())
 
-    def _ends(self, client: KafkaConsumer) -> dict[tuple[str, int], int]:
+    def _ends(self, client: KafkaConsumer) -> dict[Place, int]:
         """Asks the broker where each partition of ours ends: a fetch that hangs knows of nothing new."""
         return {
             (place.topic, place.partition): self._end(client, place, asking=True)

@@ -55,6 +55,16 @@ class Incoming:
     for_others: bool = False
     """It was put back for another consumer, or is of a type that this one has no handler for."""
 
+    @property
+    def tenant_id(self) -> UUID | None:
+        return None if self.envelope is None else self.envelope.tenant_id
+
+    @property
+    def usual(self) -> bool:
+        """A tenant's event for this consumer, as far as its headers tell."""
+        told = self.envelope is not None and self.envelope.data is not None
+        return told and self.tenant_id is not None and not self.for_others
+
     def event(self) -> Event | None:
         """What it tells, None for a tombstone. Raises MalformedEventError."""
         if self.fault is not None:
@@ -113,13 +123,12 @@ class Effects:
 
         Every one by itself when there is anything unusual among them, as others of its key must not pass it.
         """
-        tenants = defaultdict[UUID | None, list[Incoming]](list)
-        for item in batch:
-            usual = item.envelope is not None and item.envelope.data is not None and not item.for_others
-            tenants[item.envelope.tenant_id if item.envelope is not None and usual else None].append(item)
-        if self._at_once == 1 or self._across_tenants or None in tenants:
+        if self._at_once == 1 or self._across_tenants or not all(item.usual for item in batch):
             yield from ([item] for item in batch)
             return
+        tenants = defaultdict[UUID | None, list[Incoming]](list)
+        for item in batch:
+            tenants[item.tenant_id].append(item)
         for items in tenants.values():
             for first in range(0, len(items), self._at_once):
                 yield items[first : first + self._at_once]
@@ -130,7 +139,7 @@ class Effects:
         if item.envelope is None or item.for_others:
             yield
             return
-        tenant = {"tenant_id": str(item.envelope.tenant_id)} if item.envelope.tenant_id else {}
+        tenant = {"tenant_id": str(item.tenant_id)} if item.tenant_id else {}
         topic = item.message.topic
         with (
             structlog.contextvars.bound_contextvars(**tenant),

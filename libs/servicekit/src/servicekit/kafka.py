@@ -13,6 +13,9 @@ from servicekit.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
+Place = tuple[str, int]
+"""A topic and one of its partitions."""
+
 _READ_AHEAD: dict[str, int] = {
     "queued.max.messages.kbytes": 8192,
     "queued.min.messages": 5000,
@@ -34,8 +37,7 @@ class Received:
     headers: list[tuple[str, bytes]]
 
     @property
-    def place(self) -> tuple[str, int]:
-        """Its topic and partition."""
+    def place(self) -> Place:
         return self.topic, self.partition
 
 

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from servicekit.clock import Clock, utc_now
+from servicekit.kafka import Place
 
-Place = tuple[str, int]
-"""A topic and one of its partitions."""
 Tell = Callable[[Mapping[Place, datetime | None]], Awaitable[None]]
 """Called with every partition that the consumer has: None for one of which it cannot tell yet."""
 

@@ -17,7 +17,8 @@ from scheduler import store
 from servicekit.clock import Clock, utc_now
 from servicekit.consumer import EventConsumer
 from servicekit.db import Connection, Database
-from servicekit.progress import Place, Progress
+from servicekit.kafka import Place
+from servicekit.progress import Progress
 from servicekit.settings import KafkaSettings
 from servicekit.tenancy import TenantHooks
 

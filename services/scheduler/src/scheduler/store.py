@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from contracts.booking import ReminderRequested
 from contracts.scheduler import ReminderDue
 from servicekit.db import Connection
-from servicekit.progress import Place
+from servicekit.kafka import Place
 from servicekit.queries import Queries
 
 _SQL = Queries("scheduler")
@@ -21,7 +21,7 @@ _SQL = Queries("scheduler")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch of due timers that were closed: their events to publish, and the due time of the last one."""
+    """A batch of due timers that were closed: their events to publish, and until when it took what was due."""
 
     events: list[ReminderDue]
     until: datetime
@@ -71,12 +71,12 @@ async def take_due(conn: Connection, since: datetime, until: datetime, limit: in
     """Closes up to `limit` timers due from `since` to `until`, the longest overdue first, and answers them.
 
     A closed timer's key is kept for a while, so that a repeated request for its reminder sets nothing. Those that
-    another process has locked are left to it. Without any, `Taken.until` is `since`.
+    another process has locked are left to it. `Taken.until` is `until`, or for a full batch its last due time.
     """
     values = {"since": since, "until": until, "limit": limit, "now": now}
     rows = await (await conn.execute(_SQL.take, values)).fetchall()
     events = [ReminderDue.model_validate_json(row["event"]) for row in rows]
-    return Taken(events, rows[-1]["due_at"] if rows else since)
+    return Taken(events, rows[-1]["due_at"] if len(rows) == limit else until)
 
 
 async def next_due(conn: Connection, since: datetime) -> datetime | None:

@@ -128,7 +128,7 @@ class TimerLoop(Periodic):
 
         Where there is more, the next turn goes on with it. It may take as long as it needs, and holds no turn up.
         """
-        async with self._batch(_BEGINNING, self._clock(), untimed=True) as (_, taken, _until):
+        async with self._batch(_BEGINNING, self._clock(), untimed=True) as (_, taken):
             pass
         if self._is_full(taken):
             self._rewound_to = taken.until
@@ -145,7 +145,7 @@ class TimerLoop(Periodic):
         now = self._clock()
         since, self._rewound_to = self._rewound_to or self._since, None
         try:
-            async with self._batch(since, now) as (conn, taken, until):
+            async with self._batch(since, now) as (conn, taken):
                 all_fired = not self._is_full(taken)
                 upcoming = await store.next_due(conn, now) if all_fired else None
         except Unavailable:
@@ -154,24 +154,21 @@ class TimerLoop(Periodic):
                 # due from now on is fired, and what lies before is found by the full scan, which has no timeout.
                 self._since = now
             raise
-        self._since = until if all_fired else taken.until
+        self._since = taken.until
         self._upcoming = upcoming
         return all_fired
 
     @asynccontextmanager
     async def _batch(
         self, since: datetime, now: datetime, *, untimed: bool = False
-    ) -> AsyncIterator[tuple[Connection, store.Taken, datetime]]:
-        """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends.
-
-        Answers also until when timers may fire by now.
-        """
+    ) -> AsyncIterator[tuple[Connection, store.Taken]]:
+        """Takes and publishes a batch of what is due from `since` on; it has fired once the block ends."""
         async with self._db.worker(untimed=untimed) as conn:
             until = self._horizon.at(now, await store.read_until(conn))
             taken = await store.take_due(conn, since, until, self._batch_size, now=now)
             events = [event for event in taken.events if event.starts_at > now]
             await outbox.publish(conn, "scheduler", *events, time=now)
-            yield conn, taken, until
+            yield conn, taken
             if taken.events:  # these points are for a crash that holds timers, not for an empty poll
                 faults.reached("scheduler.taken")
         if taken.events:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum, StrEnum, auto
 
-from chaos.proxy import Cut, Tap
+from support.proxy import Cut, Tap
 
 _END = b"\r\n.\r\n"
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>]+)@", re.MULTILINE | re.IGNORECASE)

@@ -5,13 +5,13 @@ from contextlib import closing
 
 import pytest
 
-from chaos.proxy import Proxy
 from chaos.smtp import MailGate, Strike
 from devstack.local_http import LOCAL_HTTP
 from devstack.processes import free_port
 from servicekit.ids import new_id
 from servicekit.mail import Mailer, MailUnavailable, SmtpSettings
 from support.mail import Mailpit
+from support.proxy import Proxy
 
 LONG = "A line of a mail that does not go through in one chunk.\n" * 20_000
 

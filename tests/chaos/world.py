@@ -20,7 +20,6 @@ from booking.catalog import CatalogFollower
 from chaos.history import History
 from chaos.launch import Clock, start
 from chaos.owners import enter
-from chaos.proxy import Proxy, Tap
 from chaos.smtp import MailGate
 from chaos.town import Shop
 from devstack.local_http import LOCAL_HTTP
@@ -33,6 +32,7 @@ from support.events import Topics, until
 from support.mail import Mailpit
 from support.processes import SOON_GONE
 from support.programs import Program
+from support.proxy import Proxy, Tap
 
 LINK_KEY = "k" * 40
 HOLD_SECONDS = 25

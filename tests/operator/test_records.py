@@ -1,13 +1,17 @@
 """The operator's memory, its two topics, when Kafka takes one half of a step and not the other."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AclOperation, AdminClient, ResourcePatternType, ResourceType
 
 from contracts.platform import Component, TenantChanged, TenantStatusReported
+from devstack.processes import free_port
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
+from servicekit.kafka import consumer, producer
 from servicekit.kafka_access import rule
 from servicekit.settings import KafkaSettings
 from support.broker import Broker
@@ -99,6 +103,41 @@ async def test_an_operator_that_starts_tells_a_record_that_was_forgotten_from_on
             assert after.forgotten(record.tenant_id)
             await after.publish(record)
             assert not after.forgotten(record.tenant_id)
+
+
+@pytest.mark.slow
+async def test_one_whose_clients_find_no_broker_goes_on_by_others(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Takes some seconds: three looks in vain, and what is not acknowledged is given up."""
+    made: list[str] = []
+    astray = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
+
+    def settings_for(kind: str, given: KafkaSettings) -> KafkaSettings:
+        made.append(kind)
+        return given if made.count(kind) > 1 else astray
+
+    def a_consumer(given: KafkaSettings, **config: Any) -> Consumer:
+        return consumer(settings_for("consumer", given), **config)
+
+    def a_producer(given: KafkaSettings, *, client_id: str) -> Producer:
+        settings = settings_for("producer", given)
+        return producer(settings, client_id=client_id, **{"message.timeout.ms": 1000})
+
+    monkeypatch.setattr("tenant_operator.records.consumer", a_consumer)
+    monkeypatch.setattr("tenant_operator.records.producer", a_producer)
+    for module in ("tenant_operator.records", "servicekit.kafka"):
+        monkeypatch.setattr(f"{module}.BROKER_SECONDS", 1.0)
+    record, leader = settled().published, Leader(Cluster("slotwright", "slotwright-tenants"), 15)
+    assert record is not None
+    leader.held.set()
+    records = Records(_settings_of_one_that_may_not_answer(own_broker), lambda _: None, leader)
+    async with asyncio.timeout(_PATIENCE), running(records):
+        await records.caught_up.wait()
+        with pytest.raises(KafkaFailedError):
+            await records.publish(record)
+        await records.publish(record)
+    assert made.count("consumer") == 2
 
 
 async def test_one_that_gets_its_rights_late_publishes_without_a_restart(own_broker: Broker) -> None:

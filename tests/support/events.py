@@ -31,9 +31,7 @@ def until(check: Callable[[], T | None], what: str, *, seconds: float = 60) -> T
 
 
 def end_of(client: Consumer, partition: TopicPartition) -> int:
-    """Where a partition ends. One that was made a moment ago may have no leader yet, and who has just lost the
-    broker knows of none: that is waited for.
-    """
+    """Where a partition ends. One that was made a moment ago may have no leader yet: that is waited for."""
 
     def ends() -> tuple[int, int] | None:
         try:
@@ -48,20 +46,21 @@ def end_of(client: Consumer, partition: TopicPartition) -> int:
 
 
 class Tail:
-    """A topic's messages as they come. Its client is kept: a new one logs in and asks for the topic each time."""
+    """A topic's messages as they come. Its client is kept: a new one logs in and asks for the topic each time.
+
+    Not one whose broker was away: it may not find it again by itself, however often it is asked (docs/adr/0029).
+    """
 
     def __init__(self, client_config: dict[str, str], topic: str) -> None:
         quick = {"reconnect.backoff.max.ms": "500", "log_level": "0"}  # its broker may have been killed
-        self._client = Consumer(
-            client_config | quick | {"group.id": f"tail-{new_id()}", "enable.auto.commit": "false"}
-        )
+        self._config = client_config | quick | {"group.id": f"tail-{new_id()}", "enable.auto.commit": "false"}
         self._topic = topic
-        self._next = dict.fromkeys(self._client.list_topics(topic, 10).topics[topic].partitions, 0)
-        self._client.assign([TopicPartition(topic, number, 0) for number in self._next])
+        self._next: dict[int, int] = {}
+        self._client = self._connected()
 
     def read(self, *, seconds: float = 60) -> list[Received]:
         """What has come since the last time, to where the topic ends now, in order within a partition."""
-        ends = {number: end_of(self._client, TopicPartition(self._topic, number)) for number in self._next}
+        ends = until(self._ends, f"{self._topic} tells where it ends", seconds=seconds)
         found: list[Received] = []
         stop = time.monotonic() + seconds
         while any(self._next[number] < end for number, end in ends.items()):
@@ -71,6 +70,26 @@ class Tail:
                     found.append(received(message))
                     self._next[found[-1].partition] = found[-1].offset + 1
         return found
+
+    def _connected(self) -> Consumer:
+        """A new client, which goes on where the one before it had come."""
+        client = Consumer(self._config)
+        partitions = client.list_topics(self._topic, 10).topics[self._topic].partitions
+        self._next = {number: self._next.get(number, 0) for number in partitions}
+        client.assign([TopicPartition(self._topic, number, offset) for number, offset in self._next.items()])
+        return client
+
+    def _ends(self) -> dict[int, int] | None:
+        try:
+            return {
+                number: self._client.get_watermark_offsets(TopicPartition(self._topic, number), 10)[1]
+                for number in self._next
+            }
+        except KafkaException as error:
+            if error.args[0].code() not in _UNKNOWN_YET:
+                raise
+            self._client = self._connected()
+            return None
 
 
 class Topics:

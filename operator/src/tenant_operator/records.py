@@ -23,7 +23,16 @@ from contracts.platform import Component, TenantChanged, TenantStatusReported
 from servicekit.faults import reached
 from servicekit.health import Heartbeat
 from servicekit.ids import new_id
-from servicekit.kafka import Received, consumer, poll_batch, producer, received
+from servicekit.kafka import (
+    BROKER_SECONDS,
+    Received,
+    Watch,
+    consumer,
+    cut_off,
+    poll_batch,
+    producer,
+    received,
+)
 from servicekit.loops import wait_until
 from servicekit.settings import KafkaSettings
 from servicekit.tracing import current_traceparent
@@ -39,6 +48,7 @@ _BATCH = 1000
 _POLL_SECONDS = 0.25
 _ACKNOWLEDGE_SECONDS = 35.0
 _LOOK_AGAIN_SECONDS = 1.0
+_LOOK_SECONDS = 10.0
 
 
 class Records:
@@ -94,15 +104,19 @@ class Records:
         """Reads both topics to the end, then follows the answers until told to stop."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         loop = asyncio.get_running_loop()
-        client = consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
+        client = self._new_client()
+        watch = Watch(TenantStatusReported.TOPIC, self._new_client)
         try:
-            self._producer = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
+            self._producer = await asyncio.to_thread(self._new_producer)
             # What a predecessor still writes has to be read, too.
             await wait_until(self._leader.held, stop, beat)
             unread: set[tuple[str, int]] = set()
             while not unread and not stop.is_set():
                 beat.beat()
                 unread = await loop.run_in_executor(thread, self._assign, client)
+                if not unread:
+                    client = await loop.run_in_executor(thread, watch.look, client)
+            looked = loop.time()
             while not stop.is_set():
                 beat.beat()
                 batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
@@ -112,6 +126,9 @@ class Records:
                     await loop.run_in_executor(thread, self._read_answers_only, client)
                     log.info("topics read back", tenants=len(self._published))
                     self.caught_up.set()
+                if loop.time() - looked > _LOOK_SECONDS:
+                    client = await loop.run_in_executor(thread, watch.look, client)
+                    looked = loop.time()
         finally:
             await loop.run_in_executor(thread, client.close)
             thread.shutdown(wait=False)
@@ -151,12 +168,18 @@ class Records:
             await self._batches.ended()
             sender.purge()  # what a batch under way has added since
 
+    def _new_producer(self) -> Producer:
+        return producer(self._kafka, client_id=self.name)
+
+    def _new_client(self) -> Consumer:
+        return consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
+
     def _assign(self, client: Consumer) -> set[tuple[str, int]]:
         """Starts at the beginning of every partition of both topics; answers them, none if Kafka is away."""
         found: list[TopicPartition] = []
         for topic in (TenantChanged.TOPIC, TenantStatusReported.TOPIC):
             try:
-                metadata = client.list_topics(topic, timeout=5).topics[topic]
+                metadata = client.list_topics(topic, BROKER_SECONDS).topics[topic]
             except KafkaException as error:
                 log.warning("waiting for Kafka", reason=str(error))
                 return set()
@@ -240,9 +263,11 @@ class Records:
         if sender is None:
             raise KafkaFailedError("Kafka has not been reached yet.")
         answers, fatal = _produce_all(sender, batch)
-        if fatal and self._producer is sender:
-            # A client stays in that state, as one does for which the operator had no rights yet when it began.
-            self._producer = producer(self._kafka, client_id=self.name)
+        lost = any(answers) and not fatal and cut_off(sender, self._new_producer, TenantChanged.TOPIC)
+        if (fatal or lost) and self._producer is sender:
+            # A client stays in that state, as one does for which the operator had no rights yet when it began; and
+            # one that has lost the brokers may not find them again (docs/adr/0029).
+            self._producer = self._new_producer()
         return answers
 
 

@@ -6,9 +6,9 @@ trusts what it did itself. The calls block and run in threads. Used by `controll
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, NewTopic
@@ -25,12 +25,15 @@ from servicekit.settings import KafkaSettings
 from tenant_operator import stream_requests
 from tenant_operator.batching import Batches
 from tenant_operator.domain import StreamState, TopicState, WantedStream
+from tenant_operator.errors import KafkaFailedError
 from tenant_operator.kafka_admin import GONE, HOUR_MS, THERE, every_rule, partitions_by_topic, settle
 from tenant_operator.last_seen import LastSeen
 from tenant_operator.manifests import kafka_user
 from tenant_operator.stream_requests import Put, principal, rules
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 _USER_PREFIX = "tenant-"
 # Two topics each, of up to 16 partitions: a broker refuses a request that makes more than 10,000 records.
@@ -58,11 +61,11 @@ class Streams:
 
     async def prepare(self) -> None:
         """Makes the platform's own topics that are missing, and gives its parts the rights that they lack."""
-        await asyncio.to_thread(self._prepare)
+        await self._ask(self._prepare)
 
     async def refresh(self) -> None:
         """Lists all tenants' topics, users and ACLs."""
-        await self._states.refresh(lambda: asyncio.to_thread(self._list))
+        await self._states.refresh(lambda: self._ask(self._list))
 
     async def put(self, stream: WantedStream, password: str) -> None:
         """Makes what is missing or differs; a user that exists gets this password."""
@@ -75,6 +78,16 @@ class Streams:
         with self._states.changing(slug):
             await self._drops.do(slug)
             self._states.drop(slug)
+
+    async def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        """In a thread. Where it fails, what follows has another client, as one may have lost the brokers for good
+        (docs/adr/0029).
+        """
+        try:
+            return await asyncio.to_thread(ask)
+        except KafkaFailedError:
+            self._admin = None
+            raise
 
     def _put(self, wanted: Sequence[Put]) -> Sequence[StreamState | Exception]:
         return stream_requests.put(self._client(), wanted)

@@ -128,7 +128,7 @@ async def test_one_that_the_brokers_do_not_let_in_says_that_it_reads_nothing(
         await shop.until(lambda: shop.reads() == 1, "it reads")
     assert shop.reads() == 0
     monkeypatch.setattr("servicekit.consumer._LOOK_SECONDS", 0.1)
-    monkeypatch.setattr("servicekit.consumer._BROKER_SECONDS", 1.0)
+    monkeypatch.setattr("servicekit.consumer.BROKER_SECONDS", 1.0)
     async with shop.running(shop.consumer(password=SecretStr("another"))):
         await shop.until(lambda: looks() >= 2, "two looks")
         assert shop.reads() == 0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 import structlog
@@ -281,7 +282,7 @@ async def test_tenants_own_topics_are_one_label_of_the_metric(box: Outbox, broke
 async def test_a_relay_that_ends_leaves_nothing_to_be_sent_behind_its_successor() -> None:
     """No Kafka is there: the client would go on trying for 30 s by itself."""
     kafka = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
-    outgoing = Outgoing(producer(kafka, client_id="test"))
+    outgoing = Outgoing(partial(producer, kafka, client_id="test"))
     row = {"id": 1, "topic": _STATUS, "key": "k", "payload": b"{}", "headers": {}, "age": 0}
     with pytest.raises(asyncio.CancelledError):
         async with sending(outgoing) as send:

@@ -22,7 +22,7 @@ from servicekit.dead_letters import DeadLetters
 from servicekit.effects import Effects, Handler, Incoming, TombstoneHandler
 from servicekit.errors import Unavailable
 from servicekit.health import Heartbeat
-from servicekit.kafka import Place, consumer, poll_batch, readable, received
+from servicekit.kafka import BROKER_SECONDS, MOST_MISSED, Place, consumer, poll_batch, readable, received
 from servicekit.loops import backoff, pause_for
 from servicekit.metrics import CONSUMER_LAG, CONSUMER_READS, EVENT_RETRIES
 from servicekit.progress import Progress
@@ -35,7 +35,6 @@ _POLL_SECONDS = 0.25
 _MAX_BACKOFF = 30.0
 _LOOK_SECONDS = 10.0
 _PROGRESS_SECONDS = 1.0
-_BROKER_SECONDS = 5.0
 
 
 class EventConsumer:
@@ -96,14 +95,23 @@ class EventConsumer:
     async def run(self, stop: asyncio.Event, beat: Heartbeat) -> None:
         """Consumes until told to stop, then leaves the group, so that another takes over at once."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
-        loop = asyncio.get_running_loop()
         self._effects.count_from_zero()
+        try:
+            while not stop.is_set():
+                await self._follow(thread, stop, beat)
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _follow(self, thread: ThreadPoolExecutor, stop: asyncio.Event, beat: Heartbeat) -> None:
+        """Consumes by one client, until that has found no broker for so long that it may never (docs/adr/0029)."""
+        loop = asyncio.get_running_loop()
         CONSUMER_READS.labels(self.name).set(0)
         client = consumer(self._kafka, group=self.name, client_id=self.name)
         try:
             await loop.run_in_executor(thread, self._subscribe, client)
             looked = told = -_LOOK_SECONDS
-            while not stop.is_set():
+            missed = 0
+            while not stop.is_set() and missed < MOST_MISSED:
                 beat.beat()
                 batch = await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS)
                 if self._progress is not None and (self._untold or loop.time() - told > _PROGRESS_SECONDS):
@@ -113,14 +121,15 @@ class EventConsumer:
                 if done:
                     await loop.run_in_executor(thread, self._commit, client, done)
                 if loop.time() - looked > _LOOK_SECONDS:
-                    await loop.run_in_executor(thread, self._look, client)
+                    missed = 0 if await loop.run_in_executor(thread, self._look, client) else missed + 1
                     looked = loop.time()
                 elif done:
                     await loop.run_in_executor(thread, self._measure, client)
+            if not stop.is_set():
+                log.warning("another client, as this one reaches no broker", consumer=self.name)
         finally:
             await loop.run_in_executor(thread, client.close)
             CONSUMER_READS.labels(self.name).set(0)
-            thread.shutdown(wait=False)
 
     def _subscribe(self, client: KafkaConsumer) -> None:
         def assigned(_client: KafkaConsumer, _partitions: list[TopicPartition]) -> None:
@@ -241,20 +250,26 @@ class EventConsumer:
         ours = {(place.topic, place.partition) for place in client.assignment()}
         self._done.update({place: offset for place, offset in done.items() if place in ours})
 
-    def _look(self, client: KafkaConsumer) -> None:
-        """Whether it reads at all, and how far behind it is: who may not sign in has no lag that anybody sees."""
+    def _look(self, client: KafkaConsumer) -> bool:
+        """Whether it reads at all, and how far behind it is: who may not sign in has no lag that anybody sees.
+
+        Answers whether a broker has answered.
+        """
         refusals: list[object] = []
+        answered = True
         try:
             for topic in self.topics:
-                fault = client.list_topics(topic, _BROKER_SECONDS).topics[topic].error
+                fault = client.list_topics(topic, BROKER_SECONDS).topics[topic].error
                 refusals += [f"{topic}: {fault}"] if fault is not None else []
         except KafkaException as error:
             refusals.append(error)
+            answered = False
         CONSUMER_READS.labels(self.name).set(self._member and not refusals)
         if refusals:
             log.warning("the brokers keep it from reading", consumer=self.name, reason=str(refusals[0]))
         else:
             self._measure(client)
+        return answered
 
     def _measure(self, client: KafkaConsumer, *, asking: bool = False) -> None:
         """Sets the lag of every partition that is ours; `asking` where no fetch tells how far it has grown."""
@@ -267,10 +282,10 @@ class EventConsumer:
 
     def _end(self, client: KafkaConsumer, place: TopicPartition, asking: bool) -> int:
         """The offset at which a partition of ours ends; behind this, `_done` has the partition."""
-        low, end = client.get_watermark_offsets(place, _BROKER_SECONDS, cached=not asking)
+        low, end = client.get_watermark_offsets(place, BROKER_SECONDS, cached=not asking)
         if end < 0 or (place.topic, place.partition) not in self._done:
-            low, end = client.get_watermark_offsets(place, _BROKER_SECONDS)
-            committed = client.committed([place], _BROKER_SECONDS)[0].offset
+            low, end = client.get_watermark_offsets(place, BROKER_SECONDS)
+            committed = client.committed([place], BROKER_SECONDS)[0].offset
             self._done.setdefault((place.topic, place.partition), max(low, committed))
         return end
 

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer as KafkaConsumer
 from contracts.envelope import MalformedEventError, parse_headers
 from contracts.platform import TenantChanged, TenantState
 from servicekit.health import Heartbeat
-from servicekit.kafka import Received, consumer, poll_batch, received
+from servicekit.kafka import BROKER_SECONDS, Received, Watch, consumer, poll_batch, received
 from servicekit.loops import pause_for
 from servicekit.metrics import CONSUMER_LAG, EVENTS_HANDLED
 from servicekit.settings import KafkaSettings
@@ -28,8 +28,7 @@ log = structlog.get_logger(__name__)
 _BATCH = 500
 _POLL_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
-_LAG_SECONDS = 15.0
-_METADATA_SECONDS = 5.0
+_LOOK_SECONDS = 15.0
 
 
 @dataclass(slots=True)
@@ -95,31 +94,37 @@ class TenantDirectory:
         """Reads until told to stop; rides out an outage of Kafka on what it has."""
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
-        # Nobody joins the group and nothing is committed: librdkafka only asks for a name.
-        # The broker says where a partition ends: by offsets it could not be told, as compaction removes records.
-        client = consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
-        lag_due = 0.0
+        client = self._new_client()
+        watch = Watch(TenantChanged.TOPIC, self._new_client)
+        look_due = 0.0
         try:
             while self._unread is None and not stop.is_set():
                 beat.beat()
                 self._unread = await loop.run_in_executor(thread, self._assign, client)
                 if self._unread is None:
+                    client = await loop.run_in_executor(thread, watch.look, client)
                     await pause_for(_RETRY_SECONDS, stop)
             while not stop.is_set():
                 beat.beat()
                 for message in await loop.run_in_executor(thread, poll_batch, client, _BATCH, _POLL_SECONDS):
                     self._take(message)
-                if time.monotonic() > lag_due:
+                if time.monotonic() > look_due:
+                    client = await loop.run_in_executor(thread, watch.look, client)
                     await loop.run_in_executor(thread, self._measure, client)
-                    lag_due = time.monotonic() + _LAG_SECONDS
+                    look_due = time.monotonic() + _LOOK_SECONDS
         finally:
             await loop.run_in_executor(thread, client.close)
             thread.shutdown(wait=False)
 
+    def _new_client(self) -> KafkaConsumer:
+        # Nobody joins the group and nothing is committed: librdkafka only asks for a name.
+        # The broker says where a partition ends: by offsets it could not be told, as compaction removes records.
+        return consumer(self._kafka, group=self.name, client_id=self.name, **{"enable.partition.eof": True})
+
     def _assign(self, client: KafkaConsumer) -> set[int] | None:
         """Assigns every partition from its beginning and answers them; None when the topic cannot be seen yet."""
         try:
-            metadata = client.list_topics(TenantChanged.TOPIC, timeout=_METADATA_SECONDS)
+            metadata = client.list_topics(TenantChanged.TOPIC, timeout=BROKER_SECONDS)
             topic = metadata.topics[TenantChanged.TOPIC]
             if topic.error is not None:
                 raise KafkaException(topic.error)

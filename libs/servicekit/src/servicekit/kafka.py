@@ -3,11 +3,12 @@
 librdkafka's calls block, so callers run them in a thread of their own. Source: librdkafka CONFIGURATION.md.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from servicekit.settings import KafkaSettings
 
@@ -15,6 +16,11 @@ log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
 """A topic and one of its partitions."""
+
+BROKER_SECONDS = 5.0
+"""How long a broker has for an answer to who only looks."""
+MOST_MISSED = 3
+"""Looks in a row that found no broker, after which a client is replaced (docs/adr/0029)."""
 
 _READ_AHEAD: dict[str, int] = {
     "queued.max.messages.kbytes": 8192,
@@ -62,6 +68,54 @@ def readable(consumer: str, message: Message) -> bool:
     if error.code() not in {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}:
         log.warning("consume", consumer=consumer, reason=error.str())
     return False
+
+
+def reaches_a_broker(client: Consumer | Producer, topic: str) -> bool:
+    """Asks for what there is of a topic, and waits 5 s at most.
+
+    Not every client that reaches none will do so again by itself, though there are some: docs/adr/0029.
+    """
+    try:
+        client.list_topics(topic, BROKER_SECONDS)
+    except KafkaException:
+        return False
+    return True
+
+
+def cut_off(client: Producer, make: Callable[[], Producer], topic: str) -> bool:
+    """Whether a producer reaches no broker where a new one does; blocks as `reaches_a_broker`, twice.
+
+    In this order: what the first one had sent before, and the broker had yet to read, has been read by then, so
+    that nothing of it can come behind what its successor sends.
+    """
+    return reaches_a_broker(make(), topic) and not reaches_a_broker(client, topic)
+
+
+class Watch:
+    """Over a consumer in no group: once it has found no broker in three looks, another takes its place."""
+
+    def __init__(self, topic: str, make: Callable[[], Consumer]) -> None:
+        self._topic = topic
+        self._make = make
+        self._missed = 0
+
+    def look(self, client: Consumer) -> Consumer:
+        """Answers the client to go on with; blocks as `reaches_a_broker`, and while the old one is closed.
+
+        A new one goes on where that had come; of what it had not read yet, it begins anew.
+        """
+        self._missed = 0 if reaches_a_broker(client, self._topic) else self._missed + 1
+        if self._missed < MOST_MISSED:
+            return client
+        self._missed = 0
+        log.warning("another client, as this one reaches no broker", topic=self._topic)
+        places = client.position(client.assignment())
+        another = self._make()
+        another.assign(
+            [TopicPartition(place.topic, place.partition, max(place.offset, 0)) for place in places]
+        )
+        client.close()
+        return another
 
 
 def received(message: Message) -> Received:

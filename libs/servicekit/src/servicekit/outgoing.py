@@ -2,7 +2,8 @@
 
 Used by servicekit.relay. No topic waits for another. An event that is not acknowledged within a second stays in
 flight; one that Kafka refuses (its topic is missing, it is too large) is sent again after 60 s or 10 s. Its topic's
-later events wait behind it, so that order holds within a key.
+later events wait behind it, so that order holds within a key. A client that has given up an event, and reaches no
+broker where another does, is not used any more (docs/adr/0029).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.topics import TENANT_TOPIC_PREFIX, tenant_topic
+from servicekit.kafka import cut_off
 from servicekit.metrics import OUTBOX_FAILED, OUTBOX_RELAYED
 from servicekit.tracing import message_sent
 
@@ -37,8 +39,9 @@ Send = Callable[[list[Row]], Awaitable[list[int]]]
 class Outgoing:
     """What one client sends. `send` blocks, and is called by one thread at a time."""
 
-    def __init__(self, client: Producer) -> None:
-        self._client = client
+    def __init__(self, make: Callable[[], Producer]) -> None:
+        self._make = make
+        self._client = make()
         self._in_flight: dict[int, str] = {}
         """Topics by the ids of their rows."""
         self._refused_until: dict[str, float] = {}
@@ -46,7 +49,9 @@ class Outgoing:
         self._acknowledged: list[int] = []
         self._given_up = threading.Event()
         self.fault: KafkaException | None = None
-        """The fatal error after which the client cannot be used any more."""
+        """The error after which the client cannot be used any more."""
+        self._unheard: tuple[str, KafkaError] | None = None
+        """The topic of an event that was given up without an answer, since the last look for a broker."""
 
     @property
     def in_flight(self) -> bool:
@@ -64,6 +69,7 @@ class Outgoing:
         for row in rows:
             self._produce(row)
         self._wait_for({row["id"] for row in rows})
+        self._look()
         acknowledged, self._acknowledged = self._acknowledged, []
         return acknowledged
 
@@ -107,6 +113,13 @@ class Outgoing:
         while not ids.isdisjoint(self._in_flight) and not self._over and time.monotonic() < until:
             self._client.flush(_SLICE_SECONDS)
 
+    def _look(self) -> None:
+        if self._unheard is None or self._over:
+            return
+        (topic, error), self._unheard = self._unheard, None
+        if cut_off(self._client, self._make, topic):
+            self.fault = KafkaException(error)
+
     def _answered(self, row: Row) -> Callable[[KafkaError | None, Message], None]:
         def answered(error: KafkaError | None, _message: Message) -> None:
             del self._in_flight[row["id"]]
@@ -124,6 +137,8 @@ class Outgoing:
         if error.fatal() or error.code() == KafkaError._FATAL:
             self.fault = KafkaException(error)
             return
+        if error.code() == KafkaError._MSG_TIMED_OUT:
+            self._unheard = row["topic"], error
         pause = _MISSING_SECONDS if error.code() in _MISSING else _REFUSED_SECONDS
         self._refused_until[row["topic"]] = time.monotonic() + pause
         OUTBOX_FAILED.inc()

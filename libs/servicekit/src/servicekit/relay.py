@@ -10,6 +10,7 @@ dropped.
 
 import asyncio
 import time
+from functools import partial
 
 import psycopg
 import structlog
@@ -70,9 +71,9 @@ class Relay:
         while not stop.is_set():
             # A new one each time: a client in a fatal state stays in it, and what an interrupted one still holds
             # must not come behind its repetition.
-            sender = await asyncio.to_thread(producer, self._kafka, client_id=self.name)
+            outgoing = await asyncio.to_thread(Outgoing, partial(producer, self._kafka, client_id=self.name))
             try:
-                await self._hold(stop, beat, Outgoing(sender))
+                await self._hold(stop, beat, outgoing)
             except (psycopg.OperationalError, psycopg.InterfaceError, READ_ONLY, KafkaException) as error:
                 self._pause = min(5.0, self._pause * 2 or 0.2)
                 log.warning("relay interrupted", error=str(error).strip(), retry_in=self._pause)

@@ -40,7 +40,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"servicekit.{module}._LOOK_SECONDS", 0)
         monkeypatch.setattr(f"servicekit.{module}._POLL_SECONDS", 0.02)
     for module in ("kafka", "consumer", "directory"):
-        monkeypatch.setattr(f"servicekit.{module}.BROKER_SECONDS", 1.0)
+        monkeypatch.setattr(f"servicekit.{module}.BROKER_SECONDS", 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ async def test_a_consumer_that_finds_no_broker_is_replaced(
     shop.topics.publish(named("one", new_id(), 1))
     async with shop.running():
         await shop.until(lambda: "one" in shop.handled, "it reads")
-    assert len(made) == 2
+    assert len(made) > 1
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_a_relay_whose_client_finds_no_broker_where_another_does_sends_by_
     made: list[Producer] = []
 
     def first_astray(settings: KafkaSettings, *, client_id: str) -> Producer:
-        made.append(impatient(settings if made else nowhere(), client_id))
+        made.append(kafka.producer(settings, client_id=client_id) if made else impatient())
         return made[-1]
 
     monkeypatch.setattr("servicekit.relay.producer", first_astray)
@@ -136,7 +136,7 @@ async def test_a_relay_whose_client_finds_no_broker_where_another_does_sends_by_
 
 def test_a_producer_is_kept_while_no_other_reaches_a_broker() -> None:
     """What it had sent could come behind what another sends, once the broker reads both."""
-    outgoing = Outgoing(lambda: impatient(nowhere(), "test"))
+    outgoing = Outgoing(impatient)
     row = {"id": 1, "topic": TOPIC, "key": "k", "payload": b"{}", "headers": {}, "age": 0}
     assert outgoing.send([row]) == []
     until(lambda: outgoing.send([]) == [] and not outgoing.in_flight, "it has given up")
@@ -155,5 +155,6 @@ def nowhere() -> KafkaSettings:
     return KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", security_protocol="PLAINTEXT")
 
 
-def impatient(settings: KafkaSettings, client_id: str) -> Producer:
-    return kafka.producer(settings, client_id=client_id, **{"message.timeout.ms": 1000})
+def impatient() -> Producer:
+    """One that finds no broker, and gives up soon."""
+    return kafka.producer(nowhere(), client_id="test", **{"message.timeout.ms": 1000})

@@ -262,9 +262,11 @@ class Records:
         sender = self._producer
         if sender is None:
             raise KafkaFailedError("Kafka has not been reached yet.")
-        answers, fatal = _produce_all(sender, batch)
-        lost = any(answers) and not fatal and cut_off(sender, self._new_producer, TenantChanged.TOPIC)
-        if (fatal or lost) and self._producer is sender:
+        answers, spent = _produce_all(sender, batch)
+        # Not once `send_no_more` has taken it away, which waits for this, and the Lease for that.
+        if any(answers) and not spent and self._producer is sender:
+            spent = cut_off(sender, self._new_producer, TenantChanged.TOPIC)
+        if spent and self._producer is sender:
             # A client stays in that state, as one does for which the operator had no rights yet when it began; and
             # one that has lost the brokers may not find them again (docs/adr/0029).
             self._producer = self._new_producer()
